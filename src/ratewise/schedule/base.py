@@ -1,0 +1,226 @@
+"""The schedule: what every move and every composition is."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import json
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
+from ratewise.schedule.lengths import Horizon, LengthMap
+from ratewise.schedule.track import Track, lookup, sample
+
+if TYPE_CHECKING:
+    from ratewise.schedule.compose import Clip
+
+
+class Strict(abc.ABCMeta):
+    """Gives a wrong keyword at construction an error of ours, with the nearest right one."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        known = [f.name for f in dataclasses.fields(cls) if f.init]  # pyright: ignore[reportArgumentType]
+        names = ", ".join(known)
+        for key in kwargs:
+            if key not in known:
+                rule = f"does not take {key}={shorten(kwargs[key])}"
+                raise ScheduleError(cls.__name__, rule, f"{nearest(key, known)}; it takes {names}")
+        try:
+            return super().__call__(*args, **kwargs)
+        except TypeError as error:
+            if "__init__()" not in str(error):
+                raise
+            what = str(error).split("__init__() ")[-1]
+            if "positional arguments but" in what:
+                what = f"got {len(args)} arguments"
+            raise ScheduleError(cls.__name__, what, f"it takes {names}") from None
+
+
+class Schedule(metaclass=Strict):
+    """A map from updates `t` = 0, 1, … to levels in [0, inf), as a frozen value.
+
+    `a >> b` then · `a * b` product · `a * 0.5` scaled · `a.clip(low, high)`. Equality, hash,
+    pickle and `repr` go by the fields alone.
+    """
+
+    kinds: ClassVar[dict[str, type[Schedule]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__name__.startswith("_") and abc.ABC not in cls.__bases__:
+            Schedule.kinds[cls.__name__] = cls
+
+    # What a kind of schedule has to say -----------------------------------------------------
+
+    @abc.abstractmethod
+    def extent(self, horizon: Horizon) -> Fraction | None:
+        """Return the exact length in updates, before rounding; None if it takes the rest."""
+
+    @abc.abstractmethod
+    def settle(self, horizon: Horizon, n: int | None) -> Schedule:
+        """Return this schedule with all lengths ints, `n` updates long (None: without end)."""
+
+    @abc.abstractmethod
+    def track(self, level: float | None) -> Track:
+        """Return what evaluates this settled schedule, behind `level` (None: at the beginning)."""
+
+    @abc.abstractmethod
+    def map_lengths(self, change: LengthMap) -> Self:
+        """Return this schedule with `change` applied to every length in it."""
+
+    # Resolving ------------------------------------------------------------------------------
+
+    def resolve(
+        self,
+        total: int | str | None = None,
+        *,
+        epoch: float | None = None,
+        samples: float | None = None,
+        tokens: float | None = None,
+    ) -> Schedule:
+        """Return the schedule with every length in updates, as long as the run.
+
+        Args:
+            total: Updates in the run, at least 1; or a length such as "3 epochs".
+            epoch: Updates in an epoch, in (0, inf).
+            samples: Samples in an update, in (0, inf).
+            tokens: Tokens in an update, in (0, inf).
+
+        Raises:
+            ScheduleError: a length does not fit, or needs what was not given.
+
+        >>> import ratewise as rw
+        >>> (rw.Warmup("5%") >> rw.Cosine(to=0.1)).resolve(total=1000)
+        Warmup(50) >> Cosine(to=0.1, over=950)
+        """
+        horizon = Horizon.of(total, epoch, samples, tokens)
+        return self.fit(horizon, horizon.total)
+
+    def fit(self, horizon: Horizon, total: int | None) -> Schedule:
+        """Return this schedule settled and, where it ends before `total`, held up to there."""
+        from ratewise.schedule.layout import fit_moves
+
+        return fit_moves((self,), horizon, total)
+
+    @property
+    def length(self) -> int | None:
+        """Updates covered, or None if the schedule has no end.
+
+        Raises:
+            ScheduleError: a length needs a horizon.
+        """
+        return self._own_track.length
+
+    @property
+    def end(self) -> float:
+        """The level held past the end."""
+        return self._own_track.end
+
+    # Evaluating -----------------------------------------------------------------------------
+
+    @cached_property
+    def _own_track(self) -> Track:
+        return self.resolve().track(None)
+
+    @overload
+    def __call__(self, t: int) -> float: ...
+    @overload
+    def __call__(self, t: NDArray[np.integer[Any]]) -> NDArray[np.float64]: ...
+    def __call__(self, t: Any) -> Any:
+        """Return the level of update `t`, an int >= 0, or of an array of such.
+
+        >>> import ratewise as rw
+        >>> rw.Linear(to=0, over=4)(1)
+        0.75
+        """
+        if isinstance(t, np.ndarray) and t.ndim:
+            return lookup(self._own_track, _positions(t))
+        step = whole(f"schedule({shorten(t)})", "the update", t)
+        return float(self._own_track.levels(np, np.array([step], dtype=np.int64))[0])
+
+    def values(self, n: int | None = None, start: int = 0) -> NDArray[np.float64]:
+        """Return the levels of `n` updates from `start` on, float64[n]; without `n`, of all.
+
+        `s.values(n)[t] == s(t)` to the last bit, whatever `n` and `start`.
+        """
+        start = whole("values", "start", start)
+        if n is None:
+            length = self.length
+            if length is None:
+                raise ScheduleError(
+                    "values()",
+                    "was called on a schedule without end",
+                    "use values(n), or resolve(total=…) first",
+                )
+            n = max(length - start, 0)
+        return sample(self._own_track, whole("values", "n", n), start)
+
+    # Composing ------------------------------------------------------------------------------
+
+    def __rshift__(self, other: Schedule) -> Schedule:
+        from ratewise.schedule.compose import Sequence
+
+        return Sequence((self, other)) if isinstance(other, Schedule) else NotImplemented
+
+    def __mul__(self, other: Schedule | float) -> Schedule:
+        from ratewise.schedule.compose import Product, Scale
+
+        if isinstance(other, Schedule):
+            return Product((self, other))
+        return Scale(self, other) if _numeric(other) else NotImplemented
+
+    def __rmul__(self, other: float) -> Schedule:
+        from ratewise.schedule.compose import Scale
+
+        return Scale(self, other) if _numeric(other) else NotImplemented
+
+    def clip(self, low: float | None = None, high: float | None = None) -> Clip:
+        """Return the schedule with levels kept within [low, high]; None leaves a side open."""
+        from ratewise.schedule.compose import Clip
+
+        return Clip(self, low, high)
+
+    # Writing down ---------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        from ratewise.schedule.text import spell
+
+        return spell(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the schedule as a dict of JSON types, with the version of the form.
+
+        Raises:
+            ScheduleError: it contains a `Function`.
+        """
+        from ratewise.schedule.forms import to_dict
+
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """Return the dict form as one line of JSON."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    def __reduce__(self) -> tuple[Any, tuple[type[Schedule], dict[str, Any]]]:
+        fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
+        return _rebuild, (type(self), {f.name: getattr(self, f.name) for f in fields})
+
+
+def _rebuild(kind: type[Schedule], fields: dict[str, Any]) -> Schedule:
+    return kind(**fields)
+
+
+def _numeric(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _positions(t: NDArray[Any]) -> NDArray[np.int64]:
+    if not np.issubdtype(t.dtype, np.integer) or (t.size and (t.min() < 0 or t.max() > 2**62)):
+        rule = f"needs updates in [0, 2**62], got an array of {t.dtype}"
+        raise ScheduleError("schedule(array)", rule, "give an integer array without negatives")
+    return t.astype(np.int64)

@@ -1,0 +1,168 @@
+"""Lengths as users write them, and the horizon that turns them into updates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any
+
+from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
+
+Length = int | float | str
+"""Updates (`500`), a share of the run (`"5%"`, `0.05`), or `"3 epochs"`, `"2M tokens"`."""
+
+LONGEST = 2**62
+_SCALE = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
+_UNITS = {"epoch": "epoch", "sample": "samples", "token": "tokens"}
+_TEXT = re.compile(
+    r"\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][+-]?[0-9]{1,2})?)\s*([kKMBGT]?)\s*(%|[A-Za-z]+)\s*"
+)
+_HOW = 'write updates as an int, a share as "10%", or "3 epochs", "50k samples", "2M tokens"'
+
+
+def length(who: str, name: str, value: Any) -> int | str:
+    """Return `value` in its one canonical form: an int of updates, or a short text.
+
+    >>> length("Hold", "over", 0.05), length("Hold", "over", "2000k tokens")
+    ('5%', '2M tokens')
+    """
+    if isinstance(value, str):
+        return _canonical(who, name, value)
+    if isinstance(value, float):
+        if 0 < value < 1:
+            return _share(who, name, Decimal(repr(float(value))) * 100, value)
+        raise ScheduleError(who, f"needs {name} as a length, got {shorten(value)}", _HOW)
+    return whole(who, name, value)
+
+
+def _canonical(who: str, name: str, text: str) -> int | str:
+    rule = f"needs {name} as a length, got {shorten(text)}"
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise ScheduleError(who, rule, _HOW)
+    digits, scale, unit = match.groups()
+    try:
+        amount = Decimal(digits) * _SCALE[scale]
+    except InvalidOperation:
+        raise ScheduleError(who, rule, _HOW) from None
+    if unit == "%":
+        return _share(who, name, amount, text)
+    singular = unit.lower().removesuffix("s")
+    if singular in ("update", "step"):
+        if amount != amount.to_integral_value():
+            raise ScheduleError(who, rule, "updates come whole: write an int")
+        return whole(who, name, int(amount))
+    if singular not in _UNITS:
+        near = nearest(unit, ["%", "updates", "epochs", "samples", "tokens"])
+        raise ScheduleError(who, rule, f"{near}; {_HOW}")
+    if amount > LONGEST:
+        raise ScheduleError(who, rule, "give fewer than 2**62")
+    return _spell(amount, singular) if amount else 0
+
+
+def _share(who: str, name: str, percent: Decimal, given: object) -> int | str:
+    if not 0 <= percent <= 100:
+        rule = f"needs {name} as a share in [0%, 100%], got {shorten(given)}"
+        raise ScheduleError(who, rule, "a share is of the whole run")
+    return f"{_plain(percent)}%" if percent else 0
+
+
+def _plain(value: Decimal) -> str:
+    return format(value.normalize(), "f")
+
+
+def _spell(amount: Decimal, singular: str) -> str:
+    for scale in ("B", "M", "k"):
+        if amount % _SCALE[scale] == 0:
+            return f"{_plain(amount / _SCALE[scale])}{scale} {singular}s"
+    return f"{_plain(amount)} {singular}" + ("" if amount == 1 else "s")
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """What a run knows of its own size.
+
+    Attributes:
+        total: Updates in the run, or None.
+        epoch: Updates in an epoch, or None.
+        samples: Samples in an update, or None.
+        tokens: Tokens in an update, or None.
+    """
+
+    total: int | None = None
+    epoch: Fraction | None = None
+    samples: Fraction | None = None
+    tokens: Fraction | None = None
+
+    @classmethod
+    def of(cls, total: Any, epoch: Any, samples: Any, tokens: Any) -> Horizon:
+        """Check what a user gave and return it; `total` may be a length in a unit."""
+        horizon = cls(
+            None, _size("epoch", epoch), _size("samples", samples), _size("tokens", tokens)
+        )
+        if total is None:
+            return horizon
+        given = length("resolve", "total", total)
+        if isinstance(given, str):
+            if given.endswith("%"):
+                raise ScheduleError(
+                    f"resolve(total={shorten(total)})", "is a share of itself", _HOW
+                )
+            given = nearest_update(horizon.updates(f"resolve(total={shorten(total)})", given))
+        count = whole(f"resolve(total={shorten(total)})", "total", given, low=1)
+        return cls(count, horizon.epoch, horizon.samples, horizon.tokens)
+
+    def updates(self, who: str, given: int | str) -> Fraction:
+        """Return a canonical length in updates, exactly.
+
+        Raises:
+            ScheduleError: the horizon does not say what the unit needs.
+        """
+        if isinstance(given, int):
+            return Fraction(given)
+        if given.endswith("%"):
+            if self.total is None:
+                fix = (
+                    "call resolve(total=…) with the updates of the run, or give lengths in updates"
+                )
+                raise ScheduleError(who, f"has a share ({given}) of a run of unknown total", fix)
+            return Fraction(given[:-1]) / 100 * self.total
+        return self.unit(who, given)
+
+    def unit(self, who: str, given: str) -> Fraction:
+        """Return a length in epochs, samples or tokens in updates, exactly."""
+        digits, name = given.split(" ")
+        scale = _SCALE.get(digits[-1], 1)
+        amount = Fraction(digits.rstrip("kMB")) * scale
+        key = _UNITS[name.removesuffix("s")]
+        size = getattr(self, key)
+        if size is None:
+            what = "updates in an epoch" if key == "epoch" else f"{key} in an update"
+            fix = f"call resolve({key}=…) with the {what}, or give the length in updates"
+            raise ScheduleError(who, f"has a length in {name} ({given})", fix)
+        return amount * size if key == "epoch" else amount / size
+
+
+def _size(name: str, value: Any) -> Fraction | None:
+    if value is None:
+        return None
+    who = f"resolve({name}={shorten(value)})"
+    fix = "give the number of updates in an epoch" if name == "epoch" else f"give {name} per update"
+    try:
+        size = Fraction(value) if not isinstance(value, bool | str) else Fraction(0)
+    except (TypeError, ValueError, OverflowError):
+        size = Fraction(0)
+    if not 0 < size <= LONGEST:
+        raise ScheduleError(who, f"needs {name} above 0", fix)
+    return size
+
+
+def nearest_update(position: Fraction) -> int:
+    """Return the update nearest to an exact position, halves up."""
+    return (2 * position.numerator + position.denominator) // (2 * position.denominator)
+
+
+LengthMap = Callable[[int | str], int | str]

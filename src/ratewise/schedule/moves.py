@@ -1,0 +1,271 @@
+"""The smooth moves: one formula for each shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ratewise.schedule.errors import ScheduleError
+from ratewise.schedule.lengths import Length
+from ratewise.schedule.move import Move
+from ratewise.schedule.track import Track, blend, constant
+
+
+@dataclass(frozen=True, repr=False)
+class Hold(Move):
+    """Stay at the current level, or at `level`.
+
+    level(k) = level, k in [0, n)
+
+    Args:
+        level: Level in [0, inf); left out, the one the last move ended on (1 at the beginning).
+        over: Length; left out, the rest of the run.
+
+    Raises:
+        ScheduleError: `level` is negative or not finite.
+
+    >>> Hold(0.5, over=10)(3)
+    0.5
+    """
+
+    level: float | None = None
+    over: Length | None = None
+    endless: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.check_ends()
+        if self.level is not None:
+            self.check("level")
+
+    def piece(self, start: float, n: int | None) -> Track:
+        level = start if self.level is None else self.level
+        return Track(n, level, constant(level))
+
+
+@dataclass(frozen=True, repr=False)
+class Linear(Move):
+    """Go in a straight line from the current level to `to`.
+
+    level(k) = u·start + v·to,  u = (n - k)/n,  v = k/n,  k in [0, n)
+
+    Args:
+        to: Level reached when the move ends, in [0, inf).
+        over: Length; left out, the rest of the run.
+        start: Level to start from, in [0, inf); left out, where the last move ended.
+
+    Raises:
+        ScheduleError: `to` or `start` is negative or not finite.
+
+    Source: linear decay to zero, Defazio et al. 2023, arXiv 2310.07831.
+
+    >>> Linear(to=0, over=4).values()
+    array([1.  , 0.75, 0.5 , 0.25])
+    """
+
+    to: float = 0.0
+    over: Length | None = None
+    start: float | None = None
+
+    def __post_init__(self) -> None:
+        self.check_ends()
+
+    def weight(self, xp: Any, k: Any, n: int) -> Any:
+        return xp.true_divide(n - k, n)
+
+    def rest(self, xp: Any, k: Any, n: int, u: Any) -> Any:
+        return xp.true_divide(k, n)
+
+
+@dataclass(frozen=True, repr=False)
+class Warmup(Move):
+    """Climb in equal steps to `to`; the first update is above the level before it.
+
+    level(k) = u·c + v·to,  v = (k + 1)/(n + 1),  u = 1 - v,  k in [0, n), c the level before
+    (0 at the beginning). So no update is spent at zero, and update n is the first at the peak.
+    With `start` it is the half-open ramp of Transformers, Optax and Keras:
+    level(k) = (1 - k/n)·start + (k/n)·to.
+
+    Args:
+        over: Length. A warm-up as long as the run or longer is refused.
+        to: Level reached by the first update after it, in [0, inf).
+        start: Level of the first update, in [0, inf).
+
+    Raises:
+        ScheduleError: a level is negative or not finite.
+
+    Source: Goyal et al. 2017, arXiv 1706.02677 (gradual warm-up).
+
+    >>> Warmup(4).values()
+    array([0.2, 0.4, 0.6, 0.8])
+    >>> Warmup(4, start=0).values()
+    array([0.  , 0.25, 0.5 , 0.75])
+    """
+
+    over: Length | None
+    to: float = 1.0
+    start: float | None = None
+    first: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        if self.over is None:
+            fix = 'write Warmup(500) or Warmup("5%")'
+            raise ScheduleError("Warmup(over=None)", "needs a length", fix)
+        self.check_ends()
+
+    def weight(self, xp: Any, k: Any, n: int) -> Any:
+        return xp.true_divide(n - k, n)
+
+    def rest(self, xp: Any, k: Any, n: int, u: Any) -> Any:
+        return xp.true_divide(k, n)
+
+    def piece(self, start: float, n: int | None) -> Track:
+        if self.start is not None or n is None:
+            return super().piece(start, n)
+
+        def inside(xp: Any, k: Any) -> Any:
+            u, v = xp.true_divide(n - k, n + 1), xp.true_divide(k + 1, n + 1)
+            return blend(xp, u, v, start, self.to)
+
+        return Track(n, self.to, inside)
+
+
+@dataclass(frozen=True, repr=False)
+class Cosine(Move):
+    """Fall along half a cosine from the current level to `to`.
+
+    level(k) = u·start + (1 - u)·to,  u = (1 + cos(π k/n))/2,  k in [0, n)
+
+    Args:
+        to: Level reached when the move ends, in [0, inf).
+        over: Length; left out, the rest of the run.
+        start: Level to start from, in [0, inf); left out, where the last move ended.
+
+    Raises:
+        ScheduleError: `to` or `start` is negative or not finite.
+
+    Source: Loshchilov & Hutter 2017, arXiv 1608.03983 (without restarts).
+
+    >>> Cosine(to=0.1, over=100).resolve()(50)
+    0.55
+    """
+
+    to: float = 0.0
+    over: Length | None = None
+    start: float | None = None
+
+    def __post_init__(self) -> None:
+        self.check_ends()
+
+    def weight(self, xp: Any, k: Any, n: int) -> Any:
+        return (1 + xp.cos(np.pi * xp.true_divide(k, n))) / 2
+
+
+@dataclass(frozen=True, repr=False)
+class Polynomial(Move):
+    """Fall as a power of the time that is left.
+
+    level(k) = u·start + (1 - u)·to,  u = ((n - k)/n)^power,  k in [0, n)
+
+    Args:
+        to: Level reached when the move ends, in [0, inf).
+        power: Exponent in (0, inf); 1 is a straight line, 2 is steep at first.
+        over: Length; left out, the rest of the run.
+        start: Level to start from, in [0, inf); left out, where the last move ended.
+
+    Raises:
+        ScheduleError: `power` is not above 0, or a level is negative or not finite.
+
+    Source: Chen et al. 2017, arXiv 1606.00915 ("poly" policy, power 0.9).
+
+    >>> Polynomial(to=0, power=2, over=4).values()
+    array([1.    , 0.5625, 0.25  , 0.0625])
+    """
+
+    to: float = 0.0
+    power: float = 2.0
+    over: Length | None = None
+    start: float | None = None
+
+    def __post_init__(self) -> None:
+        self.check_ends()
+        self.check("power", above=True)
+
+    def weight(self, xp: Any, k: Any, n: int) -> Any:
+        return xp.power(xp.true_divide(n - k, n), self.power)
+
+
+@dataclass(frozen=True, repr=False)
+class Sqrt(Move):
+    """Cool down as one minus a square root: fast at first, then ever slower.
+
+    level(k) = u·start + (1 - u)·to,  u = 1 - √(k/n),  k in [0, n)
+
+    Args:
+        to: Level reached when the move ends, in [0, inf).
+        over: Length; left out, the rest of the run.
+        start: Level to start from, in [0, inf); left out, where the last move ended.
+
+    Raises:
+        ScheduleError: `to` or `start` is negative or not finite.
+
+    Source: Hägele et al. 2024, arXiv 2405.18392 (the "1-sqrt" cooldown).
+
+    >>> Sqrt(to=0, over=4).values()[:2]
+    array([1. , 0.5])
+    """
+
+    to: float = 0.0
+    over: Length | None = None
+    start: float | None = None
+
+    def __post_init__(self) -> None:
+        self.check_ends()
+
+    def weight(self, xp: Any, k: Any, n: int) -> Any:
+        return 1 - xp.sqrt(xp.true_divide(k, n))
+
+
+@dataclass(frozen=True, repr=False)
+class Exponential(Move):
+    """Go to `to` by a constant factor per update.
+
+    level(k) = start · (to/start)^(k/n),  k in [0, n)
+
+    Args:
+        to: Level reached when the move ends, in (0, inf).
+        over: Length; left out, the rest of the run.
+        start: Level to start from, in (0, inf); left out, where the last move ended.
+
+    Raises:
+        ScheduleError: `to` or the start level is not above 0.
+
+    Source: exponential decay as in `ExponentialLR` and `ExponentialDecay`, by its end level.
+
+    >>> Exponential(to=0.01, over=2).values()
+    array([1. , 0.1])
+    """
+
+    to: float = 0.01
+    over: Length | None = None
+    start: float | None = None
+
+    def __post_init__(self) -> None:
+        self.check_ends()
+        self.check("to", above=True)
+        if self.start is not None:
+            self.check("start", above=True)
+
+    def piece(self, start: float, n: int | None) -> Track:
+        if start <= 0.0:
+            fix = "give start=… above 0, or end the move before it above 0"
+            raise ScheduleError(repr(self), "cannot start at level 0", fix)
+        assert n is not None
+        low, high = min(start, self.to), max(start, self.to)
+        ratio = self.to / start
+
+        def inside(xp: Any, k: Any) -> Any:
+            return xp.clip(start * xp.power(ratio, xp.true_divide(k, n)), low, high)
+
+        return Track(n, self.to, inside)

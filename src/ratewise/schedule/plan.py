@@ -1,0 +1,191 @@
+"""The plan: several schedules for one optimizer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ratewise.schedule.base import Schedule, Strict
+from ratewise.schedule.errors import ScheduleError, nearest, number, shorten
+
+_KEYS = ("lr", "momentum", "weight_decay")
+
+
+@dataclass(frozen=True, repr=False)
+class Plan(metaclass=Strict):
+    """Schedules for the keys of an optimizer, for all of its groups or for some by name.
+
+    Each schedule multiplies the base value of its key, group by group, so that ratios between
+    groups stay. A key without a schedule is left alone.
+
+    Args:
+        lr: Schedule of the learning rate.
+        momentum: Schedule of the momentum (of beta1 where the optimizer has betas).
+        weight_decay: Schedule of the weight decay.
+        keys: Schedules of any other key of the optimizer's groups, `{"betas[1]": …, "eps": …}`.
+        groups: For groups by name, in place of the above: a schedule (of the rate) or a plan.
+        peak: Values at level 1, by key; what is named here replaces the optimizer's own.
+        notes: What a reader of the plan should know; plans are equal whatever their notes.
+
+    Raises:
+        ScheduleError: nothing is scheduled, a name is not a text, a peak is negative.
+
+    >>> import ratewise as rw
+    >>> plan = rw.Plan(lr=rw.Warmup(4) >> rw.Cosine(to=0), peak={"lr": 3e-4})
+    >>> plan.rates(total=100)[4]
+    np.float64(0.0003)
+    """
+
+    lr: Schedule | None = None
+    momentum: Schedule | None = None
+    weight_decay: Schedule | None = None
+    keys: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])
+    groups: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    peak: Mapping[str, float] = field(default_factory=dict[str, float])
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        for name in _KEYS:
+            _check_schedule(f"Plan({name}=…)", getattr(self, name), none=True)
+        keys = _mapping("keys", self.keys)
+        for name, schedule in keys.items():
+            _check_schedule(f"Plan(keys={{{name!r}: …}})", schedule)
+            if name in _KEYS:
+                raise ScheduleError(
+                    f"Plan(keys={{{name!r}: …}})", "has an argument", f"write {name}=…"
+                )
+        groups = {
+            name: _as_plan(name, part) for name, part in _mapping("groups", self.groups).items()
+        }
+        peak = {
+            name: number(f"Plan(peak={{{name!r}: {shorten(value)}}})", "peak", value)
+            for name, value in _mapping("peak", self.peak).items()
+        }
+        for name, content in (("keys", keys), ("groups", groups), ("peak", peak)):
+            object.__setattr__(self, name, _Frozen(content))
+        object.__setattr__(self, "notes", tuple(str(note) for note in self.notes))
+        scheduled = self.schedules()
+        if not scheduled and not groups:
+            raise ScheduleError("Plan()", "schedules nothing", "give lr=…, or another key")
+        for name in peak:
+            known = [*scheduled, *(key for plan in groups.values() for key in plan.schedules())]
+            if name not in known:
+                raise ScheduleError(
+                    f"Plan(peak={{{name!r}: …}})", "is not scheduled", nearest(name, known)
+                )
+
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the schedules by key, without those of groups."""
+        named = {name: getattr(self, name) for name in _KEYS if getattr(self, name) is not None}
+        return {**named, **self.keys}
+
+    def resolve(self, total: int | str | None = None, **horizon: float | None) -> Plan:
+        """Return the plan with every schedule resolved; arguments as of `Schedule.resolve`."""
+        change = {k: s.resolve(total, **horizon) for k, s in self.schedules().items() if k in _KEYS}
+        keys = {k: s.resolve(total, **horizon) for k, s in self.keys.items()}
+        groups = {k: plan.resolve(total, **horizon) for k, plan in self.groups.items()}
+        return dataclasses.replace(self, keys=keys, groups=groups, **change)
+
+    def rates(
+        self,
+        total: int | str | None = None,
+        *,
+        key: str = "lr",
+        group: str | None = None,
+        **horizon: float | None,
+    ) -> NDArray[np.float64]:
+        """Return the absolute values of a key at every update, float64[total].
+
+        Args:
+            total: Updates in the run, as of `Schedule.resolve`.
+            key: What to list, "lr" unless told otherwise.
+            group: Name of a group; its own schedule and peak count first.
+            **horizon: `epoch`, `samples`, `tokens`, as of `Schedule.resolve`.
+
+        Raises:
+            ScheduleError: the key is not scheduled, or its peak is not known.
+        """
+        schedule, peak = self._lookup(key, group)
+        if peak is None:
+            who = f"Plan.rates(key={key!r})"
+            raise ScheduleError(who, "has no peak", f"give Plan(…, peak={{{key!r}: 3e-4}})")
+        return peak * schedule.resolve(total, **horizon).values()
+
+    def _lookup(self, key: str, group: str | None) -> tuple[Schedule, float | None]:
+        plans = [self]
+        if group is not None:
+            if group not in self.groups:
+                who = f"Plan.rates(group={group!r})"
+                raise ScheduleError(who, "is not a group of the plan", nearest(group, self.groups))
+            plans.insert(0, self.groups[group])
+        schedules = [plan.schedules()[key] for plan in plans if key in plan.schedules()]
+        peaks = [plan.peak[key] for plan in plans if key in plan.peak]
+        if not schedules:
+            known = [name for plan in plans for name in plan.schedules()]
+            raise ScheduleError(f"Plan.rates(key={key!r})", "is not scheduled", nearest(key, known))
+        return schedules[0], peaks[0] if peaks else None
+
+    def __repr__(self) -> str:
+        from ratewise.schedule.text import spell
+
+        return spell(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as a dict of JSON types, with the version of the form."""
+        from ratewise.schedule.forms import to_dict
+
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """Return the dict form as one line of JSON."""
+        import json
+
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+
+class _Frozen(dict[str, Any]):
+    """A dict inside a frozen value: it compares as a dict, has a hash and refuses changes."""
+
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return hash(frozenset(self.items()))
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise ScheduleError("A plan", "is frozen", "make a new one with dataclasses.replace")
+
+    __setitem__ = __delitem__ = pop = popitem = clear = __ior__ = _refuse
+    update = setdefault = _refuse  # pyright: ignore[reportAssignmentType]
+
+    def __reduce__(self) -> Any:
+        return _Frozen, (dict(self),)
+
+
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    who = f"Plan({name}={shorten(value)})"
+    if not isinstance(value, Mapping):
+        raise ScheduleError(who, "needs a dict", f"write {name}={{…}}")
+    content: dict[Any, Any] = dict(value)  # pyright: ignore[reportUnknownArgumentType]
+    for key in content:
+        if not isinstance(key, str) or not key:
+            raise ScheduleError(who, f"has the key {shorten(key)}", "use texts as keys")
+    return content
+
+
+def _check_schedule(who: str, value: Any, none: bool = False) -> None:
+    if not isinstance(value, Schedule) and not (none and value is None):
+        raise ScheduleError(who, f"needs a schedule, got {shorten(value)}", "write Cosine(to=0)")
+
+
+def _as_plan(name: str, part: Any) -> Plan:
+    if isinstance(part, Schedule):
+        return Plan(lr=part)
+    if isinstance(part, Plan) and not part.groups:
+        return part
+    who = f"Plan(groups={{{name!r}: …}})"
+    raise ScheduleError(
+        who, f"needs a schedule or a plan without groups, got {shorten(part)}", "write Cosine(to=0)"
+    )

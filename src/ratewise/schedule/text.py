@@ -1,0 +1,245 @@
+"""The text form: `repr` writes it, `parse` reads it, nothing is ever evaluated."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ratewise.schedule.base import Schedule
+from ratewise.schedule.compose import Clip, Product, Scale, Sequence
+from ratewise.schedule.errors import ScheduleError, nearest, shorten
+
+if TYPE_CHECKING:
+    from ratewise.schedule.plan import Plan
+
+LONGEST_TEXT = 100_000
+DEEPEST = 100
+_FIRST = {"Warmup": "over", "Hold": "level", "Step": "factor"}
+_ALWAYS = {"to", "factor"}
+_OPERATORS = ("Sequence", "Product", "Scale", "Clip")
+
+
+# Writing ------------------------------------------------------------------------------------
+
+
+def spell(value: Any) -> str:
+    """Return the text form of a schedule, a plan, or a value inside one."""
+    if isinstance(value, Sequence):
+        return " >> ".join(_inner(move, ()) for move in value.moves)
+    if isinstance(value, Product):
+        first, *others = value.factors
+        return " * ".join(
+            [_inner(first, (Sequence,)), *(_inner(f, (Sequence, Scale)) for f in others)]
+        )
+    if isinstance(value, Scale):
+        return f"{_inner(value.schedule, (Sequence,))} * {spell(value.factor)}"
+    if isinstance(value, Clip):
+        low, high = value.low, value.high
+        bounds = [] if low is None else [spell(low)]
+        bounds += [] if high is None else [spell(high) if bounds else f"high={spell(high)}"]
+        return f"{_inner(value.schedule, (Sequence, Product, Scale))}.clip({', '.join(bounds)})"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return f"{type(value).__name__}({', '.join(_arguments(value))})"
+    return _literal(value)
+
+
+def _inner(value: Schedule, brackets: tuple[type[Any], ...]) -> str:
+    return f"({spell(value)})" if isinstance(value, brackets) else spell(value)
+
+
+def _arguments(value: Any) -> list[str]:
+    kind, out = type(value).__name__, []
+    for index, field in enumerate(dataclasses.fields(value)):
+        content = getattr(value, field.name)
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        required = default is dataclasses.MISSING
+        shown = required or (field.name in _ALWAYS and kind != "Warmup")
+        if content == default and not shown:
+            continue
+        positional = index == 0 and (required or _FIRST.get(kind) == field.name)
+        text = _points(content) if field.name == "points" else spell(content)
+        out.append(text if positional else f"{field.name}={text}")
+    return out
+
+
+def _points(points: Any) -> str:
+    return "{" + ", ".join(f"{spell(x)}: {spell(y)}" for x, y in points) + "}"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and value < 1e16 else repr(value)
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    if isinstance(value, tuple):
+        items: tuple[Any, ...] = value
+        return "(" + ", ".join(spell(v) for v in items) + ("," if len(items) == 1 else "") + ")"
+    if isinstance(value, dict):
+        pairs: dict[Any, Any] = value
+        return "{" + ", ".join(f"{spell(k)}: {spell(v)}" for k, v in pairs.items()) + "}"
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
+# Reading ------------------------------------------------------------------------------------
+
+
+def parse(text: str) -> Schedule | Plan:
+    """Read a schedule or a plan from its text form; `parse(repr(s)) == s`.
+
+    The text is a Python expression of the names of this package, `>>`, `*`, `.clip()`, numbers,
+    strings and brackets. It is read, never evaluated.
+
+    Raises:
+        ScheduleError: anything else; names and keywords get their nearest match.
+
+    >>> parse("Warmup(500) >> Cosine(to=0.1)")
+    Warmup(500) >> Cosine(to=0.1)
+    """
+    from ratewise.schedule.plan import Plan
+
+    value = _Reader(_tree(text), text).read()
+    if not isinstance(value, Schedule | Plan):
+        fix = "write a schedule such as Warmup(500) >> Cosine(to=0.1)"
+        raise ScheduleError(f"parse({shorten(text)})", "found no schedule", fix)
+    return value
+
+
+def _tree(text: Any) -> ast.expr:
+    who = f"parse({shorten(text)})"
+    if not isinstance(text, str):
+        raise ScheduleError(who, "needs a text", "give it a str")
+    if len(text) > LONGEST_TEXT:
+        rule = f"got {len(text):,} characters"
+        raise ScheduleError(who, rule, f"a schedule has at most {LONGEST_TEXT:,}")
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST:
+        raise ScheduleError(who, f"got {deepest:,} nested brackets", f"use at most {DEEPEST}")
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        where = f"is not an expression at character {error.offset or 0}"
+    except (ValueError, RecursionError, MemoryError):
+        where = "is not an expression that can be read"
+    raise ScheduleError(who, where, "write a schedule such as Warmup(500) >> Cosine(to=0.1)")
+
+
+class _Reader:
+    """Turns a syntax tree into values, by a white list."""
+
+    def __init__(self, tree: ast.expr, text: str) -> None:
+        self.tree = tree
+        self.text = text
+
+    def read(self) -> Any:
+        try:
+            return self.value(self.tree)
+        except RecursionError:
+            self.refuse(self.tree, "is nested too deeply")
+
+    def refuse(self, node: ast.AST, rule: str, fix: str = "") -> NoReturn:
+        part = ast.get_source_segment(self.text.strip(), node) or self.text  # pyright: ignore
+        allowed = "use names of ratewise, >>, *, .clip(), numbers, strings and brackets"
+        raise ScheduleError(f"parse: {shorten(part)}", rule, fix or allowed)
+
+    def value(self, node: ast.expr) -> Any:
+        reader: Callable[[Any], Any] | None = getattr(self, f"_{type(node).__name__}", None)
+        if reader is None:
+            self.refuse(node, "is not part of the language")
+        return reader(node)
+
+    def _Constant(self, node: ast.Constant) -> Any:
+        if isinstance(node.value, int | float | str | None):
+            return node.value
+        self.refuse(node, "is not a number, a string or None")
+
+    def _UnaryOp(self, node: ast.UnaryOp) -> Any:
+        inner = node.operand
+        number = isinstance(inner, ast.Constant) and type(inner.value) in (int, float)
+        if isinstance(node.op, ast.USub) and number:
+            return -inner.value  # pyright: ignore
+        self.refuse(node, "is not part of the language")
+
+    def _BinOp(self, node: ast.BinOp) -> Any:
+        operator = type(node.op)
+        chained: list[ast.expr] = []
+        left: ast.expr = node
+        while isinstance(left, ast.BinOp) and type(left.op) is operator:
+            chained.append(left.right)
+            left = left.left
+        if operator not in (ast.RShift, ast.Mult):
+            self.refuse(node, "uses an operator other than >> and *")
+        result = self.value(left)
+        if operator is ast.RShift:
+            moves = [result, *(self.value(right) for right in reversed(chained))]
+            if not all(isinstance(move, Schedule) for move in moves):
+                self.refuse(node, "joins something that is not a schedule")
+            return Sequence(tuple(moves))
+        for right in reversed(chained):
+            factor = self.value(right)
+            if not isinstance(result, Schedule) and not isinstance(factor, Schedule):
+                self.refuse(node, "multiplies two things that are not schedules")
+            try:
+                result = result * factor
+            except TypeError:
+                self.refuse(node, "multiplies a schedule by something that is no number")
+        return result
+
+    def _Tuple(self, node: ast.Tuple) -> tuple[Any, ...]:
+        return tuple(self.value(item) for item in node.elts)
+
+    def _List(self, node: ast.List) -> tuple[Any, ...]:
+        return tuple(self.value(item) for item in node.elts)
+
+    def _Dict(self, node: ast.Dict) -> dict[Any, Any]:
+        pairs: dict[Any, Any] = {}
+        for key, content in zip(node.keys, node.values, strict=True):
+            if not isinstance(key, ast.Constant) or not isinstance(key.value, int | float | str):
+                self.refuse(node, "has a key that is not a number or a string")
+            if key.value in pairs:
+                self.refuse(node, f"has the key {key.value!r} twice", "write each key once")
+            pairs[key.value] = self.value(content)
+        return pairs
+
+    def _Name(self, node: ast.Name) -> NoReturn:
+        near = nearest(node.id, constructors())
+        self.refuse(node, "is a bare name", f"write it with brackets; {near}")
+
+    def _Call(self, node: ast.Call) -> Any:
+        if any(keyword.arg is None for keyword in node.keywords):
+            self.refuse(node, "unpacks **keywords", "write them out")
+        if any(isinstance(argument, ast.Starred) for argument in node.args):
+            self.refuse(node, "unpacks *arguments", "write them out")
+        make = self.callee(node.func)
+        arguments = [self.value(argument) for argument in node.args]
+        return make(*arguments, **{k.arg or "": self.value(k.value) for k in node.keywords})
+
+    def callee(self, node: ast.expr) -> Callable[..., Any]:
+        if isinstance(node, ast.Attribute):
+            owner = self.value(node.value)
+            if node.attr != "clip" or not isinstance(owner, Schedule):
+                self.refuse(node, f"calls .{node.attr}", "the only method here is .clip(low, high)")
+            return lambda *args, **kwargs: Clip(owner, *args, **kwargs)
+        if not isinstance(node, ast.Name):
+            self.refuse(node, "is called")
+        if node.id == "Function":
+            self.refuse(node, "cannot be read from text", "use it in Python, or write a Piecewise")
+        known = constructors()
+        if node.id not in known:
+            self.refuse(node, "is not a name of ratewise", nearest(node.id, known))
+        return known[node.id]
+
+
+def constructors() -> dict[str, Callable[..., Any]]:
+    """Return the names a text may call."""
+    from ratewise.schedule.plan import Plan
+
+    hidden = (*_OPERATORS, "Function")
+    kinds = {name: kind for name, kind in Schedule.kinds.items() if name not in hidden}
+    return {**kinds, "Plan": Plan}
