@@ -92,5 +92,5 @@ class Move(Schedule, abc.ABC):
             self.keep("over", length(who, "over", self.over))
         if self.start is not None:
             self.check("start")
-        if getattr(self, "to", None) is not None:
+        if hasattr(self, "to"):
             self.check("to")
