@@ -15,6 +15,7 @@ fixed = st.one_of(
     st.integers(0, 40), st.sampled_from(["1%", "5%", "10%", "2 epochs", "1k samples", "4k tokens"])
 )
 starts = st.none() | levels
+climbs = st.sampled_from(["linear", "cosine", "sqrt", "quadratic", "log"])
 
 
 def shapes(over: st.SearchStrategy) -> st.SearchStrategy[rw.Schedule]:
@@ -26,10 +27,36 @@ def shapes(over: st.SearchStrategy) -> st.SearchStrategy[rw.Schedule]:
         st.builds(rw.Sqrt, levels, over, starts),
         st.builds(rw.Polynomial, levels, st.floats(0.1, 5), over, starts),
         st.builds(rw.Exponential, positive, over, positive),
-        st.builds(rw.Warmup, over.map(lambda n: 5 if n is None else n), levels, starts),
+        st.builds(rw.Warmup, over.map(lambda n: 5 if n is None else n), levels, starts, climbs),
+        curves(over),
         steps(over),
         st.builds(rw.Step, st.floats(0, 2), every=st.integers(1, 30), over=over, start=starts),
         piecewise(over),
+    )
+
+
+def curves(over: st.SearchStrategy) -> st.SearchStrategy[rw.Schedule]:
+    """The rarer shapes."""
+    every = st.integers(1, 30) | st.sampled_from(["10%", "33%"])
+    rate = st.floats(0, 2)
+    move = st.one_of(
+        st.builds(rw.Linear, levels, start=starts),
+        st.builds(rw.Cosine, levels, start=starts),
+        st.builds(rw.Wave, levels, st.floats(0, 3), start=starts),
+        st.builds(rw.Warmup, start=starts, shape=st.sampled_from(["linear", "cosine", "log"])),
+    )
+    return st.one_of(
+        st.builds(rw.ExponentialDecay, st.floats(0.01, 2), every, st.booleans(), over, starts),
+        st.builds(rw.NaturalDecay, rate, every, st.booleans(), over, starts),
+        st.builds(rw.InverseTime, rate, every, st.booleans(), over, starts),
+        st.builds(rw.Power, rate, every, over, starts),
+        st.builds(rw.Saturate, every, levels, over, starts),
+        st.builds(rw.PolynomialCycles, levels, st.floats(0.1, 5), every, over, starts),
+        st.builds(rw.Tanh, levels, over=over, start=starts),
+        st.builds(rw.Rex, levels, st.floats(0.01, 1), over, starts),
+        st.builds(rw.Wave, levels, st.floats(0, 3), st.floats(0.5, 3), over, starts),
+        st.builds(rw.LinearCosine, st.floats(0, 3), levels, levels, over, starts),
+        st.builds(rw.Part, move, st.floats(0, 9), st.floats(0.5, 50), st.floats(0.5, 2), over),
     )
 
 
@@ -66,6 +93,8 @@ def _combine(inner: st.SearchStrategy[rw.Schedule]) -> st.SearchStrategy[rw.Sche
         st.builds(lambda a, b: a * b, inner, inner),
         st.builds(lambda a, f: a * f, inner, levels),
         st.builds(lambda a, low, more: a.clip(low, low + more), inner, levels, levels),
+        st.builds(lambda a, low, high: a.between(low, high), inner, levels, levels),
+        st.builds(lambda a, n: a.until(n), inner, st.integers(0, 30)),
     )
 
 

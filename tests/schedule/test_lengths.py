@@ -20,7 +20,9 @@ def lengths(schedule):
         ("10%", 100), (0.1, 100),
         ("2 epochs", 60), ("0.5 epochs", 15), ("1 epoch", 30),
         ("3.2k samples", 100),
-        ("2M tokens", 500), ("2_000k tokens", 500), ("0.07%", 1), (0.07, 70), (1, 1), ("100%", 1000),
+
+        ("2M tokens", 500), ("2_000k tokens", 500), ("0.07%", 1), (0.07, 70),
+        (1, 1), ("100%", 1000),
     ],
 )  # fmt: skip
 def test_units(given, updates):

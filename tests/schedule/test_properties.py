@@ -15,7 +15,7 @@ from ratewise.testing import check_schedule
 from tests.schedule.strategies import levels, runs, schedules, shapes
 
 HORIZON = {"epoch": 30, "samples": 100, "tokens": 400}
-many = settings(max_examples=200, deadline=None)
+many = settings(max_examples=100, deadline=None)
 
 
 @many

@@ -18,6 +18,7 @@ from ratewise.schedule.track import Track, lookup, sample
 
 if TYPE_CHECKING:
     from ratewise.schedule.compose import Clip
+    from ratewise.schedule.frames import Between, Until
 
 
 class Strict(abc.ABCMeta):
@@ -184,6 +185,35 @@ class Schedule(metaclass=Strict):
         from ratewise.schedule.compose import Clip
 
         return Clip(self, low, high)
+
+    def between(self, low: float = 0.0, high: float = 1.0) -> Between:
+        """Return the schedule stretched so that level 0 becomes `low` and 1 becomes `high`."""
+        from ratewise.schedule.frames import Between
+
+        return Between(self, low, high)
+
+    def until(self, over: int | float | str) -> Until:
+        """Return the first `over` updates of the schedule as it was planned for the whole run."""
+        from ratewise.schedule.frames import Until
+
+        return Until(self, over)
+
+    def cool(
+        self,
+        at: int | float | str,
+        over: int | float | str | None = None,
+        to: float = 0.0,
+        shape: str = "linear",
+    ) -> Schedule:
+        """Return the schedule up to `at`, then a cooldown to `to` over `over` updates.
+
+        >>> import ratewise as rw
+        >>> (rw.Warmup(10) >> rw.Hold()).cool(at=100, over=20)
+        (Warmup(10) >> Hold()).until(100) >> Linear(to=0, over=20)
+        """
+        from ratewise.schedule.named import cooldown
+
+        return self.until(at) >> cooldown(shape, to, over)
 
     # Writing down ---------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.errors import ScheduleError, number, shorten
+from ratewise.schedule.frames import Between
 from ratewise.schedule.layout import fit_moves
 from ratewise.schedule.lengths import Horizon, LengthMap
 from ratewise.schedule.track import LARGEST, Track, chain
@@ -83,7 +84,7 @@ def is_open(schedule: Schedule) -> bool:
         return any(is_open(move) for move in schedule.moves)
     if isinstance(schedule, Product):
         return any(is_open(factor) for factor in schedule.factors)
-    if isinstance(schedule, Scale | Clip):
+    if isinstance(schedule, Scale | Clip | Between):
         return is_open(schedule.schedule)
     return bool(getattr(schedule, "open", getattr(schedule, "over", None) is None))
 

@@ -9,7 +9,8 @@ from typing import Any
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.errors import ScheduleError
 from ratewise.schedule.lengths import Horizon, nearest_update
-from ratewise.schedule.moves import Hold, Warmup
+from ratewise.schedule.moves import Hold
+from ratewise.schedule.warmup import Warmup
 
 
 def lay_out(

@@ -28,25 +28,23 @@ class Move(Schedule, abc.ABC):
     first: ClassVar[float] = 1.0
     """Level at which it starts when nothing comes before it."""
 
-    def weight(self, xp: Any, k: Any, n: int) -> Any:
+    def weight(self, xp: Any, k: Any, n: Any) -> Any:
         """Return the weight of the start level at position `k` of `n`: 1 at k=0, 0 at k=n."""
         raise NotImplementedError
 
-    def rest(self, xp: Any, k: Any, n: int, u: Any) -> Any:
+    def rest(self, xp: Any, k: Any, n: Any, u: Any) -> Any:
         """Return the weight of the end level, 1 - u, in the form that is most exact."""
         return 1 - u
+
+    def path(self, xp: Any, k: Any, n: Any, start: float, end: float) -> Any:
+        """Return the level at position `k` of `n` on the way from `start` to `end`."""
+        u = self.weight(xp, k, n)
+        return blend(xp, u, None if end == 0.0 else self.rest(xp, k, n, u), start, end)
 
     def piece(self, start: float, n: int | None) -> Track:
         """Return the track from level `start` over `n` updates (None: without end)."""
         end = float(getattr(self, "to"))  # noqa: B009  (only moves with weights have it)
-        assert n is not None
-
-        def inside(xp: Any, k: Any) -> Any:
-            u = self.weight(xp, k, n)
-            v = None if end == 0.0 else self.rest(xp, k, n, u)
-            return blend(xp, u, v, start, end)
-
-        return Track(n, end, inside)
+        return Track(n, end, lambda xp, k: self.path(xp, k, n, start, end))
 
     def extent(self, horizon: Horizon) -> Fraction | None:
         if self.over is None:

@@ -10,7 +10,7 @@ import numpy as np
 from ratewise.schedule.errors import ScheduleError
 from ratewise.schedule.lengths import Length
 from ratewise.schedule.move import Move
-from ratewise.schedule.track import Track, blend, constant
+from ratewise.schedule.track import Track, constant
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,64 +71,11 @@ class Linear(Move):
     def __post_init__(self) -> None:
         self.check_ends()
 
-    def weight(self, xp: Any, k: Any, n: int) -> Any:
+    def weight(self, xp: Any, k: Any, n: Any) -> Any:
         return xp.true_divide(n - k, n)
 
-    def rest(self, xp: Any, k: Any, n: int, u: Any) -> Any:
+    def rest(self, xp: Any, k: Any, n: Any, u: Any) -> Any:
         return xp.true_divide(k, n)
-
-
-@dataclass(frozen=True, repr=False)
-class Warmup(Move):
-    """Climb in equal steps to `to`; the first update is above the level before it.
-
-    level(k) = u·c + v·to,  v = (k + 1)/(n + 1),  u = 1 - v,  k in [0, n), c the level before
-    (0 at the beginning). So no update is spent at zero, and update n is the first at the peak.
-    With `start` it is the half-open ramp of Transformers, Optax and Keras:
-    level(k) = (1 - k/n)·start + (k/n)·to.
-
-    Args:
-        over: Length. A warm-up as long as the run or longer is refused.
-        to: Level reached by the first update after it, in [0, inf).
-        start: Level of the first update, in [0, inf).
-
-    Raises:
-        ScheduleError: a level is negative or not finite.
-
-    Source: Goyal et al. 2017, arXiv 1706.02677 (gradual warm-up).
-
-    >>> Warmup(4).values()
-    array([0.2, 0.4, 0.6, 0.8])
-    >>> Warmup(4, start=0).values()
-    array([0.  , 0.25, 0.5 , 0.75])
-    """
-
-    over: Length | None
-    to: float = 1.0
-    start: float | None = None
-    first: ClassVar[float] = 0.0
-
-    def __post_init__(self) -> None:
-        if self.over is None:
-            fix = 'write Warmup(500) or Warmup("5%")'
-            raise ScheduleError("Warmup(over=None)", "needs a length", fix)
-        self.check_ends()
-
-    def weight(self, xp: Any, k: Any, n: int) -> Any:
-        return xp.true_divide(n - k, n)
-
-    def rest(self, xp: Any, k: Any, n: int, u: Any) -> Any:
-        return xp.true_divide(k, n)
-
-    def piece(self, start: float, n: int | None) -> Track:
-        if self.start is not None or n is None:
-            return super().piece(start, n)
-
-        def inside(xp: Any, k: Any) -> Any:
-            u, v = xp.true_divide(n - k, n + 1), xp.true_divide(k + 1, n + 1)
-            return blend(xp, u, v, start, self.to)
-
-        return Track(n, self.to, inside)
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,7 +105,7 @@ class Cosine(Move):
     def __post_init__(self) -> None:
         self.check_ends()
 
-    def weight(self, xp: Any, k: Any, n: int) -> Any:
+    def weight(self, xp: Any, k: Any, n: Any) -> Any:
         return (1 + xp.cos(np.pi * xp.true_divide(k, n))) / 2
 
 
@@ -192,7 +139,7 @@ class Polynomial(Move):
         self.check_ends()
         self.check("power", above=True)
 
-    def weight(self, xp: Any, k: Any, n: int) -> Any:
+    def weight(self, xp: Any, k: Any, n: Any) -> Any:
         return xp.power(xp.true_divide(n - k, n), self.power)
 
 
@@ -223,7 +170,7 @@ class Sqrt(Move):
     def __post_init__(self) -> None:
         self.check_ends()
 
-    def weight(self, xp: Any, k: Any, n: int) -> Any:
+    def weight(self, xp: Any, k: Any, n: Any) -> Any:
         return 1 - xp.sqrt(xp.true_divide(k, n))
 
 
@@ -261,11 +208,8 @@ class Exponential(Move):
         if start <= 0.0:
             fix = "give start=… above 0, or end the move before it above 0"
             raise ScheduleError(repr(self), "cannot start at level 0", fix)
-        assert n is not None
-        low, high = min(start, self.to), max(start, self.to)
-        ratio = self.to / start
+        return super().piece(start, n)
 
-        def inside(xp: Any, k: Any) -> Any:
-            return xp.clip(start * xp.power(ratio, xp.true_divide(k, n)), low, high)
-
-        return Track(n, self.to, inside)
+    def path(self, xp: Any, k: Any, n: Any, start: float, end: float) -> Any:
+        level = start * xp.power(end / start, xp.true_divide(k, n))
+        return xp.clip(level, min(start, end), max(start, end))

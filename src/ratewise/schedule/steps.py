@@ -19,7 +19,7 @@ from ratewise.schedule.moves import Cosine, Hold, Linear
 from ratewise.schedule.track import LARGEST, Track, chain
 
 
-def _settle_position(who: str, horizon: Horizon, n: int | None, position: int | str) -> int:
+def settle_position(who: str, horizon: Horizon, n: int | None, position: int | str) -> int:
     """Return a position inside a move of `n` updates; a share is a share of the move."""
     if isinstance(position, int):
         return position
@@ -98,9 +98,9 @@ class Step(Move):
         who = repr(self)
         if self.every is not None:
             assert not isinstance(self.every, float)
-            every = max(1, _settle_position(who, horizon, n, self.every))
+            every = max(1, settle_position(who, horizon, n, self.every))
             return dataclasses.replace(self, every=every, over=n)
-        at = tuple(_settle_position(who, horizon, n, p) for p in self.at)
+        at = tuple(settle_position(who, horizon, n, p) for p in self.at)
         return dataclasses.replace(self, at=tuple(sorted(at)), over=n)
 
     def map_lengths(self, change: LengthMap) -> Self:
@@ -206,7 +206,7 @@ class Piecewise(Move):
 
     def settle(self, horizon: Horizon, n: int | None) -> Schedule:
         who = repr(self)
-        points = {_settle_position(who, horizon, n, x): y for x, y in self.points}
+        points = {settle_position(who, horizon, n, x): y for x, y in self.points}
         return dataclasses.replace(self, points=dict(sorted(points.items())), over=n)
 
     def map_lengths(self, change: LengthMap) -> Self:

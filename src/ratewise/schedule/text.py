@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.compose import Clip, Product, Scale, Sequence
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.frames import Between, Until
 
 if TYPE_CHECKING:
     from ratewise.schedule.plan import Plan
@@ -18,7 +20,8 @@ LONGEST_TEXT = 100_000
 DEEPEST = 100
 _FIRST = {"Warmup": "over", "Hold": "level", "Step": "factor"}
 _ALWAYS = {"to", "factor"}
-_OPERATORS = ("Sequence", "Product", "Scale", "Clip")
+_OPERATORS = ("Sequence", "Product", "Scale", "Clip", "Between", "Until")
+METHODS = ("between", "clip", "cool", "until")
 
 
 # Writing ------------------------------------------------------------------------------------
@@ -39,10 +42,18 @@ def spell(value: Any) -> str:
         low, high = value.low, value.high
         bounds = [] if low is None else [spell(low)]
         bounds += [] if high is None else [spell(high) if bounds else f"high={spell(high)}"]
-        return f"{_inner(value.schedule, (Sequence, Product, Scale))}.clip({', '.join(bounds)})"
+        return f"{_owner(value)}.clip({', '.join(bounds)})"
+    if isinstance(value, Between):
+        return f"{_owner(value)}.between({spell(value.low)}, {spell(value.high)})"
+    if isinstance(value, Until):
+        return f"{_owner(value)}.until({spell(value.over)})"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return f"{type(value).__name__}({', '.join(_arguments(value))})"
     return _literal(value)
+
+
+def _owner(value: Clip | Between | Until) -> str:
+    return _inner(value.schedule, (Sequence, Product, Scale))
 
 
 def _inner(value: Schedule, brackets: tuple[type[Any], ...]) -> str:
@@ -90,8 +101,8 @@ def _literal(value: Any) -> str:
 def parse(text: str) -> Schedule | Plan:
     """Read a schedule or a plan from its text form; `parse(repr(s)) == s`.
 
-    The text is a Python expression of the names of this package, `>>`, `*`, `.clip()`, numbers,
-    strings and brackets. It is read, never evaluated.
+    The text is a Python expression of the names of this package, `>>`, `*`, methods such as
+    `.clip()`, numbers, strings and brackets. It is read, never evaluated.
 
     Raises:
         ScheduleError: anything else; names and keywords get their nearest match.
@@ -218,14 +229,22 @@ class _Reader:
             self.refuse(node, "unpacks *arguments", "write them out")
         make = self.callee(node.func)
         arguments = [self.value(argument) for argument in node.args]
-        return make(*arguments, **{k.arg or "": self.value(k.value) for k in node.keywords})
+        keywords = {k.arg or "": self.value(k.value) for k in node.keywords}
+        if isinstance(make, type):
+            return make(*arguments, **keywords)
+        try:  # a function or a method, which does not check its own keywords
+            inspect.signature(make).bind(*arguments, **keywords)
+        except TypeError as error:
+            known = ", ".join(inspect.signature(make).parameters)
+            self.refuse(node, f"does not fit: {error}", f"it takes {known}")
+        return make(*arguments, **keywords)
 
     def callee(self, node: ast.expr) -> Callable[..., Any]:
         if isinstance(node, ast.Attribute):
             owner = self.value(node.value)
-            if node.attr != "clip" or not isinstance(owner, Schedule):
-                self.refuse(node, f"calls .{node.attr}", "the only method here is .clip(low, high)")
-            return lambda *args, **kwargs: Clip(owner, *args, **kwargs)
+            if node.attr not in METHODS or not isinstance(owner, Schedule):
+                self.refuse(node, f"calls .{node.attr}", nearest(node.attr, METHODS))
+            return getattr(owner, node.attr)
         if not isinstance(node, ast.Name):
             self.refuse(node, "is called")
         if node.id == "Function":
@@ -242,4 +261,11 @@ def constructors() -> dict[str, Callable[..., Any]]:
 
     hidden = (*_OPERATORS, "Function")
     kinds = {name: kind for name, kind in Schedule.kinds.items() if name not in hidden}
-    return {**kinds, "Plan": Plan}
+    return {**kinds, **named_functions(), "Plan": Plan}
+
+
+def named_functions() -> dict[str, Callable[..., Any]]:
+    """Return the constructors that are compositions, by name."""
+    from ratewise.schedule import cyclic, named
+
+    return {name: getattr(room, name) for room in (cyclic, named) for name in room.NAMES}

