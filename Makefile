@@ -1,0 +1,63 @@
+# Every target works from a bare checkout: it makes .venv and installs what it needs, once.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+          --constraint requirements/constraints.txt
+
+# Two OpenMP threads that spin while they wait stall each other on a busy machine.
+QUIET_THREADS := OMP_WAIT_POLICY=PASSIVE
+TEST_ENV      := env -u KERAS_BACKEND $(QUIET_THREADS) OMP_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: demo test lint bench clean help
+
+help:  ## Say what the targets do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.demo-installed  ## Train a small text classifier under a few schedules (minutes, CPU)
+	@$(QUIET_THREADS) $(BIN)/python examples/sentiment.py
+
+test: lint  ## Run the linters, the type checker, every test and every snippet of the docs
+	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.test-installed  ## Run the linters and the type checker alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: $(VENV)/.test-installed  ## Run the benchmarks; each prints the ratio it is about
+	@for script in benchmarks/[!_]*.py; do \
+		[ -e "$$script" ] || { echo "no benchmarks yet"; break; }; \
+		echo "== $$script"; \
+		$(TEST_ENV) $(BIN)/python "$$script" || exit 1; \
+	done
+
+clean:  ## Remove the environment and everything that was built
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch goes first, so that nothing installed later chooses its version.
+$(VENV)/.demo-installed: pyproject.toml requirements/constraints.txt requirements/demo.txt \
+                         requirements/demo-nodeps.txt | $(VENV)/.made
+	@echo "Installing what the demo needs (once; a few minutes) ..."
+	@$(PIP) torch
+	@$(PIP) --editable . --requirement requirements/demo.txt
+	@$(PIP) --no-deps --requirement requirements/demo-nodeps.txt
+	@touch $@
+
+$(VENV)/.test-installed: pyproject.toml requirements/constraints.txt requirements/demo.txt \
+                         requirements/demo-nodeps.txt requirements/test.txt \
+                         requirements/nodeps.txt | $(VENV)/.made
+	@echo "Installing every framework the tests use (once; several minutes, about 4 GB) ..."
+	@$(PIP) torch
+	@$(PIP) --editable . --requirement requirements/test.txt
+	@$(PIP) --no-deps --requirement requirements/nodeps.txt
+	@touch $@
