@@ -1,0 +1,154 @@
+"""Compare schedules on a task: every shared prefix is trained once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ratewise.choose.candidates import Asked, Candidate, read_candidates
+from ratewise.choose.comparison import Comparison, Interrupted, Record
+from ratewise.choose.protocols import Task
+from ratewise.choose.tree import PrefixTree
+from ratewise.choose.walk import Walk
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import nearest, shorten
+
+Progress = Callable[[int, int, str], Any]
+"""Called with the updates done, the updates planned (fewer as runs end early), and what is on."""
+
+
+def compare(
+    task: Task,
+    candidates: Mapping[str, Candidate],
+    *,
+    total: int | str | None = None,
+    peaks: Iterable[float] | None = None,
+    seeds: int | Iterable[int] = 1,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    metric: str | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Train every candidate at every peak with every seed, and say which is best, or that none is.
+
+    Runs with the same seed share every update up to the first at which their rates differ: it is
+    trained once, and the results are to the last bit those of training each run alone.
+
+    Each candidate is judged at its own best peak by its final metric; the seeds are blocks, and
+    the verdict is Tukey's at 90 % (see `Comparison.verdict`). A run whose loss is no longer finite
+    ends there, with NaN as metrics; so does one whose code raises, with the traceback in its
+    record's `error`. The others go on. Ctrl-C raises a `KeyboardInterrupt` whose `.comparison`
+    holds the runs finished so far.
+
+    Args:
+        task: What to train, a `Task`; for PyTorch a `TorchTask`.
+        candidates: Schedules by name: a schedule, a plan of a learning rate, the text of one, or
+            a pair of any of these and its own total.
+        total: Updates in a run, at least 1, or a length such as "3 epochs"; without it every
+            candidate has to know its own.
+        peaks: Peak learning rates, each in (0, inf); without them a plan's own peak is used, or
+            the task's.
+        seeds: How many seeds (0, 1, …), or which.
+        epoch: Updates in an epoch, in (0, inf), for lengths in epochs.
+        samples: Samples in an update, in (0, inf), for lengths in samples.
+        tokens: Tokens in an update, in (0, inf), for lengths in tokens.
+        metric: Name of the metric that decides; without it the first that the task measures.
+        progress: Called after every piece of training with the updates done, the updates planned
+            and the name of what is being trained.
+
+    Raises:
+        ScheduleError: a candidate, a peak, a seed or a metric cannot be as given; nothing has
+            been trained then.
+        Exception: whatever the task raises when it is first opened, saved and measured.
+    """
+    asked = read_candidates(
+        candidates,
+        seeds=seeds,
+        peaks=peaks,
+        default_peak=lambda: getattr(task, "peak", None),
+        total=total,
+        epoch=epoch,
+        samples=samples,
+        tokens=tokens,
+    )
+    tree = PrefixTree.of((one.seed, one.rates) for one in asked)
+    walk = Walk(_checked(task), tree)
+    names = walk.rehearse()
+    better = _better(task, names)
+    chosen = _metric(metric, names)
+
+    def result() -> Comparison:
+        records = tuple(_records(asked, tree, walk, names))
+        return Comparison(records, chosen, chosen in better, walk.trained, tree.asked)
+
+    try:
+        for stretch in walk.steps():
+            if progress is not None:
+                what = _described(asked, tree.stretches[stretch].runs)
+                progress(walk.trained, tree.planned - walk.dropped, what)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(result()) from stop
+    return result()
+
+
+def _checked(task: Any) -> Task:
+    if not isinstance(task, Task):
+        rule = f"needs a task with open(seed), got {shorten(task)}"
+        raise ScheduleError("compare", rule, "give a TorchTask, or write the Task protocol")
+    return task
+
+
+def _metric(metric: str | None, names: Collection[str]) -> str:
+    if not names:
+        raise ScheduleError("compare", "got no metric from the task", "return at least one")
+    if metric is None:
+        return next(iter(names))
+    if metric not in names:
+        rule = f"is not measured; the task measures {', '.join(names)}"
+        raise ScheduleError(f"compare(metric={metric!r})", rule, nearest(metric, names))
+    return metric
+
+
+def _better(task: Task, names: Collection[str]) -> frozenset[str]:
+    """Return the names of the metrics of which more is better."""
+    better = frozenset[str](getattr(task, "higher_is_better", ()))
+    for name in sorted(better - set(names)):
+        who, rule = f"{type(task).__name__}(higher_is_better=({name!r},))", "is not measured"
+        raise ScheduleError(
+            who, f"{rule}; the task measures {', '.join(names)}", "name one of them"
+        )
+    return better
+
+
+def _described(asked: list[Asked], runs: tuple[int, ...]) -> str:
+    first = asked[runs[0]]
+    others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+    return f"{first.name} at {first.peak:g}, seed {first.seed}{others}"
+
+
+def _records(
+    asked: list[Asked], tree: PrefixTree, walk: Walk, names: Collection[str]
+) -> Iterable[Record]:
+    """Yield one record per run, put together from the stretches on its way."""
+    ends = {run: index for index, one in enumerate(tree.stretches) for run in one.ends}
+    for run, one in enumerate(asked):
+        outcomes = [walk.outcomes[i] for i in tree.path(ends[run]) if i < len(walk.outcomes)]
+        losses = np.full(len(one.rates), np.nan)
+        reached = np.concatenate([outcome.losses for outcome in outcomes] or [losses[:0]])
+        losses[: len(reached)] = reached
+        last = outcomes[-1] if ends[run] < len(walk.outcomes) else None
+        measured = {name: float("nan") for name in names} | dict(last.metrics if last else {})
+        yield Record(
+            name=one.name,
+            schedule=one.schedule,
+            peak=one.peak,
+            seed=one.seed,
+            metrics=measured,
+            losses=losses,
+            rates=one.rates,
+            diverged=last.diverged if last else None,
+            error=last.error if last else None,
+        )

@@ -1,0 +1,179 @@
+"""The result of a comparison: records, a table, a verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ratewise.choose.protocols import Losses, Rates
+from ratewise.choose.verdict import Standing, Verdict, judge, ranked
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What one run did.
+
+    Args:
+        name: Name of the candidate.
+        schedule: The resolved schedule, as text.
+        peak: Peak learning rate.
+        seed: Seed.
+        metrics: Final metrics by name; NaN if the run diverged or failed, or did not get there.
+        losses: Training loss of every update, float64[total]; NaN where there was none.
+        rates: Learning rate of every update, float64[total].
+        diverged: The first update whose loss was not finite, or None.
+        error: Traceback of an exception in the task's code, or None.
+    """
+
+    name: str
+    schedule: str
+    peak: float
+    seed: int
+    metrics: dict[str, float]
+    losses: Losses = field(repr=False)
+    rates: Rates = field(repr=False)
+    diverged: int | None = None
+    error: str | None = field(default=None, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON types, without the rates, which follow from the schedule."""
+        return {
+            "name": self.name,
+            "schedule": self.schedule,
+            "total": len(self.rates),
+            "peak": self.peak,
+            "seed": self.seed,
+            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
+            "losses": [_finite(loss) for loss in self.losses.tolist()],
+            "diverged": self.diverged,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Every run of a comparison, and what it says; `print(comparison)` shows table and verdict.
+
+    Args:
+        runs: One record per candidate, peak and seed, in the order they were asked for.
+        metric: Name of the metric that decides.
+        higher_is_better: Whether more of it is better.
+        trained: Updates that were trained.
+        asked: Updates that all runs would take, each trained alone.
+    """
+
+    runs: tuple[Record, ...] = field(repr=False)
+    metric: str
+    higher_is_better: bool
+    trained: int
+    asked: int
+
+    @property
+    def sharing(self) -> float:
+        """Updates asked for per update trained; above 1 thanks to shared prefixes."""
+        return self.asked / self.trained if self.trained else 1.0
+
+    @cached_property
+    def standings(self) -> tuple[Standing, ...]:
+        """The candidates, each at its own best peak, from best to worst."""
+        names = dict.fromkeys(run.name for run in self.runs)
+        return tuple(ranked([self._standing(name) for name in names], self.higher_is_better))
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The winner with its margin, or who is within noise; `str()` says why."""
+        return judge(self.standings, self.metric, self.higher_is_better)
+
+    def best(self, name: str) -> tuple[Record, ...]:
+        """Return the runs of a candidate at its best peak, one per seed."""
+        peak = next(one.peak for one in self.standings if one.name == name)
+        return tuple(run for run in self.runs if run.name == name and run.peak == peak)
+
+    def table(self) -> str:
+        """Return one line per candidate at its best peak, the best first, as text."""
+        head = ("schedule", "peak", self.metric, "± sd", "seeds", "failed")
+        rows = [head, *(_row(one) for one in self.standings)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        return "\n".join(_line(row, widths) for row in rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON types; numbers that are not finite become None."""
+        verdict = self.verdict
+        return {
+            "metric": self.metric,
+            "higher_is_better": self.higher_is_better,
+            "trained": self.trained,
+            "asked": self.asked,
+            "verdict": {
+                "text": verdict.text,
+                "best": verdict.best,
+                "within": list(verdict.within),
+                "gap": _finite(verdict.gap),
+                "margin": _finite(verdict.margin),
+                "why": verdict.why,
+                "advice": list(verdict.advice),
+            },
+            "runs": [run.to_dict() for run in self.runs],
+        }
+
+    def figure(self) -> Any:
+        """Return a matplotlib figure: the schedules above, their metric below.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        from ratewise.choose.figure import draw
+
+        return draw(self)
+
+    def __str__(self) -> str:
+        share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"
+        return f"{self.table()}\n\n{self.verdict}\n{share}"
+
+    def _standing(self, name: str) -> Standing:
+        runs = [run for run in self.runs if run.name == name]
+        by_peak: dict[float, list[float]] = {}
+        for run in runs:
+            by_peak.setdefault(run.peak, []).append(run.metrics[self.metric])
+        finished = {peak: values for peak, values in by_peak.items() if np.isfinite(values).all()}
+        sign = -1.0 if self.higher_is_better else 1.0
+        best = min(finished or by_peak, key=lambda peak: sign * float(np.mean(by_peak[peak])))
+        return Standing(
+            name=name,
+            peak=best,
+            values=tuple(finished.get(best, ())),
+            peaks=tuple(sorted(by_peak)),
+            total=len(runs[0].rates),
+            failed=sum(not math.isfinite(run.metrics[self.metric]) for run in runs),
+        )
+
+
+class Interrupted(KeyboardInterrupt):
+    """A comparison stopped by hand; `comparison` holds the runs as far as they came."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        finished = sum(math.isfinite(run.metrics[comparison.metric]) for run in comparison.runs)
+        super().__init__(
+            f"stopped with {finished} of {len(comparison.runs)} runs finished; "
+            "they are in this exception's .comparison"
+        )
+        self.comparison = comparison
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _row(one: Standing) -> tuple[str, ...]:
+    numbers = [f"{value:.4g}" if value == value else "–" for value in (one.mean, one.spread)]
+    peak = f"{one.peak:.3g}" if one.values else "–"
+    return (one.name, peak, *numbers, str(len(one.values)), str(one.failed or "–"))
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    first, *rest = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+    return "  ".join([f"{first.strip():<{widths[0]}}", *rest]).rstrip()

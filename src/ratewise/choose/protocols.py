@@ -1,0 +1,63 @@
+"""What a task has to be, so that schedules can be compared on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rates = NDArray[np.float64]
+"""Absolute learning rates, float64[k]: `rates[i]` is what update `i` of the piece uses."""
+
+Losses = NDArray[np.float64]
+"""Training losses, float64[k]: `losses[i]` is the loss that update `i` of the piece descended."""
+
+
+@runtime_checkable
+class Run(Protocol):
+    """One training run: it stands after some number of updates and can go back.
+
+    A run is a machine with a state. Everything that the next update depends on is in that state:
+    weights, buffers, the optimizer's moments, random numbers, the position in the data. These laws
+    make a shared prefix exact; `compare` relies on them and on nothing else:
+
+    * `train(a)` and then `train(b)` equals `train` of both in one.
+    * `restore(state)` brings back exactly what `save()` saw, any number of times, also in another
+      run that was opened with the same seed, and whatever was trained since.
+    * `measure()` changes nothing that training can notice.
+    """
+
+    def train(self, rates: Rates) -> Losses:
+        """Make one update per rate and return its training losses.
+
+        A run whose loss is no longer finite may stop there and fill the rest with NaN.
+        """
+        ...
+
+    def measure(self) -> Mapping[str, float]:
+        """Return the metrics of the run as it stands; the names are the same every time."""
+        ...
+
+    def save(self) -> Any:
+        """Return the state: picklable, and independent of what the run does next."""
+        ...
+
+    def restore(self, state: Any) -> None:
+        """Go back, or forward, to a saved state; the state itself stays usable."""
+        ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Something that can be trained from a seed with a list of learning rates.
+
+    Two more attributes are read where they exist: `higher_is_better`, the names of the metrics
+    of which more is better (of all others less is), and `peak`, the learning rate to use when
+    neither the call nor a plan names one.
+    """
+
+    def open(self, seed: int) -> Run:
+        """Return a run before its first update; the same seed gives the same run, bit by bit."""
+        ...

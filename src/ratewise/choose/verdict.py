@@ -1,0 +1,193 @@
+"""What finished runs allow to say: which candidate is best, or that they do not tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ratewise._extras import require
+
+LEVEL = 0.90
+"""Probability that all margins of a comparison hold together."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One candidate at its own best peak.
+
+    Args:
+        name: Name of the candidate.
+        peak: The peak with the best mean metric, among those where every seed finished.
+        values: Final metric per seed, float64[seeds] as a tuple; empty if no peak finished.
+        peaks: All peaks tried, ascending.
+        total: Updates of one run.
+        failed: Runs of the candidate, over all peaks, that diverged or raised.
+    """
+
+    name: str
+    peak: float
+    values: tuple[float, ...]
+    peaks: tuple[float, ...]
+    total: int
+    failed: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds; NaN if nothing finished."""
+        return float(np.mean(self.values)) if self.values else math.nan
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the seeds (n - 1); NaN with fewer than two."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said, and why; `str(verdict)` is all of it.
+
+    Args:
+        text: One sentence: the winner with a margin, or who is within noise.
+        best: Name with the best mean, or None if nothing finished.
+        within: Names that cannot be told from the best, itself first; one name if it won.
+        gap: How much better the best mean is than the next, in the metric's unit, >= 0 or NaN.
+        margin: Half-width of the interval around a difference, at 90 %; NaN if it has none.
+        why: How it was computed, from which numbers.
+        advice: What to do to be surer, each a sentence.
+    """
+
+    text: str
+    best: str | None = None
+    within: tuple[str, ...] = ()
+    gap: float = math.nan
+    margin: float = math.nan
+    why: str = ""
+    advice: tuple[str, ...] = field(default=())
+
+    @property
+    def decided(self) -> bool:
+        """Whether one candidate is better than all others beyond noise."""
+        return self.margin == self.margin and len(self.within) == 1
+
+    def __str__(self) -> str:
+        return "\n".join(line for line in (self.text, self.why, *self.advice) if line)
+
+
+def judge(standings: Sequence[Standing], metric: str, higher_is_better: bool) -> Verdict:
+    """Return the verdict over candidates, each at its own best peak.
+
+    The seeds are blocks: y[i, s] = mean + candidate i + seed s + noise. The noise is estimated
+    from all candidates together, and two means differ if they are further apart than
+
+        margin = q · sqrt(residual / seeds),    q = Tukey's studentized range at 90 %
+
+    for that many candidates and (candidates - 1)(seeds - 1) degrees of freedom, so that all pairs
+    hold together with a probability of 90 %. Candidates of which no peak finished are left out.
+    """
+    finished = ranked([one for one in standings if one.values], higher_is_better)
+    advice = _advice(standings)
+    if not finished:
+        return Verdict("No candidate finished: every peak diverged or failed.", advice=advice)
+    best = finished[0]
+    if len(finished) == 1:
+        text = f"Only {best.name} finished, so there is nothing to compare it with."
+        return Verdict(text, best.name, (best.name,), advice=advice)
+    gap = abs(best.mean - finished[1].mean)
+    if len(best.values) == 1:
+        text = (
+            f"{best.name} is ahead by {gap:.3g} in {metric}, "
+            "but one seed cannot tell whether that is more than noise."
+        )
+        more = "Repeat with seeds=3 or more."
+        everyone = tuple(one.name for one in finished)
+        return Verdict(text, best.name, everyone, gap, advice=(more, *advice))
+    margin, why = _margin(finished)
+    near = tuple(one.name for one in finished if abs(one.mean - best.mean) <= margin)
+    if len(near) > 1:
+        text = f"Within noise: {', '.join(near)} ({metric} differs by chance up to {margin:.2g})."
+    else:
+        text = f"{best.name}, by {gap:.3g} ± {margin:.2g} in {metric} over {finished[1].name}."
+    return Verdict(text, best.name, near, gap, margin, why, advice)
+
+
+def ranked(standings: Sequence[Standing], higher_is_better: bool) -> list[Standing]:
+    """Return the standings from best to worst mean; what did not finish comes last."""
+    sign = -1.0 if higher_is_better else 1.0
+    return sorted(standings, key=lambda one: (not one.values, sign * one.mean if one.values else 0))
+
+
+def _margin(finished: Sequence[Standing]) -> tuple[float, str]:
+    """Return Tukey's margin at 90 % and the sentence that explains it."""
+    table = np.array([one.values for one in finished])
+    candidates, seeds = table.shape
+    freedom = (candidates - 1) * (seeds - 1)
+    noise = math.sqrt(residual(table) / freedom)
+    q = _studentized_range(candidates, freedom)
+    margin = q * noise / math.sqrt(seeds)
+    why = (
+        f"Each of {candidates} candidates at its own best peak, {seeds} seeds as blocks, "
+        f"noise {noise:.2g} with {freedom} degrees of freedom, Tukey's margin at "
+        f"{LEVEL:.0%}: {q:.3g} × {noise:.2g} / √{seeds} = {margin:.2g}."
+    )
+    return margin, why
+
+
+@cache
+def _studentized_range(candidates: int, freedom: int) -> float:
+    stats = require("scipy.stats", extra="search")
+    return float(stats.studentized_range.ppf(LEVEL, candidates, freedom))
+
+
+def residual(table: NDArray[np.float64]) -> float:
+    """Return the sum of squares left when rows and columns have had their means taken out."""
+    rows = table.mean(axis=1, keepdims=True)
+    columns = table.mean(axis=0, keepdims=True)
+    return float(((table - rows - columns + table.mean()) ** 2).sum())
+
+
+def _advice(standings: Sequence[Standing]) -> tuple[str, ...]:
+    return tuple(line for line in (*_edges(standings), *_fairness(standings)) if line)
+
+
+def _edges(standings: Sequence[Standing]) -> list[str]:
+    """Say where the best peak is the first or last tried, so that a better one may lie outside."""
+    lines: list[str] = []
+    for end, step, word, where in ((0, 1, "smallest", "below"), (-1, -2, "largest", "above")):
+        edge = [
+            one
+            for one in standings
+            if one.values and len(one.peaks) > 1 and one.peak == one.peaks[end]
+        ]
+        for peak in sorted({one.peak for one in edge}):
+            names = ", ".join(one.name for one in edge if one.peak == peak)
+            peaks = next(one.peaks for one in edge if one.peak == peak)
+            further = peak * peak / peaks[step]
+            lines.append(
+                f"The {word} peak tried, {peak:.3g}, is the best for {names}: "
+                f"add peaks {where} it, such as {further:.2g}."
+            )
+    return lines
+
+
+def _fairness(standings: Sequence[Standing]) -> list[str]:
+    lines: list[str] = []
+    if len(standings) > 1 and all(len(one.peaks) == 1 for one in standings):
+        lines.append(
+            "One peak each: a schedule may be behind only because the peak does not suit it; "
+            "give several peaks."
+        )
+    totals = {one.total for one in standings}
+    if len(totals) > 1:
+        lines.append(
+            f"Budgets differ, from {min(totals):,} to {max(totals):,} updates: "
+            "longer runs have an advantage that is not the schedule's."
+        )
+    out = [one.name for one in standings if not one.values]
+    if out:
+        lines.append(f"Left out, as no peak finished with every seed: {', '.join(out)}.")
+    return lines

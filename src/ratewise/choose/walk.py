@@ -1,0 +1,159 @@
+"""The engine: walk a prefix tree with a task, each stretch trained once."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ratewise.choose.protocols import Losses, Run, Task
+from ratewise.choose.tree import PrefixTree, Stretch
+
+PIECE = 100
+"""Updates trained between two looks at the losses, and between two reports of progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of one stretch.
+
+    Args:
+        losses: float64[k], NaN where nothing was trained.
+        metrics: What was measured at its end; empty where no run ends or none could be measured.
+        error: Traceback of an exception in the task's code, or None.
+        diverged: The first update of the run whose loss was not finite, or None.
+        whole: Whether it was trained to its end, so that others can go on from there.
+    """
+
+    losses: Losses
+    metrics: Mapping[str, float]
+    error: str | None = None
+    diverged: int | None = None
+    whole: bool = True
+
+
+class Walk:
+    """Train the stretches of a tree in order, save at forks, go back, measure at the ends.
+
+    An exception in the task's code, or a loss that is not finite, ends the runs that share the
+    stretch; the others go on. After an exception the run is opened anew, as nobody knows what it
+    left behind. A state is let go when the last branch that needs it begins.
+
+    Attributes:
+        outcomes: What came of the stretches walked so far, in the order of the tree.
+        trained: Updates trained so far.
+        dropped: Updates that will not be trained, as their runs have ended early.
+    """
+
+    def __init__(self, task: Task, tree: PrefixTree) -> None:
+        self.outcomes: list[Outcome] = []
+        self.trained = 0
+        self.dropped = 0
+        self._task = task
+        self._tree = tree
+        self._run: Run | None = None
+        self._seed: int | None = None
+        self._at: int | None = None
+        self._states: dict[int, Any] = {}
+
+    def rehearse(self) -> tuple[str, ...]:
+        """Open, save, measure and restore once, so that a mistake in them costs no training.
+
+        Returns:
+            The names of the metrics.
+        """
+        run = self._open(self._tree.stretches[0].seed)
+        state = run.save()
+        names = tuple(run.measure())
+        run.restore(state)
+        return names
+
+    def steps(self) -> Iterator[int]:
+        """Train everything; yield the index of the stretch after every piece of it."""
+        for index, stretch in enumerate(self._tree.stretches):
+            before = None if stretch.parent is None else self.outcomes[stretch.parent]
+            if before is not None and not before.whole:
+                nothing = np.full(len(stretch.rates), np.nan)
+                self.outcomes.append(replace(before, losses=nothing))
+                self.dropped += len(stretch.rates)
+            else:
+                yield from self._walk(index, stretch)
+
+    def _walk(self, index: int, stretch: Stretch) -> Iterator[int]:
+        losses = np.full(len(stretch.rates), np.nan)
+        trained = self.trained
+        diverged = error = None
+        try:
+            run = self._stand_before(index, stretch)
+            for low in range(0, len(losses), PIECE):
+                piece = slice(low, min(low + PIECE, len(losses)))
+                losses[piece] = _checked(run.train(stretch.rates[piece]), stretch.rates[piece])
+                self.trained += piece.stop - low
+                yield index
+                if not np.isfinite(losses[piece]).all():
+                    diverged = _cut(losses)
+                    break
+            if diverged is None and stretch.is_returned_to:
+                self._states[index] = run.save()
+        except Exception:
+            error = self._failed()
+        whole = error is None and diverged is None
+        self.dropped += 0 if whole else len(losses) - (self.trained - trained)
+        self._at = index if whole else None
+        if diverged is not None:
+            diverged += stretch.start
+        self._finish(stretch, Outcome(losses, {}, error, diverged, whole))
+
+    def _finish(self, stretch: Stretch, outcome: Outcome) -> None:
+        """Measure where a run ends; where others go on, they do so from the state saved before."""
+        if outcome.whole and stretch.ends:
+            try:
+                assert self._run is not None
+                self._at = None
+                metrics = {name: float(value) for name, value in self._run.measure().items()}
+                outcome = replace(outcome, metrics=metrics)
+            except Exception:
+                outcome = replace(outcome, error=self._failed())
+        self.outcomes.append(outcome)
+
+    def _stand_before(self, index: int, stretch: Stretch) -> Run:
+        """Return the run, standing where the stretch begins."""
+        parent = stretch.parent
+        if parent is None:
+            return self._open(stretch.seed)
+        last = self._tree.stretches[parent].children[-1] == index
+        state = self._states.pop(parent, None) if last else self._states.get(parent)
+        if self._at == parent and self._run is not None:
+            return self._run
+        run = self._run or self._open(stretch.seed)
+        run.restore(state)
+        return run
+
+    def _open(self, seed: int) -> Run:
+        """Return a run of the seed: the rehearsed one, or a new one in the place of the old."""
+        fresh = self._run is not None and self._seed == seed and not self.outcomes
+        if self._run is None or not fresh:
+            self._run = None  # let go of the old one's memory first
+            self._run, self._seed = self._task.open(seed), seed
+        return self._run
+
+    def _failed(self) -> str:
+        self._run = self._at = None
+        return traceback.format_exc()
+
+
+def _checked(losses: Any, rates: Losses) -> Losses:
+    given = np.asarray(losses, dtype=np.float64)
+    if given.shape != rates.shape:
+        raise ValueError(f"train(rates) of {len(rates)} rates returned losses of {given.shape}")
+    return given
+
+
+def _cut(losses: Losses) -> int:
+    """Return the first loss that is not finite but was trained, and blank what follows it."""
+    first = int(np.argmin(np.isfinite(losses)))
+    losses[first + 1 :] = np.nan
+    return first
