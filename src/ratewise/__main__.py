@@ -1,0 +1,5 @@
+"""`python -m ratewise` is `ratewise`."""
+
+from ratewise.cli import main
+
+main()

@@ -1,0 +1,129 @@
+"""From whatever a user hands over to the curves that are drawn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ratewise.schedule import Plan, Schedule, ScheduleError, parse
+from ratewise.schedule.errors import number, shorten
+from ratewise.show.landmarks import Event, Landmark, describe, events, length_of
+from ratewise.show.survey import Survey, survey
+
+One = Schedule | Plan | str
+"""A schedule, a plan, or the text of either."""
+What = One | Mapping[str, One] | Iterable[One]
+"""One of these, or several: by name, or in a list."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One resolved schedule, ready to be drawn.
+
+    Attributes:
+        name: What it is called in the legend.
+        schedule: The resolved schedule.
+        row: Axes it is drawn on: the key and group of a plan, "lr" or "head: lr"; "" for a
+            schedule by itself.
+        peak: The value at level 1 where it is known.
+    """
+
+    name: str
+    schedule: Schedule
+    row: str = ""
+    peak: float | None = None
+
+    @cached_property
+    def length(self) -> int:
+        """Updates in the run."""
+        return length_of(self.schedule)
+
+    @cached_property
+    def _events(self) -> list[Event]:
+        return events(self.schedule, self.length)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """What all levels come to."""
+        return survey(self.schedule, self.length, tuple(update for update, _ in self._events))
+
+    @cached_property
+    def landmarks(self) -> tuple[Landmark, ...]:
+        """What happens where."""
+        return describe(self.schedule, self.length, self._events, self.survey.top)
+
+    @property
+    def boundaries(self) -> tuple[int, ...]:
+        """Updates at which one move gives way to the next."""
+        return tuple(dict.fromkeys(update for update, _ in self._events))
+
+
+def gather(
+    what: What, total: int | str | None, units: Mapping[str, float | None], lr: float | None
+) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
+    """Return the curves of schedules and plans, in order, and the notes of the plans."""
+    if lr is not None:
+        lr = number(f"show(lr={shorten(lr)})", "lr", lr, above=True)
+    curves: list[Curve] = []
+    notes: list[str] = []
+    for name, given in _named(what):
+        value = parse(given) if isinstance(given, str) else given
+        if not isinstance(value, Schedule | Plan):
+            rule = f"needs schedules, plans or their texts, got {shorten(value)}"
+            raise ScheduleError("show", rule, "write show(Warmup(50) >> Cosine(to=0.1), 1000)")
+        try:
+            curves += _curves(name, value, total, units, lr)
+        except ScheduleError as error:
+            raise in_arguments_of_show(error) from None
+        if isinstance(value, Plan):
+            notes += value.notes
+    if not curves:
+        raise ScheduleError("show", "got nothing to draw", "give at least one schedule")
+    if any(curve.row for curve in curves):  # beside a plan, a schedule is one of the rate
+        curves = [replace(curve, row=curve.row or "lr") for curve in curves]
+    return tuple(curves), tuple(notes)
+
+
+def in_arguments_of_show(error: ScheduleError) -> ScheduleError:
+    """Return the error with advice that fits a call of `show` instead of one of `resolve`."""
+    fix = re.sub(r"call resolve\((\w+)=…\)", r"give \1=…", error.fix)
+    return ScheduleError(error.who, error.rule, fix)
+
+
+def _named(what: What) -> Iterator[tuple[str | None, One]]:
+    if isinstance(what, Mapping):
+        for name, one in what.items():
+            yield str(name), one
+    elif isinstance(what, str | Schedule | Plan) or not isinstance(what, Iterable):
+        yield None, what
+    else:
+        for one in what:
+            yield None, one
+
+
+def _curves(
+    name: str | None,
+    value: Schedule | Plan,
+    total: int | str | None,
+    units: Mapping[str, float | None],
+    lr: float | None,
+) -> Iterator[Curve]:
+    if isinstance(value, Schedule):
+        yield _checked(Curve(name or repr(value), value.resolve(total, **units), "", lr))
+        return
+    for group, part in {"": value, **value.groups}.items():
+        peaks = {**value.peak, **part.peak}
+        if lr is not None and not (group and "lr" in part.peak):  # a group's own peak stays
+            peaks["lr"] = lr
+        for key, schedule in part.schedules().items():
+            row = f"{group}: {key}" if group else key
+            resolved = schedule.resolve(total, **units)
+            yield _checked(Curve(name or repr(schedule), resolved, row, peaks.get(key)))
+
+
+def _checked(curve: Curve) -> Curve:
+    """Return the curve once it is known to have a length."""
+    assert curve.length
+    return curve
