@@ -13,8 +13,11 @@ from ratewise.schedule.decays import (
     Saturate,
 )
 from ratewise.schedule.errors import ScheduleError
+from ratewise.schedule.feedback import Feedback
 from ratewise.schedule.forms import from_dict, from_json
 from ratewise.schedule.frames import Between, Until
+from ratewise.schedule.greedy import EarlyCool, Greedy
+from ratewise.schedule.machine import Machine
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Exponential, Hold, Linear, Polynomial, Sqrt
 from ratewise.schedule.named import (
@@ -27,7 +30,9 @@ from ratewise.schedule.named import (
     UntunedWarmup,
 )
 from ratewise.schedule.plan import Plan
+from ratewise.schedule.plateau import Divergence, Plateau
 from ratewise.schedule.repeat import Repeat
+from ratewise.schedule.simulate import Simulation
 from ratewise.schedule.steps import Function, Piecewise, Step
 from ratewise.schedule.text import parse
 from ratewise.schedule.warmup import Warmup
@@ -39,16 +44,21 @@ __all__ = [
     "Clip",
     "Cosine",
     "Cyclic",
+    "Divergence",
+    "EarlyCool",
     "Exponential",
     "ExponentialDecay",
+    "Feedback",
     "FlatCosine",
     "Function",
+    "Greedy",
     "Hold",
     "InverseSqrt",
     "InverseTime",
     "Jagged",
     "Linear",
     "LinearCosine",
+    "Machine",
     "Move",
     "NaturalDecay",
     "Noam",
@@ -56,6 +66,7 @@ __all__ = [
     "Part",
     "Piecewise",
     "Plan",
+    "Plateau",
     "Polynomial",
     "PolynomialCycles",
     "Power",
@@ -68,6 +79,7 @@ __all__ = [
     "Schedule",
     "ScheduleError",
     "Sequence",
+    "Simulation",
     "SlantedTriangular",
     "Sqrt",
     "Step",

@@ -19,6 +19,8 @@ from ratewise.schedule.track import Track, lookup, sample
 if TYPE_CHECKING:
     from ratewise.schedule.compose import Clip
     from ratewise.schedule.frames import Between, Until
+    from ratewise.schedule.machine import Machine
+    from ratewise.schedule.simulate import Simulation
 
 
 class Strict(abc.ABCMeta):
@@ -214,6 +216,41 @@ class Schedule(metaclass=Strict):
         from ratewise.schedule.named import cooldown
 
         return self.until(at) >> cooldown(shape, to, over)
+
+    # Listening ------------------------------------------------------------------------------
+
+    @property
+    def listens(self) -> bool:
+        """Whether the schedule depends on metrics."""
+        from ratewise.schedule.machine import listens
+
+        return listens(self)
+
+    def machine(self) -> Machine:
+        """Return the schedule, resolved, as a pure state machine."""
+        from ratewise.schedule.machine import Machine
+
+        return Machine(self)
+
+    def replay(self, log: dict[str, Any]) -> Schedule:
+        """Return the open-loop schedule that a run with this record followed.
+
+        Args:
+            log: What `machine.log(state)`, or an adapter's `log`, gave.
+        """
+        return self.machine().replay(log)
+
+    def simulate(self, metrics: Any, total: int | None = None) -> Simulation:
+        """Return what the schedule would have done to recorded metrics.
+
+        Args:
+            metrics: Pairs of an update and a dict of metrics by name, in rising order; or a dict
+                from updates to such dicts.
+            total: Updates of the run, if the schedule is not resolved.
+        """
+        from ratewise.schedule.simulate import simulate
+
+        return simulate(self if total is None else self.resolve(total), metrics)
 
     # Writing down ---------------------------------------------------------------------------
 

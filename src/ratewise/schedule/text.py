@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 100_000
 DEEPEST = 100
 _FIRST = {"Warmup": "over", "Hold": "level", "Step": "factor"}
-_ALWAYS = {"to", "factor"}
+_ALWAYS = {"to", "factor", "metric"}
 _OPERATORS = ("Sequence", "Product", "Scale", "Clip", "Between", "Until")
 METHODS = ("between", "clip", "cool", "until")
 

@@ -1,0 +1,277 @@
+"""The machine: a listening schedule at work, and what it did played again.
+
+A machine walks the tree of a resolved schedule with a state of primitives beside it, one dict for
+each listening move, keyed by its place in the tree ("1", "0.2"). It never changes a state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ratewise.schedule.base import Schedule
+from ratewise.schedule.compose import Clip, Product, Scale, Sequence
+from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
+from ratewise.schedule.feedback import Feedback, State
+from ratewise.schedule.frames import Between, Until
+from ratewise.schedule.repeat import Repeat
+from ratewise.schedule.track import LARGEST, Track
+
+_FRAMES = (Scale, Clip, Between, Until)
+
+
+def parts(schedule: Schedule) -> tuple[Schedule, ...]:
+    """Return the schedules that a composition is made of, in order."""
+    if isinstance(schedule, Sequence):
+        return schedule.moves
+    if isinstance(schedule, Product):
+        return schedule.factors
+    if isinstance(schedule, _FRAMES):
+        return (schedule.schedule,)
+    return (schedule.pattern,) if isinstance(schedule, Repeat) else ()
+
+
+def listens(schedule: Schedule) -> bool:
+    """Whether a schedule depends on metrics."""
+    return isinstance(schedule, Feedback) or any(listens(part) for part in parts(schedule))
+
+
+def span(schedule: Schedule) -> int | None:
+    """Return the updates that a resolved schedule covers, whether it listens or not."""
+    if isinstance(schedule, Sequence):
+        lengths = [span(move) for move in schedule.moves]
+        return None if None in lengths else sum(n for n in lengths if n is not None)
+    if isinstance(schedule, Product):
+        lengths = [span(factor) for factor in schedule.factors]
+        return None if None in lengths else max(n for n in lengths if n is not None)
+    if isinstance(schedule, Scale | Clip | Between):
+        return span(schedule.schedule)
+    over = getattr(schedule, "over", None)
+    assert not isinstance(over, float | str)
+    return over
+
+
+class Machine:
+    """A resolved schedule as a pure state machine.
+
+    Args:
+        schedule: A schedule; it is resolved first if it is not.
+
+    Raises:
+        ScheduleError: a listening move inside a `Repeat`; lengths that need a horizon.
+
+    >>> import ratewise as rw
+    >>> m = Machine(rw.Plateau("loss", factor=0.5, patience=0))
+    >>> state = m.observe(m.observe(m.init(), 5, {"loss": 1.0}), 10, {"loss": 1.0})
+    >>> m.level(state, 9), m.level(state, 10)
+    (1.0, 0.5)
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule.resolve()
+        self.moves = dict(self._find(self.schedule, ""))
+        self._tracks: dict[tuple[str, float | None], Track] = {}
+
+    def _find(self, node: Schedule, path: str) -> Iterator[tuple[str, Feedback]]:
+        if isinstance(node, Feedback):
+            yield path, node
+        for i, part in enumerate(parts(node)):
+            found = list(self._find(part, f"{path}.{i}" if path else str(i)))
+            if found and isinstance(node, Repeat):
+                fix = "write the cycles one after the other"
+                raise ScheduleError(repr(found[0][1]), "cannot listen inside a Repeat", fix)
+            yield from found
+
+    def init(self) -> State:
+        """Return the state before the first observation."""
+        return {"moves": {path: move.init() for path, move in self.moves.items()}, "seen": []}
+
+    # Listening --------------------------------------------------------------------------------
+
+    def observe(self, state: State, t: int, metrics: Mapping[str, Any]) -> State:
+        """Return the state after `metrics` were measured when `t` updates had been made.
+
+        A move that is not on listens to nothing; so does one that has already been shown its
+        metric at this update. A metric that is missing is no observation.
+
+        Raises:
+            ScheduleError: a name that no evaluation measures, once one has come round.
+        """
+        t = whole("observe", "the updates made", t)
+        values = {str(name): value for name, value in metrics.items()}
+        if not values or not self.moves:
+            return state
+        again = bool(set(values) & set(state["seen"]))
+        seen = sorted({*state["seen"], *values})
+        moves = dict(state["moves"])
+        for path, local, start in self._active(state, self.schedule, "", t, None):
+            moves[path] = _shown(self.moves[path], moves[path], local, start, values)
+        new = {"moves": moves, "seen": seen}
+        if again or not state["seen"]:
+            self._check_names(seen, again)
+        return new
+
+    def _check_names(self, seen: list[str], again: bool) -> None:
+        for move in self.moves.values():
+            if move.metric in seen:
+                continue
+            near = nearest(move.metric, seen)
+            if again or near.startswith("did you mean"):
+                rule = f"waits for {move.metric}, but measured were {', '.join(seen)}"
+                raise ScheduleError(repr(move), rule, near)
+
+    def _active(
+        self, state: State, node: Schedule, path: str, t: int, before: float | None
+    ) -> Iterator[tuple[str, int, float]]:
+        """Yield the listening moves that are on at `t`: place, update of their own, start level."""
+        if isinstance(node, Feedback):
+            yield path, t, self._start(node, before)
+        elif isinstance(node, Sequence):
+            i, local, level = self._find_move(state, node, path, t, before)
+            n = span(node.moves[i])
+            if n is None or local < n:
+                yield from self._active(state, node.moves[i], _under(path, i), local, level)
+        else:
+            for i, part in enumerate(parts(node)):
+                level = before if i == 0 else None
+                yield from self._active(state, part, _under(path, i), t, level)
+
+    # Levels -----------------------------------------------------------------------------------
+
+    def level(self, state: State, t: int) -> float:
+        """Return the level of update `t`."""
+        return self._level(state, self.schedule, "", t, None)
+
+    def _level(self, state: State, node: Schedule, path: str, t: int, before: Any) -> float:
+        if not any(p == path or p.startswith(f"{path}.") or not path for p in self.moves):
+            return float(self._track(node, path, before).levels(np, np.array([t]))[0])
+        if isinstance(node, Feedback):
+            n = span(node)
+            at = t if n is None else min(t, n)
+            return node.level(state["moves"][path], at, self._start(node, before))
+        if isinstance(node, Sequence):
+            i, local, level = self._find_move(state, node, path, t, before)
+            return self._level(state, node.moves[i], _under(path, i), local, level)
+        levels = [
+            self._level(state, part, _under(path, i), t, before if i == 0 else None)
+            for i, part in enumerate(parts(node))
+        ]
+        return _framed(node, levels)
+
+    def _find_move(
+        self, state: State, node: Sequence, path: str, t: int, before: Any
+    ) -> tuple[int, int, float | None]:
+        """Return which move is on at `t`, the update of its own, and the level before it."""
+        start, level, last = 0, before, len(node.moves) - 1
+        for i, move in enumerate(node.moves):
+            n = span(move)
+            if i == last or n is None or t < start + n:
+                return i, t - start, level
+            if n:
+                level = self._level(state, move, _under(path, i), n, level)
+            start += n
+        raise AssertionError("a sequence has moves")
+
+    def _track(self, node: Schedule, path: str, before: float | None) -> Track:
+        key = path, before
+        if key not in self._tracks:
+            self._tracks[key] = node.track(before)
+        return self._tracks[key]
+
+    def _start(self, node: Feedback, before: float | None) -> float:
+        return node.start if node.start is not None else node.first if before is None else before
+
+    # What became of it ------------------------------------------------------------------------
+
+    def stops(self, state: State, t: int) -> bool:
+        """Whether a move that ends the run has come to its end before update `t`."""
+        return any(
+            self.moves[path].stops(state["moves"][path], local)
+            for path, local, _ in self._active(state, self.schedule, "", t, None)
+        )
+
+    def log(self, state: State) -> State:
+        """Return the record of a run: what was decided when, enough to replay it."""
+        return dict(state["moves"])
+
+    def replay(self, log: State) -> Schedule:
+        """Return the open-loop schedule that a run with this record followed.
+
+        Raises:
+            ScheduleError: a record of another schedule.
+        """
+        if not isinstance(log, Mapping) or set(log) != set(self.moves):
+            rule = f"has moves at {sorted(self.moves)}, the record is of {shorten(log)}"
+            raise ScheduleError("replay", rule, "give the record of a run of this schedule")
+        state = {"moves": dict(log), "seen": []}
+        return self._replayed(state, self.schedule, "", None)
+
+    def _replayed(self, state: State, node: Schedule, path: str, before: Any) -> Schedule:
+        if isinstance(node, Feedback):
+            return node.replayed(state["moves"][path], self._start(node, before))
+        if isinstance(node, Sequence):
+            moves, level = [], before
+            for i, move in enumerate(node.moves):
+                moves.append(self._replayed(state, move, _under(path, i), level))
+                n = span(move)
+                if n:
+                    level = self._level(state, move, _under(path, i), n, level)
+            return Sequence(tuple(moves))
+        if not parts(node):
+            return node
+        inner = tuple(
+            self._replayed(state, part, _under(path, i), before if i == 0 else None)
+            for i, part in enumerate(parts(node))
+        )
+        return Product(inner) if isinstance(node, Product) else _around(node, inner[0])
+
+
+def _under(path: str, i: int) -> str:
+    return f"{path}.{i}" if path else str(i)
+
+
+def _around(node: Any, inner: Schedule) -> Schedule:
+    return node if isinstance(node, Repeat) else dataclasses.replace(node, schedule=inner)
+
+
+def _framed(node: Schedule, levels: list[float]) -> float:
+    if isinstance(node, Product):
+        return math.prod(levels[1:], start=levels[0])
+    level = levels[0]
+    if isinstance(node, Scale):
+        return min(level * node.factor, LARGEST)
+    if isinstance(node, Between):
+        return min(max(level * node.high + (1 - level) * node.low, 0.0), LARGEST)
+    if isinstance(node, Clip):
+        low = 0.0 if node.low is None else node.low
+        return min(max(level, low), LARGEST if node.high is None else node.high)
+    return level
+
+
+def _shown(move: Feedback, state: State, t: int, start: float, values: Mapping[str, Any]) -> State:
+    if move.metric not in values:
+        return {**state, "missing": state["missing"] + 1}
+    if state["last"] == t:
+        return state
+    try:
+        value = float(values[move.metric])
+    except (TypeError, ValueError):
+        rule = f"was shown {move.metric}={shorten(values[move.metric])}"
+        raise ScheduleError(repr(move), rule, "show it a number") from None
+    new = move.observe(state, t, value, start)
+    return {**new, "nans": state["nans"] + 1} if math.isnan(value) else new
+
+
+def offset(schedule: Schedule, path: str) -> int:
+    """Return the update at which the move at a place in the tree starts."""
+    start = 0
+    for step in path.split(".") if path else ():
+        i = int(step)
+        if isinstance(schedule, Sequence):
+            start += sum(span(move) or 0 for move in schedule.moves[:i])
+        schedule = parts(schedule)[i]
+    return start
