@@ -1,0 +1,293 @@
+"""Schedules in PyTorch: the optimizer itself is the clock.
+
+    scheduler = Scheduler(optimizer, Warmup("5%") >> Cosine(to=0.1), total=10_000)
+
+That is all: there is nothing to call in the loop. Gradient accumulation, updates that a gradient
+scaler skips, several processes and a framework that calls `scheduler.step()` when it likes all
+give the same rates, since only committed updates count.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ratewise._extras import require
+
+require("torch", extra="torch")
+
+from torch import Tensor  # noqa: E402
+from torch.optim import Optimizer  # noqa: E402
+from torch.optim.lr_scheduler import LRScheduler  # noqa: E402
+
+from ratewise._torch import resume as _resume  # noqa: E402
+from ratewise._torch import state as _state  # noqa: E402
+from ratewise._torch.clock import Clock  # noqa: E402
+from ratewise._torch.members import (  # noqa: E402
+    Member,
+    check_levels_matter,
+    check_names,
+    join_member,
+)
+from ratewise._torch.source import Source  # noqa: E402
+from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
+from ratewise.schedule.errors import shorten, whole  # noqa: E402
+
+__all__ = ["Scheduler", "effective_rate"]
+
+_bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
+
+
+class Scheduler(LRScheduler):
+    """Gives every update of an optimizer its rate.
+
+    rate(t) = base · f(t), where base is the group's own rate when the scheduler is made, and `t`
+    counts the updates that were committed. f(0) is in place at once; after an update the group
+    holds the rate that it used. `step()` may be called at any time and does nothing.
+
+    Args:
+        optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it.
+        schedule: A schedule (of the rate), a plan, or the text of either.
+        total: Updates in the run; needed if lengths are shares of it or open.
+        epoch: Updates in an epoch.
+        samples: Samples in an update.
+        tokens: Tokens in an update.
+        resume: What to do if a checkpoint differs from the code in schedule, total or base rates.
+            "checkpoint": go on as it would have; "code": follow the code's schedule at the same
+            update; "rescale": follow the code's schedule at the same share of the total;
+            "continue": follow the code's schedule, multiplied so that the next rate is the
+            checkpoint's. Without it, such a checkpoint is refused.
+
+    Raises:
+        ScheduleError: not an optimizer, already scheduled, lengths that do not fit, an unknown
+            group or key, a key that is 0 in every group.
+
+    >>> import torch, ratewise as rw
+    >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5)
+    >>> scheduler = Scheduler(optimizer, rw.Linear(to=0), total=4)
+    >>> for _ in range(2):
+    ...     optimizer.step()
+    >>> scheduler.committed, scheduler.get_last_lr(), scheduler.get_lr()
+    (2, [0.375], [0.25])
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedule: Schedule | Plan | str,
+        *,
+        total: int | str | None = None,
+        epoch: float | None = None,
+        samples: float | None = None,
+        tokens: float | None = None,
+        resume: str | None = None,
+    ) -> None:
+        # The base class would patch optimizer.step and step once: its __init__ is not called.
+        inner = _unwrap(optimizer)
+        policy = _resume.check_policy(resume)
+        horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
+        clock = Clock(Source.of(schedule, horizon), policy)
+        clock.members = _read_members(inner, clock.code)
+        self._take(inner, clock)
+        clock.lay_out()
+        clock.set_last()
+        clock.write()
+        _start(inner, clock)
+
+    def _take(self, optimizer: Optimizer, clock: Clock) -> None:
+        self.optimizer = optimizer
+        self._clock = clock
+
+    @classmethod
+    def of(cls, optimizer: Optimizer) -> Scheduler:
+        """Return the scheduler of an optimizer that has one; it runs whether it is held or not.
+
+        Raises:
+            ScheduleError: the optimizer has none.
+        """
+        inner = _unwrap(optimizer)
+        if inner not in _bound:
+            rule = f"found no schedule on this {type(inner).__name__}"
+            raise ScheduleError("Scheduler.of", rule, "make one with Scheduler(optimizer, …)")
+        scheduler = cls.__new__(cls)
+        scheduler._take(inner, _bound[inner])
+        return scheduler
+
+    # The clock ------------------------------------------------------------------------------
+
+    @property
+    def committed(self) -> int:
+        """Updates that were committed so far; the next one is update `committed`."""
+        return self._clock.t
+
+    def seek(self, updates: int) -> None:
+        """Go to where `updates` updates have been committed, for a run whose state was lost."""
+        committed = whole(f"Scheduler.seek({shorten(updates)})", "updates", updates)
+        clock = self._synced()
+        clock.set(committed)
+        clock.set_last()
+        if clock.handles:
+            clock.write()
+
+    def step(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the optimizer's own updates are the clock."""
+
+    def observe(self, metrics: Mapping[str, float] | None = None, /, **named: float) -> None:
+        """Show the schedule what was measured; an open-loop schedule does not look."""
+
+    def detach(self) -> None:
+        """Take the schedule off the optimizer, which keeps the rates that it has."""
+        for handle in self._clock.handles:
+            handle.remove()
+        self._clock.handles = []
+        if _bound.get(self.optimizer) is self._clock:
+            del _bound[self.optimizer]
+
+    # Rates ----------------------------------------------------------------------------------
+
+    def get_last_lr(self) -> list[float | Tensor]:
+        """Return the rate that each group used in the last update; before the first, f(0)'s."""
+        return self._by_group(self._clock.last)
+
+    def get_lr(self) -> list[float | Tensor]:
+        """Return the rate that each group will use in the next update."""
+        return self._by_group(lambda: self._clock.row(self._clock.t))
+
+    @property
+    def base_lrs(self) -> list[float | Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The rate of each group at level 1; what is set here is saved and survives a resume."""
+        return self._by_group(lambda: [m.peak[key] for m, key in self._clock.targets()])
+
+    @base_lrs.setter
+    def base_lrs(self, values: Sequence[float | Tensor]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        members = self._synced().snapshot()
+        for member, value in zip(members, values, strict=True):
+            if "lr" in member.places:
+                member.peak["lr"] = float(value)
+        self._clock.lay_out()
+
+    def _by_group(self, values: Any) -> list[float | Tensor]:
+        clock = self._synced()
+        cells = zip(clock.targets(), values(), strict=True)
+        rates = {member: value for (member, key), value in cells if key == "lr"}
+        groups = self.optimizer.param_groups
+        return [
+            rates[member] if member in rates else float(group["lr"])
+            for member, group in zip(clock.members, groups, strict=True)
+        ]
+
+    def _synced(self) -> Clock:
+        self._clock.sync(self.optimizer)
+        return self._clock
+
+    # State ----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, primitives only: schedule, committed updates, groups and base rates."""
+        return _state.write(self._synced())
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where a state was saved, whether or not the optimizer was or will be loaded.
+
+        Loading is absolute: twice is once.
+
+        Raises:
+            ScheduleError: not a state, damaged, newer, of other groups, or different from the code
+                without a policy; nothing is changed.
+        """
+        _resume.load(self._clock, _state.read(state_dict), self._clock.policy, self.optimizer)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        clock = self._synced()
+        parts = clock.code, clock.used, clock.policy, clock.t, clock.shift, clock.snapshot()
+        return _revive, (type(self), self.optimizer, parts, bool(clock.handles))
+
+    def __repr__(self) -> str:
+        used = self._clock.used
+        of = f" of {used.total}" if used.total is not None else ""
+        return f"<Scheduler {used.text} at update {self.committed}{of}>"
+
+    # What frameworks look at -----------------------------------------------------------------
+
+    @property
+    def last_epoch(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """`committed`, under the name that frameworks know."""
+        return self._clock.t
+
+    @property
+    def _last_lr(self) -> list[float | Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.get_last_lr()
+
+    @property
+    def _step_count(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self._clock.t + 1
+
+    @_step_count.setter
+    def _step_count(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Accept what a framework counts, and keep our own count."""
+
+
+def effective_rate(optimizer: Optimizer) -> list[float]:
+    """Return the rate of each group times the factor that the optimizer found by itself.
+
+    rate = lr · d, where `d` is the group's own estimate (Prodigy, D-adaptation) or else 1. A tensor
+    is read from its device.
+
+    >>> import torch
+    >>> effective_rate(torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5))
+    [0.5]
+    """
+    groups = _unwrap(optimizer).param_groups
+    return [float(group["lr"]) * float(group.get("d", 1.0)) for group in groups]
+
+
+def _unwrap(optimizer: Any) -> Optimizer:
+    inner = getattr(optimizer, "optimizer", None)
+    while isinstance(inner, Optimizer) and inner is not optimizer:
+        optimizer, inner = inner, getattr(inner, "optimizer", None)
+    if not isinstance(optimizer, Optimizer):
+        rule = f"needs an optimizer, got {shorten(optimizer)}"
+        raise ScheduleError("Scheduler", rule, "give a torch.optim.Optimizer")
+    return optimizer
+
+
+def _read_members(optimizer: Optimizer, source: Source) -> list[Member]:
+    groups, defaults = optimizer.param_groups, optimizer.defaults
+    if optimizer in _bound:
+        rule = f"found a schedule on this {type(optimizer).__name__}"
+        fix = "call detach() on its scheduler, Scheduler.of(optimizer), first"
+        raise ScheduleError("Scheduler", rule, fix)
+    if not groups:
+        rule = f"found no groups in this {type(optimizer).__name__}"
+        raise ScheduleError("Scheduler", rule, "add the parameters first")
+    check_names(source.plan, groups)
+    fresh = not optimizer.state
+    members = [join_member(source, group, i, fresh, defaults) for i, group in enumerate(groups)]
+    if fresh:
+        check_levels_matter(members, defaults)
+    return members
+
+
+def _start(optimizer: Optimizer, clock: Clock) -> None:
+    clock.start(optimizer)
+    _bound[optimizer] = clock
+
+
+def _revive(kind: type[Scheduler], optimizer: Optimizer, parts: Any, bound: bool) -> Scheduler:
+    """Return a pickled or copied scheduler, on the optimizer that was pickled or copied with it."""
+    code, used, policy, t, shift, members = parts
+    clock = Clock(code, policy)
+    clock.used, clock.shift, clock.members = used, shift, members
+    for member, group in zip(members, optimizer.param_groups, strict=True):
+        member.attach(group)
+    clock.set(t)
+    clock.lay_out()
+    scheduler = kind.__new__(kind)
+    scheduler._take(optimizer, clock)  # pyright: ignore[reportPrivateUsage]
+    if bound and optimizer in _bound:
+        fix = "copy the optimizer along with it, copy.deepcopy((optimizer, scheduler))"
+        raise ScheduleError("Scheduler", "cannot drive one optimizer twice", fix)
+    if bound:
+        _start(optimizer, clock)
+    return scheduler
