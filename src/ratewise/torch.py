@@ -24,6 +24,7 @@ from torch.optim.lr_scheduler import LRScheduler  # noqa: E402
 from ratewise._torch import resume as _resume  # noqa: E402
 from ratewise._torch import state as _state  # noqa: E402
 from ratewise._torch.clock import Clock  # noqa: E402
+from ratewise._torch.listening import Listeners  # noqa: E402
 from ratewise._torch.members import (  # noqa: E402
     Member,
     check_levels_matter,
@@ -34,7 +35,7 @@ from ratewise._torch.source import Source  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
 from ratewise.schedule.errors import shorten, whole  # noqa: E402
 
-__all__ = ["Scheduler", "effective_rate"]
+__all__ = ["Scheduler"]
 
 _bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
 
@@ -130,11 +131,34 @@ class Scheduler(LRScheduler):
         if clock.handles:
             clock.write()
 
-    def step(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the optimizer's own updates are the clock."""
+    def step(self, metrics: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the optimizer's own updates are the clock.
 
-    def observe(self, metrics: Mapping[str, float] | None = None, /, **named: float) -> None:
-        """Show the schedule what was measured; an open-loop schedule does not look."""
+        A metric that is given, as to `ReduceLROnPlateau`, is shown to a schedule that listens.
+        """
+        listened = self._clock.listeners.metrics()
+        if metrics is not None and len(listened) == 1 and not isinstance(metrics, Mapping):
+            self.observe({listened[0]: metrics})
+
+    def observe(self, metrics: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        """Show the schedule what was measured after the last update, by name.
+
+        An open-loop schedule does not look. One that listens decides by it, from the next update
+        on; metrics that it does not know are passed over.
+
+        Raises:
+            ScheduleError: a name that it waits for is in no evaluation; a metric is no number.
+        """
+        self._synced().observe({**(metrics or {}), **named})
+
+    @property
+    def finished(self) -> bool:
+        """Whether a schedule that finds its own length has come to the end of the run."""
+        return self._clock.listeners.finished(self._clock.t + self._clock.shift)
+
+    def replay(self) -> Plan:
+        """Return the open-loop plan that the run has followed so far, resolved."""
+        return self._synced().listeners.replayed()
 
     def detach(self) -> None:
         """Take the schedule off the optimizer, which keeps the rates that it has."""
@@ -200,7 +224,8 @@ class Scheduler(LRScheduler):
 
     def __reduce__(self) -> tuple[Any, ...]:
         clock = self._synced()
-        parts = clock.code, clock.used, clock.policy, clock.t, clock.shift, clock.snapshot()
+        heard = clock.listeners.states()
+        parts = clock.code, clock.used, clock.policy, clock.t, clock.shift, clock.snapshot(), heard
         return _revive, (type(self), self.optimizer, parts, bool(clock.handles))
 
     def __repr__(self) -> str:
@@ -226,20 +251,6 @@ class Scheduler(LRScheduler):
     @_step_count.setter
     def _step_count(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Accept what a framework counts, and keep our own count."""
-
-
-def effective_rate(optimizer: Optimizer) -> list[float]:
-    """Return the rate of each group times the factor that the optimizer found by itself.
-
-    rate = lr · d, where `d` is the group's own estimate (Prodigy, D-adaptation) or else 1. A tensor
-    is read from its device.
-
-    >>> import torch
-    >>> effective_rate(torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5))
-    [0.5]
-    """
-    groups = _unwrap(optimizer).param_groups
-    return [float(group["lr"]) * float(group.get("d", 1.0)) for group in groups]
 
 
 def _unwrap(optimizer: Any) -> Optimizer:
@@ -276,12 +287,14 @@ def _start(optimizer: Optimizer, clock: Clock) -> None:
 
 def _revive(kind: type[Scheduler], optimizer: Optimizer, parts: Any, bound: bool) -> Scheduler:
     """Return a pickled or copied scheduler, on the optimizer that was pickled or copied with it."""
-    code, used, policy, t, shift, members = parts
+    code, used, policy, t, shift, members, heard = parts
     clock = Clock(code, policy)
     clock.used, clock.shift, clock.members = used, shift, members
     for member, group in zip(members, optimizer.param_groups, strict=True):
         member.attach(group)
     clock.set(t)
+    clock.listeners = Listeners(used)
+    clock.listeners.restore(heard)
     clock.lay_out()
     scheduler = kind.__new__(kind)
     scheduler._take(optimizer, clock)  # pyright: ignore[reportPrivateUsage]

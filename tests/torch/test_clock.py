@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import ratewise as rw
-from ratewise.torch import Scheduler, effective_rate
+from ratewise.torch import Scheduler
 
 
 @pytest.mark.parametrize("window", [1, 4, 16])
@@ -242,13 +242,3 @@ def test_without_torch_the_error_is_the_command_that_installs_it() -> None:
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.returncode != 0
     assert "pip install 'ratewise[torch]'" in run.stderr.splitlines()[-1]
-
-
-def test_the_effective_rate_counts_what_the_optimizer_found(tools: Any) -> None:
-    """Where a group keeps an estimate `d`, its rate is lr × d."""
-    optimizer = tools.make(lr=1.0, groups=2)
-    Scheduler(optimizer, tools.plan, total=9)
-    optimizer.param_groups[1]["d"] = 1e-3
-    optimizer.step()
-    first, second = optimizer.used[-1]
-    assert effective_rate(optimizer) == [first, second * 1e-3]

@@ -6,7 +6,7 @@ It knows the optimizer's groups but not the optimizer, so that no cycle keeps on
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+from ratewise._torch.listening import Listener, Listeners
 from ratewise._torch.members import (
     Member,
     adopt,
@@ -65,6 +66,7 @@ class Clock:
         "_stop",
         "code",
         "handles",
+        "listeners",
         "members",
         "plain",
         "policy",
@@ -77,6 +79,7 @@ class Clock:
         self.t = self._next = 0
         self.shift = 0
         self.code = self.used = source
+        self.listeners = Listeners(source)
         self.policy = policy
         self.members: list[Member] = []
         self.handles: list[RemovableHandle] = []
@@ -155,13 +158,18 @@ class Clock:
 
         A single group finds its rates in the block, many find the levels of their own.
         """
-        if self.plain and self.used.form is not None:
+        if self.plain and self.used.form is not None and not self.listeners:
             levels = self._bundles[0][0].values(self._size, self.t + self.shift)
             single = self._only is not None
             self._block: list[float] = (self._peaks[0] * levels if single else levels).tolist()
             self._factors = [1.0] if single else self._peaks
             self._start = self.t
             self._stop = self.t + self._size
+
+    def observe(self, metrics: Mapping[str, Any]) -> None:
+        """Show the listening schedules what was measured after `t` updates."""
+        self.listeners.observe(self.t + self.shift, metrics)
+        self._rows = []
 
     # Groups ---------------------------------------------------------------------------------
 
@@ -191,20 +199,23 @@ class Clock:
 
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""
+        if self.listeners.source is not self.used:
+            self.listeners = Listeners(self.used)
         separate_tensors(self.members, self.used)
         cells = [(m, key, *m.places[key]) for m in self.members for key in m.places]
         self._cells: list[tuple[Member, str, str, int | None]] = cells
         self._peaks = [member.peak[key] for member, key, *_ in cells]
         self._row = [member.last[key] for member, key, *_ in cells]
-        bundles: dict[int, tuple[Schedule, list[int]]] = {}
+        bundles: dict[int, tuple[Schedule | Listener, list[int]]] = {}
         for column, (member, key, *_) in enumerate(cells):
             schedule = self.used.parts(member.name)[key][0]
-            bundles.setdefault(id(schedule), (schedule, []))[1].append(column)
+            view = self.listeners.view(schedule)
+            bundles.setdefault(id(schedule), (view, []))[1].append(column)
         peaks = np.array(self._peaks)
         self._bundles = [(s, np.array(at), peaks[at]) for s, at in bundles.values()]
         self.plain = len(bundles) == 1 and all(map(is_plain, self.members))
         size = BLOCK if self.plain else max(1, min(BLOCK, CELLS // max(len(cells), 1)))
-        self._size = 1 if self.used.form is None else size
+        self._size = 1 if self.used.form is None or self.listeners else size
         self._groups = [member.group for member in self.members if member.group is not None]
         self._only = self._groups[0] if len(self._groups) == 1 else None
         self._rows: list[list[float]] = []

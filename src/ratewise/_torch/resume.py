@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from torch.optim import Optimizer
 
 from ratewise._torch.clock import Clock
+from ratewise._torch.listening import Listeners
 from ratewise._torch.members import NO, SURE, Member, pair, who_is
 from ratewise._torch.source import Source
 from ratewise._torch.state import Saved, SavedGroup, labels
@@ -28,6 +30,7 @@ class Course:
     source: Source
     shift: int
     values: dict[Member, tuple[Values, Values, Values]]
+    listening: dict[str, Any] | None = None
 
 
 def check_policy(policy: str | None) -> str | None:
@@ -117,7 +120,7 @@ def _course(
     if policy in (None, "checkpoint"):
         source = clock.code if policy is None else saved.source()
         theirs = {m: (dict(g.base), dict(g.peak), dict(g.last)) for m, g in pairs.items()}
-        return Course(source, saved.shift, theirs)
+        return Course(source, saved.shift, theirs, saved.listening)
     ours = {m: (base := _wish(m, g), dict(base), dict(g.last)) for m, g in pairs.items()}
     if policy == "rescale":
         return Course(clock.code, _rescaled(clock.code, saved) - saved.committed, ours)
@@ -148,8 +151,9 @@ def _joined(code: Source, saved: Saved, member: Member, group: SavedGroup) -> Va
     who = 'Scheduler(resume="continue")'
     peaks: Values = {}
     goal = _next_of(saved.source(), saved, group)
+    listeners = Listeners(code)
     for key, (schedule, _) in code.parts(member.name).items():
-        level = schedule(saved.committed)
+        level = float(listeners.view(schedule).values(1, saved.committed)[0])
         if key not in goal or not group.peak[key]:
             continue
         if not level or not goal[key]:
@@ -162,8 +166,14 @@ def _joined(code: Source, saved: Saved, member: Member, group: SavedGroup) -> Va
 
 def _next_of(source: Source, saved: Saved, group: SavedGroup) -> Values:
     position = saved.committed + saved.shift
-    parts = source.parts(group.label[0])
-    return {key: group.peak[key] * parts[key][0](position) for key in parts if key in group.peak}
+    listeners = Listeners(source)
+    listeners.restore(saved.listening)
+    levels = {
+        key: float(listeners.view(schedule).values(1, position)[0])
+        for key, (schedule, _) in source.parts(group.label[0]).items()
+        if key in group.peak
+    }
+    return {key: group.peak[key] * level for key, level in levels.items()}
 
 
 def _next_values(saved: Saved, pairs: dict[Member, SavedGroup]) -> dict[Member, Values]:
@@ -178,9 +188,13 @@ def _next_values(saved: Saved, pairs: dict[Member, SavedGroup]) -> dict[Member, 
 
 def _commit(clock: Clock, saved: Saved, course: Course) -> None:
     snapshot = clock.used, clock.shift, clock.t
+    listeners = Listeners(course.source)
+    if course.listening is not None:
+        listeners.restore(course.listening)
+    heard = clock.listeners
     kept = {m: (m.places, m.base, m.peak, m.last) for m in clock.members}
     try:
-        clock.used, clock.shift = course.source, course.shift
+        clock.used, clock.shift, clock.listeners = course.source, course.shift, listeners
         clock.set(saved.committed)
         for index, member in enumerate(clock.members):
             if member in course.values:
@@ -191,6 +205,7 @@ def _commit(clock: Clock, saved: Saved, course: Course) -> None:
             clock.row(clock.t)  # what cannot be evaluated is refused now; functions are not asked
     except Exception:
         clock.used, clock.shift, committed = snapshot
+        clock.listeners = heard
         for member, (places, base, peak, last) in kept.items():
             member.places, member.base, member.peak, member.last = places, base, peak, last
         clock.set(committed)

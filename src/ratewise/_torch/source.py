@@ -8,6 +8,7 @@ from typing import Any
 
 from ratewise.schedule import Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import shorten
+from ratewise.schedule.machine import span
 
 Primitive = int | float | str | None
 
@@ -90,5 +91,5 @@ def _longest(plan: Plan) -> int | None:
     schedules = [*plan.schedules().values()]
     for part in plan.groups.values():
         schedules += part.schedules().values()
-    lengths = [schedule.length for schedule in schedules]
+    lengths = [span(schedule) for schedule in schedules]
     return max((n for n in lengths if n is not None), default=None) if None not in lengths else None

@@ -40,6 +40,7 @@ class Saved:
     form: dict[str, Any] | None
     total: int | None
     groups: tuple[SavedGroup, ...]
+    listening: dict[str, Any]
 
     def source(self) -> Source:
         """Return the source that was followed.
@@ -61,6 +62,7 @@ def write(clock: Clock) -> dict[str, Any]:
         "committed": clock.t,
         "shift": clock.shift,
         **clock.used.written(),
+        "listening": clock.listeners.states(),
         "groups": [_write_group(member) for member in clock.snapshot()],
     }
 
@@ -97,6 +99,7 @@ def read(state: Any) -> Saved:
         form=_field(content, "schedule", dict | None),
         total=_field(content, "total", int | None),
         groups=tuple(_read_group(group) for group in _field(content, "groups", list)),
+        listening=_field(content, "listening", dict),
     )
 
 
