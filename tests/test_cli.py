@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import ratewise as rw
-from ratewise.cli import app, read_specs, read_total
+from ratewise._cli.words import read_specs, read_total
+from ratewise.cli import app
 from ratewise.show import show
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +58,7 @@ def test_show_prints_the_picture() -> None:
 def test_schedules_get_names_with_an_equals_sign() -> None:
     """`name=SPEC` names a curve; an equals sign inside a schedule is not meant."""
     names = {"wsd 20": "Hold(over=5) >> Linear(to=0)", "Cosine(to=0.1)": "Cosine(to=0.1)"}
-    assert read_specs(["wsd 20=Hold(over=5) >> Linear(to=0)", "Cosine(to=0.1)"]) == names
+    assert read_specs(["wsd 20=Hold(over=5) >> Linear(to=0)", "Cosine(to=0.1)"]) == (names, [])
     output = run("show", "a=Hold()", "Linear(to=0)", "--total", "10").stdout
     assert "\na a\n" in output
     assert "\nb Linear(to=0)\n" in output

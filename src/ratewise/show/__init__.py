@@ -6,10 +6,21 @@ from typing import Any
 
 from ratewise.show.curves import Curve
 from ratewise.show.landmarks import Landmark, landmarks
+from ratewise.show.metrics import read_metrics
 from ratewise.show.picture import Picture, figure, show
 from ratewise.show.survey import Jump, Survey
 
-__all__ = ["Curve", "Jump", "Landmark", "Picture", "Survey", "figure", "landmarks", "show"]
+__all__ = [
+    "Curve",
+    "Jump",
+    "Landmark",
+    "Picture",
+    "Survey",
+    "figure",
+    "landmarks",
+    "read_metrics",
+    "show",
+]
 
 
 class _Room(ModuleType):

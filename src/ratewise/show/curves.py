@@ -9,8 +9,12 @@ from functools import cached_property
 
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
 from ratewise.schedule.errors import number, shorten
+from ratewise.schedule.simulate import Decision
 from ratewise.show.landmarks import Event, Landmark, describe, events, length_of
+from ratewise.show.metrics import Recorded
 from ratewise.show.survey import Survey, survey
+
+_UNHEARD = "{} depends on metrics: drawn as if it was shown none"
 
 One = Schedule | Plan | str
 """A schedule, a plan, or the text of either."""
@@ -28,12 +32,14 @@ class Curve:
         row: Axes it is drawn on: the key and group of a plan, "lr" or "head: lr"; "" for a
             schedule by itself.
         peak: The value at level 1 where it is known.
+        decisions: What a schedule that listens decided by the metrics it was shown.
     """
 
     name: str
     schedule: Schedule
     row: str = ""
     peak: float | None = None
+    decisions: tuple[Decision, ...] = ()
 
     @cached_property
     def length(self) -> int:
@@ -42,7 +48,11 @@ class Curve:
 
     @cached_property
     def _events(self) -> list[Event]:
-        return events(self.schedule, self.length)
+        decided = {
+            d.update: f"{name_of_text(d.move)} decides: × {d.scale:g}" for d in self.decisions
+        }
+        happened = [e for e in events(self.schedule, self.length) if e[0] not in decided]
+        return sorted([*happened, *decided.items()], key=lambda event: event[0])
 
     @cached_property
     def survey(self) -> Survey:
@@ -61,7 +71,11 @@ class Curve:
 
 
 def gather(
-    what: What, total: int | str | None, units: Mapping[str, float | None], lr: float | None
+    what: What,
+    total: int | str | None,
+    units: Mapping[str, float | None],
+    lr: float | None,
+    metrics: Recorded | None = None,
 ) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
     """Return the curves of schedules and plans, in order, and the notes of the plans."""
     if lr is not None:
@@ -74,9 +88,13 @@ def gather(
             rule = f"needs schedules, plans or their texts, got {shorten(value)}"
             raise ScheduleError("show", rule, "write show(Warmup(50) >> Cosine(to=0.1), 1000)")
         try:
-            curves += _curves(name, value, total, units, lr)
+            drawn = list(_curves(name, value, total, units, lr))
         except ScheduleError as error:
             raise in_arguments_of_show(error) from None
+        for curve in drawn:
+            curves.append(_heard(curve, metrics))
+            if curve.schedule.listens and metrics is None:
+                notes.append(_UNHEARD.format(curve.name))
         if isinstance(value, Plan):
             notes += value.notes
     if not curves:
@@ -127,3 +145,16 @@ def _checked(curve: Curve) -> Curve:
     """Return the curve once it is known to have a length."""
     assert curve.length
     return curve
+
+
+def _heard(curve: Curve, metrics: Recorded | None) -> Curve:
+    """Return the curve that a listening schedule takes under recorded metrics, or under none."""
+    if not curve.schedule.listens:
+        return curve
+    run = curve.schedule.simulate([pair for pair in metrics or [] if pair[0] < curve.length])
+    return replace(curve, schedule=run.schedule, decisions=run.decisions)
+
+
+def name_of_text(move: str) -> str:
+    """Return the name of a move from its text."""
+    return move.partition("(")[0]

@@ -22,6 +22,7 @@ from ratewise.schedule import (
 )
 from ratewise.schedule.errors import shorten
 from ratewise.schedule.lengths import Horizon
+from ratewise.schedule.machine import span
 from ratewise.schedule.repeat import Cycles
 from ratewise.show.survey import survey
 
@@ -80,9 +81,10 @@ def length_of(schedule: Schedule) -> int:
     Raises:
         ScheduleError: it has no end, or covers nothing.
     """
-    if schedule.length:
-        return schedule.length
-    rule = "has no end" if schedule.length is None else "covers no update"
+    length = span(schedule)
+    if length:
+        return length
+    rule = "has no end" if length is None else "covers no update"
     raise ScheduleError(shorten(schedule), rule, "give total=… with the updates of the run")
 
 

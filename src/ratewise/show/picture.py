@@ -14,6 +14,7 @@ from ratewise._extras import require
 from ratewise.schedule import ScheduleError
 from ratewise.show.curves import Curve, What, gather
 from ratewise.show.landmarks import Landmark
+from ratewise.show.metrics import Recorded, read_metrics
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,6 +105,7 @@ def show(
     lr: float | None = None,
     log: bool = False,
     png: str | os.PathLike[str] | None = None,
+    metrics: Recorded | str | os.PathLike[str] | None = None,
 ) -> Picture:
     """Return a picture of schedules over a run; print it, or look at its figure.
 
@@ -120,6 +122,8 @@ def show(
         lr: Learning rate at level 1, in (0, inf), in place of a plan's peak; rates are shown too.
         log: Whether to draw levels on a logarithmic scale; a level of 0 is not on it.
         png: File to write the figure to; needs matplotlib.
+        metrics: What schedules that listen are shown: pairs of an update and a dict of metrics,
+            or a CSV or JSON file of them (see `read_metrics`).
 
     Raises:
         ScheduleError: a length does not fit, or needs what was not given.
@@ -131,7 +135,8 @@ def show(
     Landmark(update=50, level=1.0, what='Warmup ends, Cosine begins; peak')
     """
     units = {"epoch": epoch, "samples": samples, "tokens": tokens}
-    curves, notes = gather(what, total, units, lr)
+    shown = read_metrics(metrics) if isinstance(metrics, str | os.PathLike) else metrics
+    curves, notes = gather(what, total, units, lr, shown)
     picture = Picture(curves, notes, log)
     if png is not None:
         picture.save(png)

@@ -40,6 +40,10 @@ def _draw_row(ax: Any, curves: Sequence[Curve], log: bool) -> None:
         style = {"color": COLOURS[i % len(COLOURS)], "linestyle": dash, "linewidth": 1.8}
         marker = {"marker": "o", "markersize": 4} if len(x) == 1 else {}
         ax.plot(x, y, label=_label(curve), **style, **marker)
+        decided = [d.update for d in curve.decisions if d.update < curve.length]
+        if decided:
+            levels = [curve.schedule(t) for t in decided]
+            ax.plot(decided, levels, "v", color=style["color"], markersize=6)
     if len(curves) == 1:
         _draw_boundaries(ax, curves[0])
         ax.set_title(_label(curves[0]), loc="left", fontsize=10)

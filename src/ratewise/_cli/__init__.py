@@ -1,0 +1,3 @@
+"""What the commands of `ratewise.cli` are made of."""
+
+__all__: list[str] = []
