@@ -10,7 +10,7 @@ import numpy as np
 from ratewise.schedule.errors import ScheduleError, number, shorten
 from ratewise.schedule.lengths import Length
 from ratewise.schedule.move import Move
-from ratewise.schedule.track import LARGEST, Track
+from ratewise.schedule.track import Track, finite
 
 
 @dataclass(frozen=True, repr=False)
@@ -175,7 +175,7 @@ class LinearCosine(Move):
         def inside(xp: Any, k: Any) -> Any:
             wave = (1 + xp.cos(np.pi * (2 * self.cycles) * xp.true_divide(k, n))) / 2
             line = self.alpha + xp.true_divide(n - k, n)
-            return xp.minimum(start * (line * wave + self.beta), LARGEST)
+            return finite(xp, start * (line * wave + self.beta))
 
         return Track(n, float(inside(np, np.array([n], dtype=np.int64))[0]), inside)
 

@@ -15,7 +15,7 @@ from ratewise.schedule.errors import ScheduleError, number, shorten
 from ratewise.schedule.frames import Between
 from ratewise.schedule.layout import fit_moves
 from ratewise.schedule.lengths import Horizon, LengthMap
-from ratewise.schedule.track import LARGEST, Track, chain
+from ratewise.schedule.track import LARGEST, Track, chain, finite
 
 
 def flatten(kind: type[Any], name: str, parts: Any) -> tuple[Schedule, ...]:
@@ -124,7 +124,7 @@ class Product(Schedule):
             with np.errstate(over="ignore"):
                 out = tracks[0].levels(xp, t)
                 for track in tracks[1:]:
-                    out = xp.minimum(out * track.levels(xp, t), LARGEST)
+                    out = finite(xp, out * track.levels(xp, t))
             return out
 
         return Track(length, _end(tracks), inside)
@@ -168,7 +168,7 @@ class Scale(Schedule):
 
         def inside(xp: Any, t: Any) -> Any:
             with np.errstate(over="ignore"):
-                return xp.minimum(inner.inside(xp, t) * self.factor, LARGEST)
+                return finite(xp, inner.inside(xp, t) * self.factor)
 
         return Track(inner.length, float(min(inner.end * self.factor, LARGEST)), inside)
 
@@ -213,9 +213,14 @@ class Clip(Schedule):
     def track(self, level: float | None) -> Track:
         inner = self.schedule.track(level)
         low = 0.0 if self.low is None else self.low
-        high = LARGEST if self.high is None else self.high
-        end = min(max(inner.end, low), high)
-        return Track(inner.length, end, lambda xp, t: xp.clip(inner.inside(xp, t), low, high))
+        high = self.high
+
+        def inside(xp: Any, t: Any) -> Any:
+            out = xp.maximum(inner.inside(xp, t), low)
+            return out if high is None else xp.minimum(out, high)
+
+        end = max(inner.end, low) if high is None else min(max(inner.end, low), high)
+        return Track(inner.length, end, inside)
 
     def map_lengths(self, change: LengthMap) -> Self:
         return dataclasses.replace(self, schedule=self.schedule.map_lengths(change))

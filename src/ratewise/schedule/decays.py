@@ -14,7 +14,7 @@ from ratewise.schedule.errors import ScheduleError, shorten
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length
 from ratewise.schedule.move import Move
 from ratewise.schedule.steps import settle_position
-from ratewise.schedule.track import LARGEST, Track
+from ratewise.schedule.track import Track, finite
 
 
 class Ratio(Move, abc.ABC):
@@ -57,7 +57,7 @@ class Ratio(Move, abc.ABC):
     def piece(self, start: float, n: int | None) -> Track:
         def inside(xp: Any, k: Any) -> Any:
             with np.errstate(over="ignore", under="ignore"):
-                return xp.minimum(start * self.ratio(xp, k), LARGEST)
+                return finite(xp, start * self.ratio(xp, k))
 
         end = float("nan") if n is None else float(inside(np, np.array([n], dtype=np.int64))[0])
         return Track(n, end, inside)

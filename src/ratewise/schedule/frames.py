@@ -12,7 +12,7 @@ import numpy as np
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.errors import ScheduleError, number, shorten
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length
-from ratewise.schedule.track import LARGEST, Track
+from ratewise.schedule.track import Track, finite
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,7 +94,7 @@ class Between(Schedule):
 
         def put(xp: Any, s: Any) -> Any:
             with np.errstate(over="ignore", invalid="ignore"):
-                return xp.clip(s * self.high + (1 - s) * self.low, 0.0, LARGEST)
+                return finite(xp, xp.maximum(s * self.high + (1 - s) * self.low, 0.0))
 
         end = float(put(np, np.array([inner.end]))[0])
         return Track(inner.length, end, lambda xp, t: put(xp, inner.inside(xp, t)))

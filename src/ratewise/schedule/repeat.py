@@ -22,7 +22,7 @@ from ratewise.schedule.lengths import (
     length,
     nearest_update,
 )
-from ratewise.schedule.track import BLOCK, LARGEST, Inside, Track, switch
+from ratewise.schedule.track import BLOCK, LARGEST, Inside, Track, finite, switch
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,7 +136,7 @@ class Repeat(Schedule):
             return Track(0, 1.0 if level is None else level, lambda xp, t: t * 0.0)
         cycles = Cycles(Fraction(every), self.grow)
         one = lru_cache(maxsize=256)(self._one_cycle(level))
-        inside = _Inside(cycles, one, self.shrink, self.times)
+        inside = _Inside(cycles, one, self.shrink, self.times, n)
         return Track(n, float("nan") if n is None else inside.end(n), inside)
 
     def _one_cycle(self, level: float | None) -> Callable[[int], Track]:
@@ -171,12 +171,13 @@ class Cycles:
 
 @dataclass(frozen=True)
 class _Inside:
-    """Levels inside a `Repeat`: `one(n)` is the track of a cycle of n updates."""
+    """Levels inside a `Repeat` over n updates: `one(m)` is the track of a cycle of m updates."""
 
     cycles: Cycles
     one: Callable[[int], Track]
     shrink: float
     times: int | None
+    over: int | None
 
     def __call__(self, xp: Any, t: Any) -> Any:
         if xp is not np:
@@ -232,11 +233,18 @@ class _Inside:
             i = xp.floor_divide(t, every)
             i = i if self.times is None else xp.minimum(i, self.times - 1)
             levels = self.one(every).levels(xp, t - i * every)
-            return levels * xp.power(self.shrink, xp.true_divide(i, 1))
-        count = self.cycles.find(2**31) + 1 if self.times is None else self.times
+            if self.shrink == 1.0:
+                return levels
+            return finite(xp, levels * finite(xp, xp.power(self.shrink, xp.true_divide(i, 1))))
+        last = self.cycles.find(2**31 if self.over is None else min(self.over, 2**31) - 1)
+        count = last + 1 if self.times is None else min(last + 1, self.times)
         bounds = [self.cycles.boundary(i) for i in range(1, count)]
         return switch(xp, t, bounds, [self._traced_cycle(i) for i in range(count)])
 
     def _traced_cycle(self, i: int) -> Inside:
         track = self.one(self.cycles.boundary(i + 1) - self.cycles.boundary(i))
-        return lambda xp, t: track.levels(xp, t) * self.shrink**i
+        if self.shrink == 1.0:
+            return track.levels
+        with np.errstate(over="ignore"):
+            factor = float(np.minimum(np.power(self.shrink, float(i)), LARGEST))
+        return lambda xp, t: finite(xp, track.levels(xp, t) * factor)

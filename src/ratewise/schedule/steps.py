@@ -16,7 +16,7 @@ from ratewise.schedule.errors import ScheduleError, nearest, shorten
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length, nearest_update
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Hold, Linear
-from ratewise.schedule.track import LARGEST, Track, chain
+from ratewise.schedule.track import LARGEST, MANY, Inside, Track, chain, finite
 
 
 def settle_position(who: str, horizon: Horizon, n: int | None, position: int | str) -> int:
@@ -118,7 +118,7 @@ class Step(Move):
         def inside(xp: Any, k: Any) -> Any:
             with np.errstate(over="ignore", under="ignore"):
                 count = xp.true_divide(xp.floor_divide(k, every), 1)
-                return xp.minimum(start * xp.power(self.factor, count), LARGEST)
+                return finite(xp, start * xp.power(self.factor, count))
 
         end = float("nan") if n is None else self._level(start, n // int(every))
         return Track(n, end, inside)
@@ -144,15 +144,37 @@ def _through(
             break
         tracks.append(between(y - x, a, b).track(a))
     last, level = points[-1]
+    step = between(1, level, level)
     if n is None or n > last:
         tracks.append(Hold(level, over=None if n is None else n - last).track(level))
     whole = chain(tracks, points[0][1])
+    inside = whole.inside if len(points) <= MANY else _searched(whole.inside, points, step)
     if n is None:
-        return whole
+        return Track(None, whole.end, inside)
     end = [level for x, level in points if x <= n][-1]
     if whole.length is not None and whole.length > n:  # cut inside a slope
         end = float(whole.levels(np, np.array([n], dtype=np.int64))[0])
-    return Track(n, end, whole.inside)
+    return Track(n, end, inside)
+
+
+def _searched(chained: Inside, points: list[tuple[int, float]], move: Move) -> Inside:
+    """Return the levels of a long chain; traced, the piece is looked up, not every one computed."""
+    at, a = np.array([x for x, _ in points]), np.array([y for _, y in points])
+    table = at, np.append(np.diff(at), 1), a, np.append(a[1:], a[-1])
+
+    def inside(xp: Any, k: Any) -> Any:
+        if xp is np:
+            return chained(np, k)
+        i = xp.sum(xp.greater_equal(xp.expand_dims(k, -1), at), axis=-1) - 1
+        x, n, start, end = (xp.take(column, i) for column in table)
+        if isinstance(move, Hold):
+            return start
+        k = xp.subtract(k, x)
+        u = move.weight(xp, k, n)
+        level = u * start + move.rest(xp, k, n, u) * end
+        return xp.clip(level, xp.minimum(start, end), xp.maximum(start, end))
+
+    return inside
 
 
 @dataclass(frozen=True, repr=False)
@@ -264,7 +286,7 @@ class Function(Move):
     def piece(self, start: float, n: int | None) -> Track:
         def inside(xp: Any, k: Any) -> Any:
             if xp is not np:
-                return self.f(k)
+                return xp.zeros_like(xp.true_divide(k, 1)) + self.f(k)
             return np.array([self._level(int(t)) for t in k])
 
         return Track(n, float("nan") if n is None else self._level(n - 1), inside)

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 BLOCK = 1 << 13  # updates evaluated at a time: 64 kB of float64 stay in the cache, and in the heap
 LARGEST = float(np.finfo(np.float64).max)
+LARGEST_SINGLE = float(np.finfo(np.float32).max)
+
+MANY = 16  # traced pieces from which looking one up is cheaper than computing all of them
 
 Inside = Callable[[Any, Any], Any]
 """(namespace, positions in [0, length)) -> levels"""
@@ -118,6 +121,12 @@ def blend(xp: Any, u: Any, v: Any, start: float, end: float) -> Any:
 def blend_plain(xp: Any, u: Any, v: Any, start: float, end: float) -> Any:
     """Return what `blend` returns, by the long form alone."""
     return xp.clip(u * start + v * end, min(start, end), max(start, end))
+
+
+def finite(xp: Any, levels: Any) -> Any:
+    """Return levels with what overflowed put back to the largest number of their precision."""
+    double = xp is np or "64" in str(levels.dtype)
+    return xp.minimum(levels, LARGEST if double else LARGEST_SINGLE)
 
 
 def sample(track: Track, n: int, start: int = 0) -> NDArray[np.float64]:

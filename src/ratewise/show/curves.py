@@ -155,6 +155,6 @@ def _heard(curve: Curve, metrics: Recorded | None) -> Curve:
     return replace(curve, schedule=run.schedule, decisions=run.decisions)
 
 
-def name_of_text(move: str) -> str:
-    """Return the name of a move from its text."""
-    return move.partition("(")[0]
+def _said(decision: Decision) -> str:
+    name = decision.move.partition("(")[0]
+    return f"{name} decides: " + ("cool" if name == "EarlyCool" else f"× {decision.scale:g}")
