@@ -53,7 +53,8 @@ def constant(level: float) -> Inside:
     def inside(xp: Any, t: Any) -> Any:
         if xp is np:
             return np.full(t.shape, level)
-        return xp.zeros_like(xp.true_divide(t, 1)) + level
+        zeros = xp.zeros_like(xp.true_divide(t, 1))
+        return zeros + min(level, largest(xp, zeros))
 
     return inside
 
@@ -125,8 +126,12 @@ def blend_plain(xp: Any, u: Any, v: Any, start: float, end: float) -> Any:
 
 def finite(xp: Any, levels: Any) -> Any:
     """Return levels with what overflowed put back to the largest number of their precision."""
-    double = xp is np or "64" in str(levels.dtype)
-    return xp.minimum(levels, LARGEST if double else LARGEST_SINGLE)
+    return xp.minimum(levels, largest(xp, levels))
+
+
+def largest(xp: Any, levels: Any) -> float:
+    """Return the largest number of the precision of levels."""
+    return LARGEST if xp is np or "64" in str(levels.dtype) else LARGEST_SINGLE
 
 
 def sample(track: Track, n: int, start: int = 0) -> NDArray[np.float64]:

@@ -48,9 +48,7 @@ class Curve:
 
     @cached_property
     def _events(self) -> list[Event]:
-        decided = {
-            d.update: f"{name_of_text(d.move)} decides: × {d.scale:g}" for d in self.decisions
-        }
+        decided = {d.update: _said(d) for d in self.decisions}
         happened = [e for e in events(self.schedule, self.length) if e[0] not in decided]
         return sorted([*happened, *decided.items()], key=lambda event: event[0])
 

@@ -1,0 +1,43 @@
+"""Every example runs, in small."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ARGUMENTS = {"sentiment.py": ["--total", "8", "--seeds", "2"]}
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+
+def run(name, folder, *more):
+    """What an example prints."""
+    command = [sys.executable, str(ROOT / "examples" / name), *more]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_fine_tune_ranks_schedules_and_says_which_to_use(tmp_path):
+    """The main example trains on the real reviews, prints a ranking, and writes its results."""
+    output = run("sentiment.py", tmp_path, *ARGUMENTS["sentiment.py"], "--out", "results")
+    assert "9,072 reviews to train on, 1,000 held out" in output
+    assert "\nUse “" in output
+    results = json.loads((tmp_path / "results" / "sentiment.json").read_text())
+    assert len(results["runs"]) == 6 * 2 * 2
+    assert results["trained"] < results["asked"]
+    for one in results["runs"]:
+        assert 0 < one["metrics"]["loss"] < 2
+    assert (tmp_path / "results" / "sentiment.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in EXAMPLES if n not in ARGUMENTS])
+def test_an_example_runs(name, tmp_path):
+    """Each of the other examples ends well and says something."""
+    assert run(name, tmp_path).strip()
