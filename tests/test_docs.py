@@ -104,3 +104,16 @@ def test_a_continued_command_is_one_command() -> None:
     assert [shlex.split(command) for command in found] == [
         ["ratewise", "show", "Hold()", "--total", "10"]
     ]
+
+
+def test_the_page_of_shapes_is_what_the_code_says() -> None:
+    """`docs/shapes.md` is up to date with the docstrings, and no public shape is missing."""
+    import ratewise as rw
+
+    check = subprocess.run([sys.executable, str(ROOT / "docs" / "make_shapes.py"), "--check"])
+    assert check.returncode == 0, "run python docs/make_shapes.py"
+    page = (ROOT / "docs" / "shapes.md").read_text(encoding="utf-8")
+    others = {"Clip", "Feedback", "Machine", "Move", "Plan", "Product", "Scale", "Schedule"}
+    others |= {"ScheduleError", "Sequence", "Simulation"}
+    shapes = [name for name in rw.__all__ if name[0].isupper() and name not in others]
+    assert [name for name in shapes if f"### {name}\n" not in page] == []

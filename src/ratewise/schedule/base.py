@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
+from ratewise.schedule.errors import ScheduleError, shorten, whole
 from ratewise.schedule.lengths import Horizon, LengthMap
+from ratewise.schedule.strict import Strict
 from ratewise.schedule.track import Track, lookup, sample
 
 if TYPE_CHECKING:
@@ -21,27 +22,6 @@ if TYPE_CHECKING:
     from ratewise.schedule.frames import Between, Until
     from ratewise.schedule.machine import Machine
     from ratewise.schedule.simulate import Simulation
-
-
-class Strict(abc.ABCMeta):
-    """Gives a wrong keyword at construction an error of ours, with the nearest right one."""
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        known = [f.name for f in dataclasses.fields(cls) if f.init]  # pyright: ignore[reportArgumentType]
-        names = ", ".join(known)
-        for key in kwargs:
-            if key not in known:
-                rule = f"does not take {key}={shorten(kwargs[key])}"
-                raise ScheduleError(cls.__name__, rule, f"{nearest(key, known)}; it takes {names}")
-        try:
-            return super().__call__(*args, **kwargs)
-        except TypeError as error:
-            if "__init__()" not in str(error):
-                raise
-            what = str(error).split("__init__() ")[-1]
-            if "positional arguments but" in what:
-                what = f"got {len(args)} arguments"
-            raise ScheduleError(cls.__name__, what, f"it takes {names}") from None
 
 
 class Schedule(metaclass=Strict):

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ratewise.schedule.base import Schedule, Strict
+from ratewise.schedule.base import Schedule
 from ratewise.schedule.errors import ScheduleError, nearest, number, shorten
+from ratewise.schedule.strict import Strict
 
 _KEYS = ("lr", "momentum", "weight_decay")
 
