@@ -123,7 +123,7 @@ def draw() -> None:
     for shapes in SECTIONS.values():
         for name, example in shapes.items():
             if example:
-                figure = show(example, TOTAL, metrics=losses()).figure()
+                figure = show({name: example}, TOTAL, metrics=losses()).figure()
                 figure.set_size_inches(5.2, 2.2 * (2 if name == "OneCycle" else 1))
                 figure.savefig(PICTURES / f"{name}.png", dpi=80, metadata={"Software": None})
 

@@ -6,12 +6,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ratewise.choose.optimizers import Names, makes_optimizers
 from ratewise.choose.protocols import Rates
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import number, shorten, whole
+from ratewise.schedule.errors import nearest, number, shorten, whole
 
-Candidate = Schedule | Plan | str | tuple[Schedule | Plan | str, int | str]
-"""A schedule, a plan, the text of one, or a pair of any of these and its own total."""
+Written = Schedule | Plan | str
+"""A schedule, a plan, or the text of one."""
+
+Maker = Callable[[Any], Any]
+"""A function that returns the optimizer of a model."""
+
+Candidate = (
+    Written
+    | tuple[Written, int | str]
+    | tuple[Maker, Written]
+    | tuple[Maker, Written, int | str]
+)
+"""A schedule, or a tuple (optimizer, schedule, total) without its first, its last or neither."""
+
+Peaks = Iterable[float] | Mapping[str, Iterable[float]] | None
+"""Peaks of all candidates, or of each by its name; who has none uses its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +39,8 @@ class Asked:
         peak: Peak learning rate, in (0, inf).
         seed: Seed, in [0, 2**62].
         rates: Absolute rates, float64[total], the peak times the levels.
+        optimizer: Name of the optimizer that the candidate brings, or None.
+        maker: What makes that optimizer, or None.
     """
 
     name: str
@@ -31,20 +48,23 @@ class Asked:
     peak: float
     seed: int
     rates: Rates = field(repr=False)
+    optimizer: str | None = None
+    maker: Maker | None = field(default=None, repr=False)
 
 
 def read_candidates(
     candidates: Mapping[str, Candidate],
     *,
     seeds: int | Iterable[int],
-    peaks: Iterable[float] | None = None,
-    default_peak: Callable[[], float | None] = lambda: None,
+    peaks: Peaks = None,
+    default_peak: Callable[[Maker | None], float | None] = lambda maker: None,
     total: int | str | None = None,
     **units: float | None,
 ) -> list[Asked]:
     """Return every run that is asked for: candidates × peaks × seeds, in that order.
 
-    Peaks given here overrule a plan's own; without them a plan's own counts, then `default_peak`.
+    Peaks given here overrule a plan's own; without them a plan's own counts, then `default_peak`
+    of the optimizer that the candidate brings, or of None.
 
     Raises:
         ScheduleError: whatever cannot be trained as written, with the candidate's name.
@@ -52,27 +72,25 @@ def read_candidates(
     if not isinstance(candidates, Mapping) or not candidates:
         rule = f"needs candidates by name, got {shorten(candidates)}"
         raise ScheduleError("compare", rule, 'give a dict such as {"cosine": Cosine(to=0.1)}')
-    chosen = None if peaks is None else _peaks(peaks)
+    chosen = _peaks_by_name(peaks, candidates)
     numbers = _seeds(seeds)
+    makers = Names()
     asked: list[Asked] = []
     for name, given in candidates.items():
-        schedule, own_peak = _read(name, given, total, units)
+        maker, written, own_total = _split(name, given)
+        schedule, own = _read(name, written, total if own_total is None else own_total, units)
+        optimizer = makers.of(maker, name)
         levels = schedule.values()
-        for peak in chosen or [_single(name, own_peak, default_peak)]:
-            rates = peak * levels
-            asked += [Asked(name, repr(schedule), peak, seed, rates) for seed in numbers]
+        for peak in chosen.get(name) or [_single(name, own, default_peak, maker)]:
+            run = name, repr(schedule), peak
+            asked += [Asked(*run, seed, peak * levels, optimizer, maker) for seed in numbers]
     return asked
 
 
 def _read(
-    name: Any, given: Any, total: int | str | None, units: Mapping[str, float | None]
+    name: str, given: Any, total: Any, units: Mapping[str, float | None]
 ) -> tuple[Schedule, float | None]:
     """Return a candidate's resolved schedule of learning rates, and its own peak if it has one."""
-    if not isinstance(name, str) or not name:
-        rule = f"needs names that are texts, got {shorten(name)}"
-        raise ScheduleError("compare", rule, f"write {{{str(name)!r}: …}}")
-    if isinstance(given, tuple):
-        given, total = _pair(name, given)
     try:
         value = parse(given) if isinstance(given, str) else given
         schedule, peak = _learning_rate(name, value)
@@ -90,11 +108,22 @@ def _called(name: str) -> str:
     return f"compare({{{name!r}: …}})"
 
 
-def _pair(name: str, given: tuple[Any, ...]) -> tuple[Any, Any]:
-    if len(given) != 2 or given[1] is None:
-        rule = f"needs a schedule or a pair (schedule, total), got {shorten(given)}"
-        raise ScheduleError(_called(name), rule, f"write {{{name!r}: (Cosine(to=0.1), 500)}}")
-    return given[0], given[1]
+def _split(name: Any, given: Any) -> tuple[Maker | None, Any, int | str | None]:
+    """Return what makes the optimizer or None, the schedule, and its own total or None."""
+    if not isinstance(name, str) or not name:
+        rule = f"needs names that are texts, got {shorten(name)}"
+        raise ScheduleError("compare", rule, f"write {{{str(name)!r}: …}}")
+    if not isinstance(given, tuple):
+        return None, given, None
+    parts = list(given)
+    maker = parts.pop(0) if parts and makes_optimizers(parts[0]) else None
+    total = parts.pop() if len(parts) == 2 else None
+    paired = maker is not None or total is not None
+    if len(parts) != 1 or not paired or not isinstance(total, int | str | None):
+        rule = "needs a schedule or a pair (schedule, total) or (optimizer, schedule)"
+        fix = f"write {{{name!r}: (Cosine(to=0.1), 500)}}, an optimizer before, a total after it"
+        raise ScheduleError(_called(name), f"{rule}, got {shorten(given)}", fix)
+    return maker, parts[0], total
 
 
 def _learning_rate(name: str, value: Any) -> tuple[Schedule, float | None]:
@@ -112,12 +141,30 @@ def _learning_rate(name: str, value: Any) -> tuple[Schedule, float | None]:
     return value.lr, value.peak.get("lr")
 
 
-def _single(name: str, own: float | None, default: Callable[[], float | None]) -> float:
-    peak = default() if own is None else own
+def _single(
+    name: str,
+    own: float | None,
+    default: Callable[[Maker | None], float | None],
+    maker: Maker | None,
+) -> float:
+    peak = default(maker) if own is None else own
     if not peak:
         fix = "give compare(…, peaks=[3e-4, 1e-3, 3e-3])"
         raise ScheduleError(_called(name), "has no peak learning rate above 0", fix)
     return peak
+
+
+def _peaks_by_name(peaks: Peaks, names: Iterable[Any]) -> dict[Any, list[float]]:
+    if peaks is None:
+        return {}
+    if not isinstance(peaks, Mapping):
+        return dict.fromkeys(names, _peaks(peaks))
+    known = [str(name) for name in names]
+    for name in peaks:
+        if name not in known:
+            rule = f"is no candidate; those are {', '.join(known)}"
+            raise ScheduleError(f"compare(peaks={{{name!r}: …}})", rule, nearest(name, known))
+    return {name: _peaks(given) for name, given in peaks.items()}
 
 
 def _peaks(peaks: Iterable[float]) -> list[float]:

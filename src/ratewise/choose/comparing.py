@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.choose.candidates import Asked, Candidate, read_candidates
+from ratewise.choose.candidates import Asked, Candidate, Peaks, read_candidates
 from ratewise.choose.comparison import Comparison, Interrupted, Record
+from ratewise.choose.optimizers import Tasks
 from ratewise.choose.protocols import Task
 from ratewise.choose.tree import PrefixTree
 from ratewise.choose.walk import Walk
@@ -24,7 +25,7 @@ def compare(
     candidates: Mapping[str, Candidate],
     *,
     total: int | str | None = None,
-    peaks: Iterable[float] | None = None,
+    peaks: Peaks = None,
     seeds: int | Iterable[int] = 1,
     epoch: float | None = None,
     samples: float | None = None,
@@ -46,11 +47,13 @@ def compare(
     Args:
         task: What to train, a `Task`; for PyTorch a `TorchTask`.
         candidates: Schedules by name: a schedule, a plan of a learning rate, the text of one, or
-            a pair of any of these and its own total.
+            a pair of any of these and its own total. An optimizer may stand before it, as in
+            `(optimizer, schedule)` or `(optimizer, schedule, total)`: a function of the model, in
+            place of the task's. Runs share updates only if it is the same function.
         total: Updates in a run, at least 1, or a length such as "3 epochs"; without it every
             candidate has to know its own.
-        peaks: Peak learning rates, each in (0, inf); without them a plan's own peak is used, or
-            the task's.
+        peaks: Peak learning rates, each in (0, inf), for all candidates or for some by name;
+            without them a plan's own peak is used, or the one of the task's optimizer.
         seeds: How many seeds (0, 1, …), or which.
         epoch: Updates in an epoch, in (0, inf), for lengths in epochs.
         samples: Samples in an update, in (0, inf), for lengths in samples.
@@ -64,18 +67,20 @@ def compare(
             been trained then.
         Exception: whatever the task raises when it is first opened, saved and measured.
     """
+    tasks = Tasks(task)
     asked = read_candidates(
         candidates,
         seeds=seeds,
         peaks=peaks,
-        default_peak=lambda: getattr(task, "peak", None),
+        default_peak=tasks.peak,
         total=total,
         epoch=epoch,
         samples=samples,
         tokens=tokens,
     )
-    tree = PrefixTree.of((one.seed, one.rates) for one in asked)
-    walk = Walk(_checked(task), tree)
+    tree = PrefixTree.of(((one.seed, one.rates) for one in asked), [one.optimizer for one in asked])
+    others = {one.optimizer: tasks.of(one.maker) for one in asked if one.optimizer is not None}
+    walk = Walk(_checked(task), tree, others)
     names = walk.rehearse()
     better = _better(task, names)
     chosen = _metric(metric, names)
@@ -151,4 +156,5 @@ def _records(
             rates=one.rates,
             diverged=last.diverged if last else None,
             error=last.error if last else None,
+            optimizer=one.optimizer,
         )

@@ -27,6 +27,7 @@ class Record:
         rates: Learning rate of every update, float64[total].
         diverged: The first update whose loss was not finite, or None.
         error: Traceback of an exception in the task's code, or None.
+        optimizer: Name of the optimizer that the candidate brought, or None: the task's own.
     """
 
     name: str
@@ -38,11 +39,13 @@ class Record:
     rates: Rates = field(repr=False)
     diverged: int | None = None
     error: str | None = field(default=None, repr=False)
+    optimizer: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON types, without the rates, which follow from the schedule."""
         return {
             "name": self.name,
+            "optimizer": self.optimizer,
             "schedule": self.schedule,
             "total": len(self.rates),
             "peak": self.peak,

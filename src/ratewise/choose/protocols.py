@@ -53,9 +53,10 @@ class Run(Protocol):
 class Task(Protocol):
     """Something that can be trained from a seed with a list of learning rates.
 
-    Two more attributes are read where they exist: `higher_is_better`, the names of the metrics
-    of which more is better (of all others less is), and `peak`, the learning rate to use when
-    neither the call nor a plan names one.
+    Three more attributes are read where they exist: `higher_is_better`, the names of the metrics
+    of which more is better (of all others less is); `peak`, the learning rate to use when neither
+    the call nor a plan names one; and `with_optimizer(optimizer)`, which returns the same task
+    with another optimizer, for candidates that bring one.
     """
 
     def open(self, seed: int) -> Run:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ratewise._extras import require
+from ratewise._torch.adaptive import to_eval, to_train
 from ratewise.choose.protocols import Losses, Rates
 from ratewise.choose.torch_batches import Batches
 from ratewise.choose.torch_own import Own, derived
@@ -43,6 +44,9 @@ class TorchTask:
     Everything that learns must live in the model: a run is saved as its parameters, buffers and
     plain attributes, the optimizer's state, the random numbers and the position in the data. Then
     a shared prefix changes no bit, as far as the device itself repeats its results.
+
+    An optimizer with modes of its own, as the schedule-free ones have, is in its training mode,
+    and in its evaluation mode while the metric is computed.
 
     Args:
         model: Returns a new model on its device. It is put into training mode.
@@ -85,6 +89,10 @@ class TorchTask:
         """Return a run before its first update."""
         return TorchRun(self, seed)
 
+    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> TorchTask:
+        """Return the same task with another optimizer."""
+        return replace(self, optimizer=optimizer)
+
     @cached_property
     def peak(self) -> float:
         """The optimizer's own learning rate, of the group where it is largest."""
@@ -104,6 +112,7 @@ class TorchRun:
             self._model = task.model()
             self._optimizer = task.optimizer(self._model)
             self._model.train()
+            to_train(self._optimizer)
             self._batches = Batches(task.data, seed, task.tape_bytes)
         reference = _reference(self._optimizer)
         self._ratios = [float(group["lr"]) / reference for group in self._optimizer.param_groups]
@@ -140,9 +149,11 @@ class TorchRun:
         try:
             with self._own, Own(derived(self._seed, _METRIC)), torch.no_grad():
                 self._model.eval()
+                to_eval(self._optimizer)
                 given = self._task.metric(self._model)
         finally:
-            restore_model(self._model, state)
+            to_train(self._optimizer)
+            restore_model(self._model, state)  # to the bit, which changing modes is not
             self._own.state = own
         named = given if isinstance(given, Mapping) else {"metric": given}
         return {str(name): float(value) for name, value in named.items()}

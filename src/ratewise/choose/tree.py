@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from ratewise.choose.protocols import Rates
 
 Bits = NDArray[np.uint64]
+Root = tuple[int, str | None]
+"""What runs have to have in common to share anything: seed and optimizer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,7 @@ class Stretch:
         children: Indices of the stretches that continue it, in the order of training.
         ends: Indices of the runs that end with it.
         runs: Indices of all the runs it is a part of.
+        optimizer: Name of the optimizer that the runs bring, or None.
     """
 
     seed: int
@@ -35,6 +38,7 @@ class Stretch:
     children: tuple[int, ...]
     ends: tuple[int, ...]
     runs: tuple[int, ...] = field(repr=False)
+    optimizer: str | None = None
 
     @property
     def stop(self) -> int:
@@ -51,8 +55,9 @@ class Stretch:
 class PrefixTree:
     """All stretches, parents before children, in the order that holds the fewest states.
 
-    Two runs share update `t` if and only if their seeds are equal and their rates of updates
-    0 … t are, to the last bit. With `n` runs of a seed at most ⌊log2(n)⌋ states are held at once.
+    Two runs share update `t` if and only if their seeds and optimizers are equal and their rates
+    of updates 0 … t are, to the last bit. With `n` runs of a seed and an optimizer at most
+    ⌊log2(n)⌋ states are held at once.
 
     >>> tree = PrefixTree.of([(0, np.array([.1, .1, .1])), (0, np.array([.1, .1, .01]))])
     >>> tree.asked, tree.planned, [stretch.rates.tolist() for stretch in tree.stretches]
@@ -64,16 +69,24 @@ class PrefixTree:
     """Updates that the runs would take, each trained alone."""
 
     @classmethod
-    def of(cls, runs: Iterable[tuple[int, Rates]]) -> PrefixTree:
-        """Build the tree of runs, each a seed and its absolute rates, float64[total]."""
+    def of(
+        cls, runs: Iterable[tuple[int, Rates]], optimizers: Iterable[str | None] | None = None
+    ) -> PrefixTree:
+        """Build the tree of runs, each a seed and its absolute rates, float64[total].
+
+        Args:
+            runs: The runs.
+            optimizers: Name of the optimizer of each, or None where it is the task's own.
+        """
         listed = [(seed, np.ascontiguousarray(rates, dtype=np.float64)) for seed, rates in runs]
-        by_seed: dict[int, list[int]] = {}
-        for index, (seed, _) in enumerate(listed):
-            by_seed.setdefault(seed, []).append(index)
+        named = [None] * len(listed) if optimizers is None else list(optimizers)
+        roots: dict[Root, list[int]] = {}
+        for index, ((seed, _), optimizer) in enumerate(zip(listed, named, strict=True)):
+            roots.setdefault((seed, optimizer), []).append(index)
         rates = [rates for _, rates in listed]
         stretches: list[Stretch] = []
-        for seed, members in by_seed.items():
-            _lay_out(_grow(rates, members), seed, rates, stretches)
+        for root, members in roots.items():
+            _lay_out(_grow(rates, members), root, rates, stretches)
         return cls(tuple(stretches), sum(len(one) for one in rates))
 
     @cached_property
@@ -169,20 +182,21 @@ def _common(a: Bits, b: Bits) -> int:
     return int(np.argmax(differ)) if differ.any() else n
 
 
-def _lay_out(root: _Node, seed: int, rates: Sequence[Rates], out: list[Stretch]) -> None:
+def _lay_out(root: _Node, of: Root, rates: Sequence[Rates], out: list[Stretch]) -> None:
     """Append the nodes below `root` to the stretches, parents first and the neediest child last."""
     order = list(_preorder(root))
     place = {id(node): len(out) + i for i, (node, _) in enumerate(order)}
     for node, parent in order:
         out.append(
             Stretch(
-                seed=seed,
+                seed=of[0],
                 start=0 if parent is None else parent.depth,
                 rates=_span(rates, node, parent),
                 parent=None if parent is None else place[id(parent)],
                 children=tuple(place[id(child)] for child in node.children),
                 ends=tuple(sorted(node.ends)),
                 runs=tuple(sorted(node.runs)),
+                optimizer=of[1],
             )
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise.choose.protocols import Losses, Run, Task
-from ratewise.choose.tree import PrefixTree, Stretch
+from ratewise.choose.tree import PrefixTree, Root, Stretch
 
 PIECE = 100
 """Updates trained between two looks at the losses, and between two reports of progress."""
@@ -42,20 +42,27 @@ class Walk:
     stretch; the others go on. After an exception the run is opened anew, as nobody knows what it
     left behind. A state is let go when the last branch that needs it begins.
 
+    Args:
+        task: The task.
+        tree: The stretches.
+        others: The task with other optimizers, by the names that stretches have for them.
+
     Attributes:
         outcomes: What came of the stretches walked so far, in the order of the tree.
         trained: Updates trained so far.
         dropped: Updates that will not be trained, as their runs have ended early.
     """
 
-    def __init__(self, task: Task, tree: PrefixTree) -> None:
+    def __init__(
+        self, task: Task, tree: PrefixTree, others: Mapping[str, Task] | None = None
+    ) -> None:
         self.outcomes: list[Outcome] = []
         self.trained = 0
         self.dropped = 0
-        self._task = task
+        self._tasks: dict[str | None, Task] = {None: task, **(others or {})}
         self._tree = tree
         self._run: Run | None = None
-        self._seed: int | None = None
+        self._root: Root | None = None
         self._at: int | None = None
         self._states: dict[int, Any] = {}
 
@@ -65,7 +72,7 @@ class Walk:
         Returns:
             The names of the metrics.
         """
-        run = self._open(self._tree.stretches[0].seed)
+        run = self._open(self._tree.stretches[0])
         state = run.save()
         names = tuple(run.measure())
         run.restore(state)
@@ -123,21 +130,22 @@ class Walk:
         """Return the run, standing where the stretch begins."""
         parent = stretch.parent
         if parent is None:
-            return self._open(stretch.seed)
+            return self._open(stretch)
         last = self._tree.stretches[parent].children[-1] == index
         state = self._states.pop(parent, None) if last else self._states.get(parent)
         if self._at == parent and self._run is not None:
             return self._run
-        run = self._run or self._open(stretch.seed)
+        run = self._run or self._open(stretch)
         run.restore(state)
         return run
 
-    def _open(self, seed: int) -> Run:
-        """Return a run of the seed: the rehearsed one, or a new one in the place of the old."""
-        fresh = self._run is not None and self._seed == seed and not self.outcomes
+    def _open(self, stretch: Stretch) -> Run:
+        """Return a run for it: the rehearsed one, or a new one in the place of the old."""
+        root = stretch.seed, stretch.optimizer
+        fresh = self._run is not None and self._root == root and not self.outcomes
         if self._run is None or not fresh:
             self._run = None  # let go of the old one's memory first
-            self._run, self._seed = self._task.open(seed), seed
+            self._run, self._root = self._tasks[stretch.optimizer].open(stretch.seed), root
         return self._run
 
     def _failed(self) -> str:

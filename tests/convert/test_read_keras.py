@@ -1,0 +1,416 @@
+"""Keras' schedules, read: every class against what JAX and TensorFlow compute for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ratewise as rw
+from ratewise.convert.live.keras import FORMATS
+from ratewise.convert.reading import guess, read
+
+keras = pytest.importorskip("keras")
+
+(FORMAT,) = FORMATS
+S = keras.optimizers.schedules
+often = settings(max_examples=200, deadline=None)
+N = 32
+EPS = 2.0**-23  # float32
+
+CHILD = """
+import json, sys
+import keras, numpy as np
+from keras import ops
+
+def rates(name, config, n):
+    schedule = getattr(keras.optimizers.schedules, name)(**config)
+    if name == "CosineDecayRestarts" and keras.backend.backend() == "jax":
+        import jax
+        with jax.disable_jit():  # its branches are compiled anew at every call
+            return ops.convert_to_numpy(schedule(ops.arange(n, dtype="int32")))
+    if config.get("warmup_target") is None:
+        return ops.convert_to_numpy(schedule(ops.arange(n, dtype="int32")))
+    if keras.backend.backend() == "jax":
+        import jax
+        return np.asarray(jax.vmap(schedule)(ops.arange(n, dtype="int32")))
+    steps = [ops.convert_to_tensor(t, dtype="int32") for t in range(n)]
+    return np.array([float(schedule(t)) for t in steps])
+
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        answer = [float(rate) for rate in rates(*json.loads(line))]
+    except Exception as error:
+        answer = str(type(error))
+    print(json.dumps(answer), flush=True)
+"""
+
+
+class Backend:
+    """Keras on one backend, in a process of its own."""
+
+    def __init__(self, name: str) -> None:
+        env = {**os.environ, "KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=env,
+        )
+        assert self.process.stdout is not None
+        if self.process.stdout.readline().strip() != "ready":
+            pytest.skip(f"Keras does not start on {name}")
+
+    def rates(self, name: str, config: dict[str, Any]) -> np.ndarray | str:
+        """The rates of N updates, or the type of the error."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps([name, config, N]) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer if isinstance(answer, str) else np.array(answer)
+
+
+@pytest.fixture(scope="module", params=["jax", "tensorflow"])
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    running = Backend(request.param)
+    yield running
+    assert running.process.stdin is not None
+    running.process.stdin.close()
+    running.process.wait(timeout=30)
+
+
+def plan_of(source: Any, total: int | None = N, **horizon: Any) -> rw.Plan:
+    """What the format makes of a source."""
+    return read(source, format="keras", total=total, **horizon)
+
+
+def config_plan(name: str, config: dict[str, Any]) -> rw.Plan:
+    """The plan of a serialised schedule."""
+    return plan_of({"class_name": name, "config": config})
+
+
+rates = st.sampled_from([1e-4, 3e-4, 0.1, 1.0]) | st.floats(1e-6, 2.0)
+lengths = st.sampled_from([1, 2, 3, 31, 32, 33, 1000]) | st.integers(1, 50)
+uneven = lengths | st.sampled_from([2.5, 0.5, 3.3, 10.0]) | st.floats(0.75, 40)
+floors = st.sampled_from([0.0, 0.1, 1.0]) | st.floats(0, 1)
+decays = st.sampled_from([0.0, 1.0, 0.5, 0.96, 2.0]) | st.floats(0.1, 3)
+powers = st.sampled_from([0.5, 1.0, 2.0, 0.0]) | st.floats(0.25, 4)
+
+CONFIGS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "ExponentialDecay": st.fixed_dictionaries(
+        {"initial_learning_rate": rates, "decay_steps": uneven, "decay_rate": decays},
+        optional={"staircase": st.booleans()},
+    ),
+    "InverseTimeDecay": st.fixed_dictionaries(
+        {"initial_learning_rate": rates, "decay_steps": uneven, "decay_rate": decays},
+        optional={"staircase": st.booleans()},
+    ),
+    "PolynomialDecay": st.fixed_dictionaries(
+        {"initial_learning_rate": rates | st.just(0.0), "decay_steps": uneven},
+        optional={"end_learning_rate": rates | st.just(0.0), "power": powers},
+    )
+    | st.fixed_dictionaries(
+        {
+            "initial_learning_rate": rates,
+            "decay_steps": lengths | st.sampled_from([2.5, 4.25, 0.75]),
+            "cycle": st.just(True),
+        },
+        optional={"end_learning_rate": rates | st.just(0.0), "power": powers},
+    ),
+    "CosineDecay": st.fixed_dictionaries(
+        {"initial_learning_rate": rates, "decay_steps": uneven},
+        optional={"alpha": floors, "warmup_steps": lengths},
+    )
+    | st.fixed_dictionaries(
+        {
+            "initial_learning_rate": rates | st.just(0.0),
+            "decay_steps": uneven,
+            "warmup_target": rates | st.just(0.0),
+            "warmup_steps": uneven | st.just(0),
+        },
+        optional={"alpha": floors},
+    ),
+    "CosineDecayRestarts": st.fixed_dictionaries(
+        {"initial_learning_rate": rates, "first_decay_steps": uneven},
+        optional={
+            "t_mul": st.sampled_from([1.0, 2.0, 3.0, 1.5]) | st.floats(1.125, 4),
+            "m_mul": st.sampled_from([1.0, 0.5, 0.0, 1.25]) | st.floats(0, 1.25),
+            "alpha": floors,
+        },
+    ),
+    "PiecewiseConstantDecay": st.lists(st.integers(-2, 40), min_size=1, max_size=6).flatmap(
+        lambda bounds: st.fixed_dictionaries(
+            {
+                "boundaries": st.just(sorted(bounds))
+                | st.just(sorted(b + 0.75 if b >= 0 else b for b in bounds)),
+                "values": st.lists(
+                    rates | st.just(0.0), min_size=len(bounds) + 1, max_size=len(bounds) + 1
+                ),
+            }
+        )
+    ),
+}
+
+
+def allowed(name: str, config: dict[str, Any], ours: np.ndarray) -> np.ndarray:
+    """The difference that float32 explains, update by update.
+
+    Two units in the last place of the rate and of the peak, and what each shape makes of an
+    error of that size in its own intermediate results: in the exponent (and the rate that is its
+    base), in one minus progress under a power, and in a progress that counts whole cycles.
+    """
+    peak, t = max(ours.max(), config.get("end_learning_rate", 0.0), 1e-30), np.arange(N)
+    slack = 2 * EPS * (ours + peak)
+    if name == "ExponentialDecay" and config["decay_rate"]:
+        p = t / config["decay_steps"]
+        return slack + ours * p * (1 + abs(np.log(config["decay_rate"]))) * 2 * EPS
+    if name == "PolynomialDecay":
+        power, of = config.get("power", 1.0), config["decay_steps"]
+        of = of * np.maximum(1, np.ceil(t / of)) if config.get("cycle") else of
+        u = 1 - np.minimum(t / of, 1.0)
+        spread = (u + 2 * EPS) ** power - np.maximum(u - 2 * EPS, 0) ** power
+        return slack + 2 * EPS * peak + peak * spread * (power != 0)
+    if name == "CosineDecayRestarts":
+        turns = t / config["first_decay_steps"]
+        grown = max(1.0, config.get("m_mul", 1.0)) ** np.floor(turns)
+        return slack + 4 * EPS * peak * (1 + turns) * grown
+    return slack
+
+
+def certain(name: str, config: dict[str, Any]) -> np.ndarray:
+    """Where float32 leaves no doubt about the cycle: not where a cycle begins."""
+    t, of, grow = np.arange(N), config.get("first_decay_steps", 1), config.get("t_mul", 2.0)
+    if name != "CosineDecayRestarts" or grow == 1.0:
+        return np.ones(N, dtype=bool)
+    begins = of * (grow ** np.arange(60.0) - 1) / (grow - 1)
+    close = np.abs(t[:, None] - begins[None, :]) < 1e-4 * (1 + t[:, None])
+    return ~close.any(axis=1) | (t == 0)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@often
+@given(data=st.data())
+def test_a_plan_uses_the_rates_that_keras_computes(
+    backend: Backend, name: str, data: st.DataObject
+) -> None:
+    """Whatever the class and its arguments, update t uses the rate that Keras uses, in float32."""
+    config = data.draw(CONFIGS[name])
+    theirs = backend.rates(name, config)
+    assert not isinstance(theirs, str)
+    ours = config_plan(name, config).rates(N)
+    fine = certain(name, config) & np.isfinite(theirs)
+    off = np.abs(ours - theirs) - allowed(name, config, ours)
+    assert off[fine].max(initial=0.0) <= 0, (config, ours, theirs)
+
+
+WHOLE = {
+    "ExponentialDecay": {"decay_steps": st.integers(1, 9), "decay_rate": decays},
+    "InverseTimeDecay": {"decay_steps": st.integers(1, 9), "decay_rate": decays},
+    "PolynomialDecay": {
+        "decay_steps": st.integers(1, 40),
+        "end_learning_rate": st.floats(0, 3),
+        "power": powers,
+        "cycle": st.booleans(),
+    },
+    "CosineDecay": {"decay_steps": st.integers(1, 40), "alpha": floors},
+    "CosineDecayRestarts": {
+        "first_decay_steps": st.integers(1, 20),
+        "t_mul": st.just(1.0),
+        "m_mul": decays,
+        "alpha": floors,
+    },
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_whole_rate_is_read_with_all_that_it_breaks(
+    backend: Backend, name: str, data: st.DataObject
+) -> None:
+    """An `initial_learning_rate` of 1 in place of 1.0 cuts the other arguments, and π, to ints."""
+    config = {"initial_learning_rate": data.draw(st.integers(1, 3))}
+    config |= data.draw(st.fixed_dictionaries(WHOLE[name]))
+    theirs = backend.rates(name, config)
+    assert not isinstance(theirs, str)
+    plan = config_plan(name, config)
+    cut = {k: int(v) if k not in ("alpha", "cycle") else v for k, v in config.items()}
+    ours = plan.rates(N)
+    assert (np.abs(ours - theirs) <= allowed(name, cut, ours)).all(), (config, ours, theirs)
+    if name.startswith("Cosine"):
+        assert any("3 for π" in note for note in plan.notes)
+
+
+def test_a_whole_rate_is_explained() -> None:
+    """The note names the argument that lost its fraction, and the way out."""
+    plan = plan_of(S.ExponentialDecay(1, 10, 0.9))
+    assert any("decay_rate=0.9 counts as 0" in note for note in plan.notes)
+    assert plan.rates(4).tolist() == [1, 0, 0, 0]
+    assert plan_of(S.ExponentialDecay(1.0, 10, 0.9)).notes == ()
+
+
+# Forms --------------------------------------------------------------------------------------
+
+LIVE = [
+    S.ExponentialDecay(0.1, 10, 0.96, staircase=True),
+    S.InverseTimeDecay(0.1, 10, 0.5),
+    S.PolynomialDecay(0.1, 20, 0.001, power=0.5, cycle=True),
+    S.CosineDecay(0.0, 20, alpha=0.1, warmup_target=1e-3, warmup_steps=5),
+    S.CosineDecayRestarts(0.1, 4, t_mul=2.0, m_mul=0.9, alpha=0.05),
+    S.PiecewiseConstantDecay([5, 10], [0.1, 0.01, 0.001]),
+]
+
+
+@pytest.mark.parametrize("schedule", LIVE, ids=lambda s: type(s).__name__)
+def test_a_live_schedule_and_its_config_are_one_plan(schedule: Any) -> None:
+    """An object, its serialised form and the JSON of that give one plan, with Keras' rates."""
+    plan = plan_of(schedule)
+    serialised = S.serialize(schedule)
+    assert guess(schedule) == guess(serialised) == FORMAT
+    assert plan_of(serialised) == plan
+    assert plan_of(json.loads(json.dumps(serialised))) == plan
+    theirs = [float(schedule(t)) for t in range(N)]
+    np.testing.assert_allclose(plan.rates(N), theirs, rtol=1e-6, atol=1e-9)
+    assert rw.parse(repr(plan.lr)) == plan.lr
+
+
+def test_the_shapes_are_written_as_a_person_would() -> None:
+    """Common schedules read as one would write them by hand."""
+    assert plan_of(LIVE[3]).lr == rw.Warmup(5, start=0) >> rw.Cosine(to=0.1, over=20)
+    assert plan_of(LIVE[0]).lr == rw.ExponentialDecay(0.96, 10, staircase=True)
+    assert plan_of(S.PolynomialDecay(0.1, 20, 0.0), total=None).lr == rw.Linear(to=0, over=20)
+
+
+def test_a_decay_longer_than_the_run_is_cut() -> None:
+    """A decay over 1,000 updates in a run of 32 is its first 32 updates, not squeezed."""
+    plan = plan_of(S.CosineDecay(0.1, 1000))
+    assert plan.rates(N)[-1] == pytest.approx(0.1 * (1 + np.cos(np.pi * 0.031)) / 2)
+
+
+# Notes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schedule", "says"),
+    [
+        (S.PiecewiseConstantDecay([10, 20], [0.1, 0.01, 0.001]), "begins at update 11"),
+        (S.CosineDecay(0.1, 20, warmup_steps=5), "warmup_steps=5 has no effect"),
+        (S.CosineDecay(0.0, 20, warmup_target=0.1, warmup_steps=5), "Update 0 uses a rate of 0"),
+        (S.CosineDecay(0.01, 20, warmup_target=0.1), "is never used"),
+        (S.PolynomialDecay(0.1, 20, cycle=True), "Behind update 20 the rate jumps up"),
+        (S.CosineDecayRestarts(0.1, 5), "logarithm in float32"),
+        (S.ExponentialDecay(0.1, 5, 0.0), "0 from update 1 on"),
+    ],
+)
+def test_quirks_are_noted_with_their_update(schedule: Any, says: str) -> None:
+    """What a reader would not expect is said, and where it happens."""
+    assert any(says in note for note in plan_of(schedule).notes)
+
+
+# Callbacks ----------------------------------------------------------------------------------
+
+
+def test_a_function_of_the_epoch_is_called_once_for_each() -> None:
+    """A `LearningRateScheduler` becomes a function that stays the same through an epoch."""
+    callback = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 * 0.5**epoch)
+    plan = plan_of(callback, total=12, epoch=4)
+    expected = np.float32(0.1 * 0.5 ** np.repeat(np.arange(3), 4))
+    np.testing.assert_array_equal(plan.rates(12), expected)
+    assert any("cannot be written down" in note for note in plan.notes)
+
+
+def test_a_function_of_the_current_rate_starts_from_the_optimizers() -> None:
+    """A function of epoch and rate sees the rate of the epoch before it, as in `fit`."""
+    callback = keras.callbacks.LearningRateScheduler(lambda epoch, lr: lr * 0.5)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(optimizer=keras.optimizers.SGD(0.3), loss="mse")
+    x = np.zeros((4, 1), dtype="float32")
+    history = model.fit(x, x, batch_size=2, epochs=3, verbose=0, callbacks=[callback])
+    rates = plan_of(callback, total=6, epoch=2, lr=0.3).rates(6)
+    np.testing.assert_array_equal(rates[::2], np.float32(history.history["learning_rate"]))
+
+
+def test_what_a_function_needs_is_asked_for() -> None:
+    """Without the length of an epoch, or the first rate where it matters, the error asks."""
+    halving = keras.callbacks.LearningRateScheduler(lambda epoch, lr: lr * 0.5)
+    with pytest.raises(rw.ScheduleError, match="epoch="):
+        plan_of(halving, lr=0.1)
+    with pytest.raises(rw.ScheduleError, match="lr="):
+        plan_of(halving, epoch=4)
+    whole = keras.callbacks.LearningRateScheduler(lambda epoch: 1)
+    with pytest.raises(rw.ScheduleError, match="gives floats"):
+        plan_of(whole, epoch=4)
+
+
+def test_a_schedule_of_ones_own_is_called() -> None:
+    """A subclass of `LearningRateSchedule` is run, not guessed at."""
+
+    class Halving(S.ExponentialDecay):
+        def __call__(self, step: Any) -> float:
+            return 0.1 * 0.5 ** float(step)
+
+    plan = plan_of(Halving(0.1, 1, 0.9))
+    assert plan.rates(3).tolist() == [0.1, 0.05, 0.025]
+    assert any("Halving" in note for note in plan.notes)
+
+
+# Refusals -----------------------------------------------------------------------------------
+
+
+def test_a_plateau_is_refused_as_feedback() -> None:
+    """`ReduceLROnPlateau` depends on a metric, and the error says that."""
+    for source in (
+        keras.callbacks.ReduceLROnPlateau(),
+        {"class_name": "ReduceLROnPlateau", "config": {}},
+    ):
+        with pytest.raises(rw.ScheduleError, match="feedback schedule"):
+            plan_of(source)
+
+
+GOOD = {"initial_learning_rate": 0.1, "decay_steps": 10}
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "says"),
+    [
+        ("CosineDecy", GOOD, "did you mean CosineDecay"),
+        ("CosineDecay", {**GOOD, "warmup_step": 3}, "did you mean warmup_steps"),
+        ("CosineDecay", {"decay_steps": 10}, "has no initial_learning_rate"),
+        ("CosineDecay", {**GOOD, "decay_steps": 0}, "needs decay_steps"),
+        ("CosineDecay", {**GOOD, "alpha": -0.1}, "needs alpha"),
+        ("CosineDecay", {**GOOD, "initial_learning_rate": "0.1"}, "needs initial_learning_rate"),
+        ("CosineDecay", [1], "give a dict"),
+        ("PolynomialDecay", {**GOOD, "cycle": "yes"}, "True or False"),
+        ("PiecewiseConstantDecay", {"boundaries": [5], "values": [0.1]}, "one value more"),
+        ("PiecewiseConstantDecay", {"boundaries": [5, 3], "values": [1, 2, 3]}, "rising order"),
+        ("PiecewiseConstantDecay", {"boundaries": 5, "values": [0.1]}, "a list of numbers"),
+        ("PiecewiseConstantDecay", {"boundaries": [], "values": [0.1]}, "one or more"),
+        (
+            "CosineDecayRestarts",
+            {"initial_learning_rate": 0.1, "first_decay_steps": 4, "t_mul": 0.5},
+            "from update 8 on the rate is NaN",
+        ),
+    ],
+)
+def test_a_bad_config_is_refused_by_name(name: str, config: Any, says: str) -> None:
+    """The message names the argument, what it holds and what to write."""
+    with pytest.raises(rw.ScheduleError, match=says):
+        config_plan(name, config)
+
+
+def test_other_things_do_not_match() -> None:
+    """Optimizers, other callbacks, dicts and functions are not taken for Keras schedules."""
+    others = [keras.optimizers.SGD(0.1), keras.callbacks.History(), {"class_name": "Adam"}, len]
+    assert not any(FORMAT.matches(other) for other in others)
