@@ -74,6 +74,7 @@ def test_every_kind_is_traced(kind):
     assert differ(schedule(SINGLE[kind], 1.0, total=1000), 1000) <= 0.6
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(runs(), st.sampled_from([1, 50, 1003]))
 def test_every_composition_is_traced(s, total):
@@ -86,6 +87,7 @@ def test_every_composition_is_traced(s, total):
     assert differ(rate, total) <= 2
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(17, 60), st.sampled_from(["constant", "linear", "cosine"]), st.randoms())
 def test_many_points_are_looked_up(count, shape, random):

@@ -151,6 +151,3 @@ def _finite_in_short_runs(schedule: Schedule, horizon: dict[str, Any]) -> None:
         assert levels.shape == (total,), claim
         assert np.isfinite(levels).all(), claim
         assert (levels >= 0).all(), claim
-
-
-__all__ = ["check_schedule"]
