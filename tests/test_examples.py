@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ARGUMENTS = {"sentiment.py": ["--total", "8", "--seeds", "1"]}
+ARGUMENTS = {
+    "adaptive.py": ["--total", "60", "--seeds", "1"],
+    "sentiment.py": ["--total", "8", "--seeds", "1"],
+}
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 
@@ -37,7 +40,7 @@ def test_the_fine_tune_ranks_schedules_and_says_which_to_use(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n in EXAMPLES if n not in ARGUMENTS])
+@pytest.mark.parametrize("name", [n for n in EXAMPLES if n != "sentiment.py"])
 def test_an_example_runs(name, tmp_path):
     """Each of the other examples ends well and says something."""
-    assert run(name, tmp_path).strip()
+    assert run(name, tmp_path, *ARGUMENTS.get(name, [])).strip()

@@ -23,7 +23,10 @@ from torch.optim.lr_scheduler import LRScheduler  # noqa: E402
 
 from ratewise._torch import resume as _resume  # noqa: E402
 from ratewise._torch import state as _state  # noqa: E402
+from ratewise._torch.adaptive import follow_modes, unwrap  # noqa: E402
 from ratewise._torch.clock import Clock  # noqa: E402
+from ratewise._torch.effective import effective_rate  # noqa: E402
+from ratewise._torch.effective_logger import EffectiveRateLogger  # noqa: E402
 from ratewise._torch.listening import Listeners  # noqa: E402
 from ratewise._torch.members import (  # noqa: E402
     Member,
@@ -35,7 +38,7 @@ from ratewise._torch.source import Source  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
 from ratewise.schedule.errors import shorten, whole  # noqa: E402
 
-__all__ = ["Scheduler"]
+__all__ = ["EffectiveRateLogger", "Scheduler", "effective_rate", "follow_modes"]
 
 _bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
 
@@ -85,7 +88,7 @@ class Scheduler(LRScheduler):
         resume: str | None = None,
     ) -> None:
         # The base class would patch optimizer.step and step once: its __init__ is not called.
-        inner = _unwrap(optimizer)
+        inner = unwrap("Scheduler", optimizer)
         policy = _resume.check_policy(resume)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
         clock = Clock(Source.of(schedule, horizon), policy)
@@ -107,7 +110,7 @@ class Scheduler(LRScheduler):
         Raises:
             ScheduleError: the optimizer has none.
         """
-        inner = _unwrap(optimizer)
+        inner = unwrap("Scheduler", optimizer)
         if inner not in _bound:
             rule = f"found no schedule on this {type(inner).__name__}"
             raise ScheduleError("Scheduler.of", rule, "make one with Scheduler(optimizer, …)")
@@ -251,16 +254,6 @@ class Scheduler(LRScheduler):
     @_step_count.setter
     def _step_count(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Accept what a framework counts, and keep our own count."""
-
-
-def _unwrap(optimizer: Any) -> Optimizer:
-    inner = getattr(optimizer, "optimizer", None)
-    while isinstance(inner, Optimizer) and inner is not optimizer:
-        optimizer, inner = inner, getattr(inner, "optimizer", None)
-    if not isinstance(optimizer, Optimizer):
-        rule = f"needs an optimizer, got {shorten(optimizer)}"
-        raise ScheduleError("Scheduler", rule, "give a torch.optim.Optimizer")
-    return optimizer
 
 
 def _read_members(optimizer: Optimizer, source: Source) -> list[Member]:

@@ -18,10 +18,7 @@ Maker = Callable[[Any], Any]
 """A function that returns the optimizer of a model."""
 
 Candidate = (
-    Written
-    | tuple[Written, int | str]
-    | tuple[Maker, Written]
-    | tuple[Maker, Written, int | str]
+    Written | tuple[Written, int | str] | tuple[Maker, Written] | tuple[Maker, Written, int | str]
 )
 """A schedule, or a tuple (optimizer, schedule, total) without its first, its last or neither."""
 
@@ -163,7 +160,7 @@ def _peaks_by_name(peaks: Peaks, names: Iterable[Any]) -> dict[Any, list[float]]
     for name in peaks:
         if name not in known:
             rule = f"is no candidate; those are {', '.join(known)}"
-            raise ScheduleError(f"compare(peaks={{{name!r}: …}})", rule, nearest(name, known))
+            raise ScheduleError(f"compare(peaks={{{name!r}: …}})", rule, nearest(str(name), known))
     return {name: _peaks(given) for name, given in peaks.items()}
 
 

@@ -59,7 +59,8 @@ class Walk:
         self.outcomes: list[Outcome] = []
         self.trained = 0
         self.dropped = 0
-        self._tasks: dict[str | None, Task] = {None: task, **(others or {})}
+        self._tasks: dict[str | None, Task] = {None: task}
+        self._tasks.update(others or {})
         self._tree = tree
         self._run: Run | None = None
         self._root: Root | None = None

@@ -1,0 +1,76 @@
+"""Write docs/formats.md from the table of shapes that the tests run.
+
+python docs/make_formats.py          writes it
+python docs/make_formats.py --check  says whether the page is what would be written
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from ratewise.convert import read  # noqa: E402
+from ratewise.convert.table import CONFIGS, ROWS, TOTAL, Row  # noqa: E402
+from tests.convert.oracles import config, live  # noqa: E402
+
+PAGE = HERE / "formats.md"
+HEAD = """# Shapes in other frameworks
+
+`ratewise.convert.read` takes what is in the second column and gives what is in the third, with the
+framework's own rate at every update. The notes are what a user of both has to know; a plan that is
+read carries its own, and `ratewise show` prints them.
+
+This page is written by `docs/make_formats.py` from the table that the tests run, for a run of 1,000
+updates at a rate of 3e-4 (`o` is an optimizer with that rate).
+
+| shape | framework | there | here | to know |
+|---|---|---|---|---|
+"""
+CONFIG_HEAD = """
+## Configs
+
+Read from a mapping, a text or a file; these frameworks are not run in the tests, their traces are
+compared with the published formulas.
+
+| shape | format | there | here | to know |
+|---|---|---|---|---|
+"""
+
+
+def line(row: Row, here: str) -> str:
+    """Return one row of the page."""
+    cells = (row.shape, row.framework, f"`{row.there}`", f"`{here}`", row.know)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def write() -> str:
+    """Return the page."""
+    live_rows = [line(row, repr(read(live(row)[0], total=TOTAL).lr)) for row in ROWS]
+    more = {"warmup_steps": 50, "base_learning_rate": 0.5}
+    configs = [
+        line(
+            row,
+            repr(read(config(row), total=TOTAL, **(more if row.framework == "factors" else {})).lr),
+        )
+        for row in CONFIGS
+    ]
+    return HEAD + "".join(live_rows) + CONFIG_HEAD + "".join(configs)
+
+
+def main() -> int:
+    """Write, or check."""
+    page = write()
+    if "--check" in sys.argv:
+        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page)
+    PAGE.write_text(page, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

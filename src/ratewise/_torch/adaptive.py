@@ -1,0 +1,88 @@
+"""Optimizers that are wrapped, and those that hold other weights for training than for use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import shorten
+
+
+def unwrap(who: str, optimizer: Any) -> Optimizer:
+    """Return the optimizer inside the wrappers of Accelerate or Lightning.
+
+    Raises:
+        ScheduleError: it is none.
+    """
+    inner = getattr(optimizer, "optimizer", None)
+    while isinstance(inner, Optimizer) and inner is not optimizer:
+        optimizer, inner = inner, getattr(inner, "optimizer", None)
+    if not isinstance(optimizer, Optimizer):
+        rule = f"needs an optimizer, got {shorten(optimizer)}"
+        raise ScheduleError(who, rule, "give a torch.optim.Optimizer")
+    return optimizer
+
+
+def has_modes(optimizer: Any) -> bool:
+    """Whether an optimizer has a training and an evaluation mode, as schedule-free ones do."""
+    return callable(getattr(optimizer, "train", None)) and callable(
+        getattr(optimizer, "eval", None)
+    )
+
+
+def to_train(optimizer: Any) -> None:
+    """Put the weights to train with in place, if the optimizer holds such."""
+    if has_modes(optimizer):
+        optimizer.train()
+
+
+def to_eval(optimizer: Any) -> None:
+    """Put the weights to evaluate, save and use in place, if the optimizer holds such."""
+    if has_modes(optimizer):
+        optimizer.eval()
+
+
+def follow_modes(optimizer: Any, model: nn.Module) -> RemovableHandle:
+    """Let an optimizer with modes of its own follow `model.train()` and `model.eval()`.
+
+    Schedule-free optimizers train at one point, y, and are to be evaluated and saved at another,
+    x. Before every call of the model the optimizer is put into the mode that the model is in. So
+    the usual loop is right as it is; an optimizer without modes is left alone.
+
+    The weights change when the model is next called, not when its mode does. Before saving them
+    call `optimizer.eval()`. Normalisation layers have gathered their statistics at y: pass some
+    batches through the model before evaluating it at x, with the optimizer in its evaluation mode.
+
+    Args:
+        optimizer: The optimizer.
+        model: The module that is called; what calls a part of it directly is not seen.
+
+    Returns:
+        A handle whose `remove()` undoes it.
+
+    Raises:
+        ScheduleError: `model` is no module.
+
+    >>> optimizer, model = torch.optim.SGD([nn.Parameter(torch.ones(1))]), nn.Identity()
+    >>> follow_modes(optimizer, model).remove()
+    """
+    if not isinstance(model, nn.Module):
+        rule = f"needs a module, got {shorten(model)}"
+        raise ScheduleError("follow_modes", rule, "write follow_modes(optimizer, model)")
+    outside: Any = torch.compiler.disable(_switch)
+    modes = has_modes(optimizer)
+
+    def follow(module: nn.Module, _: Any) -> None:
+        if modes:
+            outside(optimizer, module.training)
+
+    return model.register_forward_pre_hook(follow)
+
+
+def _switch(optimizer: Any, training: bool) -> None:
+    optimizer.train() if training else optimizer.eval()
