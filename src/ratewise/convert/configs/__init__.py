@@ -1,0 +1,3 @@
+"""Training configs of other projects read as plans, one module for each project."""
+
+__all__ = []

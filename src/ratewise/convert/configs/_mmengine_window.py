@@ -1,0 +1,252 @@
+"""One scheduler of MMEngine: a window of steps and the levels in it.
+
+A window of n steps is stepped n times, k = 0 … n - 1, and stays at the last value it has set.
+A step is an update, or an epoch where the scheduler goes by epochs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ratewise.convert.configs._keys import Keys
+from ratewise.convert.configs._pieces import Piece, hold, lay, one_cycle, part, whole
+from ratewise.schedule import (
+    Cosine,
+    ExponentialDecay,
+    Hold,
+    Linear,
+    Piecewise,
+    Polynomial,
+    Repeat,
+    Schedule,
+    ScheduleError,
+    Step,
+)
+
+ENDLESS = 10**9
+KNOWN: dict[str, tuple[str, ...]] = {
+    "Constant": ("factor",),
+    "CosineAnnealing": ("T_max", "eta_min", "eta_min_ratio"),
+    "CosineRestart": ("periods", "restart_weights", "eta_min", "eta_min_ratio"),
+    "Exponential": ("gamma",),
+    "Linear": ("start_factor", "end_factor"),
+    "MultiStep": ("milestones", "gamma"),
+    "OneCycle": (
+        "eta_max",
+        "total_steps",
+        "pct_start",
+        "anneal_strategy",
+        "div_factor",
+        "final_div_factor",
+        "three_phase",
+    ),
+    "Poly": ("eta_min", "power"),
+    "Step": ("step_size", "gamma"),
+}
+
+
+@dataclass(frozen=True)
+class Window:
+    """A scheduler and when it is stepped.
+
+    Attributes:
+        kind: Which of `KNOWN`.
+        param: The key of the optimizer that it sets.
+        keys: Its own keys, lengths in steps.
+        begin: Update of its first step.
+        steps: Number of its steps, at least 1.
+        pace: Updates of a step.
+        base: Value at level 1, or None if not known.
+    """
+
+    kind: str
+    param: str
+    keys: Keys
+    begin: int
+    steps: int
+    pace: int
+    base: float | None
+
+    @property
+    def end(self) -> int:
+        """The update behind the window."""
+        return self.begin + self.steps * self.pace
+
+    @property
+    def endless(self) -> bool:
+        """Whether it has no end worth the name."""
+        return self.steps * self.pace >= ENDLESS // 2
+
+    def low(self) -> float:
+        """Return eta_min as a level."""
+        ratio = self.keys.has("eta_min_ratio")
+        if ratio and self.keys.has("eta_min"):
+            raise ScheduleError(self.keys.who, "has both eta_min and eta_min_ratio", "keep one")
+        if ratio:
+            return self.keys.number("eta_min_ratio")
+        return self.keys.floor("eta_min", self.keys.number("eta_min", 0.0), self.base)
+
+    def multiplies(self) -> bool:
+        """Whether it multiplies the current value, whatever that is, so that it can overlap."""
+        if self.kind in ("Linear", "Constant", "Step", "MultiStep", "Exponential"):
+            return True
+        if self.kind == "Poly":
+            return self.low() == 0.0
+        return (
+            self.kind == "CosineAnnealing" and self.low() == 0.0 and self.steps <= self.period + 1
+        )
+
+    @property
+    def period(self) -> int:
+        """Steps of half a wave."""
+        return self.keys.whole("T_max", 0) or self.steps
+
+    def moves(self, level: float, room: int | None) -> tuple[int | None, Schedule, float]:
+        """Return the updates up to the last change, the schedule of them, and the value left.
+
+        Args:
+            level: Level before the window.
+            room: Updates that are left of the run; None if not known.
+        """
+        if self.endless and room is None:
+            return None, self._endless(level), level
+        steps = self.steps if room is None else min(self.steps, -(-room // self.pace))
+        pieces = self._pieces(level)
+        all_of_it = lay(steps, *_closed(pieces, steps))
+        values = all_of_it.resolve().values(steps)
+        last = float(values[-1])
+        if self.pace > 1 and steps > 1:
+            points = {k * self.pace: float(value) for k, value in enumerate(values)}
+            over = (steps - 1) * self.pace
+            return over, Piecewise(_changes(points), over=over), last
+        if steps > 1:
+            short = lay(steps - 1, *_closed(pieces, steps - 1))
+            if short.resolve().end == last:
+                return steps - 1, short, last
+        return steps, all_of_it, last
+
+    def _endless(self, level: float) -> Schedule:
+        """Return what goes on for ever, where that does not depend on an end."""
+        keys, pace = self.keys, self.pace
+        if self.kind == "Step":
+            size = keys.whole("step_size", low=1) * pace
+            return Step(keys.number("gamma", 0.1), every=size, start=level)
+        if self.kind == "MultiStep":
+            return _milestones(self, level, pace)
+        if self.kind == "Exponential":
+            rate = keys.number("gamma", above=True)
+            return ExponentialDecay(rate, every=pace, staircase=pace > 1, start=level)
+        raise ScheduleError(keys.who, "has no end", "give end=…, or call read(…, total=…)")
+
+    def _pieces(self, level: float) -> list[Piece]:
+        """Return the pieces in steps; one without a length fills the window."""
+        build = getattr(self, f"_{self.kind.lower()}")
+        return build(level)
+
+    def _linear(self, level: float) -> list[Piece]:
+        first = self.keys.number("start_factor", 1 / 3, high=1.0)
+        last = self.keys.number("end_factor", 1.0, high=1.0)
+        if self.steps == 1:
+            return [(None, hold(level * first))]
+        if first == 0:
+            rule = f"divides by start_factor=0 at update {self.begin + self.pace}"
+            raise ScheduleError(self.keys.who, rule, "give a small start_factor such as 1e-6")
+        return [(None, part(Linear(to=level * last, start=level * first), self.steps - 1))]
+
+    def _constant(self, level: float) -> list[Piece]:
+        factor = self.keys.number("factor", 1 / 3, high=1.0)
+        if factor == 0 and self.steps > 1:
+            rule = f"divides by factor=0 at update {self.end - self.pace}"
+            raise ScheduleError(self.keys.who, rule, "give a small factor such as 1e-6")
+        if self.steps == 1:
+            return [(None, hold(level * factor))]
+        return [(self.steps - 1, hold(level * factor)), (None, hold(level))]
+
+    def _exponential(self, level: float) -> list[Piece]:
+        rate = self.keys.number("gamma", above=True)
+        return [(None, whole(ExponentialDecay(rate, start=level)))]
+
+    def _step(self, level: float) -> list[Piece]:
+        size = self.keys.whole("step_size", low=1)
+        return [(None, whole(Step(self.keys.number("gamma", 0.1), every=size, start=level)))]
+
+    def _multistep(self, level: float) -> list[Piece]:
+        return [(None, whole(_milestones(self, level, 1)))]
+
+    def _poly(self, level: float) -> list[Piece]:
+        if self.steps == 1:
+            return [(None, hold(level))]
+        power = self.keys.number("power", 1.0, above=True)
+        move = Polynomial(self.low(), power, start=level)
+        return [(None, part(move, self.steps - 1))]
+
+    def _cosineannealing(self, level: float) -> list[Piece]:
+        low, period = self.low(), self.period
+        fall = part(Cosine(to=low, start=level), period)
+        up = Cosine(to=1.0, over=period, start=low) >> Cosine(to=low, over=period)
+        return [(period, fall), (None, lambda n: Repeat(up, over=n))]
+
+    def _cosinerestart(self, level: float) -> list[Piece]:
+        keys, low = self.keys, self.low()
+        if not (keys.has("eta_min") or keys.has("eta_min_ratio")):
+            raise ScheduleError(keys.who, "has no floor", "give eta_min or eta_min_ratio")
+        periods = keys.wholes("periods")
+        weights: Any = keys.given.get("restart_weights") or (1,)
+        if len(weights) != len(periods) or 0 in periods:
+            rule = f"has {len(periods)} periods and {len(weights)} restart_weights"
+            raise ScheduleError(keys.who, rule, "give one weight, and 1 or more steps, to each")
+        peaks = [Keys(keys.who, {"weight": weight}).number("weight") for weight in weights]
+        pieces: list[Piece] = [
+            (period, part(Cosine(to=low, start=peak), period))
+            for period, peak in zip(periods, peaks, strict=True)
+        ]
+        last = periods[-1] - 1  # behind its last step the value stays
+        pieces[-1] = (last, pieces[-1][1]) if last else (1, hold(peaks[-1]))
+        return [*pieces, (None, hold())]
+
+    def _onecycle(self, level: float) -> list[Piece]:
+        keys = self.keys
+        steps = keys.whole("total_steps", self.steps, low=1)
+        if self.steps > steps:
+            rule = f"runs out of its total_steps at update {self.begin + steps * self.pace}"
+            raise ScheduleError(keys.who, rule, f"give total_steps={self.steps}")
+        share = keys.number("pct_start", 0.3, high=1.0)
+        if share * steps == 1:
+            raise ScheduleError(
+                keys.who, "divides by pct_start · total_steps - 1, which is 0", "change one"
+            )
+        low = 1 / keys.number("div_factor", 25.0, above=True)
+        end = low / keys.number("final_div_factor", 1e4, above=True)
+        shape = keys.choice("anneal_strategy", ("cos", "linear"), "cos")
+        three = keys.flag("three_phase")
+        return one_cycle(
+            steps, share, (low, 1.0, low, end) if three else (low, 1.0, end), shape, three
+        )
+
+
+def _milestones(window: Window, level: float, pace: int) -> Schedule:
+    at = [k * pace for k in sorted(window.keys.wholes("milestones"))]
+    if not at:
+        return Hold(level)
+    return Step(window.keys.number("gamma", 0.1), at=at, start=level)
+
+
+def _closed(pieces: list[Piece], steps: int) -> list[Piece]:
+    """Return the pieces with the length of the open one filled in."""
+    closed: list[Piece] = []
+    left = steps
+    for n, make in pieces:
+        size = left if n is None else min(n, left)
+        closed.append((size, make))
+        left -= size
+    return closed
+
+
+def _changes(points: dict[int, float]) -> dict[int, float]:
+    changes: dict[int, float] = {}
+    last = None
+    for position, level in points.items():
+        if level != last:
+            changes[position] = last = level
+    return changes

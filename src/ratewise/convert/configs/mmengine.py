@@ -1,0 +1,217 @@
+"""The `param_scheduler` of an MMEngine config: windows of schedulers, by update or by epoch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from ratewise.convert.configs._keys import Keys, dig, section
+from ratewise.convert.configs._mmengine_window import ENDLESS, KNOWN, Window
+from ratewise.convert.configs._pieces import Piece, hold, lay
+from ratewise.convert.formats import Context, Format
+from ratewise.schedule import Plan, Product, Schedule, ScheduleError
+from ratewise.schedule.errors import nearest, shorten
+
+_WHO = "mmengine param_scheduler"
+_COMMON = ("type", "begin", "end", "by_epoch", "last_step", "verbose", "convert_to_iter_based")
+_LENGTHS = ("T_max", "step_size", "total_steps", "milestones", "periods")
+_PARAMS = {"LR": "lr", "Momentum": "momentum", "ParamScheduler": ""}
+
+
+def _names() -> dict[str, tuple[str, str]]:
+    """Return kind and parameter by the name of the class."""
+    return {f"{kind}{end}": (kind, param) for kind in KNOWN for end, param in _PARAMS.items()}
+
+
+def _items(source: Any) -> list[Any]:
+    found = dig(source, "param_scheduler")
+    found = source if found is None else found
+    if isinstance(found, Mapping) and "type" not in found:
+        rule = "has schedulers for several optimizers"
+        raise ScheduleError(_WHO, rule, "give the list of one of them")
+    return [found] if isinstance(found, Mapping) else list(found)
+
+
+def _read(source: Any, ctx: Context) -> Plan:
+    run = _Run(source, ctx)
+    notes: list[str] = []
+    windows = [run.window(item, i, notes) for i, item in enumerate(_items(source))]
+    if not windows:
+        raise ScheduleError(_WHO, "is empty", "give at least one scheduler")
+    schedules: dict[str, Any] = {}
+    peaks: dict[str, float] = {}
+    for param in dict.fromkeys(window.param for window in windows):
+        mine = sorted((w for w in windows if w.param == param), key=lambda w: w.begin)
+        schedules[param] = _schedule(mine, ctx.total)
+        if mine[0].base is not None:
+            peaks[param] = mine[0].base
+    named = {k: s for k, s in schedules.items() if k in ("lr", "momentum", "weight_decay")}
+    keys = {k: s for k, s in schedules.items() if k not in named}
+    return Plan(**named, keys=keys, peak=peaks, notes=tuple(notes))
+
+
+def _schedule(windows: list[Window], total: int | None) -> Schedule:
+    """Return windows one behind the other, or the product of windows that overlap."""
+    for a, b in itertools.pairwise(windows):
+        if any(w.kind == "OneCycle" for w in (a, b)):
+            raise ScheduleError(_WHO, "has OneCycle beside another scheduler", "keep one of them")
+    if all(a.end <= b.begin for a, b in itertools.pairwise(windows)):
+        return _sequence(windows, total)
+    for window in windows:
+        if not window.multiplies():
+            rule = "overlaps another window and its value depends on what that one has set"
+            raise ScheduleError(window.keys.who, rule, "let one end before the other begins")
+    return Product(tuple(_sequence([window], total) for window in windows))
+
+
+def _sequence(windows: list[Window], total: int | None) -> Schedule:
+    pieces: list[Piece] = []
+    used, level, end = 0, 1.0, 1.0
+    for window in windows:
+        room = None if total is None else total - window.begin
+        if room is not None and room <= 0:
+            break
+        if window.begin > used or end != level:
+            pieces.append((window.begin - used, hold(level)))
+        n, schedule, level = window.moves(level, room)
+        pieces.append((n, _as_it_is(schedule)))
+        if n is None:
+            return lay(total, *pieces)
+        used, end = window.begin + n, schedule.resolve().end
+    tail: list[Piece] = [(None, hold(level))] if end != level else []
+    return lay(total, *pieces, *tail)
+
+
+def _as_it_is(schedule: Schedule) -> Any:
+    return lambda n: schedule
+
+
+class _Run:
+    """What is known of the run: its config and what `read` was told."""
+
+    def __init__(self, source: Any, ctx: Context) -> None:
+        self.ctx = ctx
+        config = source if isinstance(source, Mapping) else {}
+        self.loop = Keys("mmengine train_cfg", section(_WHO, dig(config, "train_cfg") or {}))
+        self.optimizer: Any = dig(config, "optim_wrapper", "optimizer") or {}
+
+    def epoch(self, who: str) -> int:
+        """Return the updates in an epoch."""
+        size = self.ctx.need(who, "epoch")
+        if size.denominator != 1:
+            rule = f"needs epoch as a whole number of updates, got {float(size):g}"
+            raise ScheduleError(who, rule, "give an int")
+        return int(size)
+
+    def last(self, who: str, by_epoch: bool) -> int:
+        """Return where windows without an end of their own stop, in epochs or updates."""
+        epochs, updates = (self.loop.has(f"max_{unit}") for unit in ("epochs", "iters"))
+        if by_epoch and epochs:
+            return self.loop.whole("max_epochs", low=1)
+        if updates and not by_epoch:
+            return self.loop.whole("max_iters", low=1)
+        total = self.ctx.total
+        if total is None and epochs and not by_epoch:
+            return self.loop.whole("max_epochs", low=1) * self.epoch(who)
+        if total is None:
+            return ENDLESS
+        return -(-total // self.epoch(who)) if by_epoch else total
+
+    def base(self, keys: Keys, param: str) -> float | None:
+        """Return the value of a key at level 1."""
+        value = dig(self.optimizer, param)
+        if param == "momentum" and value is None:
+            betas = dig(self.optimizer, "betas")
+            value = betas[0] if isinstance(betas, list | tuple) and betas else None
+        if param == "lr":
+            return Keys(keys.who, {"lr": value}).rate(self.ctx)
+        told = self.ctx.more.get(param) if value is None else value
+        return None if told is None else Keys(keys.who, {param: told}).number(param, above=True)
+
+    def window(self, item: Any, index: int, notes: list[str]) -> Window:
+        """Return a scheduler as a window, in updates."""
+        found = section(f"{_WHO}[{index}]", item)
+        name = str(found.get("type"))
+        if name.startswith("ReduceOnPlateau"):
+            rule = f"has {name}, which depends on a metric"
+            raise ScheduleError(f"{_WHO}[{index}]", rule, "keep MMEngine's own")
+        if name not in _names():
+            rule = f"has the type {shorten(found.get('type'))}"
+            raise ScheduleError(f"{_WHO}[{index}]", rule, nearest(name, _names()))
+        kind, param = _names()[name]
+        keys = Keys(f"mmengine {name}", found)
+        keys.only((*_COMMON, *KNOWN[kind], *(() if param else ("param_name",))))
+        param = param or str(keys.need("param_name"))
+        by_epoch = keys.flag("by_epoch", True)
+        converts = keys.flag("convert_to_iter_based")
+        if converts and not by_epoch:
+            raise ScheduleError(keys.who, "converts what goes by updates already", "drop the key")
+        scale = self.epoch(keys.who) if by_epoch else 1
+        begin = keys.whole("begin", 0)
+        end = min(
+            keys.whole("end", low=1) if keys.has("end") else self.last(keys.who, by_epoch), ENDLESS
+        )
+        if end <= begin:
+            rule = f"has begin={begin} and end={end}"
+            raise ScheduleError(keys.who, rule, "let it end behind its begin")
+        steps, pace = end - begin, scale
+        if converts:
+            keys, steps, pace = (
+                _converted(keys, scale),
+                min(end * scale, ENDLESS) - begin * scale,
+                1,
+            )
+        window = Window(
+            kind, param, keys, begin * scale, steps, pace, self._level(keys, kind, param)
+        )
+        notes.extend(_notes(window, converts))
+        return window
+
+    def _level(self, keys: Keys, kind: str, param: str) -> float | None:
+        if kind == "OneCycle":
+            return keys.number("eta_max", above=True)
+        return self.base(keys, param)
+
+
+def _converted(keys: Keys, scale: int) -> Keys:
+    """Return the keys with lengths in updates; rates such as gamma stay as they are."""
+    changed: dict[str, Any] = {}
+    for name in _LENGTHS:
+        if keys.has(name):
+            several = name in ("milestones", "periods")
+            changed[name] = (
+                [x * scale for x in keys.wholes(name)] if several else keys.whole(name) * scale
+            )
+    return keys.having(**changed)
+
+
+def _notes(window: Window, converted: bool) -> list[str]:
+    last = window.end - window.pace
+    notes: list[str] = []
+    if window.kind in ("Linear", "Constant", "Poly") and not window.endless:
+        notes.append(
+            f"{window.kind} reaches its end at update {last}, one step before its window's."
+        )
+    if window.kind == "CosineAnnealing" and window.period >= window.steps and not window.endless:
+        notes.append(
+            f"The cosine stops at update {last}, short of its lowest value, and stays there."
+        )
+    if window.kind == "CosineRestart":
+        notes.append("Behind its last period the value stays where it was, above the lowest.")
+    if window.kind == "Exponential" and converted:
+        notes.append("gamma applies at every update, not at every epoch: it is not converted.")
+    if window.kind in ("Step", "MultiStep") and window.begin:
+        notes.append(f"{window.kind} counts its steps from update {window.begin}.")
+    return notes
+
+
+def _matches(source: Any) -> bool:
+    if isinstance(source, Mapping) and "param_scheduler" in source:
+        return True
+    items = source if isinstance(source, list | tuple) else [source]
+    names = (*_names(), *(f"ReduceOnPlateau{end}" for end in _PARAMS))
+    return bool(items) and all(dig(item, "type") in names for item in items)
+
+
+FORMATS = (Format("mmengine", "MMEngine param_scheduler", _matches, _read),)

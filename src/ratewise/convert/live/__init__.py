@@ -1,0 +1,1 @@
+"""Readers of live objects: one file for each framework, which it does not import."""

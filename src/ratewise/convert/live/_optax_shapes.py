@@ -1,0 +1,266 @@
+"""The schedules of Optax as moves, quirks included."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ratewise.convert.live._hf_layout import Layout, stairs
+from ratewise.convert.live._optax_specs import Spec
+from ratewise.schedule import (
+    Cosine,
+    ExponentialDecay,
+    Linear,
+    Move,
+    Piecewise,
+    Polynomial,
+    ScheduleError,
+    Warmup,
+    Wave,
+)
+from ratewise.schedule.errors import number, shorten
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A schedule that can be laid out once the peak is known.
+
+    Attributes:
+        top: Its largest value where that is known, or its first: what level 1 stands for.
+        lay: Adds the moves to a layout, their levels in units of a peak.
+        notes: What the reader of the plan should know.
+    """
+
+    top: float
+    lay: Callable[[Layout, float], None]
+    notes: tuple[str, ...] = ()
+
+
+def constant(value: float, *notes: str) -> Curve:
+    """Return one value for ever."""
+    return Curve(value, lambda layout, peak: layout.hold(layout.start(value / peak)), notes)
+
+
+def _constant(s: Spec) -> Curve:
+    return constant(s.amount("value"))
+
+
+# From one value to another ------------------------------------------------------------------
+
+
+def _linear(s: Spec) -> Curve:
+    return _slope(s, 1.0)
+
+
+def _polynomial(s: Spec) -> Curve:
+    return _slope(s, s.amount("power"))
+
+
+def _slope(s: Spec, power: float) -> Curve:
+    first, last = s.amount("init_value"), s.amount("end_value")
+    of = s.amount("transition_steps", low=-math.inf)
+    begin = max(0.0, s.amount("transition_begin", low=-math.inf))
+    if of <= 0 or power == 0.0:
+        reason = "power is 0" if of > 0 else f"transition_steps is {of:g}"
+        return constant(first, f"Because {reason}, the value stays at init_value={first:g}.")
+    return line(first, last, of, power=power, begin=begin)
+
+
+def line(
+    first: float,
+    last: float,
+    of: float,
+    *,
+    power: float = 1.0,
+    begin: float = 0.0,
+    climb: bool = False,
+) -> Curve:
+    """Return the way between two values over `of` updates, after `begin` of them."""
+
+    def lay(layout: Layout, peak: float) -> None:
+        start, to = layout.start(first / peak), last / peak
+        if begin:
+            layout.hold(start, over=math.ceil(begin))
+            start = None
+        move: Move = Linear(to, start=start) if power == 1.0 else Polynomial(to, power, start=start)
+        if climb:
+            move = Warmup(to=to, start=first / peak)
+        layout.add(move, of, begin=math.ceil(begin) - begin)
+
+    return Curve(max(first, last), lay)
+
+
+def _exponential(s: Spec) -> Curve:
+    return decay(s, s.amount("init_value"))
+
+
+def decay(s: Spec, first: float) -> Curve:
+    """Return `exponential_decay` from a value, with the arguments of a spec."""
+    rate, of = s.amount("decay_rate"), s.amount("transition_steps", low=-math.inf)
+    end = None if s["end_value"] is None else s.amount("end_value")
+    if of <= 0 or rate == 0.0:
+        reason = "decay_rate is 0" if of > 0 else f"transition_steps is {of:g}"
+        return constant(first, f"Because {reason}, the value stays at {first:g} for ever.")
+    if end is not None and (end >= first if rate < 1 else end <= first):
+        return constant(end, f"end_value={end:g} is the limit from the first update on.")
+    if first == 0.0:
+        return constant(0.0)
+    begin = max(0, int(s.amount("transition_begin", low=-math.inf)))
+    if s["transition_begin"] > begin:
+        raise ScheduleError(s.name, f"has transition_begin={s['transition_begin']}", "give an int")
+    return Curve(first, lambda layout, peak: _lay_decay(s, layout, first / peak, begin, peak))
+
+
+def _lay_decay(s: Spec, layout: Layout, first: float, begin: int, peak: float) -> None:
+    rate, of, inner = s.amount("decay_rate"), s.amount("transition_steps"), layout.inner()
+    start, stairway = inner.start(first), bool(s["staircase"])
+    if begin:
+        inner.hold(start, over=begin)
+        start = None
+    if of == int(of):
+        inner.rest(ExponentialDecay(rate, int(of), stairway, start=start))
+    elif not stairway:
+        inner.rest(ExponentialDecay(rate ** (1 / of), start=start))
+    else:
+        if inner.run is None:
+            rule = f"has stairs of {of:g} updates"
+            raise ScheduleError(s.name, rule, "call read(…, total=…)")
+        if inner.room(math.inf):
+            left = inner.room(math.inf)
+            inner.rest(stairs(left, of, lambda m: first * rate**m))
+    if s["end_value"] is None:
+        layout.take(inner)
+        return
+    limit = s.amount("end_value") / peak
+    whole = inner.schedule()
+    clipped = whole.clip(low=limit) if rate < 1 else whole.clip(high=limit)
+    if inner.run != 0:
+        layout.put(clipped, inner.used if inner.run is None else inner.run)
+
+
+def _cosine(s: Spec) -> Curve:
+    return fall(s, s.amount("init_value"), s.amount("alpha"), s.amount("decay_steps", above=True))
+
+
+def fall(s: Spec, first: float, alpha: float, of: float) -> Curve:
+    """Return `cosine_decay_schedule` from a value, with the exponent of a spec."""
+    exponent = s.amount("exponent")
+    if exponent == 0.0:
+        return constant(first, f"Because exponent is 0, the value stays at {first:g}.")
+
+    def lay(layout: Layout, peak: float) -> None:
+        start, to = layout.start(first / peak), alpha * (first / peak)
+        wave = Wave(to, exponent=exponent, start=start)
+        layout.add(Cosine(to, start=start) if exponent == 1.0 else wave, of)
+
+    return Curve(first * max(1.0, alpha), lay)
+
+
+# By points ----------------------------------------------------------------------------------
+
+
+def points_of(s: Spec, low: float) -> dict[int, float]:
+    """Return `boundaries_and_scales` with whole positions, in rising order."""
+    given = s["boundaries_and_scales"] or {}
+    if not isinstance(given, Mapping):
+        rule = f"has boundaries_and_scales={shorten(given)}"
+        raise ScheduleError(s.name, rule, "give a dict of updates and scales")
+    pairs = {
+        _position(s, key, low): number(s.name, f"scale of {key}", v) for key, v in given.items()
+    }
+    return dict(sorted(pairs.items()))
+
+
+def _position(s: Spec, key: Any, low: float) -> int:
+    plain = int(key) if isinstance(key, str) and key.lstrip("-").isdigit() else key
+    position = number(s.name, f"the boundary {shorten(key)}", plain, low=low)
+    if position != int(position):
+        raise ScheduleError(s.name, f"has the boundary {shorten(key)}", "give a whole number")
+    return int(position)
+
+
+def through(first: float, points: Mapping[int, float], shape: str, unit: float = 1.0) -> Curve:
+    """Return `first` at 0 and then `first` times the scales so far at each point.
+
+    Args:
+        first: Value at the beginning, in units of `unit`.
+        points: Positions with scales, in rising order.
+        shape: As of `Piecewise`.
+        unit: What the values are multiples of.
+    """
+    values, level = {0: first}, first
+    for position, scale in points.items():
+        level *= scale
+        values[max(0, position)] = level
+    top = max(values.values()) * unit
+
+    def lay(layout: Layout, peak: float) -> None:
+        levels = {x: value * unit / peak for x, value in values.items()}
+        layout.rest(Piecewise(levels, shape))
+
+    return Curve(top, lay)
+
+
+def _piecewise_constant(s: Spec) -> Curve:
+    return through(s.amount("init_value"), points_of(s, -math.inf), "constant")
+
+
+def _piecewise_interpolate(s: Spec) -> Curve:
+    shape = s["interpolate_type"]
+    if shape not in ("linear", "cosine"):
+        rule = f"has interpolate_type={shorten(shape)}"
+        raise ScheduleError(s.name, rule, "give 'linear' or 'cosine'")
+    return through(s.amount("init_value"), points_of(s, 0.0), shape)
+
+
+def _onecycle(s: Spec, shape: str, pairs: list[tuple[int, float]]) -> Curve:
+    points = dict(pairs)
+    curve = through(1 / s.amount("div_factor", above=True), _sorted(points), shape, s["peak_value"])
+    if len(points) == len(pairs):
+        return curve
+    note = (
+        "Phases that end at the same update count once: Optax keeps the last, so the cycle of "
+        f"{s['transition_steps']} updates has {len(points)} phases, not {len(pairs)}."
+    )
+    return Curve(curve.top, curve.lay, (note,))
+
+
+def _sorted(points: dict[int, float]) -> dict[int, float]:
+    return dict(sorted(points.items()))
+
+
+def _linear_onecycle(s: Spec) -> Curve:
+    of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
+    s.amount("peak_value")
+    final = s.amount("final_div_factor", above=True)
+    up, down = int(s.amount("pct_start") * of), int(s.amount("pct_final") * of)
+    return _onecycle(s, "linear", [(up, div), (down, 1.0 / div), (_above(s, of), 1.0 / final)])
+
+
+def _cosine_onecycle(s: Spec) -> Curve:
+    of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
+    s.amount("peak_value")
+    final = s.amount("final_div_factor", above=True)
+    up = int(s.amount("pct_start") * of)
+    return _onecycle(s, "cosine", [(up, div), (_above(s, of), 1.0 / (div * final))])
+
+
+def _above(s: Spec, of: int) -> int:
+    if of < 1:
+        raise ScheduleError(s.name, f"has transition_steps={of}", "give 1 or more")
+    return of
+
+
+SIMPLE: dict[str, Callable[[Spec], Curve]] = {
+    "constant_schedule": _constant,
+    "cosine_decay_schedule": _cosine,
+    "cosine_onecycle_schedule": _cosine_onecycle,
+    "exponential_decay": _exponential,
+    "linear_onecycle_schedule": _linear_onecycle,
+    "linear_schedule": _linear,
+    "piecewise_constant_schedule": _piecewise_constant,
+    "piecewise_interpolate_schedule": _piecewise_interpolate,
+    "polynomial_schedule": _polynomial,
+}

@@ -1,0 +1,224 @@
+"""Reading: which format a source is in, and the plan that it stands for."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ratewise.convert.formats import Context, Format
+from ratewise.convert.sources import load
+from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
+from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.lengths import Horizon
+
+_MODULES = (
+    "live.transformers",
+    "live.timm",
+    "live.fvcore",
+    "live.ignite",
+    "live.keras",
+    "live.optax",
+    "live.torch",
+    "configs.axolotl",
+    "configs.composer",
+    "configs.deepspeed",
+    "configs.factors",
+    "configs.fairseq",
+    "configs.megatron",
+    "configs.mmengine",
+    "configs.nemo",
+    "configs.torchtitan",
+    "configs.torchtune",
+)
+_LIVE = ("fvcore", "function", "ignite", "timm", "torch")
+"""Formats of nothing but live objects."""
+_GENERAL = ("torch",)
+"""Formats that match whatever is built on them: another one that matches knows more."""
+_HORIZON = ("epoch", "format", "samples", "tokens", "total")
+
+
+def read(
+    source: Any,
+    *,
+    format: str | None = None,
+    total: int | str | None = None,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    **more: Any,
+) -> Plan:
+    """Return the plan that another framework's scheduler or config stands for.
+
+    The plan gives what the framework does at every update, its oddities included; `plan.notes`
+    says where they are. Nothing of a config is run, and nothing is ever unpickled.
+
+    Args:
+        source: A live scheduler; a callable from an update to a level; a mapping or list (a config
+            that was loaded); a text (of a config, flags, or a ratewise schedule); or the path of
+            a .json, .yaml, .toml or .py file, or of any other text.
+        format: Name of the format; left out, it is guessed.
+        total: Updates in the run, as of `Schedule.resolve`; some sources cannot do without.
+        epoch: Updates in an epoch.
+        samples: Samples in an update.
+        tokens: Tokens in an update.
+        **more: What the format asks for besides, by name.
+
+    Raises:
+        ScheduleError: no format or several, a key that is not known, rates that depend on metrics
+            or fall below 0, or something that has to be given.
+
+    >>> read("Warmup(10) >> Cosine(to=0)").lr
+    Warmup(10) >> Cosine(to=0)
+    >>> read(lambda update: 1 / (1 + update)).lr.values(3)
+    array([1.        , 0.5       , 0.33333333])
+    """
+    content = load(source)
+    chosen = _choose(content, format)
+    asked = _Asked(more)
+    context = Context(Horizon.of(total, epoch, samples, tokens), asked)
+    plan = chosen.read(content, context)
+    for name in more:
+        if name not in asked.names:
+            who = f"read(…, {name}={shorten(more[name])})"
+            rule = f"is not a word of the format {chosen.name}"
+            raise ScheduleError(who, rule, nearest(name, [*_HORIZON, *asked.names]))
+    return plan
+
+
+def guess(source: Any) -> Format:
+    """Return the format that a source is in.
+
+    Raises:
+        ScheduleError: none, or several; the message lists them.
+    """
+    return _choose(load(source), None)
+
+
+@functools.cache
+def formats() -> dict[str, Format]:
+    """Return the known formats by name."""
+    found = {each.name: each for each in (_OWN, _FUNCTION)}
+    for name in _MODULES:
+        module = importlib.import_module(f"ratewise.convert.{name}")
+        found.update({each.name: each for each in module.FORMATS})
+    return found
+
+
+def _choose(content: Any, name: str | None) -> Format:
+    known = formats()
+    if name is not None:
+        return _named(content, name)
+    if _OWN.matches(content):
+        return _OWN
+    found = [each for each in known.values() if each.matches(content)]
+    special = [each for each in found if each.name not in _GENERAL] or found
+    if not special and _can_be_called(content):
+        return _FUNCTION
+    if len(special) == 1:
+        return special[0]
+    who = f"read({shorten(content)})"
+    if special:
+        names = " and ".join(each.name for each in special)
+        fix = f"say which: format={special[0].name!r}"
+        raise ScheduleError(who, f"looks like {names}", fix)
+    raise ScheduleError(who, *_nothing(content))
+
+
+def _named(content: Any, name: str) -> Format:
+    known = formats()
+    if name not in known:
+        who = f"read(…, format={shorten(name)})"
+        raise ScheduleError(who, "is not a format", nearest(str(name), known))
+    chosen = known[name]
+    fits = _can_be_called(content) if chosen is _FUNCTION else chosen.matches(content)
+    if name in _LIVE and not fits:
+        who = f"read({shorten(content)}, format={name!r})"
+        raise ScheduleError(who, f"is not {chosen.what}", "leave format= out, or give another one")
+    return chosen
+
+
+def _nothing(content: Any) -> tuple[str, str]:
+    names = ", ".join(sorted(formats()))
+    if isinstance(content, type):
+        return "is a class, not a scheduler", "make one and give that"
+    if isinstance(content, str) and ("(" in content or ">>" in content):
+        try:
+            parse(content)
+        except ScheduleError as error:
+            return f"is in no known format ({error.who} {error.rule})", error.fix
+    return "is in no known format", f"give one of these, by format= if need be: {names}"
+
+
+class _Asked(Mapping[str, Any]):
+    """A mapping that remembers which names were asked for."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self._content = content
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        return self._content[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+
+# Our own forms ------------------------------------------------------------------------------
+
+
+def _is_own(content: Any) -> bool:
+    if isinstance(content, Schedule | Plan):
+        return True
+    if isinstance(content, Mapping):
+        return "ratewise" in content or content.get("type") in (*Schedule.kinds, "Plan")
+    if not isinstance(content, str):
+        return type(content).__module__ == "ratewise.torch" and hasattr(content, "state_dict")
+    try:
+        parse(content)
+    except ScheduleError:
+        return False
+    return True
+
+
+def _read_own(content: Any, context: Context) -> Plan:
+    value = content
+    if isinstance(content, str):
+        value = parse(content)
+    elif isinstance(content, Mapping):
+        value = from_dict(dict(content))
+    elif not isinstance(content, Schedule | Plan) and _is_own(content):
+        value = _followed(content)
+    if not isinstance(value, Schedule | Plan):
+        fix = 'write a schedule such as Warmup(500) >> Cosine(to=0.1), or {"type": "Cosine"}'
+        raise ScheduleError(f"read({shorten(content)})", "is not a ratewise schedule", fix)
+    return Plan(lr=value) if isinstance(value, Schedule) else value
+
+
+def _followed(scheduler: Any) -> Schedule | Plan:
+    """Return what a scheduler of `ratewise.torch` follows."""
+    form = scheduler.state_dict()["schedule"]
+    if form is None:
+        rule = "is a function, which cannot be read back"
+        raise ScheduleError(repr(scheduler), rule, "read the function itself")
+    return from_dict(form)
+
+
+def _can_be_called(content: Any) -> bool:
+    return callable(content) and not isinstance(content, type)
+
+
+_OWN = Format(
+    "ratewise", "a ratewise schedule or plan, as a text, dict or JSON", _is_own, _read_own
+)
+_FUNCTION = Format(
+    "function",
+    "a callable from an update to a multiple of the peak",
+    lambda source: False,  # whatever else can be called is asked first
+    lambda source, context: Plan(lr=Function(source)),
+)

@@ -1,0 +1,164 @@
+"""The schedulers that DeepSpeed knows, as levels of a peak, and which of them a plan may be.
+
+DeepSpeed steps its scheduler behind the update, and its first step is number 0: update 0 uses the
+lowest rate, update t uses the formula at i = t - 1. (One cycle counts from 1, so it is not late.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Levels = NDArray[np.float64]
+
+RATES = ("warmup_min_lr", "warmup_max_lr", "cycle_min_lr", "cycle_max_lr")
+"""Arguments that are rates: levels here, times the peak in the config."""
+COUNTS = (
+    "warmup_num_steps",
+    "total_num_steps",
+    "cycle_first_step_size",
+    "cycle_second_step_size",
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    """One of the types, with its arguments; rates are levels."""
+
+    kind: str
+    params: dict[str, Any]
+
+    def levels(self, t: NDArray[Any]) -> Levels:
+        """Return the levels that DeepSpeed gives to updates."""
+        with np.errstate(all="ignore"):
+            return _KINDS[self.kind](self.params, np.asarray(t, dtype=np.float64))
+
+
+def _gamma(params: dict[str, Any], i: Levels) -> tuple[Levels, int]:
+    steps = max(2, params["warmup_num_steps"])
+    if params["warmup_type"] == "linear":
+        return i / steps, steps
+    return np.log(i + 1) / np.log(steps), steps
+
+
+def _warmup(params: dict[str, Any], t: Levels) -> Levels:
+    i = np.maximum(t - 1, 0)
+    gamma, steps = _gamma(params, i)
+    if "total_num_steps" in params:
+        total = params["total_num_steps"]
+        after = np.maximum(0.0, (total - i) / max(1.0, total - steps))
+    else:
+        after = np.ones_like(i)
+    low, high = params["warmup_min_lr"], params["warmup_max_lr"]
+    level = low + (high - low) * np.where(i < steps, gamma, after)
+    return np.where(t < 1, low, level)
+
+
+def _cosine(params: dict[str, Any], t: Levels) -> Levels:
+    i = np.maximum(t - 1, 0)
+    gamma, steps = _gamma(params, i)
+    low, floor = params["warmup_min_ratio"], params["cos_min_ratio"]
+    p = np.minimum(1.0, (i - steps + 1) / max(1, params["total_num_steps"] - steps))
+    after = np.maximum(0.0, floor + (1 - floor) * ((1 + np.cos(np.pi * p)) / 2))
+    level = np.where(i < steps, low + gamma * (1 - low), after)
+    return np.where(t < 1, 0.0, level)
+
+
+def _cycle(params: dict[str, Any], t: Levels) -> Levels:
+    up, down = float(params["cycle_first_step_size"]), float(params["cycle_second_step_size"])
+    low, high, total = params["cycle_min_lr"], params["cycle_max_lr"], up + down
+    x = t / total
+    scale = np.where(x <= up / total, x / (up / total), (x - 1) / (up / total - 1))
+    rate = params["decay_lr_rate"] / (params["decay_step_size"] or 1)
+    return np.where(t <= total, low + (high - low) * scale, low / (1 + rate * (t - total)))
+
+
+_KINDS = {
+    "WarmupLR": _warmup,
+    "WarmupDecayLR": _warmup,
+    "WarmupCosineLR": _cosine,
+    "OneCycle": _cycle,
+}
+
+
+# What levels could be -----------------------------------------------------------------------
+
+
+def candidates(wanted: Levels) -> Iterator[Named]:
+    """Yield types that could give these levels, with arguments read off them."""
+    if len(wanted) < 3:
+        return
+    last = len(wanted) - 1
+    top = float(wanted.max())
+    for shape in ("linear", "log"):
+        steps = _steps(wanted, shape, float(wanted[1]), top)
+        yield warmup(steps, float(wanted[0]), top, shape)
+        share = (wanted[last] - wanted[0]) / (top - wanted[0]) if top > wanted[0] else 1.0
+        for total in _totals(last, steps, float(share)):
+            yield warmup(steps, float(wanted[0]), top, shape, total)
+        steps = _steps(wanted, shape, float(wanted[1]), 1.0)
+        for total in (last, last + 1, last + 2):
+            p = min(1.0, (last - steps) / max(1, total - steps))
+            left = (1 + np.cos(np.pi * p)) / 2
+            floor = float((wanted[last] - left) / (1 - left)) if left < 1 else 0.0
+            yield cosine(steps, float(wanted[1]), _short(floor), shape, total)
+    yield from _cycles(wanted, top)
+
+
+def warmup(steps: int, low: float, high: float, shape: str, total: int | None = None) -> Named:
+    """Return `WarmupLR`, or with a total `WarmupDecayLR`."""
+    params: dict[str, Any] = {"warmup_min_lr": low, "warmup_max_lr": high}
+    params |= {"warmup_num_steps": steps, "warmup_type": shape}
+    if total is None:
+        return Named("WarmupLR", params)
+    return Named("WarmupDecayLR", {"total_num_steps": total, **params})
+
+
+def cosine(steps: int, low: float, floor: float, shape: str, total: int) -> Named:
+    """Return `WarmupCosineLR`."""
+    params = {"total_num_steps": total, "warmup_min_ratio": low, "warmup_num_steps": steps}
+    return Named("WarmupCosineLR", {**params, "cos_min_ratio": floor, "warmup_type": shape})
+
+
+def cycle(up: int, down: int, low: float, high: float, rate: float) -> Named:
+    """Return `OneCycle`, for the rate alone."""
+    params = {"cycle_min_lr": low, "cycle_max_lr": high}
+    sizes = {"cycle_first_step_size": up, "cycle_second_step_size": down}
+    decay = {"decay_lr_rate": rate, "decay_step_size": 1 if rate else 0}
+    return Named("OneCycle", {**params, **sizes, **decay, "cycle_momentum": False})
+
+
+def _steps(wanted: Levels, shape: str, low: float, high: float) -> int:
+    """Return the length of the warm-up by the first level above the lowest."""
+    rise, whole = float(wanted[2]) - low, high - low
+    if rise <= 0 or whole <= 0:
+        return 2
+    steps = whole / rise if shape == "linear" else np.exp(min(np.log(2) * whole / rise, 40.0))
+    return max(2, round(min(float(steps), 1e12)))
+
+
+def _totals(last: int, steps: int, share: float) -> Iterator[int]:
+    yield from (last, last + 1, last + 2)
+    if share < 1 and steps < last:
+        yield max(1, round((last - 1 - share * steps) / (1 - share)))
+
+
+def _cycles(wanted: Levels, top: float) -> Iterator[Named]:
+    up, low, last = int(wanted.argmax()), float(wanted[0]), len(wanted) - 1
+    if not 0 < up < last or top <= low:
+        return
+    drop = top - float(wanted[up + 1])
+    down = max(1, round((top - low) / drop)) if drop > 0 else 1
+    past = last - up - down
+    rate = 0.0
+    if past > 0 and 0 < wanted[last] < low:
+        rate = _short((low / float(wanted[last]) - 1) / past)
+    yield cycle(up, down, low, top, rate)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.12g}") if abs(value) > 1e-13 else 0.0

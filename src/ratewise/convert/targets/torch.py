@@ -1,0 +1,164 @@
+"""PyTorch: a function of the update and a scheduler around it.
+
+PyTorch's own shapes are not used: they multiply the rate of the update before, so that rounding
+adds up, where a function of the update starts afresh each time.
+"""
+
+from __future__ import annotations
+
+from ratewise.convert.targets._functions import Functions
+from ratewise.convert.targets._levels import formulas
+from ratewise.convert.targets._print import PYTHON, called, quote
+from ratewise.convert.targets._text import Job, Target, file, header, levels_of
+from ratewise.schedule import Schedule
+
+DOC = "Return the level of update `t`: what the peak rate is multiplied by."
+
+SIMPLE = '''\
+def make_scheduler(optimizer: Optimizer) -> LambdaLR:
+    """Return the scheduler; call its `step()` after each `optimizer.step()`."""
+{peak}    return LambdaLR(optimizer, level)
+'''
+
+PEAK = """\
+    for group in optimizer.param_groups:
+        group["lr"] = {peak}
+"""
+
+GENERAL = '''\
+def keys_of(group: dict) -> dict:
+    """Return what is scheduled in a group: (level, peak or None) by key."""
+    return GROUPS.get(group.get("name"), EVERY)
+
+
+def place(group: dict, key: str) -> tuple:
+    """Return where a key lives: "momentum" may be the first beta, "betas[1]" is the second."""
+    if key in group:
+        return key, None
+    if key == "momentum":
+        return "betas", 0
+    name, _, index = key.rstrip("]").partition("[")
+    return name, int(index)
+
+
+def read(group: dict, key: str):
+    """Return the value of a key of a group."""
+    name, index = place(group, key)
+    return group[name] if index is None else group[name][index]
+
+
+def write(group: dict, key: str, value) -> None:
+    """Set the value of a key of a group; a tensor is filled in place."""
+    name, index = place(group, key)
+    if hasattr(read(group, key), "fill_"):
+        read(group, key).fill_(value)
+    elif index is None:
+        group[name] = value
+    else:
+        group[name] = (*group[name][:index], value, *group[name][index + 1 :])
+
+
+class PlanScheduler(LRScheduler):
+    """Gives every scheduled key of every group its value before each update."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:
+            for key, (_, peak) in keys_of(group).items():
+                value = float(read(group, key)) if peak is None else peak
+                group.setdefault("initial_" + key, value)
+        super().__init__(optimizer)
+
+    def value(self, group: dict, key: str):
+        """Return the value of a key for the update that comes next."""
+        if key not in keys_of(group):
+            return read(group, key)
+        level, _ = keys_of(group)[key]
+        return group["initial_" + key] * level(self.last_epoch)
+
+    def get_lr(self) -> list:
+        """Return the rates for the update that comes next."""
+        return [self.value(group, "lr") for group in self.optimizer.param_groups]
+
+    def step(self, epoch: int | None = None) -> None:
+        """Go on to the next update; call it after each `optimizer.step()`."""
+        super().step(epoch)
+        for group in self.optimizer.param_groups:
+            for key in keys_of(group):
+                if key != "lr":
+                    write(group, key, self.value(group, key))
+
+
+def make_scheduler(optimizer: Optimizer) -> PlanScheduler:
+    """Return the scheduler; call its `step()` after each `optimizer.step()`."""
+    return PlanScheduler(optimizer)
+'''
+
+
+def write(job: Job) -> str:
+    """Return the file."""
+    use = ["Use:", "    scheduler = make_scheduler(optimizer)"]
+    use.append("    …; optimizer.step(); scheduler.step()")
+    return file(header("Learning rates for PyTorch, one for each update.", job, use), *body(job))
+
+
+def body(job: Job, imports: str = "") -> list[str]:
+    """Return the parts of the file behind its header; `imports` are further lines."""
+    plan = job.plan
+    simple = list(plan.schedules()) == ["lr"] and not plan.groups
+    functions = Functions(PYTHON)
+    kind = "LambdaLR" if simple else "LRScheduler"
+    if simple and plan.lr is not None:
+        functions.add("level", formulas(plan.lr), DOC)
+        peak = PEAK.format(peak=repr(plan.peak["lr"])) if "lr" in plan.peak else ""
+        rest = SIMPLE.format(peak=peak)
+    else:
+        rest = f"{_tables(job, functions)}\n\n\n{GENERAL}"
+    lines = ["from torch.optim import Optimizer", f"from torch.optim.lr_scheduler import {kind}"]
+    head = "\n".join([imports, *lines] if imports else lines)
+    texts = functions.texts
+    standard = [f"import {name}" for name in ("bisect", "math") if f"{name}." in "".join(texts)]
+    return ["\n\n".join([*(["\n".join(standard)] if standard else []), head]), *texts, rest]
+
+
+def _tables(job: Job, functions: Functions) -> str:
+    names: dict[Schedule, str] = {}
+    every = _table(levels_of(job.plan), names, "", functions)
+    groups = [
+        f"    {quote(group)}: {_table(levels_of(job.plan, group), names, group, functions, 1)},"
+        for group in job.plan.groups
+    ]
+    lines = ["# What is scheduled: {key: (level, peak, or None for the optimizer's own)}."]
+    lines += [f"EVERY: dict = {every}", "# Groups by name, in place of the above."]
+    lines += ["GROUPS: dict = {", *groups, "}"] if groups else ["GROUPS: dict = {}"]
+    return "\n".join(lines)
+
+
+def _table(
+    levels: dict[str, tuple[Schedule, float | None]],
+    names: dict[Schedule, str],
+    group: str,
+    functions: Functions,
+    depth: int = 0,
+) -> str:
+    if not levels:
+        return "{}"
+    lines: list[str] = []
+    for key, (schedule, peak) in levels.items():
+        if schedule not in names:
+            names[schedule] = _name(called(f"{group}_{key}_level"), names)
+            doc = f"Return the level of update `t` for {key}{' of ' + group if group else ''}."
+            functions.add(names[schedule], formulas(schedule), doc.replace("\\", ""))
+        lines.append(f"    {quote(key)}: ({names[schedule]}, {peak!r}),")
+    return ("\n" + "    " * depth).join(["{", *lines, "}"])
+
+
+def _name(wish: str, names: dict[Schedule, str]) -> str:
+    taken = set(names.values())
+    number = 2
+    name = wish
+    while name in taken:
+        name, number = f"{wish}{number}", number + 1
+    return name
+
+
+TARGET = Target("torch", "PyTorch code", write)

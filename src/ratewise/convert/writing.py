@@ -1,0 +1,95 @@
+"""Write a plan as code or config that needs one framework alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ratewise.convert.targets import (
+    deepspeed,
+    keras,
+    lightning,
+    optax,
+    torch,
+    transformers,
+)
+from ratewise.convert.targets._levels import check
+from ratewise.convert.targets._text import Job, Target
+from ratewise.schedule import Plan, Schedule, ScheduleError, parse
+from ratewise.schedule.errors import nearest, shorten
+
+TARGETS: dict[str, Target] = {
+    module.TARGET.name: module.TARGET
+    for module in (deepspeed, keras, lightning, optax, torch, transformers)
+}
+
+
+def write(
+    plan: Plan | Schedule | str,
+    target: str,
+    *,
+    total: int | str | None = None,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    approximate: bool = False,
+) -> str:
+    """Return a plan as source code, or as a config, that gives the same rate to every update.
+
+    | target | what comes back |
+    |---|---|
+    | "torch" | Python: a function of the update, `make_scheduler(optimizer)` |
+    | "lightning" | the same, and what `configure_optimizers` returns |
+    | "transformers" | keywords of `TrainingArguments` where its own types can say it, or code |
+    | "keras" | Python: a `LearningRateSchedule` that can be saved |
+    | "optax" | Python: a schedule function that can be jitted and mapped |
+    | "deepspeed" | JSON with a "scheduler"; it knows four types |
+
+    Args:
+        plan: A plan, a schedule (of the rate), or the text of either.
+        target: One of the names above.
+        total: Updates in the run, as of `Schedule.resolve`.
+        epoch: Updates in an epoch.
+        samples: Samples in an update.
+        tokens: Tokens in an update.
+        approximate: Whether to write the nearest that the target can say, with its worst error
+            in a comment, where it cannot say the plan itself.
+
+    Raises:
+        ScheduleError: an unknown target; lengths that need a total; a `Function`, a move that
+            listens, or a kind of your own; a plan that the target cannot say.
+
+    >>> import ratewise as rw
+    >>> print(write(rw.Warmup(500, start=0) >> rw.Linear(), "torch", total=10_000))
+    # Learning rates for PyTorch...
+    def level(t: int) -> float:
+        \"\"\"Return the level of update `t`: what the peak rate is multiplied by.\"\"\"
+        if t < 500:
+            return t / 500
+        if t < 10000:
+            return (10000 - t) / 9500
+        return 0.0
+    ...
+    """
+    if target not in TARGETS:
+        who = f"write(target={shorten(target)})"
+        raise ScheduleError(who, "is not a target", nearest(str(target), TARGETS))
+    given: Any = parse(plan) if isinstance(plan, str) else plan
+    whole = Plan(lr=given) if isinstance(given, Schedule) else given
+    if not isinstance(whole, Plan):
+        rule = "needs a schedule, a plan or a text"
+        raise ScheduleError(f"write({shorten(plan)})", rule, 'write(Cosine(to=0), "torch", …)')
+    for schedule in _all(whole):
+        check(schedule)
+    settled = whole.resolve(total, epoch=epoch, samples=samples, tokens=tokens)
+    job = Job(settled, repr(given), _length(settled), approximate)
+    return TARGETS[target].write(job)
+
+
+def _all(plan: Plan) -> list[Schedule]:
+    inner = [schedule for part in plan.groups.values() for schedule in _all(part)]
+    return [*plan.schedules().values(), *inner]
+
+
+def _length(plan: Plan) -> int | None:
+    lengths = [schedule.length for schedule in _all(plan)]
+    return max((n for n in lengths if n is not None), default=None) if None not in lengths else None

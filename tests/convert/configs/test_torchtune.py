@@ -1,0 +1,61 @@
+"""torchtune configs give its cosine, which is that of Transformers and rises past its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratewise.convert.configs.torchtune import FORMATS
+from ratewise.schedule import Cosine, ScheduleError, Warmup
+from tests.convert.configs import formulas
+from tests.convert.configs.checks import agree, lengths, many, rates, read, warmups
+
+NAME = "torchtune.training.lr_schedulers.get_cosine_schedule_with_warmup"
+
+
+def config(lr: float = 2e-5, **keys: Any) -> dict[str, Any]:
+    optimizer = {"_component_": "torch.optim.AdamW", "lr": lr}
+    return {"lr_scheduler": {"_component_": NAME, **keys}, "optimizer": optimizer, "epochs": 1}
+
+
+@many
+@given(lengths, lengths, warmups, st.sampled_from([0.5, 1.0, 0.75]) | st.floats(0.1, 3), rates)
+def test_cosine(n: int, total: int, warmup: int, cycles: float, lr: float) -> None:
+    """The plan is the formula at every update, past the planned end as well."""
+    keys = {"num_warmup_steps": warmup, "num_cycles": cycles}
+    expected = formulas.cosine(n, total, warmup, cycles)
+    plan = read(FORMATS, config(lr, num_training_steps=total, **keys), n)
+    agree(plan, [lr * x for x in expected], slack=1e-13)
+    expected = formulas.cosine(n, n, warmup, cycles)
+    agree(read(FORMATS, config(lr, **keys), n), [lr * x for x in expected], slack=1e-13)
+
+
+def test_the_plan_is_short() -> None:
+    """The usual config reads as a warm-up and a cosine over whatever is left."""
+    plan = read(FORMATS, config(num_warmup_steps=100))
+    assert plan.lr == Warmup(100, start=0) >> Cosine(to=0, start=1)
+    assert plan.notes == ("Update 0 runs at rate 0 and changes nothing.",)
+
+
+def test_rising_again_is_noted() -> None:
+    """A run longer than the cosine gets a note that says where it turns."""
+    plan = read(FORMATS, config(num_warmup_steps=0, num_training_steps=50), 60)
+    assert plan.notes == ("The cosine ends at update 50; behind it the rate moves on, up again.",)
+    assert plan.rates(60)[59] > plan.rates(60)[50]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (config(num_warmup_step=1), "did you mean num_warmup_steps"),
+        (config(), "has no num_warmup_steps"),
+        ({"lr_scheduler": {"_component_": "x.lr_schedulers.other"}}, "only get_cosine_schedule"),
+    ],
+)
+def test_what_is_wrong_is_named(source: dict[str, Any], message: str) -> None:
+    """A component or key that cannot be read is refused by name."""
+    with pytest.raises(ScheduleError, match=message):
+        read(FORMATS, source, 10)
