@@ -7,6 +7,7 @@ import importlib
 import sys
 import types
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ import numpy as np
 from ratewise.convert.table import RATE, TOTAL, Row
 
 
-def live(row: Row) -> tuple[Any, np.ndarray, float]:
-    """The object that a row speaks of, its rates over the run, and their relative precision."""
+def live(row: Row) -> tuple[Any, Callable[[], np.ndarray], float]:
+    """The object that a row speaks of, what gives its rates, and their relative precision."""
     return _MAKERS[row.framework](row.there)
 
 
@@ -45,7 +46,7 @@ def _torch(there: str) -> Any:
         names = {**vars(lr_scheduler), "SWALR": swa_utils.SWALR, "o": one}
         return one, eval(there, names)  # the table is ours
 
-    return make()[1], _stepped(*make()), 1e-12
+    return make()[1], lambda: _stepped(*make()), 1e-12
 
 
 def _transformers(there: str) -> Any:
@@ -68,22 +69,33 @@ def _transformers(there: str) -> Any:
         num_training_steps=TOTAL,
         scheduler_specific_kwargs=keywords.get("lr_scheduler_kwargs", {}),
     )
-    return arguments, _stepped(one, scheduler), 1e-12
+    return arguments, lambda: _stepped(one, scheduler), 1e-12
 
 
 def _keras(there: str) -> Any:
     from keras.optimizers import schedules
 
     schedule = eval(there, vars(schedules))
-    rates = [float(schedule(t)) for t in range(TOTAL)]
-    return schedule, np.array(rates), 2e-6
+
+    def rates() -> np.ndarray:
+        from keras import ops
+
+        return ops.convert_to_numpy(ops.vectorized_map(schedule, ops.arange(TOTAL)))
+
+    return schedule, rates, 2e-6
 
 
 def _optax(there: str) -> Any:
     import optax
 
     schedule = eval(there, vars(optax))
-    return schedule, np.array([float(schedule(t)) for t in range(TOTAL)]), 2e-6
+
+    def rates() -> np.ndarray:
+        import jax
+
+        return np.asarray(jax.vmap(lambda t: schedule(t) * 1.0)(np.arange(TOTAL)))
+
+    return schedule, rates, 2e-6
 
 
 def _timm(there: str) -> Any:
@@ -94,21 +106,23 @@ def _timm(there: str) -> Any:
         sys.modules["timm"] = package
     scheduler = importlib.import_module("timm.scheduler")
     names = {**vars(scheduler), **vars(importlib.import_module("timm.scheduler.multistep_lr"))}
-    one = optimizer()
-    made = eval(there, {**names, "o": one})
-    rates = []
-    for t in range(TOTAL):
-        rates.append(float(one.param_groups[0]["lr"]))
-        made.step_update(t + 1)
-    again = eval(there, {**names, "o": optimizer()})
-    return again, np.array(rates), 1e-12
+
+    def rates() -> np.ndarray:
+        one, used = optimizer(), []
+        made = eval(there, {**names, "o": one})
+        for t in range(TOTAL):
+            used.append(float(one.param_groups[0]["lr"]))
+            made.step_update(t + 1)
+        return np.array(used)
+
+    return eval(there, {**names, "o": optimizer()}), rates, 1e-12
 
 
 def _fvcore(there: str) -> Any:
     from fvcore.common import param_scheduler
 
     schedule = eval(there, vars(param_scheduler))
-    return schedule, np.array([schedule(t / TOTAL) for t in range(TOTAL)]), 1e-12
+    return schedule, lambda: np.array([schedule(t / TOTAL) for t in range(TOTAL)]), 1e-12
 
 
 def _ignite(there: str) -> Any:
@@ -117,12 +131,15 @@ def _ignite(there: str) -> Any:
     def make(one: Any) -> Any:
         return eval(there, {**vars(param_scheduler), "o": one})
 
-    one = optimizer()
-    scheduler, rates = make(one), []
-    for _ in range(TOTAL):
-        scheduler(None)
-        rates.append(float(one.param_groups[0]["lr"]))
-    return make(optimizer()), np.array(rates), 1e-12
+    def rates() -> np.ndarray:
+        one, used = optimizer(), []
+        scheduler = make(one)
+        for _ in range(TOTAL):
+            scheduler(None)
+            used.append(float(one.param_groups[0]["lr"]))
+        return np.array(used)
+
+    return make(optimizer()), rates, 1e-12
 
 
 _MAKERS = {

@@ -119,6 +119,7 @@ def test_a_misspelt_metric_is_refused_and_nothing_changes():
     """The error lists the names that were seen; the run can go on."""
     optimizer = make()
     scheduler = Scheduler(optimizer, rw.Plateau("val_loss", patience=0, factor=0.5))
+    scheduler.observe(val_los=1.0)
     before = scheduler.state_dict()
     with pytest.raises(rw.ScheduleError, match="measured were val_los"):
         scheduler.observe(val_los=1.0)

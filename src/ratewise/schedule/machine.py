@@ -99,7 +99,7 @@ class Machine:
         metric at this update. A metric that is missing is no observation.
 
         Raises:
-            ScheduleError: a name that no evaluation measures, once one has come round.
+            ScheduleError: a name that no evaluation measures, once one comes round again.
         """
         t = whole("observe", "the updates made", t)
         values = {str(name): value for name, value in metrics.items()}
@@ -111,18 +111,15 @@ class Machine:
         for path, local, start in self._active(state, self.schedule, "", t, None):
             moves[path] = _shown(self.moves[path], moves[path], local, start, values)
         new = {"moves": moves, "seen": seen}
-        if again or not state["seen"]:
-            self._check_names(seen, again)
+        if again:
+            self._check_names(seen)
         return new
 
-    def _check_names(self, seen: list[str], again: bool) -> None:
+    def _check_names(self, seen: list[str]) -> None:
         for move in self.moves.values():
-            if move.metric in seen:
-                continue
-            near = nearest(move.metric, seen)
-            if again or near.startswith("did you mean"):
+            if move.metric not in seen:
                 rule = f"waits for {move.metric}, but measured were {', '.join(seen)}"
-                raise ScheduleError(repr(move), rule, near)
+                raise ScheduleError(repr(move), rule, nearest(move.metric, seen))
 
     def _active(
         self, state: State, node: Schedule, path: str, t: int, before: float | None

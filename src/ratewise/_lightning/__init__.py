@@ -1,0 +1,3 @@
+"""The parts of `ratewise.lightning`; import that."""
+
+__all__: list[str] = []

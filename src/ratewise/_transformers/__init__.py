@@ -1,0 +1,3 @@
+"""The parts of `ratewise.transformers`; import that."""
+
+__all__: list[str] = []

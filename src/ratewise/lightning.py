@@ -1,0 +1,110 @@
+"""Schedules in Lightning: what `configure_optimizers` returns, or a module that returns it.
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.AdamW(self.parameters(), lr=3e-4)
+        return attach(optimizer, Warmup("5%") >> Cosine(to=0.1), module=self)
+
+or, from outside, for a module that returns optimizers alone:
+
+    attach(module, Warmup("5%") >> Cosine(to=0.1))
+    lightning.Trainer(…).fit(module)
+
+The optimizer counts its own updates, so neither the interval nor the frequency matters, and manual
+optimization needs no `scheduler.step()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ratewise._extras import require
+
+require("torch", extra="lightning")
+require("lightning", extra="lightning")
+
+from torch.optim import Optimizer  # noqa: E402
+
+from ratewise._lightning.attachment import Attachment  # noqa: E402
+from ratewise._lightning.configure import Settings, configure, is_module  # noqa: E402
+from ratewise._lightning.observe import Observe  # noqa: E402
+from ratewise._torch.resume import check_policy  # noqa: E402
+from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
+from ratewise.schedule.errors import nearest, shorten  # noqa: E402
+
+__all__ = ["Observe", "attach"]
+
+Given = Schedule | Plan | str
+_ADVICE = {
+    "interval": "leave it out, the optimizer's updates are the clock",
+    "frequency": "leave it out, the optimizer's updates are the clock",
+    "monitor": 'write Plateau(metric="val_loss")',
+    "reduce_on_plateau": 'write Plateau(metric="val_loss")',
+    "strict": "leave it out, a metric that is missing is no observation",
+}
+
+
+def attach(
+    target: Any,
+    schedule: Given | Sequence[Given | None],
+    *,
+    module: Any = None,
+    total: int | str | None = None,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    resume: str | None = None,
+    name: str | Sequence[str] | None = None,
+    **unknown: Any,
+) -> Any:
+    """Make the optimizers of a module follow a schedule, or one schedule each.
+
+    Given an optimizer, or several, returns what `configure_optimizers` is to return. Given a
+    module, every optimizer that its `configure_optimizers` returns is followed, and the module is
+    returned.
+
+    The horizon is the trainer's: `estimated_stepping_batches`, the updates of an epoch with its
+    partial last window, and the samples in an update. With manual optimization only the code
+    knows how often it steps: give `total`.
+
+    A schedule that listens hears what was logged in training and validation, the sanity check
+    left out, and one that finds its own length ends the run; the callback `Observe` sees to it,
+    and comes by itself where the trainer is known.
+
+    Args:
+        target: An optimizer, a list of optimizers, or a module not yet fitted.
+        schedule: A schedule (of the rate), a plan, or the text of either; or a list with one for
+            each optimizer, None for one that is left alone.
+        module: The module whose trainer knows the horizon, inside `configure_optimizers`.
+        total: Updates in the run, in place of the trainer's.
+        epoch: Updates in an epoch, in place of the trainer's.
+        samples: Samples in an update, in place of the trainer's.
+        tokens: Tokens in an update.
+        resume: What to do if a checkpoint differs from the code, as of `Scheduler`.
+        name: Name under which `LearningRateMonitor` logs, or one for each optimizer.
+        **unknown: Nothing; a misspelt argument is answered with the nearest one.
+
+    Returns:
+        A dict for one optimizer, a list of dicts for several, the module for a module.
+
+    Raises:
+        ScheduleError: not an optimizer or a module, already attached, a number of schedules that
+            does not fit, lengths that do not fit or need what the trainer does not know.
+    """
+    given = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
+    _refuse_unknown(unknown, [*given, "module", "resume", "name"])
+    settings = Settings(schedule, given, check_policy(resume), name)
+    if is_module(target):
+        return Attachment.to(target, settings)
+    optimizers = [target] if isinstance(target, Optimizer) else target
+    if not isinstance(optimizers, list | tuple):
+        rule = f"needs an optimizer, a list of them or a module, got {shorten(target)}"
+        raise ScheduleError("attach", rule, "write attach(optimizer, schedule, module=self)")
+    configs = configure(list(optimizers), settings, module)
+    return configs[0] if isinstance(target, Optimizer) else configs
+
+
+def _refuse_unknown(unknown: dict[str, Any], known: list[str]) -> None:
+    for key, value in unknown.items():
+        advice = _ADVICE.get(key) or nearest(key, known)
+        raise ScheduleError(f"attach({key}={shorten(value)})", "is not an argument", advice)

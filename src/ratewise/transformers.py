@@ -1,0 +1,88 @@
+"""Schedules in the Transformers Trainer, and in any trainer that is one.
+
+    trainer = Trainer(model, TrainingArguments(…), train_dataset=…)
+    attach(trainer, Warmup("5%") >> Cosine(to=0.1))
+    trainer.train()
+
+The trainer makes its optimizer as always and knows how long the run is; the rate of every update
+is the schedule's. What it logs and evaluates reaches schedules that listen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ratewise._extras import require
+
+require("torch", extra="transformers")
+require("accelerate", extra="transformers")
+require("transformers", extra="transformers")
+
+from transformers import Trainer  # noqa: E402
+
+from ratewise._torch.resume import check_policy  # noqa: E402
+from ratewise._transformers.attachment import Attachment  # noqa: E402
+from ratewise._transformers.callback import Follow  # noqa: E402
+from ratewise._transformers.checks import check_trainer, refuse_unknown  # noqa: E402
+from ratewise.schedule import Plan, Schedule, ScheduleError, parse  # noqa: E402
+from ratewise.schedule.errors import shorten  # noqa: E402
+
+__all__ = ["attach"]
+
+
+def attach(
+    trainer: Trainer,
+    schedule: Schedule | Plan | str,
+    *,
+    total: int | str | None = None,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    resume: str | None = None,
+    **unknown: Any,
+) -> Trainer:
+    """Make a trainer follow a schedule; to be called before `trainer.train()`.
+
+    The horizon is the trainer's: the updates of the run, of an epoch, the samples in an update
+    and, with packed rows, the tokens. It is asked again whenever the trainer builds its run anew,
+    for a smaller batch that was found automatically or for a second `train()`. Once the run has
+    started, `trainer.lr_scheduler` is the `Scheduler`.
+
+    A schedule that listens hears what is logged (`loss`, `grad_norm`, anything that is a number)
+    and what is evaluated (`eval_loss`, …), and one that finds its own length ends the run. A
+    checkpoint has it all; one without `scheduler.pt` is taken up at its number of updates.
+
+    Args:
+        trainer: A `transformers.Trainer`, or one of a class made from it.
+        schedule: A schedule (of the rate), a plan, or the text of either.
+        total: Updates in the run, in place of the trainer's.
+        epoch: Updates in an epoch, in place of the trainer's.
+        samples: Samples in an update, in place of the trainer's.
+        tokens: Tokens in an update; needed for lengths in tokens, unless rows are packed.
+        resume: What to do if a checkpoint differs from the code, as of `Scheduler`.
+        **unknown: Nothing; a misspelt argument is answered with the nearest one.
+
+    Returns:
+        The trainer.
+
+    Raises:
+        ScheduleError: not a trainer, already attached or training, a scheduler of its own or
+            arguments that ask for one, an optimizer whose updates cannot be counted; at
+            `train()`, lengths that do not fit, or a metric that nothing measures.
+    """
+    given = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
+    refuse_unknown(unknown, [*given, "resume"])
+    check_trainer(trainer)
+    attachment = Attachment(trainer, _read(schedule), given, check_policy(resume))
+    trainer.create_scheduler = attachment.create_scheduler
+    trainer.get_train_dataloader = attachment.get_train_dataloader
+    trainer.add_callback(Follow(attachment))
+    return trainer
+
+
+def _read(schedule: Any) -> Schedule | Plan:
+    value = parse(schedule) if isinstance(schedule, str) else schedule
+    if not isinstance(value, Schedule | Plan):
+        rule = f"needs a schedule, a plan or a text, got {shorten(schedule)}"
+        raise ScheduleError("attach", rule, "write attach(trainer, Cosine(to=0))")
+    return value
