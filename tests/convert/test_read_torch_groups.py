@@ -215,10 +215,13 @@ def test_a_rate_below_zero_is_refused_with_its_update() -> None:
         read(lrs.OneCycleLR(optimizer_of(0.1), 0.1, 10, cycle_momentum=False), total=20)
 
 
-def test_feedback_is_refused() -> None:
-    """ReduceLROnPlateau depends on metrics."""
-    with pytest.raises(rw.ScheduleError, match="feedback"):
-        read(lrs.ReduceLROnPlateau(optimizer_of(0.1)), total=10)
+def test_a_plateau_inside_another_is_refused() -> None:
+    """PyTorch does not step a plateau inside a composition, and it is not read there."""
+    one = optimizer_of(0.1)
+    parts = lrs.ChainedScheduler([lrs.ConstantLR(one)])
+    parts._schedulers = [*parts._schedulers, lrs.ReduceLROnPlateau(one)]
+    with pytest.raises(rw.ScheduleError, match="listens to metrics"):
+        read(parts, total=10)
 
 
 def test_our_own_scheduler_is_its_plan() -> None:

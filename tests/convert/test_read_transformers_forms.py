@@ -197,8 +197,14 @@ BASE = {"learning_rate": 1e-4, "lr_scheduler_type": "cosine"}
     ("change", "says"),
     [
         ({"lr_scheduler_type": "cosin"}, "did you mean cosine"),
-        ({"lr_scheduler_type": "reduce_lr_on_plateau"}, "feedback schedule"),
-        ({"lr_scheduler_type": "greedy"}, "feedback schedule"),
+        (
+            {"lr_scheduler_type": "reduce_lr_on_plateau", "lr_scheduler_kwargs": {"patienc": 1}},
+            "did you mean patience",
+        ),
+        (
+            {"lr_scheduler_type": "greedy", "lr_scheduler_kwargs": {"smooth": True}},
+            "smoothing=0.9",
+        ),
         ({"lr_scheduler_kwargs": {"num_cycle": 2}}, "did you mean num_cycles"),
         ({"lr_scheduler_kwargs": {"num_cycles": -1}}, "needs num_cycles"),
         ({"lr_scheduler_kwargs": [1]}, "give a dict"),
@@ -247,15 +253,6 @@ def test_a_share_needs_a_total() -> None:
     """A warm-up as a share of a run of unknown length asks for the length."""
     with pytest.raises(rw.ScheduleError, match="total="):
         plan_of({**BASE, "warmup_steps": 0.1})
-
-
-def test_feedback_schedulers_are_refused() -> None:
-    """A live GreedyLR depends on a metric, and the error says that."""
-    from transformers.optimization import GreedyLR
-
-    weight = torch.nn.Parameter(torch.zeros(1))
-    with pytest.raises(rw.ScheduleError, match="feedback schedule"):
-        plan_of(GreedyLR(torch.optim.SGD([weight], lr=0.1)))
 
 
 def test_no_key_of_the_trainer_is_taken_for_a_misspelling() -> None:

@@ -31,8 +31,8 @@ class Greedy(Feedback):
         threshold_mode: "rel" or "abs", as of `Plateau`.
         cooldown: Observations after a reduction that do not count, 0 or more.
         warmup: Observations after an increase that do not count, 0 or more.
-        low: Lowest scale, in [0, 1].
-        high: Highest scale, in [1, inf).
+        low: Scale below which it does not lower, in [0, inf).
+        high: Scale above which it does not raise, in [0, inf).
         smoothing: Weight of the past in an exponential average of the metric, in [0, 1).
         reset: Reductions at the lowest scale after which it starts afresh; 0 for never.
         over: Length; left out, the rest of the run.
@@ -67,8 +67,8 @@ class Greedy(Feedback):
         self.check("factor", above=True, high=math.nextafter(1.0, 0.0))
         self.check("smoothing", high=math.nextafter(1.0, 0.0))
         self.check("threshold")
-        self.check("low", high=1.0)
-        self.check("high", low=1.0)
+        self.check("low")
+        self.check("high")
         for name in ("warmup", "reset"):
             value = getattr(self, name)
             self.keep(name, whole(f"Greedy({name}={shorten(value)})", name, value))
@@ -92,16 +92,16 @@ class Greedy(Feedback):
             average=average,
         )
         if new["good"] > self.patience:
-            scale = min(new["scale"] / self.factor, self.high)
+            scale = max(new["scale"], min(new["scale"] / self.factor, self.high))
             return record(new, t, scale=scale, good=0, waiting=self.warmup, at_low=0)
         return self._lower(new, t) if new["bad"] > self.patience else new
 
     def _lower(self, state: State, t: int) -> State:
-        scale = max(state["scale"] * self.factor, self.low)
+        scale = min(state["scale"], max(state["scale"] * self.factor, self.low))
         at_low = state["at_low"] + (scale <= self.low)
         if self.reset and at_low >= self.reset:
             fresh = {k: v for k, v in self.init().items() if k not in ("decisions", "nans")}
-            return record(state, t, **fresh)
+            return record(state, t, **{**fresh, "waiting": self.cooldown})
         return record(state, t, scale=scale, bad=0, waiting=self.cooldown, at_low=at_low)
 
 

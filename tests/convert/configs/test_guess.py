@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import ratewise as rw
 from ratewise.convert.reading import guess, read
+from ratewise.convert.sources import load
 
 SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
     "axolotl": (
@@ -119,3 +122,28 @@ def test_a_plan_that_was_read_can_be_written_down(name: str) -> None:
     plan = read(text(name), **SOURCES[name][1])
     assert rw.parse(repr(plan)) == plan
     assert rw.from_dict(plan.to_dict()) == plan
+
+
+JUNK = [None, -1, 0, 0.5, "abc", "", [], {}, [1, "a"], float("nan"), 1e300, True, "auto", "3ep"]
+
+
+def replaced(value: Any, junk: Any) -> Iterator[Any]:
+    """Copies of a config with one of its values replaced."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in pairs:
+        others = replaced(inner, junk) if isinstance(inner, dict | list) else iter(())
+        for other in (junk, *others):
+            copied = value.copy()
+            copied[key] = other
+            yield copied
+
+
+@pytest.mark.parametrize("name", sorted({*SOURCES} - {"factors", "fairseq", "megatron"}))
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+def test_whatever_a_value_is_there_is_a_plan_or_an_error_of_ours(name: str, junk: Any) -> None:
+    """Wrong values anywhere in a config are never anything but a plan or a ScheduleError."""
+    more = {"total": 60, "epoch": 15, **SOURCES[name][1]}
+    for source in replaced(load(text(name)), junk):
+        with contextlib.suppress(rw.ScheduleError):
+            plan = read(source, format=name, **more)
+            assert plan.peak == {} or (plan.rates(60) >= 0).all()

@@ -35,7 +35,7 @@ def _rate(case: Case, rates: list[float], epoch: int) -> float:
     anneal = case.keys.whole("force_anneal", low=1)
     if epoch < anneal:
         return rates[min(epoch, len(rates)) - 1]
-    return rates[-1] * case.keys.number("lr_shrink", 0.1) ** (epoch + 1 - anneal)
+    return rates[-1] * case.keys.number("lr_shrink", 0.1, high=1.0) ** (epoch + 1 - anneal)
 
 
 def _epoch(case: Case) -> int:

@@ -76,6 +76,14 @@ class Keys:
             raise ScheduleError(self.who, rule, "write true or false")
         return value
 
+    def word(self, name: str, known: Iterable[str], what: str) -> str:
+        """Return the name that says what the section is: one of those known."""
+        value, words = self.given.get(name), list(known)
+        if not isinstance(value, str) or value not in words:
+            rule = f"has the {what} {shorten(value)}"
+            raise ScheduleError(self.who, rule, nearest(str(value), words))
+        return value
+
     def choice(self, name: str, known: Iterable[str], default: str | None = None) -> str:
         """Return one of the words that are known."""
         value = default if default is not None and not self.has(name) else self.need(name)
@@ -85,13 +93,17 @@ class Keys:
             raise ScheduleError(self.who, rule, nearest(str(value), words))
         return str(value)
 
+    def items(self, name: str, default: Any = None) -> list[Any]:
+        """Return a list."""
+        values = default if default is not None and not self.has(name) else self.need(name)
+        if not isinstance(values, list | tuple):
+            rule = f"needs {name} as a list, got {shorten(values)}"
+            raise ScheduleError(self.who, rule, f"write {name}=[…]")
+        return list(values)
+
     def wholes(self, name: str) -> list[int]:
         """Return a list of ints of 0 or more."""
-        values = self.need(name)
-        if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-            rule = f"needs {name} as a list of whole numbers, got {shorten(values)}"
-            raise ScheduleError(self.who, rule, f"write {name}=[30, 60]")
-        return [Keys(self.who, {name: value}).whole(name) for value in values]
+        return [Keys(self.who, {name: value}).whole(name) for value in self.items(name)]
 
     def rate(self, ctx: Context, name: str = "lr") -> float | None:
         """Return the peak rate of the config, or the `lr` given to `read`; None if unknown.

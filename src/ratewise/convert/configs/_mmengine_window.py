@@ -7,7 +7,6 @@ A step is an update, or an epoch where the scheduler goes by epochs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ratewise.convert.configs._keys import Keys
 from ratewise.convert.configs._pieces import Piece, hold, lay, one_cycle, part, whole
@@ -192,7 +191,7 @@ class Window:
         if not (keys.has("eta_min") or keys.has("eta_min_ratio")):
             raise ScheduleError(keys.who, "has no floor", "give eta_min or eta_min_ratio")
         periods = keys.wholes("periods")
-        weights: Any = keys.given.get("restart_weights") or (1,)
+        weights = keys.items("restart_weights", [1])
         if len(weights) != len(periods) or 0 in periods:
             rule = f"has {len(periods)} periods and {len(weights)} restart_weights"
             raise ScheduleError(keys.who, rule, "give one weight, and 1 or more steps, to each")

@@ -111,8 +111,8 @@ def _one_cycle(case: _Case) -> Plan:
     if case.jagged:
         rule = "has jagged restarts of one_cycle, which step past its end"
         raise ScheduleError(_WHO, rule, "use another lr_scheduler")
-    kwargs: Mapping[str, Any] = case.keys.given.get("lr_scheduler_kwargs") or {}
-    keys = Keys("axolotl lr_scheduler_kwargs", kwargs).only(_CYCLE)
+    who = "axolotl lr_scheduler_kwargs"
+    keys = Keys(who, section(who, case.keys.given.get("lr_scheduler_kwargs") or {})).only(_CYCLE)
     steps = case.steps
     share = keys.number("pct_start", case.warmup / steps, high=1.0)
     if share * steps == 1:
@@ -276,8 +276,10 @@ def _matches(source: Any) -> bool:
         return False
     marks = {key for key in _KEYS if key.startswith(("cosine_", "jagged_", "lr_quadratic"))}
     marks |= {"base_model", "micro_batch_size", "sequence_len"}
-    name = source.get("lr_scheduler", "cosine")
-    return isinstance(name, str) and ("lr_scheduler" in source or bool(marks & set(source)))
+    if "lr_scheduler" in source:
+        marks.add("learning_rate")
+    named = isinstance(source.get("lr_scheduler", ""), str)
+    return named and "lr_scheduler_type" not in source and bool(marks & set(source))
 
 
 FORMATS = (Format("axolotl", "Axolotl YAML", _matches, _read),)

@@ -32,7 +32,6 @@ from ratewise.schedule import (
     ScheduleError,
     Step,
 )
-from ratewise.schedule.errors import nearest, shorten
 
 
 def _fall(move: Any, of: Fraction, low: float) -> list[Piece]:
@@ -92,7 +91,7 @@ def _polynomial(case: Case) -> Schedule:
 def _restarts(case: Case) -> Schedule:
     keys = case.keys
     first, low = case.time("t_0"), keys.number("alpha_f", 0.0)
-    grow = keys.number("t_mult", 1.0)
+    grow = keys.number("t_mult", 1.0, high=1e6)
     updates = case.clock.updates(first)
     if updates <= 0:
         raise ScheduleError(keys.who, "has t_0=0", "give a longer one")
@@ -152,7 +151,7 @@ def _names() -> dict[str, str]:
     names = dict(_REGISTERED)
     for kind in _KINDS:
         snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower().replace("multi_step", "multistep")
-        names |= {kind: kind, f"{kind}Scheduler": kind, snake: kind, f"{snake}_scheduler": kind}
+        names |= {f"{kind}Scheduler": kind, snake: kind, f"{snake}_scheduler": kind}
     return names
 
 
@@ -171,10 +170,8 @@ def _section(source: Any) -> Any:
 
 def _read(source: Any, ctx: Context) -> Plan:
     found = section("composer scheduler", _section(source))
-    names, name = _names(), found.get("name")
-    if name not in names:
-        rule = f"has the name {shorten(name)}"
-        raise ScheduleError("composer scheduler", rule, nearest(str(name), names))
+    names = _names()
+    name = Keys("composer scheduler", found).word("name", names, "name")
     build, known = _KINDS[names[name]]
     who = f"composer {name}"
     keys = Keys(who, found).only(("name", "scale_schedule_ratio", *known))

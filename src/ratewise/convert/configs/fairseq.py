@@ -12,7 +12,7 @@ from typing import Any
 from ratewise.convert.configs._fairseq_case import Case
 from ratewise.convert.configs._fairseq_epochs import fixed, manual
 from ratewise.convert.configs._flags import flags, own
-from ratewise.convert.configs._keys import Keys, dig, plan
+from ratewise.convert.configs._keys import Keys, dig, plan, section
 from ratewise.convert.configs._pieces import Piece, climb, floored, hold, lay, part, whole
 from ratewise.convert.formats import Context, Format
 from ratewise.schedule import (
@@ -26,7 +26,7 @@ from ratewise.schedule import (
     ScheduleError,
     Step,
 )
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import shorten
 
 _IDLE = "Update 0 runs at rate 0 and changes nothing."
 
@@ -119,7 +119,7 @@ def _triangular(case: Case) -> Plan:
     if low >= 1 or half < 1:
         rule = "needs max_lr above lr and lr_period_updates of 2 or more"
         raise ScheduleError(keys.who, rule, "give these")
-    shrink = keys.number("lr_shrink", 0.1)
+    shrink = keys.number("lr_shrink", 0.1, high=1.0)
     notes = [f"Each cycle of {2 * half} updates is {shrink:g} times as high as the one before."]
     wave = Linear(to=1.0, over=half, start=low) >> Linear(to=low, over=half)
     if keys.flag("shrink_min") or shrink == 1:
@@ -143,8 +143,8 @@ def _cosine(case: Case) -> Plan:
     period = keys.number("lr_period_updates", -1.0, low=-math.inf)
     if period <= 0:
         period = case.updates("max_update") - warmup
-    grow = keys.number("t_mult", 1.0, low=1.0)
-    shrink = keys.number("lr_shrink", 0.1)
+    grow = keys.number("t_mult", 1.0, low=1.0, high=1e6)
+    shrink = keys.number("lr_shrink", 0.1, high=1.0)
     if period <= 0:
         raise ScheduleError(keys.who, "has no updates behind the warm-up", "give max_update")
     notes = _idle(warmup, start)
@@ -229,20 +229,18 @@ def _gathered(source: Any) -> dict[str, Any]:
     inner = given.get("lr_scheduler")
     if not isinstance(inner, Mapping):
         return given
-    optimization = dig(given, "optimization") or {}
+    optimization = section("fairseq optimization", given.get("optimization") or {})
     outer = {key: optimization[key] for key in ("lr", "max_update") if key in optimization}
     return {**outer, **inner, "lr_scheduler": inner.get("_name")}
 
 
 def _read(source: Any, ctx: Context) -> Plan:
     given = _gathered(source)
-    name = given.get("lr_scheduler", "fixed")
+    keys = Keys("fairseq", {"lr_scheduler": "fixed", **given})
+    name = keys.word("lr_scheduler", (*_KINDS, *_OTHERS), "lr_scheduler")
     if name in _OTHERS:
         fix = "keep fairseq's own, or read another scheduler"
         raise ScheduleError(f"fairseq {name}", _OTHERS[name], fix)
-    if name not in _KINDS:
-        rule = f"has the lr_scheduler {shorten(name)}"
-        raise ScheduleError("fairseq", rule, nearest(str(name), [*_KINDS, *_OTHERS]))
     build, known = _KINDS[name]
     who = f"fairseq {name}"
     every = {key for _, names in _KINDS.values() for key in names}

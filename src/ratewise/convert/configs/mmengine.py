@@ -30,7 +30,11 @@ def _items(source: Any) -> list[Any]:
     if isinstance(found, Mapping) and "type" not in found:
         rule = "has schedulers for several optimizers"
         raise ScheduleError(_WHO, rule, "give the list of one of them")
-    return [found] if isinstance(found, Mapping) else list(found)
+    return (
+        [found]
+        if isinstance(found, Mapping)
+        else Keys("mmengine", {"param_scheduler": found}).items("param_scheduler")
+    )
 
 
 def _read(source: Any, ctx: Context) -> Plan:

@@ -24,7 +24,6 @@ from ratewise.schedule import (
     ScheduleError,
     Step,
 )
-from ratewise.schedule.errors import nearest, shorten
 
 _IDLE = "Update 0 runs at rate 0 and changes nothing."
 
@@ -41,9 +40,11 @@ def _warmup(case: Case) -> Plan:
 def _decay(case: Case, move: Any, low: float, *, clip: bool) -> Plan:
     """Return a warm-up and a decay from update W to max_steps."""
     warmup, rise = warm(case)
-    rest, begin = case.steps - warmup, behind(warmup) - warmup
-    fall = part(move, rest, begin) if rest > 0 else hold(low)
-    return case.plan(*rise, (None, floored(fall, low) if clip else fall), after=low)
+    rest = case.steps - warmup
+    if rest <= 0:
+        return case.plan(*rise, (None, hold(low)), after=low)
+    fall = part(move, rest)  # update W is at the peak by either formula
+    return case.plan(*rise[:1], (None, floored(fall, low) if clip else fall), after=low)
 
 
 def _linear(case: Case) -> Plan:
@@ -168,6 +169,7 @@ _KINDS: dict[str, tuple[Callable[[Case], Plan], tuple[str, ...]]] = {
     "StepLR": (_torch_step, ("step_size", "gamma")),
     "ExponentialLR": (_torch_exponential, ("gamma",)),
 }
+_TORCH = ("StepLR", "ExponentialLR")
 _COMMON = (
     "name",
     "args",
@@ -196,10 +198,7 @@ def _optim(source: Any) -> Any:
 def _read(source: Any, ctx: Context) -> Plan:
     optim = _optim(source)
     found = section("nemo sched", dig(optim, "sched"))
-    name = found.get("name")
-    if name not in _KINDS:
-        rule = f"has the policy {shorten(name)}"
-        raise ScheduleError("nemo sched", rule, nearest(str(name), _KINDS))
+    name = Keys("nemo sched", found).word("name", _KINDS, "policy")
     build, known = _KINDS[name]
     who = f"nemo {name}"
     given = {**found, **section(who, found.get("args") or {})}
@@ -212,8 +211,10 @@ def _read(source: Any, ctx: Context) -> Plan:
 
 
 def _matches(source: Any) -> bool:
-    name = dig(_optim(source), "sched", "name")
-    return isinstance(name, str) and name in _KINDS and name not in ("StepLR", "ExponentialLR")
+    optim = _optim(source)
+    name = dig(optim, "sched", "name")
+    bare = optim.get("sched") is source
+    return isinstance(name, str) and name in _KINDS and not (bare and name in _TORCH)
 
 
 FORMATS = (Format("nemo", "NeMo optim.sched", _matches, _read),)

@@ -60,22 +60,15 @@ def kind_of(who: str, given: Any) -> str:
     """Return the scheduler type by name; it may be an enum.
 
     Raises:
-        ScheduleError: no such type, or a feedback schedule.
+        ScheduleError: no such type.
     """
     name = getattr(given, "value", given)
     if name in FEEDBACK:
-        refuse_feedback(f"lr_scheduler_type={shorten(name)}")
+        return str(name)
     if not isinstance(name, str) or name not in KWARGS:
         advice = nearest(str(name), [*KWARGS, *FEEDBACK])
         raise ScheduleError(who, f"has lr_scheduler_type={shorten(name)}", advice)
     return name
-
-
-def refuse_feedback(who: str) -> None:
-    """Say that schedules which depend on a metric cannot be read."""
-    rule = "is a feedback schedule, which depends on a metric and is no function of the update"
-    fix = "feedback schedules do not exist here yet; keep the framework's own"
-    raise ScheduleError(who, rule, fix)
 
 
 def amount(who: str, name: str, value: Any, **bounds: Any) -> float:
@@ -147,7 +140,7 @@ def kwargs_of(who: str, kind: str, given: Any) -> dict[str, Any]:
     if given is not None and not isinstance(given, Mapping):
         raise ScheduleError(who, f"has lr_scheduler_kwargs={shorten(given)}", "give a dict")
     given = dict(given or {})
-    if kind.startswith("constant"):
+    if kind.startswith("constant") or kind in FEEDBACK:
         return given
     check_keys(f"{who}, lr_scheduler_kwargs of {kind!r},", given, KWARGS[kind])
     return {**KWARGS[kind], **given}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise.convert.formats import Context, Format, check_keys
+from ratewise.convert.live._feedback import keras_plateau
 from ratewise.convert.live._keras_config import ARGUMENTS, Settings
 from ratewise.convert.live._keras_shapes import SHAPES
 from ratewise.schedule import Function, Plan, ScheduleError
@@ -68,15 +69,14 @@ def _read(source: Any, context: Context) -> Plan:
     if _is_callback(source, "LearningRateScheduler"):
         return _read_callback(source, context)
     if _is_callback(source, _FEEDBACK):
-        _refuse_feedback()
+        return keras_plateau(_FEEDBACK, source, context)
     rule = f"cannot be read from {shorten(source)}"
     raise ScheduleError("Keras", rule, "give a schedule, a callback, or a serialised schedule")
 
 
 def _refuse_feedback() -> None:
-    rule = "is a feedback schedule, which depends on a metric and is no function of the update"
-    fix = "feedback schedules do not exist here yet; keep the callback"
-    raise ScheduleError(_FEEDBACK, rule, fix)
+    rule = "is a callback, which has no serialised form"
+    raise ScheduleError(_FEEDBACK, rule, "give the callback itself")
 
 
 def _read_config(source: Mapping[str, Any], context: Context) -> Plan:

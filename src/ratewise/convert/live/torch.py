@@ -20,6 +20,7 @@ from ratewise.convert.live._curves import (
     epochs,
     needs_run,
 )
+from ratewise.convert.live._feedback import torch_plateau
 from ratewise.convert.live._groups import plan_of
 from ratewise.convert.live._moves import join, padded
 from ratewise.convert.live._torch_notes import remarks
@@ -33,6 +34,9 @@ __all__ = ["FORMATS"]
 _MOMENTA = {**MOMENTUM, "OneCycleLR": onecycle.momentum}
 _FACTORS = ("StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "PolynomialLR")
 _RESETS = (*_FACTORS, "LambdaLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts")
+
+
+_PLATEAU = "ReduceLROnPlateau"
 
 
 def _matches(source: Any) -> bool:
@@ -60,6 +64,8 @@ def read(source: Any, context: Context) -> Plan:
         ScheduleError: it depends on metrics, goes below 0, or has to be run and no total is given.
     """
     who = f"PyTorch {type(source).__name__}"
+    if type(source).__name__ == _PLATEAU:
+        return torch_plateau(who, source, context)
     refuse_feedback(who, source)
     interval = context.more.get("interval", "update")
     if interval not in ("update", "epoch"):
@@ -80,9 +86,9 @@ def read(source: Any, context: Context) -> Plan:
 def refuse_feedback(who: str, source: Any) -> None:
     """Refuse what depends on metrics."""
     for leaf in leaves(source):
-        if type(leaf).__name__ == "ReduceLROnPlateau":
-            rule = "is a feedback schedule: its rates depend on metrics that only a run knows"
-            raise ScheduleError(who, rule, "give a schedule that is a function of the update")
+        if type(leaf).__name__ == _PLATEAU:
+            rule = "holds a scheduler that listens to metrics, which PyTorch does not run"
+            raise ScheduleError(who, rule, "read its parts, and write Warmup(…) >> Plateau(…)")
 
 
 def curves(who: str, source: Any, total: int | None) -> list[dict[str, Curve]]:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratewise.convert.formats import Context, Format
+from ratewise.convert.live._feedback import greedy, plateau
 from ratewise.convert.live._hf_config import (
+    FEEDBACK,
     KEYS,
     amount,
     arguments,
@@ -15,7 +17,6 @@ from ratewise.convert.live._hf_config import (
     clock_of,
     kind_of,
     kwargs_of,
-    refuse_feedback,
 )
 from ratewise.convert.live._hf_shapes import Clock, build
 from ratewise.schedule import Plan, ScheduleError
@@ -66,7 +67,7 @@ def _read_config(source: Any, context: Context) -> Plan:
     if isinstance(source, Mapping):
         given = dict(source)
     elif _is_arguments(source):
-        given = {key: getattr(source, key, None) for key in KEYS}
+        given = {key: getattr(source, key, None) for key in (*KEYS, "metric_for_best_model")}
         who = type(source).__name__
     else:
         rule = f"cannot be read from {shorten(source)}"
@@ -83,6 +84,11 @@ def _plan_of_config(who: str, given: Mapping[str, Any], context: Context) -> Pla
     rate = given.get("learning_rate")
     peak = amount(who, "learning_rate", 5e-5 if rate is None else rate)
     kwargs = kwargs_of(who, kind, given.get("lr_scheduler_kwargs"))
+    if kind in FEEDBACK:
+        metric = str(given.get("metric_for_best_model") or "loss")
+        metric = metric if metric.startswith("eval_") else f"eval_{metric}"
+        read = greedy if kind == "greedy" else plateau
+        return read(f"{who}, lr_scheduler_kwargs of {kind!r},", kwargs, peak, metric)
     if kind.startswith("constant") and kwargs:
         notes.append(f'The type "{kind}" ignores lr_scheduler_kwargs.')
     clock, more = clock_of(who, given, context)
@@ -121,7 +127,7 @@ def _known(function: Any) -> str | None:
 
 def _read_scheduler(source: Any, context: Context) -> Plan:
     if type(source).__name__ == "GreedyLR":
-        refuse_feedback("GreedyLR")
+        return _read_greedy(source, context)
     who = "LambdaLR of Transformers"
     first, *others = source.lr_lambdas
     given = dict(getattr(first, "keywords", {}))
@@ -140,6 +146,20 @@ def _read_scheduler(source: Any, context: Context) -> Plan:
         peak={} if peak is None else {"lr": peak},
         notes=(*notes, *reading.notes),
     )
+
+
+def _read_greedy(source: Any, context: Context) -> Plan:
+    state = source.state_dict()
+    if state["last_epoch"]:
+        raise ScheduleError(
+            "GreedyLR", "has been shown metrics before", "read it before it is used"
+        )
+    given = {name: state[name] for name in ("mode", "factor", "patience", "cooldown", "warmup")}
+    given |= {"threshold": source.threshold, "threshold_mode": source.threshold_mode}
+    given |= {"min_lr": state["min_lrs"][0], "max_lr": state["max_lrs"][0]}
+    given |= {"smooth": state["smooth"], "reset_start": state["reset_start_original"]}
+    metric = str(context.more.get("metric", "val_loss"))
+    return greedy("GreedyLR", given, float(source.optimizer.param_groups[0]["lr"]), metric)
 
 
 def _partial(who: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
