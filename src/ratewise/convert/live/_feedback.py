@@ -82,7 +82,8 @@ def greedy(who: str, given: Mapping[str, Any], rate: float, metric: str) -> Plan
     low, high = all_of["min_lr"] / rate, all_of["max_lr"] / rate
     notes = ["Changes of 1e-8 or less, which it does not make, are made here."]
     if low > 1:
-        notes.append(f"min_lr is above the rate of {rate:g}: it is never reduced, only raised and reset.")
+        said = f"min_lr is above the rate of {rate:g}"
+        notes.append(f"{said}: it is never reduced, only raised and reset.")
     kept = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "warmup")
     move = Greedy(
         metric,
