@@ -190,7 +190,13 @@ def allowed(name: str, config: dict[str, Any], ours: np.ndarray) -> np.ndarray:
 
 
 def certain(name: str, config: dict[str, Any]) -> np.ndarray:
-    """Where float32 leaves no doubt about the cycle: not where a cycle begins."""
+    """Where float32 leaves no doubt about the cycle: not where a cycle begins.
+
+    Compiled, t/n may be t·(1/n), which is a little more than a whole number at the end of a cycle.
+    """
+    if name == "PolynomialDecay" and config.get("cycle"):
+        t = np.arange(N)
+        return (t % config["decay_steps"] != 0) | (t == 0)
     t, of, grow = np.arange(N), config.get("first_decay_steps", 1), config.get("t_mul", 2.0)
     if name != "CosineDecayRestarts" or grow == 1.0:
         return np.ones(N, dtype=bool)
@@ -249,6 +255,7 @@ def test_a_whole_rate_is_read_with_all_that_it_breaks(
     plan = config_plan(name, config)
     cut = {k: int(v) if k not in ("alpha", "cycle") else v for k, v in config.items()}
     ours = plan.rates(N)
-    assert (np.abs(ours - theirs) <= allowed(name, cut, ours)).all(), (config, ours, theirs)
+    off = np.abs(ours - theirs) - allowed(name, cut, ours)
+    assert off[certain(name, cut)].max(initial=0.0) <= 0, (config, ours, theirs)
     if name.startswith("Cosine"):
         assert any("3 for π" in note for note in plan.notes)
