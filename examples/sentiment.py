@@ -39,7 +39,7 @@ SCHEDULES = {
     "wsd": rw.Warmup("10%") >> rw.Hold() >> rw.Linear(to=0, over="20%"),
     "wsd-sqrt": rw.Warmup("10%") >> rw.Hold() >> rw.Sqrt(to=0, over="20%"),
 }
-PEAKS = (5e-4, 1e-3)
+PEAKS = (1e-3, 2e-3)
 
 
 def weights() -> Path:
@@ -130,7 +130,7 @@ def main() -> None:
     """Compare, print, draw."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--total", type=int, default=250, help="updates in a run")
-    options.add_argument("--seeds", type=int, default=2, help="runs of each schedule at each peak")
+    options.add_argument("--seeds", type=int, default=3, help="runs of each schedule at each peak")
     options.add_argument("--out", type=Path, default=Path("results"), help="where the figure goes")
     chosen = options.parse_args()
 
