@@ -93,3 +93,26 @@ def test_endless_schedules_need_no_total():
     assert s(499) < s(500) == s(10**12) == 1.0
     with pytest.raises(rw.ScheduleError, match="without end"):
         s.values()
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"warmup": 50, "stable": 750},
+        {"warmup": "5%", "decay": "20%"},
+        {"stable": 750, "decay": 200},
+        {"warmup": 50, "stable": 750, "decay": 200},
+    ],
+)
+def test_warmup_stable_decay_from_any_two_of_its_lengths(known):
+    """The third length is the rest, and the phases add up to the run."""
+    assert lengths(rw.WSD(**known, shape="sqrt").resolve(1000)) == [50, 750, 200]
+
+
+def test_a_warm_up_alone_is_refused():
+    """A warm-up that takes the whole run never reaches its peak."""
+    for schedule in (rw.Warmup(), rw.Warmup() >> rw.Hold(over=0)):
+        with pytest.raises(rw.ScheduleError, match="does not fit in total=10"):
+            schedule.resolve(10)
+    with pytest.raises(rw.ScheduleError, match="two of its lengths"):
+        rw.WSD(warmup=5)

@@ -69,8 +69,6 @@ def WSD(
     given = f"WSD(warmup={shorten(warmup)}, stable={shorten(stable)}, decay={shorten(decay)})"
     if (warmup, stable, decay).count(None) > 1:
         raise ScheduleError(given, "needs two of its lengths", 'write WSD("5%", decay="20%")')
-    if warmup is None:
-        raise ScheduleError(given, "needs the length of its warm-up", "write warmup=0 for none")
     return Warmup(warmup) >> Hold(over=stable) >> cooldown(shape, to, decay)
 
 

@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ratewise.schedule.base import Schedule
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
-from ratewise.schedule.lengths import Horizon, Length
+from ratewise.schedule.lengths import Length
 from ratewise.schedule.move import Move
 from ratewise.schedule.track import blend
 
@@ -30,7 +29,8 @@ class Warmup(Move):
     "log" log(1 + x)/log(1 + N) for p = x/N.
 
     Args:
-        over: Length. A warm-up as long as the run or longer is refused.
+        over: Length; left out, what the moves behind it leave. A warm-up as long as the run or
+            longer is refused.
         to: Level reached by the first update after it, in [0, inf).
         start: Level of the first update, in [0, inf).
         shape: "linear", "cosine", "sqrt", "quadratic" or "log".
@@ -57,12 +57,6 @@ class Warmup(Move):
         if self.shape not in SHAPES:
             who = f"Warmup(shape={shorten(self.shape)})"
             raise ScheduleError(who, "is not a shape", nearest(str(self.shape), SHAPES))
-
-    def settle(self, horizon: Horizon, n: int | None) -> Schedule:
-        if self.over is None:
-            fix = 'write Warmup(500) or Warmup("5%")'
-            raise ScheduleError(repr(self), "needs a length", fix)
-        return super().settle(horizon, n)
 
     def path(self, xp: Any, k: Any, n: Any, start: float, end: float) -> Any:
         if self.start is None:
