@@ -2,9 +2,10 @@
 
     tx = optax.adamw(schedule(Warmup("5%") >> Cosine(to=0.1), lr=3e-4, total=10_000))
     tx = inject(plan, optax.adamw, total=10_000)
+    tx = listen(Warmup(500) >> Plateau(), optax.adamw, learning_rate=3e-4, total=10_000)
 
-In both the clock is Optax's own count of committed updates, so micro-batches of `MultiSteps` and
-updates that `apply_if_finite` skips do not advance it.
+In all of them the clock is Optax's own count of committed updates, so micro-batches of
+`MultiSteps` and updates that `apply_if_finite` skips do not advance it.
 """
 
 from __future__ import annotations
@@ -21,14 +22,28 @@ import optax  # noqa: E402
 
 from ratewise._optax import finding  # noqa: E402
 from ratewise._optax.injecting import Injected, PlanState, rates_of  # noqa: E402
+from ratewise._optax.listen import finished, listen, observe, replay  # noqa: E402
+from ratewise._optax.listening import ListenState  # noqa: E402
 from ratewise._optax.rate import LAST_COUNT, Rate, check_countable  # noqa: E402
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse  # noqa: E402
+from ratewise._optax.source import read_plan  # noqa: E402
+from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
 from ratewise.schedule.errors import number, shorten, whole  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["PlanState", "Rate", "current_rate", "inject", "schedule"]
+__all__ = [
+    "ListenState",
+    "PlanState",
+    "Rate",
+    "current_rate",
+    "finished",
+    "inject",
+    "listen",
+    "observe",
+    "replay",
+    "schedule",
+]
 
 
 def schedule(
@@ -73,7 +88,7 @@ def schedule(
     0.0003
     >>> optimizer = optax.adamw(rate)
     """
-    plan = _plan("schedule", s)
+    plan = read_plan("schedule", s)
     if plan.groups or list(plan.schedules()) != ["lr"]:
         fix = "write inject(plan, optax.adamw), or give one schedule"
         raise ScheduleError("schedule(plan)", "got a plan of more than the rate", fix)
@@ -130,7 +145,7 @@ def inject(
     >>> sorted(state.hyperparams)
     ['learning_rate', 'weight_decay']
     """
-    given = _plan("inject", plan)
+    given = read_plan("inject", plan)
     given = given.resolve(total, epoch=epoch, samples=samples, tokens=tokens)
     begun = whole(f"inject(start={shorten(start)})", "start", start, high=LAST_COUNT)
     if given.groups and labels is None:
@@ -187,13 +202,3 @@ def current_rate(
     if rate is not None:
         found += [(path, rate(jnp.maximum(count - 1, 0))) for path, count in counted]
     return finding.choose(found, who, group)
-
-
-def _plan(who: str, given: Any) -> Plan:
-    value: Any = parse(given) if isinstance(given, str) else given
-    if isinstance(value, Schedule):
-        return Plan(lr=value)
-    if isinstance(value, Plan):
-        return value
-    rule = f"needs a schedule, a plan or a text, got {shorten(given)}"
-    raise ScheduleError(f"{who}(…)", rule, f"write {who}(Cosine(to=0), …)")

@@ -120,7 +120,12 @@ def like(new: Any, old: Any) -> Any:
 
 
 def rates_of(
-    plan: Plan, group: Plan | None, factory: Any, fixed: Mapping[str, Any], double: bool
+    plan: Plan,
+    group: Plan | None,
+    factory: Any,
+    fixed: Mapping[str, Any],
+    double: bool,
+    check: Callable[[Rate], Rate] = check_countable,
 ) -> Rates:
     """Return the rates of a plan, or of a group in it, by argument of the optimizer."""
     schedules = {**plan.schedules(), **(group.schedules() if group else {})}
@@ -133,7 +138,7 @@ def rates_of(
             who = f"Plan({key}=…)"
             raise ScheduleError(who, f"schedules {name} a second time", "leave one of them out")
         peak = _peak(key, name, peaks.get(key), known[name])
-        found[name] = check_countable(Rate(schedule, peak, double=double))
+        found[name] = check(Rate(schedule, peak, double=double))
     return found
 
 

@@ -115,7 +115,7 @@ def check_countable(rate: Rate) -> Rate:
     """Refuse what listens to metrics, or ends behind the last update that Optax can count."""
     if listens(rate.schedule):
         rule = "depends on metrics, which Optax does not show to schedules"
-        fix = "replay the log of a run with s.replay(log), or use optax.contrib.reduce_on_plateau"
+        fix = "write ratewise.optax.listen(plan, optax.adamw) and observe(opt_state, metrics)"
         raise ScheduleError(shorten(rate.schedule), rule, fix)
     length = rate.schedule.length
     if length is not None and length - rate.start > LAST_COUNT + 1:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.compose import Clip, Product, Scale, Sequence
@@ -21,6 +22,7 @@ from ratewise.schedule.frames import Between, Until
 from ratewise.schedule.repeat import Repeat
 from ratewise.schedule.track import LARGEST, Track
 
+Levels = NDArray[np.float64]
 _FRAMES = (Scale, Clip, Between, Until)
 
 
@@ -181,6 +183,13 @@ class Machine:
 
     def _start(self, node: Feedback, before: float | None) -> float:
         return node.start if node.start is not None else node.first if before is None else before
+
+    def ahead(self, state: State, start: int, n: int) -> Levels:
+        """Return the levels of updates start … start+n-1 if nothing more is observed, float64[n].
+
+        They are `level(state, t)` to the last bit, all at once.
+        """
+        return self.replay(self.log(state)).resolve().values(n, start)
 
     # What became of it ------------------------------------------------------------------------
 
