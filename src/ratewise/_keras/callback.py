@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from typing import Any
 
 import keras
 import numpy as np
 
 from ratewise._keras.drive import Drive, attached, committed, innermost, rate_of
+from ratewise._keras.hearing import Heard, Hearing
 from ratewise._keras.keys import attributes, base_value
 from ratewise._keras.source import given, read_plan, read_rate
 from ratewise._keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
+
+Values = dict[str, Traced | Heard]
 
 
 class Callback(keras.callbacks.Callback):
@@ -20,6 +25,11 @@ class Callback(keras.callbacks.Callback):
     value(t) = base · f(t), where base is the optimizer's own number and `t` counts the updates
     that it committed. After an update the optimizer's `learning_rate` is the rate that it used,
     and so is `logs["learning_rate"]`. The plan stays on the optimizer until `detach()`.
+
+    A schedule that listens, such as `Plateau("val_loss")`, is shown the logs of each epoch under
+    the names that Keras gives them; one that finds its own length ends the run. `replay()` is the
+    open-loop plan that was followed. With `observations`, a run that is restored, by
+    `BackupAndRestore` or from a saved model, goes on in the middle of a patience.
 
     Args:
         plan: A schedule (of the rate), a plan, or the text of either.
@@ -30,11 +40,14 @@ class Callback(keras.callbacks.Callback):
         samples: Samples in an update.
         tokens: Tokens in an update.
         log_batches: Whether the logs of each batch have the rate too; it is read from the device.
+        observations: File in which a schedule that listens keeps what it heard, one line of JSON
+            for each evaluation; it belongs to the run's checkpoints.
 
     Raises:
         ScheduleError: when `fit` begins, lengths that do not fit, an unknown key, an optimizer
-            that has a schedule of its own, an epoch to begin with that the optimizer is not at;
-            while it runs, something else that writes the rate.
+            that has a schedule of its own, an epoch to begin with that the optimizer is not at,
+            a run that is resumed and nobody knows what was heard; while it runs, something else
+            that writes the rate, and behind the first evaluation a metric that is not measured.
 
     >>> Callback("Warmup(500) >> Cosine(to=0.1)", total=10_000)
     <Callback Warmup(500) >> Cosine(to=0.1)>
@@ -50,6 +63,7 @@ class Callback(keras.callbacks.Callback):
         samples: float | None = None,
         tokens: float | None = None,
         log_batches: bool = False,
+        observations: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
         self.plan = read_plan("Callback", plan)
@@ -59,6 +73,9 @@ class Callback(keras.callbacks.Callback):
         self._first_rate: float | None = None
         self._begun = False
         self._held: float | None = None
+        self._observations = observations
+        self._hearing = Hearing({}, None)
+        self._at = 0  # updates made when the epoch began
         if log_batches:
             # Only then: Keras looks at whether this method is there to run steps ahead of logs.
             self.on_train_batch_end = self._log
@@ -83,6 +100,7 @@ class Callback(keras.callbacks.Callback):
         if drive is not None and drive is self._drive and _same(drive.values, values):
             return  # attached by an earlier fit: the compiled step is as it should be
         self._drive = Drive(optimizer, values)
+        self._hearing = Hearing(values, self._observations)
         self._drive.attach()
         self._recompile()
 
@@ -95,17 +113,25 @@ class Callback(keras.callbacks.Callback):
             self._check_epoch(epoch, committed(optimizer))
             known = self._first_rate if committed(optimizer) == 0 else None
             self._held = rate_of(optimizer) if known is None else known
+            if self._hearing:
+                self._hearing.begin(committed(optimizer))
+        self._at = committed(optimizer) if self._hearing else 0
         self._begun = True
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if batch == 0:
             self._check_writers()
+        if self._hearing:
+            self._keep_up(batch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         optimizer = self._optimizer()
         t = committed(optimizer)
         self._held = None if t == 0 else self._used("learning_rate", t, self._held)
         self._check_writers()
+        if self._hearing:
+            self._hearing.observe(t, logs)
+            self._end_if(self._hearing.stops(t))
         self._log(epoch, logs)
 
     # Ours -----------------------------------------------------------------------------------
@@ -116,6 +142,35 @@ class Callback(keras.callbacks.Callback):
             self._drive.detach()
             self._recompile()
         self._drive = None
+
+    def replay(self) -> Plan:
+        """Return the open-loop plan that the run has followed so far, resolved.
+
+        Raises:
+            ScheduleError: it was not in a run yet.
+        """
+        if self._drive is None:
+            rule = "has followed nothing yet"
+            raise ScheduleError("Callback.replay", rule, "give it to model.fit(…) first")
+        optimizer = self._optimizer()
+        plan = self._resolved(optimizer)
+        names = attributes(self.plan, optimizer)
+        own = {k: self._hearing.replayed(names[k], s) for k, s in plan.schedules().items()}
+        keys = {key: own.pop(key) for key in plan.keys}
+        return dataclasses.replace(plan, **own, keys=keys)
+
+    def _keep_up(self, batch: int) -> None:
+        """See to it that values are there, and end a run that found its length in this batch."""
+        optimizer = self._optimizer()
+        t = self._at + batch // (optimizer.gradient_accumulation_steps or 1)
+        self._hearing.keep_up(t)
+        if getattr(self.model, "optimizer", None) is optimizer:  # no loss scale that skips
+            self._end_if(self._hearing.stops(t + 1))
+
+    def _end_if(self, finished: bool) -> None:
+        if finished:
+            model: Any = self.model
+            model.stop_training = True
 
     def _recompile(self) -> None:
         model: Any = self.model
@@ -128,14 +183,15 @@ class Callback(keras.callbacks.Callback):
             raise ScheduleError("Callback", rule, "call model.compile(optimizer=…) first")
         return innermost(optimizer)
 
-    def _values(self, optimizer: Any) -> dict[str, Traced]:
+    def _values(self, optimizer: Any) -> Values:
         names = attributes(self.plan, optimizer)
         schedules = self._resolved(optimizer).schedules()
-        values: dict[str, Traced] = {}
+        values: Values = {}
         for key, name in names.items():
             lr = name == "learning_rate"
             base = self._base_rate(optimizer) if lr else base_value(key, name, self.plan, optimizer)
-            values[name] = Traced(schedules[key], base)
+            schedule = schedules[key]
+            values[name] = (Heard if schedule.listens else Traced)(schedule, base)
         return values
 
     def _resolved(self, optimizer: Any) -> Plan:
@@ -213,8 +269,8 @@ class Callback(keras.callbacks.Callback):
         return f"<Callback {plan.lr if alone else plan!r}>"
 
 
-def _same(old: dict[str, Traced], new: dict[str, Traced]) -> bool:
-    def key(values: dict[str, Traced]) -> Any:
+def _same(old: Values, new: Values) -> bool:
+    def key(values: Values) -> Any:
         return {name: (value.schedule, value.peak) for name, value in values.items()}
 
     return key(old) == key(new)

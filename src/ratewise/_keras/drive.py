@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from ratewise._keras.hearing import Heard
 from ratewise._keras.traced import Traced
 
 
@@ -52,7 +53,7 @@ class Drive:
             holds afterwards what the update used, and others are set only during the update.
     """
 
-    def __init__(self, optimizer: Any, values: dict[str, Traced]) -> None:
+    def __init__(self, optimizer: Any, values: dict[str, Traced | Heard]) -> None:
         self.optimizer, self.values = optimizer, values
         self._dials = {
             name: Dial(value.peak, trainable=False, name=name)

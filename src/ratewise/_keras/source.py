@@ -41,6 +41,9 @@ def only_rate(who: str, plan: Plan) -> Schedule:
         what = ", ".join(others) or ("groups" if plan.groups else "nothing")
         rule = f"gives the learning rate alone, this plan schedules {what}"
         raise ScheduleError(who, rule, "use ratewise.keras.Callback(plan, …)")
+    if plan.lr.listens:
+        rule = f"is shown no metrics, and {shorten(plan.lr)} listens to them"
+        raise ScheduleError(who, rule, "use ratewise.keras.Callback(plan, …)")
     return plan.lr
 
 

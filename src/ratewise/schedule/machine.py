@@ -114,10 +114,15 @@ class Machine:
             moves[path] = _shown(self.moves[path], moves[path], local, start, values)
         new = {"moves": moves, "seen": seen}
         if again:
-            self._check_names(seen)
+            self.check_names(seen)
         return new
 
-    def _check_names(self, seen: list[str]) -> None:
+    def check_names(self, seen: list[str]) -> None:
+        """Refuse a metric that is waited for and not among those seen.
+
+        Raises:
+            ScheduleError: there is one; the nearest of the others is named.
+        """
         for move in self.moves.values():
             if move.metric not in seen:
                 rule = f"waits for {move.metric}, but measured were {', '.join(seen)}"

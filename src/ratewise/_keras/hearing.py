@@ -1,0 +1,211 @@
+"""Schedules that listen, in Keras: what was heard, and the values until more is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ratewise.schedule import Schedule, ScheduleError
+from ratewise.schedule.errors import shorten
+
+WINDOW = 8192
+"""Updates that are looked ahead; as many batches may go by until the table is filled anew."""
+
+Observation = tuple[int, dict[str, float]]
+
+
+class Heard:
+    """`peak · level(t)` of a schedule that listens, for `t` a tensor.
+
+    On JAX, where a compiled step can read no variable that is not the model's, the host is asked
+    for each update; elsewhere the values until the next observation are a variable. Either way a
+    decision compiles nothing anew.
+    """
+
+    def __init__(self, schedule: Schedule, peak: float, window: int = WINDOW) -> None:
+        self.schedule, self.peak = schedule, peak
+        self.machine = schedule.machine()
+        self.state = self.machine.init()
+        self._window = window
+        self._asks = keras.backend.backend() == "jax"
+        if not self._asks:
+            self._first = keras.Variable(0, dtype="int64", trainable=False)
+            self._ahead = keras.Variable(np.zeros(window), dtype=_dtype(), trainable=False)
+            self.look(0)
+
+    def look(self, t: int) -> None:
+        """Fill in the values from update `t` on, for what has been heard."""
+        if not self._asks:
+            levels = self.machine.ahead(self.state, t, self._window)
+            self._ahead.assign(self.peak * levels)
+            self._first.assign(t)
+
+    def host(self, t: int) -> float:
+        """Return the value of update `t` on the host, in float64."""
+        return self.peak * self.machine.level(self.state, t)
+
+    def __call__(self, t: Any) -> Any:
+        """Return the value of update `t`, an integer tensor, in the precision of the optimizer."""
+        if self._asks:
+            return self._ask(ops.convert_to_tensor(t))
+        index = ops.subtract(ops.cast(t, "int64"), ops.convert_to_tensor(self._first))
+        index = ops.clip(index, 0, self._window - 1)
+        return ops.take(ops.convert_to_tensor(self._ahead), index, axis=0)
+
+    def _ask(self, t: Any) -> Any:
+        import jax
+        from jax.experimental import io_callback
+
+        kind = jax.ShapeDtypeStruct((), _dtype())
+        return io_callback(lambda t: np.asarray(self.host(int(t)), _dtype()), kind, t)
+
+
+def _dtype() -> str:
+    return "float64" if keras.config.floatx() == "float64" else "float32"
+
+
+class Hearing:
+    """All that listens in a run, and the record of what it heard.
+
+    Args:
+        values: What each attribute of the optimizer follows.
+        path: File for the record, one line of JSON per observation; without it the record lives
+            as long as the callback.
+    """
+
+    def __init__(self, values: Mapping[str, Any], path: str | os.PathLike[str] | None) -> None:
+        self.heard = {name: one for name, one in values.items() if isinstance(one, Heard)}
+        self.path = None if path is None else Path(path)
+        self.record: list[Observation] | None = None
+        self._filled = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.heard)
+
+    def names(self) -> set[str]:
+        """Return the names of the metrics that are listened to."""
+        moves = (move for one in self.heard.values() for move in one.machine.moves.values())
+        return {move.metric for move in moves}
+
+    def begin(self, t: int) -> None:
+        """Stand at update `t`, with what had been heard until then.
+
+        Raises:
+            ScheduleError: nobody knows what was heard; a record that cannot be read.
+        """
+        if self.record is None and t and self.path is None:
+            rule = f"resumes at update {t} and does not know what its schedule has heard"
+            fix = 'give Callback(…, observations="heard.jsonl") from the start of the run'
+            raise ScheduleError("Callback", rule, fix)
+        known = _read(self.path) if self.record is None and self.path else self.record or []
+        if t and self.path and self.record is None and not self.path.exists():
+            rule = f"resumes at update {t} and finds no {self.path}"
+            raise ScheduleError("Callback", rule, "give the file that the run has written")
+        self.record = [one for one in known if one[0] <= t]
+        if self.path and len(self.record) < len(known):
+            _write(self.path, self.record)
+        for one in self.heard.values():
+            one.state = one.machine.init()
+            for update, metrics in self.record:
+                one.state = one.machine.observe(one.state, update, metrics)
+        self.look(t)
+
+    def look(self, t: int) -> None:
+        """Fill in the values from update `t` on."""
+        for one in self.heard.values():
+            one.look(t)
+        self._filled = t
+
+    def keep_up(self, t: int) -> None:
+        """Fill in more values where `t`, the most updates there can be, comes near their end."""
+        if t - self._filled >= WINDOW // 2:
+            self.look(t - 1)
+
+    def observe(self, t: int, logs: Mapping[str, Any] | None) -> None:
+        """Show what was measured when `t` updates had been made.
+
+        Keras validates in some epochs only: where a metric of the validation is waited for, an
+        epoch without validation is no evaluation.
+
+        Raises:
+            ScheduleError: a name that is waited for is not measured, or is no number.
+        """
+        shown = {name: _number(name, value) for name, value in (logs or {}).items()}
+        waits = any(name.startswith("val_") for name in self.names())
+        if not shown or (waits and not any(name.startswith("val_") for name in shown)):
+            return
+        self._check(shown)
+        for one in self.heard.values():
+            one.state = one.machine.observe(one.state, t, shown)
+        assert self.record is not None
+        self.record.append((t, shown))
+        if self.path:
+            _append(self.path, self.record[-1])
+        self.look(t)
+
+    def _check(self, shown: Mapping[str, float]) -> None:
+        """Refuse names that an evaluation does not have: in Keras each has the same."""
+        for one in self.heard.values():
+            one.machine.check_names(sorted(shown))
+
+    def stops(self, t: int) -> bool:
+        """Whether a schedule that finds its own length has ended before update `t`."""
+        return any(one.machine.stops(one.state, t) for one in self.heard.values())
+
+    def replayed(self, name: str, schedule: Schedule) -> Schedule:
+        """Return the open-loop schedule that an attribute has followed."""
+        one = self.heard.get(name)
+        return schedule if one is None else one.machine.replay(one.machine.log(one.state))
+
+
+def _number(name: str, value: Any) -> float:
+    with contextlib.suppress(TypeError, ValueError):
+        return float(value)
+    return math.nan
+
+
+def _read(path: Path) -> list[Observation]:
+    """Return the record in a file; a last line that was cut short is none."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    found: list[Observation] = []
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            one = json.loads(line)
+            found.append((int(one["update"]), dict(one["metrics"])))
+        except (ValueError, KeyError, TypeError):
+            rule = f"cannot read line {number} of {path}: {shorten(line)}"
+            raise ScheduleError(
+                "Callback(observations=…)", rule, "give the run's own file"
+            ) from None
+    return found
+
+
+def _line(one: Observation) -> str:
+    return json.dumps({"update": one[0], "metrics": one[1]}) + "\n"
+
+
+def _append(path: Path, one: Observation) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_line(one))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(path: Path, record: list[Observation]) -> None:
+    """Write a whole record, or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    new.write_text("".join(_line(one) for one in record), encoding="utf-8")
+    os.replace(new, path)
