@@ -27,13 +27,9 @@ from ratewise._torch.adaptive import follow_modes, unwrap  # noqa: E402
 from ratewise._torch.clock import Clock  # noqa: E402
 from ratewise._torch.effective import effective_rate  # noqa: E402
 from ratewise._torch.effective_logger import EffectiveRateLogger  # noqa: E402
+from ratewise._torch.joining import read_members  # noqa: E402
 from ratewise._torch.listening import Listeners  # noqa: E402
-from ratewise._torch.members import (  # noqa: E402
-    Member,
-    check_levels_matter,
-    check_names,
-    join_member,
-)
+from ratewise._torch.ranks import agreed  # noqa: E402
 from ratewise._torch.source import Source  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
 from ratewise.schedule.errors import shorten, whole  # noqa: E402
@@ -92,7 +88,7 @@ class Scheduler(LRScheduler):
         policy = _resume.check_policy(resume)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
         clock = Clock(Source.of(schedule, horizon), policy)
-        clock.members = _read_members(inner, clock.code)
+        clock.members = read_members(inner, clock.code, inner in _bound)
         self._take(inner, clock)
         clock.lay_out()
         clock.set_last()
@@ -143,16 +139,32 @@ class Scheduler(LRScheduler):
         if metrics is not None and len(listened) == 1 and not isinstance(metrics, Mapping):
             self.observe({listened[0]: metrics})
 
-    def observe(self, metrics: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+    def observe(
+        self,
+        metrics: Mapping[str, Any] | None = None,
+        /,
+        *,
+        reduce: str | None = "mean",
+        **named: Any,
+    ) -> None:
         """Show the schedule what was measured after the last update, by name.
 
         An open-loop schedule does not look. One that listens decides by it, from the next update
-        on; metrics that it does not know are passed over.
+        on; metrics that it does not know are passed over. In several processes it is called by
+        every rank, and all of them decide by the same value.
+
+        Args:
+            metrics: What was measured; it may also be given by name.
+            reduce: How one value is made of those of all ranks: "mean", "sum", "min" or "max";
+                None where all ranks are known to have the same one.
+            **named: What was measured.
 
         Raises:
-            ScheduleError: a name that it waits for is in no evaluation; a metric is no number.
+            ScheduleError: a name that it waits for is in no evaluation; a metric is no number; on
+                every rank, one that some ranks have and others do not.
         """
-        self._synced().observe({**(metrics or {}), **named})
+        clock, shown = self._synced(), {**(metrics or {}), **named}
+        clock.observe(agreed(clock.t, shown, clock.listeners.metrics(), reduce))
 
     @property
     def finished(self) -> bool:
@@ -254,23 +266,6 @@ class Scheduler(LRScheduler):
     @_step_count.setter
     def _step_count(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Accept what a framework counts, and keep our own count."""
-
-
-def _read_members(optimizer: Optimizer, source: Source) -> list[Member]:
-    groups, defaults = optimizer.param_groups, optimizer.defaults
-    if optimizer in _bound:
-        rule = f"found a schedule on this {type(optimizer).__name__}"
-        fix = "call detach() on its scheduler, Scheduler.of(optimizer), first"
-        raise ScheduleError("Scheduler", rule, fix)
-    if not groups:
-        rule = f"found no groups in this {type(optimizer).__name__}"
-        raise ScheduleError("Scheduler", rule, "add the parameters first")
-    check_names(source.plan, groups)
-    fresh = not optimizer.state
-    members = [join_member(source, group, i, fresh, defaults) for i, group in enumerate(groups)]
-    if fresh:
-        check_levels_matter(members, defaults)
-    return members
 
 
 def _start(optimizer: Optimizer, clock: Clock) -> None:
