@@ -1,0 +1,136 @@
+"""Train every schedule of a grid once, and keep what was measured as a data file.
+
+The grid: eight shapes, five peaks, two warm-ups, two seeds; of every run the metric at each tenth,
+and of every run a fork at a quarter and at a half that is cooled down at once, over a fifth of
+what was trained. Runs that begin alike share what they begin with. What `choose` and its peers
+would have found is replayed on these files, so that each can be repeated many times.
+
+    python benchmarks/grids/record.py characters digits table minilm lora
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tasks import SUBJECTS, Subject
+
+import ratewise as rw
+from ratewise.choose.tree import PrefixTree
+
+HERE = Path(__file__).parent
+SEEDS = (0, 1)
+WARMUPS = ("2%", "10%")
+SHAPES = {
+    "constant": rw.Hold(),
+    "linear": rw.Linear(to=0),
+    "cosine": rw.Cosine(to=0),
+    "cosine to 10%": rw.Cosine(to=0.1),
+    "wsd 20%": rw.Hold() >> rw.Linear(to=0, over="20%"),
+    "wsd 50%": rw.Hold() >> rw.Linear(to=0, over="50%"),
+    "step": rw.Step(0.1, at=("60%", "85%")),
+    "exponential": rw.Exponential(to=0.01),
+}
+FORKS = (0.25, 0.5)
+COOLDOWN = 0.2
+POINTS = 10
+Rates = NDArray[np.float64]
+
+
+def runs(subject: Subject) -> Iterator[tuple[dict[str, Any], Rates]]:
+    """Yield what each run is, and its rates: the whole runs, and the forks of each."""
+    for seed in SEEDS:
+        for peak in subject.peaks:
+            for warmup in WARMUPS:
+                for name, shape in SHAPES.items():
+                    schedule = rw.Warmup(warmup) >> shape
+                    rates = peak * schedule.resolve(subject.total).values()
+                    what = {"shape": name, "peak": peak, "warmup": warmup, "seed": seed}
+                    yield {**what, "schedule": str(schedule), "fork": None}, rates
+                    for share in FORKS:
+                        cut = round(share * subject.total)
+                        n = round(COOLDOWN * cut)
+                        down = rates[cut - 1] * (1 - np.arange(1, n + 1) / (n + 1))
+                        yield {**what, "fork": share}, np.concatenate([rates[:cut], down])
+
+
+def train(subject: Subject) -> list[dict[str, Any]]:
+    """Walk the tree of all runs; return what was measured of each."""
+    asked = list(runs(subject))
+    tree = PrefixTree.of((what["seed"], rates) for what, rates in asked)
+    every = subject.total // POINTS
+    states: dict[int, Any] = {}
+    seen: list[dict[str, Any]] = []
+    began = time.time()
+    done = 0
+    for index, stretch in enumerate(tree.stretches):
+        if stretch.parent is None:
+            run, now = subject.task.open(stretch.seed), {"metric": {}, "loss": []}
+        else:
+            run.restore(states[stretch.parent])
+            before = seen[stretch.parent]
+            now = {"metric": dict(before["metric"]), "loss": list(before["loss"])}
+            if tree.stretches[stretch.parent].children[-1] == index:
+                del states[stretch.parent]
+        t = stretch.start
+        while t < stretch.stop:
+            stop = min(stretch.stop, (t // every + 1) * every)
+            now["loss"] += run.train(
+                stretch.rates[t - stretch.start : stop - stretch.start]
+            ).tolist()
+            t = stop
+            if t % every == 0 or t == stretch.stop:
+                now["metric"][t] = run.measure()["metric"]
+        if stretch.children:
+            states[index] = run.save()
+        seen.append(now)
+        done += len(stretch.rates)
+        if index % 50 == 0:
+            print(f"{done:,} of {tree.planned:,} updates, {time.time() - began:.0f} s", flush=True)
+    ends = {run: index for index, one in enumerate(tree.stretches) for run in one.ends}
+    return [{**what, **_short(seen[ends[i]], len(rates))} for i, (what, rates) in enumerate(asked)]
+
+
+def _short(seen: dict[str, Any], length: int) -> dict[str, Any]:
+    """Return the metrics by update, and the training loss as means over fiftieths."""
+    pieces = np.array_split(np.array(seen["loss"]), 50)
+    return {
+        "length": length,
+        "metric": {str(t): _rounded(value) for t, value in sorted(seen["metric"].items())},
+        "loss": [_rounded(piece.mean()) for piece in pieces],
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def main() -> None:
+    """Record the tasks that are named."""
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or SUBJECTS:
+        subject = SUBJECTS[name]()
+        began = time.time()
+        records = train(subject)
+        about = {
+            "task": name,
+            "about": subject.about,
+            "total": subject.total,
+            "torch": torch.__version__,
+            "seconds": round(time.time() - began),
+        }
+        lines = ",\n".join(json.dumps(one, separators=(",", ":")) for one in records)
+        text = json.dumps(about)[:-1] + f', "runs": [\n{lines}\n]}}\n'
+        (HERE / f"{name}.json").write_text(text)
+        print(f"{name}: {len(records)} runs, {about['seconds']} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
