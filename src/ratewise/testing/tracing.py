@@ -12,6 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten
+from ratewise.testing.frameworks import (
+    innermost,
+    is_trainer,
+    keras_callback,
+    listen_to_lightning,
+    listen_to_transformers,
+)
 
 Rates = NDArray[np.float64]
 
@@ -29,6 +36,14 @@ class Trace:
     def record(self, *values: float) -> None:
         """Note the values that one committed update used, one for each group."""
         self.rates.append([float(value) for value in values])
+
+    def callback(self, key: str = "lr") -> Any:
+        """Return a Keras callback that records each committed update of `fit`.
+
+        Args:
+            key: What to record, as a plan names it: "lr", "momentum".
+        """
+        return keras_callback(self.record, key)
 
     def group(self, index: int = 0) -> Rates:
         """Return what one group used, float64[updates]."""
@@ -82,7 +97,7 @@ def _wanted(meant: Any, lr: float | None, total: int | None, n: int) -> Rates:
 
 
 def _difference(used: Rates, wanted: Rates, t: int, start: int) -> str:
-    said = f"update {start + t} used {used[t]!r}, meant was {wanted[t]!r}"
+    said = f"update {start + t} used {float(used[t])!r}, meant was {float(wanted[t])!r}"
     if t + 1 < len(used) and len(used) > 2 and np.allclose(used[1:], wanted[:-1], rtol=1e-9):
         return f"{said}: the whole run is one update late"
     if len(used) > 2 and np.allclose(used[:-1], wanted[1:], rtol=1e-9):
@@ -98,8 +113,9 @@ def trace(source: Any, key: str = "lr") -> Generator[Trace]:
     """Record what each committed update of a run uses, whoever sets it.
 
     Works on a PyTorch optimizer (or one wrapped by Accelerate or Lightning), whatever trainer
-    drives it; and on nothing (`None`), for loops that `record` by themselves, such as
-    `run.record(current_rate(opt_state))` with Optax.
+    drives it; on a `Trainer` of Transformers or Lightning, before its optimizer is there; and on
+    nothing (`None`), for `fit(callbacks=[run.callback()])` in Keras, and for loops that `record`
+    by themselves, such as `run.record(current_rate(opt_state))` with Optax.
 
     Args:
         source: What is trained.
@@ -123,12 +139,20 @@ def trace(source: Any, key: str = "lr") -> Generator[Trace]:
 def _start(source: Any, key: str, run: Trace) -> Callable[[], None]:
     if source is None:
         return lambda: None
-    while hasattr(source, "optimizer"):
-        source = source.optimizer
+
+    def listen(optimizer: Any) -> Callable[[], None]:
+        return _listen_to_torch(optimizer, key, run)
+
+    if is_trainer(source, "transformers."):
+        return listen_to_transformers(source, listen)
+    if is_trainer(source, "lightning.") or is_trainer(source, "pytorch_lightning."):
+        return listen_to_lightning(source, listen)
+    source = innermost(source)
     if hasattr(source, "register_step_post_hook"):
-        return _listen_to_torch(source, key, run)
-    rule = f"needs an optimizer, got {shorten(source)}"
-    raise ScheduleError("trace", rule, "give a torch optimizer, or None and record by hand")
+        return listen(source)
+    rule = f"needs an optimizer or a trainer, got {shorten(source)}"
+    fix = "give one of PyTorch, or None and record by hand; Keras has run.callback()"
+    raise ScheduleError("trace", rule, fix)
 
 
 def _listen_to_torch(optimizer: Any, key: str, run: Trace) -> Callable[[], None]:

@@ -1,0 +1,118 @@
+"""Where to listen in the trainers of frameworks, none of which is imported before it is there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ratewise.schedule import ScheduleError
+
+Stop = Callable[[], None]
+Listen = Callable[[Any], Stop]
+
+
+def is_trainer(source: Any, package: str) -> bool:
+    """Whether something is the `Trainer` of a package, or of a kind of it."""
+    return any(
+        kind.__name__ == "Trainer" and kind.__module__.startswith(package)
+        for kind in type(source).__mro__
+    )
+
+
+def listen_to_transformers(trainer: Any, listen: Listen) -> Stop:
+    """Listen to the optimizer of a Trainer, from where it is made on."""
+    transformers = sys.modules["transformers"]
+    stops: list[Stop] = []
+
+    class Watch(transformers.TrainerCallback):
+        def on_train_begin(
+            self, args: Any, state: Any, control: Any, optimizer: Any = None, **rest: Any
+        ) -> None:
+            _end(stops)
+            stops.append(listen(innermost(optimizer)))
+
+    watch = Watch()
+    trainer.add_callback(watch)
+
+    def stop() -> None:
+        _end(stops)
+        trainer.remove_callback(watch)
+
+    return stop
+
+
+def listen_to_lightning(trainer: Any, listen: Listen) -> Stop:
+    """Listen to the optimizer of a Trainer of Lightning, from where it is made on."""
+    package = next(n for n in ("lightning.pytorch", "pytorch_lightning") if n in sys.modules)
+    stops: list[Stop] = []
+
+    class Watch(sys.modules[package].Callback):
+        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            _end(stops)
+            if len(trainer.optimizers) != 1:
+                rule = f"found {len(trainer.optimizers)} optimizers in this trainer"
+                raise ScheduleError("trace", rule, "give it the one that you mean")
+            stops.append(listen(innermost(trainer.optimizers[0])))
+
+    watch = Watch()
+    trainer.callbacks.append(watch)
+
+    def stop() -> None:
+        _end(stops)
+        trainer.callbacks.remove(watch)
+
+    return stop
+
+
+def innermost(optimizer: Any) -> Any:
+    """Return the optimizer inside wrappers of Accelerate and Lightning."""
+    while hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    return optimizer
+
+
+def _end(stops: list[Stop]) -> None:
+    while stops:
+        stops.pop()()
+
+
+def keras_callback(record: Callable[[float], None], key: str) -> Any:
+    """Return a callback for `fit` that records what each committed update used."""
+    from ratewise._keras.drive import attached, committed, innermost
+    from ratewise._keras.keys import attributes
+    from ratewise.keras import keras
+    from ratewise.schedule import Hold, Plan
+
+    class Record(keras.callbacks.Callback):
+        """Reads the number before and after each batch; which of them was used, is known."""
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            own: Any = {key: Hold()}
+            named = key in ("lr", "momentum", "weight_decay")
+            plan = Plan(**own) if named else Plan(keys=own)
+            model: Any = self.model
+            self.optimizer = innermost(model.optimizer)
+            (self.name,) = attributes(plan, self.optimizer).values()
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            self.t, self.before = committed(self.optimizer), self._value()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            made = committed(self.optimizer) - self.t
+            if made > 1:
+                rule = f"saw {made} updates in one execution"
+                raise ScheduleError("trace", rule, "compile with steps_per_execution=1 to trace")
+            if made:
+                drive = attached(self.optimizer)
+                driven = drive is not None and self.name in drive.values
+                record(self._value() if driven else self.before)
+
+        def _value(self) -> float:
+            drive = attached(self.optimizer)
+            if drive is not None and self.name != "learning_rate" and self.name in drive.values:
+                return drive.values[self.name].host(max(committed(self.optimizer) - 1, 0))
+            value: Any = keras.ops.add(getattr(self.optimizer, self.name), 0.0)
+            return float(value)
+
+    return Record()
