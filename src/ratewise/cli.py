@@ -45,7 +45,7 @@ Nearly = Annotated[
 ]
 Log = Annotated[bool, typer.Option("--log", help="Draw levels on a logarithmic scale.")]
 TaskName = Annotated[str, typer.Argument(metavar="MODULE:TASK", help="What to train.")]
-Peaks = Annotated[str | None, typer.Option(help="Peak learning rates, such as 1e-4,3e-4.")]
+Peaks = Annotated[str | None, typer.Option(help="Peak learning rates, such as 1e-4,3e-4, or auto.")]
 Seeds = Annotated[int, typer.Option(help="Seeds that each schedule is trained with.", min=1)]
 Metric = Annotated[str | None, typer.Option(help="Metric that decides; else the task's first.")]
 Out = Annotated[Path | None, typer.Option(help=_OUT, metavar="DIR")]

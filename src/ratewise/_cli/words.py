@@ -59,12 +59,12 @@ def read_total(total: str | None) -> str | None:
     return f"{plain} updates" if re.fullmatch(r"[\d_.]+[kKMBGT]?", plain) else total
 
 
-def read_peaks(peaks: str | None) -> list[float] | None:
-    """Return the learning rates of a list such as "1e-4,3e-4"."""
-    if peaks is None:
-        return None
+def read_peaks(peaks: str | None) -> list[float] | str | None:
+    """Return the learning rates of a list such as "1e-4,3e-4"; "auto" stays what it is."""
+    if peaks is None or peaks == "auto":
+        return peaks
     try:
         return [float(peak) for peak in peaks.replace(",", " ").split()]
     except ValueError:
-        rule, fix = "is not a list of learning rates", "write --peaks 1e-4,3e-4"
+        rule, fix = "is not a list of learning rates", "write --peaks 1e-4,3e-4, or auto"
         raise ScheduleError(f"--peaks {shorten(peaks)}", rule, fix) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy as np
 from ratewise.choose.candidates import Asked, Candidate, Peaks, read_candidates
 from ratewise.choose.comparison import Comparison, Interrupted, Record
 from ratewise.choose.optimizers import Tasks
+from ratewise.choose.peaks import Search
 from ratewise.choose.protocols import Task
+from ratewise.choose.searching import search_peaks
 from ratewise.choose.tree import PrefixTree
 from ratewise.choose.walk import Walk
 from ratewise.schedule import ScheduleError
@@ -25,7 +27,7 @@ def compare(
     candidates: Mapping[str, Candidate],
     *,
     total: int | str | None = None,
-    peaks: Peaks = None,
+    peaks: Peaks | Search | str = None,
     seeds: int | Iterable[int] = 1,
     epoch: float | None = None,
     samples: float | None = None,
@@ -53,7 +55,9 @@ def compare(
         total: Updates in a run, at least 1, or a length such as "3 epochs"; without it every
             candidate has to know its own.
         peaks: Peak learning rates, each in (0, inf), for all candidates or for some by name;
-            without them a plan's own peak is used, or the one of the task's optimizer.
+            without them a plan's own peak is used, or the one of the task's optimizer. "auto"
+            looks for the best peak of each candidate, between a tenth and ten times the task's;
+            a `Search` says between which, and how long.
         seeds: How many seeds (0, 1, …), or which.
         epoch: Updates in an epoch, in (0, inf), for lengths in epochs.
         samples: Samples in an update, in (0, inf), for lengths in samples.
@@ -67,6 +71,56 @@ def compare(
             been trained then.
         Exception: whatever the task raises when it is first opened, saved and measured.
     """
+    options: dict[str, Any] = {"total": total, "epoch": epoch, "samples": samples}
+    options |= {"tokens": tokens, "metric": metric}
+    options["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
+    if not isinstance(peaks, Search | str):
+        return _once(task, candidates, peaks=peaks, progress=progress, **options)
+    search = _read_search(task, peaks)
+    done = 0
+
+    def once(asked: Mapping[str, Sequence[float]]) -> Comparison:
+        nonlocal done
+
+        def shifted(now: int, of: int, what: str) -> None:
+            if progress is not None:
+                progress(done + now, done + of, what)
+
+        some = {name: candidates[name] for name in asked}
+        result = _once(task, some, peaks=asked, progress=shifted, **options)
+        done += result.trained
+        return result
+
+    return search_peaks(once, list(candidates), search)
+
+
+def _read_search(task: Any, peaks: Search | str) -> Search:
+    if isinstance(peaks, Search):
+        return peaks
+    who = f"compare(peaks={shorten(peaks)})"
+    if peaks != "auto":
+        raise ScheduleError(who, "is no list of peaks", 'give learning rates, or peaks="auto"')
+    peak = getattr(_checked(task), "peak", None)
+    if not peak:
+        rule = "does not know where to look, as the task has no learning rate"
+        raise ScheduleError(who, rule, "give peaks=Search(1e-5, 1e-2)")
+    return Search.around(float(peak))
+
+
+def _once(
+    task: Task,
+    candidates: Mapping[str, Candidate],
+    *,
+    peaks: Peaks,
+    seeds: int | Iterable[int],
+    total: int | str | None,
+    epoch: float | None,
+    samples: float | None,
+    tokens: float | None,
+    metric: str | None,
+    progress: Progress | None,
+) -> Comparison:
+    """Compare at the peaks given."""
     tasks = Tasks(task)
     asked = read_candidates(
         candidates,

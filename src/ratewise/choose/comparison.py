@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise.choose.protocols import Losses, Rates
+from ratewise.choose.statistics import Difference, differences
 from ratewise.choose.verdict import Standing, Verdict, judge, ranked
 
 
@@ -67,6 +68,7 @@ class Comparison:
         higher_is_better: Whether more of it is better.
         trained: Updates that were trained.
         asked: Updates that all runs would take, each trained alone.
+        notes: What else there is to know, each a sentence.
     """
 
     runs: tuple[Record, ...] = field(repr=False)
@@ -74,6 +76,7 @@ class Comparison:
     higher_is_better: bool
     trained: int
     asked: int
+    notes: tuple[str, ...] = ()
 
     @property
     def sharing(self) -> float:
@@ -91,6 +94,11 @@ class Comparison:
         """The winner with its margin, or who is within noise; `str()` says why."""
         return judge(self.standings, self.metric, self.higher_is_better)
 
+    @cached_property
+    def differences(self) -> tuple[Difference, ...]:
+        """How much worse each candidate is than the best, paired by seed, the nearest first."""
+        return differences(self.standings, self.higher_is_better)
+
     def best(self, name: str) -> tuple[Record, ...]:
         """Return the runs of a candidate at its best peak, one per seed."""
         peak = next(one.peak for one in self.standings if one.name == name)
@@ -98,8 +106,9 @@ class Comparison:
 
     def table(self) -> str:
         """Return one line per candidate at its best peak, the best first, as text."""
-        head = ("schedule", "peak", self.metric, "± sd", "seeds", "failed")
-        rows = [head, *(_row(one) for one in self.standings)]
+        head = ("schedule", "peak", self.metric, "± sd", "behind by (90 %)", "p", "seeds", "failed")
+        behind = {one.name: one for one in self.differences}
+        rows = [head, *(_row(one, behind.get(one.name)) for one in self.standings)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         return "\n".join(_line(row, widths) for row in rows)
 
@@ -120,6 +129,11 @@ class Comparison:
                 "why": verdict.why,
                 "advice": list(verdict.advice),
             },
+            "differences": [
+                {key: v if key == "name" else _finite(v) for key, v in vars(one).items()}
+                for one in self.differences
+            ],
+            "notes": list(self.notes),
             "runs": [run.to_dict() for run in self.runs],
         }
 
@@ -135,7 +149,7 @@ class Comparison:
 
     def __str__(self) -> str:
         share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"
-        return f"{self.table()}\n\n{self.verdict}\n{share}"
+        return "\n".join([f"{self.table()}\n", str(self.verdict), *self.notes, share])
 
     def _standing(self, name: str) -> Standing:
         runs = [run for run in self.runs if run.name == name]
@@ -171,10 +185,15 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _row(one: Standing) -> tuple[str, ...]:
+def _row(one: Standing, behind: Difference | None) -> tuple[str, ...]:
     numbers = [f"{value:.4g}" if value == value else "–" for value in (one.mean, one.spread)]
     peak = f"{one.peak:.3g}" if one.values else "–"
-    return (one.name, peak, *numbers, str(len(one.values)), str(one.failed or "–"))
+    gap = p = "–"
+    if behind is not None:
+        gap = f"{behind.mean:.3g}"
+        if behind.low == behind.low:
+            gap, p = f"{gap} [{behind.low:.2g}, {behind.high:.2g}]", f"{behind.p:.2g}"
+    return (one.name, peak, *numbers, gap, p, str(len(one.values)), str(one.failed or "–"))
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
