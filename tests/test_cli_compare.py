@@ -154,7 +154,7 @@ def test_a_stopped_comparison_keeps_what_is_finished(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C prints and writes the runs that are done, and exits with 130."""
-    from ratewise.choose import comparing
+    from ratewise.choose.work import Work
 
     calls: list[int] = []
 
@@ -164,7 +164,7 @@ def test_a_stopped_comparison_keeps_what_is_finished(
             raise KeyboardInterrupt
         return "training"
 
-    monkeypatch.setattr(comparing, "_described", interrupt)
+    monkeypatch.setattr(Work, "_described", interrupt)
     result = run("compare", "parabola:task", *COMPARED, "--seeds", "1", "--out", "found")
     assert result.exit_code == 130
     assert "cos" in result.stdout

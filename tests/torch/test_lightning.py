@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from typing import Any
 
@@ -38,6 +39,9 @@ def module(tools: Any, config: dict[str, Any], total: int = TOTAL) -> Any:
     return Module()
 
 
+_KNOWS_WEIGHTS_ONLY = "weights_only" in inspect.signature(lightning.Trainer.fit).parameters
+
+
 def fit(model: Any, batches: int, path: Any = None, epochs: int = 2, **options: Any) -> Any:
     trainer = lightning.Trainer(
         accelerator="cpu",
@@ -49,7 +53,8 @@ def fit(model: Any, batches: int, path: Any = None, epochs: int = 2, **options: 
         **options,
     )
     data = torch.utils.data.DataLoader(torch.ones(batches, 2), batch_size=1)
-    trainer.fit(model, data, ckpt_path=path, weights_only=True if path else None)
+    asked = {"weights_only": True} if path and _KNOWS_WEIGHTS_ONLY else {}
+    trainer.fit(model, data, ckpt_path=path, **asked)
     return trainer
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from transformers import SchedulerType
 
 import ratewise as rw
 from ratewise.transformers import attach
@@ -63,6 +64,8 @@ def test_a_scheduler_that_was_handed_over_is_refused(tmp_path: Any) -> None:
 )
 def test_arguments_that_ask_for_another_schedule_are_refused(options: Any, tmp_path: Any) -> None:
     """Nothing that was asked for is passed over: the argument is named."""
+    if options.get("lr_scheduler_type") == "greedy" and "greedy" not in list(SchedulerType):
+        pytest.skip("this version of Transformers has no such scheduler")
     trainer = tiny.make(tmp_path, eval_dataset=tiny.rows(2), **options)
     with pytest.raises(rw.ScheduleError, match=next(iter(options))):
         attach(trainer, PLAN)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from ratewise.choose.candidates import Asked, Candidate, Peaks, read_candidates
-from ratewise.choose.comparison import Comparison, Interrupted, Record
+from ratewise.choose.candidates import Candidate, Peaks, read_candidates
+from ratewise.choose.comparison import Comparison, Interrupted
+from ratewise.choose.journal import Book
+from ratewise.choose.journal.sizes import read_size
 from ratewise.choose.optimizers import Tasks
 from ratewise.choose.peaks import Search
 from ratewise.choose.protocols import Task
 from ratewise.choose.searching import search_peaks
-from ratewise.choose.tree import PrefixTree
-from ratewise.choose.walk import Walk
+from ratewise.choose.work import Work
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
@@ -33,6 +33,8 @@ def compare(
     samples: float | None = None,
     tokens: float | None = None,
     metric: str | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    disk: int | str = 0,
     progress: Progress | None = None,
 ) -> Comparison:
     """Train every candidate at every peak with every seed, and say which is best, or that none is.
@@ -45,6 +47,11 @@ def compare(
     ends there, with NaN as metrics; so does one whose code raises, with the traceback in its
     record's `error`. The others go on. Ctrl-C raises a `KeyboardInterrupt` whose `.comparison`
     holds the runs finished so far.
+
+    With a journal nothing is lost: every stretch is committed when it is trained, with a
+    checkpoint where runs fork. The same comparison, begun again after it was stopped or killed,
+    goes on from there; with more candidates, peaks, seeds or a longer total it trains only what is
+    new. One process at a time writes a journal.
 
     Args:
         task: What to train, a `Task`; for PyTorch a `TorchTask`.
@@ -63,6 +70,10 @@ def compare(
         samples: Samples in an update, in (0, inf), for lengths in samples.
         tokens: Tokens in an update, in (0, inf), for lengths in tokens.
         metric: Name of the metric that decides; without it the first that the task measures.
+        journal: SQLite file that keeps what is trained; made if it is not there. States are
+            pickled beside it: trust it as you trust the task's code.
+        disk: What checkpoints may take beyond those that are needed to go on, for comparisons to
+            come: bytes, or a text such as "2GB".
         progress: Called after every piece of training with the updates done, the updates planned
             and the name of what is being trained.
 
@@ -74,6 +85,7 @@ def compare(
     options: dict[str, Any] = {"total": total, "epoch": epoch, "samples": samples}
     options |= {"tokens": tokens, "metric": metric}
     options["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
+    options |= {"journal": journal, "disk": read_size(disk)}
     if not isinstance(peaks, Search | str):
         return _once(task, candidates, peaks=peaks, progress=progress, **options)
     search = _read_search(task, peaks)
@@ -118,6 +130,8 @@ def _once(
     samples: float | None,
     tokens: float | None,
     metric: str | None,
+    journal: str | os.PathLike[str] | None,
+    disk: int,
     progress: Progress | None,
 ) -> Comparison:
     """Compare at the peaks given."""
@@ -132,25 +146,22 @@ def _once(
         samples=samples,
         tokens=tokens,
     )
-    tree = PrefixTree.of(((one.seed, one.rates) for one in asked), [one.optimizer for one in asked])
     others = {one.optimizer: tasks.of(one.maker) for one in asked if one.optimizer is not None}
-    walk = Walk(_checked(task), tree, others)
-    names = walk.rehearse()
-    better = _better(task, names)
-    chosen = _metric(metric, names)
-
-    def result() -> Comparison:
-        records = tuple(_records(asked, tree, walk, names))
-        return Comparison(records, chosen, chosen in better, walk.trained, tree.asked)
-
+    book = None if journal is None else Book(journal, disk)
     try:
-        for stretch in walk.steps():
-            if progress is not None:
-                what = _described(asked, tree.stretches[stretch].runs)
-                progress(walk.trained, tree.planned - walk.dropped, what)
-    except KeyboardInterrupt as stop:
-        raise Interrupted(result()) from stop
-    return result()
+        work = Work(_checked(task), others, asked, book)
+        better = _better(task, work.names)
+        chosen = _metric(metric, work.names)
+        try:
+            for done, planned, what in work.steps():
+                if progress is not None:
+                    progress(done, planned, what)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(work.result(chosen, chosen in better)) from stop
+        return work.result(chosen, chosen in better)
+    finally:
+        if book is not None:
+            book.close()
 
 
 def _checked(task: Any) -> Task:
@@ -180,35 +191,3 @@ def _better(task: Task, names: Collection[str]) -> frozenset[str]:
             who, f"{rule}; the task measures {', '.join(names)}", "name one of them"
         )
     return better
-
-
-def _described(asked: list[Asked], runs: tuple[int, ...]) -> str:
-    first = asked[runs[0]]
-    others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
-    return f"{first.name} at {first.peak:g}, seed {first.seed}{others}"
-
-
-def _records(
-    asked: list[Asked], tree: PrefixTree, walk: Walk, names: Collection[str]
-) -> Iterable[Record]:
-    """Yield one record per run, put together from the stretches on its way."""
-    ends = {run: index for index, one in enumerate(tree.stretches) for run in one.ends}
-    for run, one in enumerate(asked):
-        outcomes = [walk.outcomes[i] for i in tree.path(ends[run]) if i < len(walk.outcomes)]
-        losses = np.full(len(one.rates), np.nan)
-        reached = np.concatenate([outcome.losses for outcome in outcomes] or [losses[:0]])
-        losses[: len(reached)] = reached
-        last = outcomes[-1] if ends[run] < len(walk.outcomes) else None
-        measured = {name: float("nan") for name in names} | dict(last.metrics if last else {})
-        yield Record(
-            name=one.name,
-            schedule=one.schedule,
-            peak=one.peak,
-            seed=one.seed,
-            metrics=measured,
-            losses=losses,
-            rates=one.rates,
-            diverged=last.diverged if last else None,
-            error=last.error if last else None,
-            optimizer=one.optimizer,
-        )

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
+import time
 import traceback
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ratewise.choose.protocols import Losses, Run, Task
+from ratewise.choose.candidates import Asked
+from ratewise.choose.outcome import Outcome
+from ratewise.choose.protocols import Losses, Rates, Run, Task
 from ratewise.choose.tree import PrefixTree, Root, Stretch
+
+if TYPE_CHECKING:
+    from ratewise.choose.journal import Book
 
 PIECE = 100
 """Updates trained between two looks at the losses, and between two reports of progress."""
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What came of one stretch.
-
-    Args:
-        losses: float64[k], NaN where nothing was trained.
-        metrics: What was measured at its end; empty where no run ends or none could be measured.
-        error: Traceback of an exception in the task's code, or None.
-        diverged: The first update of the run whose loss was not finite, or None.
-        whole: Whether it was trained to its end, so that others can go on from there.
-    """
-
-    losses: Losses
-    metrics: Mapping[str, float]
-    error: str | None = None
-    diverged: int | None = None
-    whole: bool = True
 
 
 class Walk:
@@ -46,6 +33,8 @@ class Walk:
         task: The task.
         tree: The stretches.
         others: The task with other optimizers, by the names that stretches have for them.
+        asked: The runs of the tree, in their order.
+        book: The journal, which knows what was trained before and keeps what is trained now.
 
     Attributes:
         outcomes: What came of the stretches walked so far, in the order of the tree.
@@ -54,7 +43,12 @@ class Walk:
     """
 
     def __init__(
-        self, task: Task, tree: PrefixTree, others: Mapping[str, Task] | None = None
+        self,
+        task: Task,
+        tree: PrefixTree,
+        others: Mapping[str, Task] | None = None,
+        asked: Sequence[Asked] = (),
+        book: Book | None = None,
     ) -> None:
         self.outcomes: list[Outcome] = []
         self.trained = 0
@@ -66,6 +60,8 @@ class Walk:
         self._root: Root | None = None
         self._at: int | None = None
         self._states: dict[int, Any] = {}
+        self._asked = asked
+        self._book = book
 
     def rehearse(self) -> tuple[str, ...]:
         """Open, save, measure and restore once, so that a mistake in them costs no training.
@@ -87,16 +83,18 @@ class Walk:
                 nothing = np.full(len(stretch.rates), np.nan)
                 self.outcomes.append(replace(before, losses=nothing))
                 self.dropped += len(stretch.rates)
+                self._keep(index, stretch, len(stretch.rates), 0.0)
             else:
                 yield from self._walk(index, stretch)
 
     def _walk(self, index: int, stretch: Stretch) -> Iterator[int]:
         losses = np.full(len(stretch.rates), np.nan)
-        trained = self.trained
+        trained, known, began = self.trained, 0, time.monotonic()
         diverged = error = None
         try:
             run = self._stand_before(index, stretch)
-            for low in range(0, len(losses), PIECE):
+            known = self._recall(stretch, run, losses)
+            for low in range(known, len(losses), PIECE):
                 piece = slice(low, min(low + PIECE, len(losses)))
                 losses[piece] = _checked(run.train(stretch.rates[piece]), stretch.rates[piece])
                 self.trained += piece.stop - low
@@ -109,11 +107,58 @@ class Walk:
         except Exception:
             error = self._failed()
         whole = error is None and diverged is None
-        self.dropped += 0 if whole else len(losses) - (self.trained - trained)
+        self.dropped += len(losses) - (self.trained - trained)
         self._at = index if whole else None
         if diverged is not None:
             diverged += stretch.start
         self._finish(stretch, Outcome(losses, {}, error, diverged, whole))
+        self._keep(index, stretch, known, time.monotonic() - began)
+
+    def _recall(self, stretch: Stretch, run: Run, losses: Losses) -> int:
+        """Go to the furthest state that the journal has in a stretch; return how far it is."""
+        if self._book is None or not len(losses):
+            return 0
+        rates = self._rates(stretch)
+        found = self._book.furthest(stretch.seed, stretch.optimizer, rates, stretch.start)
+        if found is None:
+            return 0
+        updates, state, past = found
+        losses[: len(past)] = past
+        run.restore(state)
+        return updates - stretch.start
+
+    def _rates(self, stretch: Stretch) -> Rates:
+        """Return the rates from the start of the run to the end of a stretch."""
+        return self._asked[stretch.runs[0]].rates[: stretch.stop]
+
+    def _keep(self, index: int, stretch: Stretch, known: int, seconds: float) -> None:
+        """Commit a stretch, and the runs that ended with it, to the journal."""
+        if self._book is None:
+            return
+        outcome, rates = self.outcomes[index], self._rates(stretch)
+        low = known if outcome.whole else len(outcome.losses)
+        state = self._states.get(index) if stretch.stop else None
+        self._book.commit(
+            stretch.seed,
+            stretch.optimizer,
+            rates,
+            stretch.start + low,
+            outcome.losses[low:],
+            state=state,
+            runs={self._asked[i]: (outcome, self.losses(index, i)) for i in stretch.ends},
+            seconds=seconds,
+        )
+        parent = stretch.parent
+        if parent is not None and self._tree.stretches[parent].children[-1] == index:
+            self._book.release(stretch.seed, stretch.optimizer, rates[: stretch.start])
+
+    def losses(self, index: int, run: int) -> Losses:
+        """Return the losses of a run that ends with a stretch, NaN where it did not get."""
+        losses = np.full(len(self._asked[run].rates), np.nan)
+        reached = [self.outcomes[i].losses for i in self._tree.path(index)]
+        joined = np.concatenate(reached)
+        losses[: len(joined)] = joined
+        return losses
 
     def _finish(self, stretch: Stretch, outcome: Outcome) -> None:
         """Measure where a run ends; where others go on, they do so from the state saved before."""

@@ -156,7 +156,9 @@ def _start(source: Any, key: str, run: Trace) -> Callable[[], None]:
 
 
 def _listen_to_torch(optimizer: Any, key: str, run: Trace) -> Callable[[], None]:
-    def after(optimizer: Any, args: Any, kwargs: Any) -> None:
+    def after(stepped: Any, args: Any, kwargs: Any) -> None:
+        if stepped is not optimizer:  # a wrapper that shares its hooks, as of older Lightning
+            return
         found = getattr(optimizer, "found_inf", None)
         if found is None or not bool(found.any()):
             run.record(*(group[key] for group in optimizer.param_groups if key in group))

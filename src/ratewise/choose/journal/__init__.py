@@ -1,0 +1,6 @@
+"""What comparisons leave behind: every stretch, its losses, metrics and checkpoints."""
+
+from ratewise.choose.journal.book import Book
+from ratewise.choose.journal.reading import Status, status
+
+__all__ = ["Book", "Status", "status"]

@@ -1,0 +1,131 @@
+"""The runs of a comparison: what is known of them, what is left to train, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ratewise.choose.candidates import Asked
+from ratewise.choose.comparison import Comparison, Record
+from ratewise.choose.journal import Book
+from ratewise.choose.journal.keys import fingerprint
+from ratewise.choose.outcome import Outcome
+from ratewise.choose.protocols import Losses, Task
+from ratewise.choose.tree import PrefixTree
+from ratewise.choose.walk import Walk
+
+
+class Work:
+    """Trains the runs that a journal does not know, and puts together the records of all.
+
+    Args:
+        task: The task; it is opened, saved, measured and restored once.
+        others: The task with other optimizers, by name.
+        asked: The runs.
+        book: The journal, or None.
+
+    Attributes:
+        names: Names of the metrics.
+    """
+
+    def __init__(
+        self, task: Task, others: Mapping[str, Task], asked: Sequence[Asked], book: Book | None
+    ) -> None:
+        self._asked, self._book = asked, book
+        self._known: dict[int, tuple[Outcome, Losses]] = {}
+        self.names: tuple[str, ...] = ()
+        if book is not None:
+            self._look_up(task, book)
+        self._left = [i for i in range(len(asked)) if i not in self._known]
+        left = [asked[i] for i in self._left]
+        runs = ((one.seed, one.rates) for one in left)
+        self._tree = PrefixTree.of(runs, [one.optimizer for one in left])
+        self._walk = Walk(task, self._tree, others, left, book)
+        if left:
+            self.names = self._walk.rehearse()
+        if book is not None:
+            book.plan(self.asked, self._tree.planned, len(asked), len(self._known))
+
+    @property
+    def asked(self) -> int:
+        """Updates that all runs would take, each trained alone."""
+        return sum(len(one.rates) for one in self._asked)
+
+    def _look_up(self, task: Task, book: Book) -> None:
+        """Find the runs that were trained before."""
+        run = task.open(0)
+        state, measured = run.save(), dict(run.measure())
+        self.names = tuple(measured)
+        book.begin(fingerprint(task, state, measured), type(task).__name__, self.names)
+        for index, one in enumerate(self._asked):
+            found = book.finished(one)
+            if found is not None:
+                self._known[index] = found
+
+    def steps(self) -> Iterator[tuple[int, int, str]]:
+        """Train what is left; yield the updates done, those planned, and what is on."""
+        last = -1
+        for index in self._walk.steps():
+            what = self._described(self._tree.stretches[index].runs)
+            if self._book is not None and index != last:
+                self._book.doing(what)
+            last = index
+            yield self._walk.trained, self._tree.planned - self._walk.dropped, what
+        if self._book is not None:
+            self._book.end()
+
+    def _described(self, runs: tuple[int, ...]) -> str:
+        first = self._asked[self._left[runs[0]]]
+        others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+        return f"{first.name} at {first.peak:g}, seed {first.seed}{others}"
+
+    def result(self, metric: str, higher_is_better: bool) -> Comparison:
+        """Return what came of all runs, as far as they are trained."""
+        records = tuple(self._records())
+        return Comparison(
+            records, metric, higher_is_better, self._walk.trained, self.asked, self._notes()
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        if self._book is None or not (self._book.reused or self._book.damaged):
+            return ()
+        notes = [f"{self._book.reused:,} updates of runs were taken from {self._book.path.name}."]
+        if self._book.damaged:
+            notes.append(
+                f"{self._book.damaged} checkpoints were damaged or gone, "
+                "and were trained again from the ones before."
+            )
+        return tuple(notes)
+
+    def _records(self) -> Iterator[Record]:
+        """Yield one record per run, put together from the stretches on its way."""
+        ends = {run: index for index, one in enumerate(self._tree.stretches) for run in one.ends}
+        places = {index: place for place, index in enumerate(self._left)}
+        for index, one in enumerate(self._asked):
+            if index in self._known:
+                outcome, losses = self._known[index]
+            else:
+                outcome, losses = self._reached(ends[places[index]], len(one.rates))
+            nothing = {name: float("nan") for name in self.names}
+            yield Record(
+                name=one.name,
+                schedule=one.schedule,
+                peak=one.peak,
+                seed=one.seed,
+                metrics=nothing | dict(outcome.metrics if outcome else {}),
+                losses=losses,
+                rates=one.rates,
+                diverged=outcome.diverged if outcome else None,
+                error=outcome.error if outcome else None,
+                optimizer=one.optimizer,
+            )
+
+    def _reached(self, end: int, total: int) -> tuple[Outcome | None, Losses]:
+        """Return the outcome of a run, if it came to its end, and its losses as far as it came."""
+        outcomes = self._walk.outcomes
+        found = [outcomes[i].losses for i in self._tree.path(end) if i < len(outcomes)]
+        losses = np.full(total, np.nan)
+        joined = np.concatenate([*found, losses[:0]])
+        losses[: len(joined)] = joined
+        return (outcomes[end] if end < len(outcomes) else None), losses
