@@ -25,6 +25,9 @@ _SPECS = (
 )
 _OUT = "New folder for results.json and figure.png."
 Specs = Annotated[list[str], typer.Argument(metavar="SPEC", help=_SPECS)]
+SpecsOrNot = Annotated[
+    list[str] | None, typer.Argument(metavar="SPEC", help=_SPECS, show_default=False)
+]
 Total = Annotated[str | None, typer.Option(help='Updates in the run, or "3 epochs".', metavar="N")]
 Epoch = Annotated[float | None, typer.Option(help="Updates in an epoch.", metavar="N")]
 Samples = Annotated[float | None, typer.Option(help="Samples in an update.", metavar="N")]
@@ -44,9 +47,17 @@ Nearly = Annotated[
     bool, typer.Option("--approximate", help="Take the nearest that the target can express.")
 ]
 Log = Annotated[bool, typer.Option("--log", help="Draw levels on a logarithmic scale.")]
-TaskName = Annotated[str, typer.Argument(metavar="MODULE:TASK", help="What to train.")]
+TaskOrNot = Annotated[
+    str | None, typer.Argument(metavar="MODULE:TASK", help="What to train.", show_default=False)
+]
 Peaks = Annotated[str | None, typer.Option(help="Peak learning rates, such as 1e-4,3e-4, or auto.")]
-Seeds = Annotated[int, typer.Option(help="Seeds that each schedule is trained with.", min=1)]
+Seeds = Annotated[
+    int | None,
+    typer.Option(help="Seeds that each schedule is trained with; 3 if not given.", min=1),
+]
+Journal = Annotated[Path | None, typer.Option(help="File that keeps all that is trained.")]
+Disk = Annotated[str, typer.Option(help="What checkpoints may take that nobody needs now: 2GB.")]
+Resume = Annotated[Path | None, typer.Option(help="Journal of a comparison to go on with.")]
 Metric = Annotated[str | None, typer.Option(help="Metric that decides; else the task's first.")]
 Out = Annotated[Path | None, typer.Option(help=_OUT, metavar="DIR")]
 
@@ -94,32 +105,45 @@ def show(
 
 @app.command()
 def compare(
-    task: TaskName,
-    specs: Specs,
+    task: TaskOrNot = None,
+    specs: SpecsOrNot = None,
     total: Total = None,
     peaks: Peaks = None,
-    seeds: Seeds = 3,
+    seeds: Seeds = None,
     epoch: Epoch = None,
     samples: Samples = None,
     tokens: Tokens = None,
     metric: Metric = None,
+    journal: Journal = None,
+    disk: Disk = "0",
+    resume: Resume = None,
     out: Out = None,
 ) -> None:
     """Train schedules on a task, each beginning they share once, and say which is best."""
     with spoken_errors():
+        from ratewise._cli.journals import asked
         from ratewise.choose import compare as train
+        from ratewise.choose.journal.sizes import read_size
         from ratewise.show import show as look
 
-        rates, length = read_peaks(peaks), read_total(total)
         units: Any = {"epoch": epoch, "samples": samples, "tokens": tokens}
-        candidates, _ = read_specs(specs, total=length, **units)
-        look(candidates, length, **units)  # refused now, before the task is loaded
+        given = {"task": task, "specs": specs, "total": total, "peaks": peaks, "seeds": seeds}
+        size = read_size(disk)
+        if resume is None and task and specs:  # refused now, before anything is written
+            rates, length = read_peaks(peaks), read_total(total)
+            look(read_specs(specs, total=length, **units)[0], length, **units)
         if out is not None:
             check_new(out)
-        if seeds > 1:
+        words = asked({**given, "metric": metric, **units}, resume, journal)
+        rates, length = read_peaks(words["peaks"]), read_total(words["total"])
+        units = {name: words[name] for name in units}
+        candidates, _ = read_specs(words["specs"], total=length, **units)
+        look(candidates, length, **units)
+        if words["seeds"] > 1:
             require("scipy", extra="search")  # it judges at the end: missed now, not then
-        options: Any = {"total": length, "peaks": rates, "seeds": seeds, "metric": metric}
-        what = load_task(task)
+        options: Any = {"total": length, "peaks": rates, "seeds": words["seeds"]}
+        options |= {"metric": words["metric"], "journal": words["journal"], "disk": size}
+        what = load_task(words["task"])
         training = partial(train, what, candidates, **options, **units)
         comparison, stopped = watched(training)
         typer.echo(str(comparison))
@@ -127,6 +151,18 @@ def compare(
             typer.echo(write_results(comparison, out))
     if stopped:
         raise typer.Exit(130)
+
+
+@app.command()
+def status(
+    journal: Annotated[Path, typer.Argument(help="The journal of a comparison.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say how far a comparison is that keeps a journal, from any terminal."""
+    with spoken_errors():
+        from ratewise._cli.journals import described
+
+        typer.echo(described(journal, as_json))
 
 
 @app.command()

@@ -28,6 +28,7 @@ CREATE TABLE checkpoints (
     state TEXT PRIMARY KEY, root TEXT, updates INTEGER, bytes INTEGER, digest TEXT, needed INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX checkpoints_by_root ON checkpoints (root, updates);
+CREATE TABLE commands (command INTEGER PRIMARY KEY, words TEXT);
 CREATE TABLE comparisons (
     comparison INTEGER PRIMARY KEY, begun REAL, ended REAL, host TEXT, asked INTEGER,
     planned INTEGER, trained INTEGER, runs INTEGER, finished INTEGER, doing TEXT, pid INTEGER
