@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+OLDEST := .venv-oldest/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
           --constraint requirements/constraints.txt
 
@@ -13,7 +14,7 @@ TEST_ENV      := env -u KERAS_BACKEND $(QUIET_THREADS) OMP_NUM_THREADS=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test lint bench clean help
+.PHONY: demo test lint bench oldest clean help
 
 help:  ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -36,8 +37,19 @@ bench: $(VENV)/.test-installed  ## Run the benchmarks; each prints the ratio it 
 		$(TEST_ENV) $(BIN)/python "$$script" || exit 1; \
 	done
 
+# Transformers 4 would ask for an older Keras where TensorFlow is installed too: USE_TF=0.
+oldest:  ## Run the tests of the adapters with the oldest versions that are supported
+	@test -x $(OLDEST)/pip || $(PYTHON) -m venv .venv-oldest
+	@$(OLDEST)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(OLDEST)/python -m pip install --quiet --disable-pip-version-check --editable . \
+		--requirement requirements/oldest.txt pytest pytest-xdist hypothesis pyyaml \
+		schedulefree prodigyopt scikit-learn
+	@$(TEST_ENV) USE_TF=0 $(OLDEST)/python -m pytest -n 2 --dist loadfile tests/guarantees \
+		tests/testing tests/feedback tests/torch tests/transformers tests/lightning tests/optax \
+		tests/keras
+
 clean:  ## Remove the environment and everything that was built
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-oldest build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

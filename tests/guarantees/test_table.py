@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.guarantees.drivers import FRAMEWORKS
-from tests.guarantees.table import GUARANTEES, functions
+from tests.guarantees.table import GUARANTEES, ROOT, functions
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
@@ -36,3 +39,10 @@ def test_the_suite_runs_for_every_framework_that_the_table_says():
                     for value in mark.args[1]
                 ]
                 assert name in values
+
+
+def test_the_page_is_what_the_suite_says():
+    """`docs/guarantees.md` is up to date."""
+    script = ROOT / "docs" / "make_guarantees.py"
+    done = subprocess.run([sys.executable, str(script), "--check"])
+    assert done.returncode == 0, "run python docs/make_guarantees.py"

@@ -22,6 +22,23 @@ SCHEDULES = {
     "cosine": rw.Warmup(10) >> rw.Cosine(to=0),
 }
 
+ASKED: Any = {"total": TOTAL, "peaks": [0.05, 0.2], "seeds": 2}
+
+
+def records(result):
+    """All that a comparison says of its runs, to the bit, with NaN equal to itself."""
+    return json.dumps([{**run.to_dict(), "rates": run.rates.tolist()} for run in result.runs])
+
+
+def stop_after(updates):
+    """Progress that stops by hand behind so many updates."""
+
+    def progress(done, planned, what):
+        if done >= updates:
+            raise KeyboardInterrupt
+
+    return progress
+
 
 class Run:
     """Descent on a bowl of eight numbers, with noisy gradients."""
