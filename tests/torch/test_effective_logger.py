@@ -171,3 +171,19 @@ def test_an_optimizer_that_is_not_known_is_refused_at_once() -> None:
     """Not after the first update."""
     with pytest.raises(rw.ScheduleError, match="EffectiveRateLogger does not know how Adadelta"):
         EffectiveRateLogger(torch.optim.Adadelta([nn.Parameter(torch.ones(1))]))
+
+
+class Own(torch.optim.SGD):
+    """An optimizer of one's own around a step that may be hooked itself."""
+
+    def step(self, closure: Any = None) -> Any:
+        return super().step(closure)
+
+
+def test_a_step_around_a_hooked_step_is_one_update() -> None:
+    """PyTorch calls the hooks of both classes once the base class was used too."""
+    torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=LR)
+    optimizer = Own([nn.Parameter(torch.ones(3))], lr=LR)
+    with EffectiveRateLogger(optimizer, every=1, quantiles=[0.5]) as log:
+        run(optimizer, 4)
+    assert [row["update"] for row in log.rows()] == [0, 1, 2, 3]

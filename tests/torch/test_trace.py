@@ -78,3 +78,20 @@ def test_nothing_recorded_and_foreign_things_are_refused():
         run.check(PLAN, LR, total=TOTAL)
     with pytest.raises(rw.ScheduleError, match="needs an optimizer"), trace(3):
         pass
+
+
+class Own(torch.optim.SGD):
+    """An optimizer of one's own around a step that may be hooked itself."""
+
+    def step(self, closure=None):
+        return super().step(closure)
+
+
+def test_a_step_around_a_hooked_step_is_one_update():
+    """PyTorch calls the hooks of both classes once the base class was used too."""
+    torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    optimizer = Own([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    with trace(optimizer) as run:
+        for _ in range(3):
+            optimizer.step()
+    assert run.rates == [[0.1]] * 3

@@ -79,11 +79,20 @@ class EffectiveRateLogger:
         self._waiting: list[Record] = []
         self._to = _target(to, ["update", "group", *columns_of(self._quantiles)], start > 0)
         table_of(effective_rate(inner, sample=1), self._quantiles)  # refuses what is wrong now
-        outside: Any = torch.compiler.disable(self._after)
-        self._handle = inner.register_step_post_hook(outside)
+        self._under_way = False
+        before: Any = torch.compiler.disable(self._before)
+        after: Any = torch.compiler.disable(self._after)
+        self._handles = [
+            inner.register_step_pre_hook(before),
+            inner.register_step_post_hook(after),
+        ]
+
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._under_way = True
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if hasattr(optimizer, "found_inf") and overflow(optimizer):
+        nested, self._under_way = not self._under_way, False  # its base class's step was hooked too
+        if nested or (hasattr(optimizer, "found_inf") and overflow(optimizer)):
             return
         if self.committed % self._every == 0:
             rate = effective_rate(optimizer, sample=self._sample)
@@ -111,7 +120,8 @@ class EffectiveRateLogger:
 
     def close(self) -> None:
         """Write what waits, and record no more; what is held can still be looked at."""
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
         self.flush()
 
     def __enter__(self) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -14,6 +16,9 @@ from ratewise.choose.outcome import Outcome
 from ratewise.choose.protocols import Losses, Task
 from ratewise.choose.tree import PrefixTree
 from ratewise.choose.walk import Walk
+
+EVERY = 1.0
+"""Seconds between two notes of what is being trained, for whoever looks on."""
 
 
 class Work:
@@ -65,12 +70,12 @@ class Work:
 
     def steps(self) -> Iterator[tuple[int, int, str]]:
         """Train what is left; yield the updates done, those planned, and what is on."""
-        last = -1
+        said = -math.inf
         for index in self._walk.steps():
             what = self._described(self._tree.stretches[index].runs)
-            if self._book is not None and index != last:
+            if self._book is not None and time.monotonic() - said >= EVERY:
                 self._book.doing(what)
-            last = index
+                said = time.monotonic()
             yield self._walk.trained, self._tree.planned - self._walk.dropped, what
         if self._book is not None:
             self._book.end()

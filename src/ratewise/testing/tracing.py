@@ -156,11 +156,28 @@ def _start(source: Any, key: str, run: Trace) -> Callable[[], None]:
 
 
 def _listen_to_torch(optimizer: Any, key: str, run: Trace) -> Callable[[], None]:
+    under_way = False
+
+    def before(stepping: Any, args: Any, kwargs: Any) -> None:
+        nonlocal under_way
+        under_way = True
+
     def after(stepped: Any, args: Any, kwargs: Any) -> None:
+        nonlocal under_way
         if stepped is not optimizer:  # a wrapper that shares its hooks, as of older Lightning
             return
         found = getattr(optimizer, "found_inf", None)
-        if found is None or not bool(found.any()):
+        if under_way and (found is None or not bool(found.any())):
             run.record(*(group[key] for group in optimizer.param_groups if key in group))
+        under_way = False  # a step that calls the hooked step of its base class is one update
 
-    return optimizer.register_step_post_hook(after).remove
+    handles = [
+        optimizer.register_step_pre_hook(before),
+        optimizer.register_step_post_hook(after),
+    ]
+
+    def stop() -> None:
+        for handle in handles:
+            handle.remove()
+
+    return stop
