@@ -144,3 +144,16 @@ def test_a_journal_written_from_python_is_resumed_from_python(folder):
     Book("runs.db").close()
     result = run("compare", "--resume", "runs.db")
     assert "was not begun by this command" in result.output
+
+
+def test_workers_are_hired_by_an_option(folder):
+    """Two worker processes print what one process prints; what cannot be hired is refused."""
+    alone = run("compare", *ASKED)
+    options = ["--workers", "2", "--journal", "runs.db", "--checkpoints", "states"]
+    command = [sys.executable, "-m", "ratewise", "compare", *ASKED, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:6] == alone.stdout.splitlines()[:6]
+    refused = run("compare", *ASKED, "--engine", "serial", "--workers", "2")
+    assert refused.exit_code == 2
+    assert "takes no workers" in refused.output

@@ -57,6 +57,10 @@ Seeds = Annotated[
 ]
 Journal = Annotated[Path | None, typer.Option(help="File that keeps all that is trained.")]
 Disk = Annotated[str, typer.Option(help="What checkpoints may take that nobody needs now: 2GB.")]
+Place = Annotated[str | None, typer.Option(help="Folder or address of checkpoints: s3://…")]
+Workers = Annotated[str, typer.Option(help="Worker processes, or auto: one per device.")]
+Engine = Annotated[str | None, typer.Option(help="Who trains: serial, processes or ray.")]
+Address = Annotated[str | None, typer.Option(help="Of a cluster of Ray.")]
 Resume = Annotated[Path | None, typer.Option(help="Journal of a comparison to go on with.")]
 Metric = Annotated[str | None, typer.Option(help="Metric that decides; else the task's first.")]
 Out = Annotated[Path | None, typer.Option(help=_OUT, metavar="DIR")]
@@ -116,6 +120,10 @@ def compare(
     metric: Metric = None,
     journal: Journal = None,
     disk: Disk = "0",
+    checkpoints: Place = None,
+    workers: Workers = "0",
+    engine: Engine = None,
+    address: Address = None,
     resume: Resume = None,
     out: Out = None,
 ) -> None:
@@ -123,12 +131,14 @@ def compare(
     with spoken_errors():
         from ratewise._cli.journals import asked
         from ratewise.choose import compare as train
+        from ratewise.choose.engines.hiring import Hiring
         from ratewise.choose.journal.sizes import read_size
         from ratewise.show import show as look
 
         units: Any = {"epoch": epoch, "samples": samples, "tokens": tokens}
         given = {"task": task, "specs": specs, "total": total, "peaks": peaks, "seeds": seeds}
-        size = read_size(disk)
+        size, hired = read_size(disk), int(workers) if workers.isdecimal() else workers
+        Hiring(engine, hired, address)  # refused now, before anything is written
         if resume is None and task and specs:  # refused now, before anything is written
             rates, length = read_peaks(peaks), read_total(total)
             look(read_specs(specs, total=length, **units)[0], length, **units)
@@ -143,6 +153,8 @@ def compare(
             require("scipy", extra="search")  # it judges at the end: missed now, not then
         options: Any = {"total": length, "peaks": rates, "seeds": words["seeds"]}
         options |= {"metric": words["metric"], "journal": words["journal"], "disk": size}
+        options |= {"workers": hired, "engine": engine, "address": address}
+        options["checkpoints"] = checkpoints
         what = load_task(words["task"])
         training = partial(train, what, candidates, **options, **units)
         comparison, stopped = watched(training)
@@ -151,6 +163,26 @@ def compare(
             typer.echo(write_results(comparison, out))
     if stopped:
         raise typer.Exit(130)
+
+
+@app.command()
+def find(
+    task: Annotated[str, typer.Argument(metavar="MODULE:TASK", help="What to train.")],
+    lowest: Annotated[float | None, typer.Option(help="First rate; 1e-7 if not given.")] = None,
+    highest: Annotated[float | None, typer.Option(help="Last rate; 10 if not given.")] = None,
+    rungs: Annotated[int | None, typer.Option(help="Number of rates; 100 if not given.")] = None,
+    updates: Annotated[int | None, typer.Option(help="Updates at each; 3 if not given.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Sweeps; 3 if not given.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    figure: Png = None,
+) -> None:
+    """Raise the learning rate until training breaks, and say where to train."""
+    with spoken_errors():
+        from ratewise._cli.finding import found_as_text
+
+        ladder: Any = {"lowest": lowest, "highest": highest, "rungs": rungs}
+        text = found_as_text(task, as_json, figure, **ladder, updates=updates, seeds=seeds)
+        typer.echo(text, color=True)
 
 
 @app.command()

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from ratewise.choose import TorchTask
+from ratewise.choose import TorchTask, compare
+from tests.choose.journal.tasks import ASKED, SCHEDULES, Bowl
 
 
 class Noisy(torch.utils.data.Dataset[Any]):
@@ -121,3 +122,9 @@ class Valleys:
 @pytest.fixture
 def valleys() -> Valleys:
     return Valleys()
+
+
+@pytest.fixture(scope="session")
+def truth() -> Any:
+    """The comparison of the journal's tests, without one and undisturbed."""
+    return compare(Bowl(), SCHEDULES, **ASKED)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ratewise.choose.candidates import Candidate, Peaks, read_candidates
 from ratewise.choose.comparison import Comparison, Interrupted
+from ratewise.choose.engines.hiring import Hiring
 from ratewise.choose.journal import Book
 from ratewise.choose.journal.sizes import read_size
 from ratewise.choose.optimizers import Tasks
@@ -16,7 +19,7 @@ from ratewise.choose.protocols import Task
 from ratewise.choose.searching import search_peaks
 from ratewise.choose.work import Work
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import nearest, number, shorten
 
 Progress = Callable[[int, int, str], Any]
 """Called with the updates done, the updates planned (fewer as runs end early), and what is on."""
@@ -35,6 +38,11 @@ def compare(
     metric: str | None = None,
     journal: str | os.PathLike[str] | None = None,
     disk: int | str = 0,
+    checkpoints: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 600.0,
+    engine: str | None = None,
+    workers: int | str = 0,
+    address: str | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Train every candidate at every peak with every seed, and say which is best, or that none is.
@@ -52,6 +60,10 @@ def compare(
     checkpoint where runs fork. The same comparison, begun again after it was stopped or killed,
     goes on from there; with more candidates, peaks, seeds or a longer total it trains only what is
     new. One process at a time writes a journal.
+
+    With workers, or on a cluster of Ray, stretches that do not wait for each other are trained at
+    once, and the results are the same bits. The task is sent there: it has to be made of functions
+    and classes at the top of a module. Whoever dies is replaced, and the stretch tried again.
 
     Args:
         task: What to train, a `Task`; for PyTorch a `TorchTask`.
@@ -74,6 +86,12 @@ def compare(
             pickled beside it: trust it as you trust the task's code.
         disk: What checkpoints may take beyond those that are needed to go on, for comparisons to
             come: bytes, or a text such as "2GB".
+        checkpoints: Where they are: a folder, or an address that fsspec knows, such as
+            "s3://bucket/runs"; beside the journal if not given. Whoever trains writes there.
+        checkpoint_every: Seconds after which a run that does not fork is saved all the same.
+        engine: "serial", "processes" or "ray"; without it processes if there are workers.
+        workers: Worker processes; "auto" for one per device, or per core where there is none.
+        address: Address of a cluster of Ray, as `ray.init` takes it.
         progress: Called after every piece of training with the updates done, the updates planned
             and the name of what is being trained.
 
@@ -85,7 +103,31 @@ def compare(
     options: dict[str, Any] = {"total": total, "epoch": epoch, "samples": samples}
     options |= {"tokens": tokens, "metric": metric}
     options["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
-    options |= {"journal": journal, "disk": read_size(disk)}
+    every = number("compare", "checkpoint_every", checkpoint_every, low=0.0)
+    options |= {"hiring": Hiring(engine, workers, address), "every": every}
+    with _journal(journal, options["hiring"]) as path:
+        options |= {"journal": path, "disk": read_size(disk), "checkpoints": checkpoints}
+        return _compare(task, candidates, peaks, progress, options)
+
+
+@contextmanager
+def _journal(given: str | os.PathLike[str] | None, hiring: Hiring) -> Generator[Any]:
+    """Yield the journal; one that ends with the comparison where only the workers need it."""
+    if given is not None or hiring.alone:
+        yield given
+    else:
+        with tempfile.TemporaryDirectory(prefix="ratewise-") as folder:
+            yield os.path.join(folder, "runs.db")
+
+
+def _compare(
+    task: Task,
+    candidates: Mapping[str, Candidate],
+    peaks: Peaks | Search | str,
+    progress: Progress | None,
+    options: Mapping[str, Any],
+) -> Comparison:
+    """Compare at the peaks given, or look for them."""
     if not isinstance(peaks, Search | str):
         return _once(task, candidates, peaks=peaks, progress=progress, **options)
     search = _read_search(task, peaks)
@@ -132,6 +174,9 @@ def _once(
     metric: str | None,
     journal: str | os.PathLike[str] | None,
     disk: int,
+    checkpoints: str | os.PathLike[str] | None,
+    hiring: Hiring,
+    every: float,
     progress: Progress | None,
 ) -> Comparison:
     """Compare at the peaks given."""
@@ -147,9 +192,10 @@ def _once(
         tokens=tokens,
     )
     others = {one.optimizer: tasks.of(one.maker) for one in asked if one.optimizer is not None}
-    book = None if journal is None else Book(journal, disk)
+    book = None if journal is None else Book(journal, disk, checkpoints)
+    work = None
     try:
-        work = Work(_checked(task), others, asked, book)
+        work = Work(_checked(task), others, asked, book, hiring, every)
         better = _better(task, work.names)
         chosen = _metric(metric, work.names)
         try:
@@ -160,6 +206,8 @@ def _once(
             raise Interrupted(work.result(chosen, chosen in better)) from stop
         return work.result(chosen, chosen in better)
     finally:
+        if work is not None:
+            work.close()
         if book is not None:
             book.close()
 

@@ -1,213 +1,297 @@
-"""The engine: walk a prefix tree with a task, each stretch trained once."""
+"""The driver: walk a prefix tree with an engine, each stretch trained once."""
 
 from __future__ import annotations
 
-import time
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ratewise.choose.candidates import Asked
+from ratewise.choose.engines import Done, Engine, Event, Gone, Job, Lost, Part, Stuck, Trained
 from ratewise.choose.outcome import Outcome
-from ratewise.choose.protocols import Losses, Rates, Run, Task
-from ratewise.choose.tree import PrefixTree, Root, Stretch
+from ratewise.choose.protocols import Losses, Rates
+from ratewise.choose.tree import PrefixTree, Stretch
+from ratewise.schedule import ScheduleError
 
 if TYPE_CHECKING:
     from ratewise.choose.journal import Book
 
-PIECE = 100
-"""Updates trained between two looks at the losses, and between two reports of progress."""
+RETRIES = 2
+"""How often a stretch is tried again when whoever had it has died."""
+
+
+@dataclass(eq=False)
+class Going:
+    """A stretch that is being trained.
+
+    Args:
+        job: What the engine was given.
+        known: Losses of the stretch that are safe, from its start.
+        part: Update of a state within the stretch that is kept for now, or None.
+    """
+
+    job: Job
+    known: Losses = field(default_factory=lambda: np.empty(0))
+    part: int | None = None
 
 
 class Walk:
-    """Train the stretches of a tree in order, save at forks, go back, measure at the ends.
+    """Hand the stretches of a tree to an engine, keep what comes back, go on behind it.
 
     An exception in the task's code, or a loss that is not finite, ends the runs that share the
-    stretch; the others go on. After an exception the run is opened anew, as nobody knows what it
-    left behind. A state is let go when the last branch that needs it begins.
+    stretch; the others go on. A state is let go when the last branch that needs it is done. Of
+    several stretches that can be trained, the first in the tree comes first if the engine trains
+    them in order, which holds the fewest states; else the one with the longest way to go.
 
     Args:
-        task: The task.
+        engine: Who trains.
         tree: The stretches.
-        others: The task with other optimizers, by the names that stretches have for them.
         asked: The runs of the tree, in their order.
         book: The journal, which knows what was trained before and keeps what is trained now.
+        every: Seconds after which a state is saved within a stretch; needs a journal.
 
     Attributes:
-        outcomes: What came of the stretches walked so far, in the order of the tree.
+        outcomes: What came of the stretches that are done.
         trained: Updates trained so far.
         dropped: Updates that will not be trained, as their runs have ended early.
     """
 
     def __init__(
         self,
-        task: Task,
+        engine: Engine,
         tree: PrefixTree,
-        others: Mapping[str, Task] | None = None,
-        asked: Sequence[Asked] = (),
+        asked: Sequence[Asked],
         book: Book | None = None,
+        every: float = float("inf"),
     ) -> None:
-        self.outcomes: list[Outcome] = []
+        self.outcomes: dict[int, Outcome] = {}
         self.trained = 0
         self.dropped = 0
-        self._tasks: dict[str | None, Task] = {None: task}
-        self._tasks.update(others or {})
-        self._tree = tree
-        self._run: Run | None = None
-        self._root: Root | None = None
-        self._at: int | None = None
-        self._states: dict[int, Any] = {}
-        self._asked = asked
-        self._book = book
-
-    def rehearse(self) -> tuple[str, ...]:
-        """Open, save, measure and restore once, so that a mistake in them costs no training.
-
-        Returns:
-            The names of the metrics.
-        """
-        run = self._open(self._tree.stretches[0])
-        state = run.save()
-        names = tuple(run.measure())
-        run.restore(state)
-        return names
+        self._engine, self._tree, self._asked, self._book = engine, tree, asked, book
+        self._every = every if book is not None else float("inf")
+        self._ready: list[tuple[int, int]] = []
+        self._going: dict[int, Going] = {}
+        self._kept: dict[int, str] = {}
+        self._made = [0] * len(tree.stretches)
+        self._lost = [0] * len(tree.stretches)
+        self._begun = [0] * len(tree.stretches)
+        self._finished = [0] * len(tree.stretches)
+        self._ways = ways(tree)
 
     def steps(self) -> Iterator[int]:
-        """Train everything; yield the index of the stretch after every piece of it."""
+        """Train everything; yield the index of a stretch after every piece of it."""
         for index, stretch in enumerate(self._tree.stretches):
-            before = None if stretch.parent is None else self.outcomes[stretch.parent]
-            if before is not None and not before.whole:
-                nothing = np.full(len(stretch.rates), np.nan)
-                self.outcomes.append(replace(before, losses=nothing))
-                self.dropped += len(stretch.rates)
-                self._keep(index, stretch, len(stretch.rates), 0.0)
-            else:
-                yield from self._walk(index, stretch)
+            if stretch.parent is None:
+                self._push(index)
+        while self._ready or self._going:
+            while self._ready and self._engine.free() > 0:
+                self._begin(heapq.heappop(self._ready)[1])
+            if self._going:
+                for event in self._engine.wait():
+                    self._hear(event)
+                    if isinstance(event, Trained):
+                        yield event.index
 
-    def _walk(self, index: int, stretch: Stretch) -> Iterator[int]:
-        losses = np.full(len(stretch.rates), np.nan)
-        trained, known, began = self.trained, 0, time.monotonic()
-        diverged = error = None
-        try:
-            run = self._stand_before(index, stretch)
-            known = self._recall(stretch, run, losses)
-            for low in range(known, len(losses), PIECE):
-                piece = slice(low, min(low + PIECE, len(losses)))
-                losses[piece] = _checked(run.train(stretch.rates[piece]), stretch.rates[piece])
-                self.trained += piece.stop - low
-                yield index
-                if not np.isfinite(losses[piece]).all():
-                    diverged = _cut(losses)
-                    break
-            if diverged is None and stretch.is_returned_to:
-                self._states[index] = run.save()
-        except Exception:
-            error = self._failed()
-        whole = error is None and diverged is None
-        self.dropped += len(losses) - (self.trained - trained)
-        self._at = index if whole else None
-        if diverged is not None:
-            diverged += stretch.start
-        self._finish(stretch, Outcome(losses, {}, error, diverged, whole))
-        self._keep(index, stretch, known, time.monotonic() - began)
+    def losses(self, index: int, run: int) -> Losses:
+        """Return the losses of a run that ends with a stretch, NaN where it did not get."""
+        found = [self.outcomes[i].losses for i in self._tree.path(index) if i in self.outcomes]
+        losses = np.full(len(self._asked[run].rates), np.nan)
+        joined = np.concatenate([*found, losses[:0]])
+        losses[: len(joined)] = joined
+        return losses
 
-    def _recall(self, stretch: Stretch, run: Run, losses: Losses) -> int:
-        """Go to the furthest state that the journal has in a stretch; return how far it is."""
-        if self._book is None or not len(losses):
-            return 0
-        rates = self._rates(stretch)
-        found = self._book.furthest(stretch.seed, stretch.optimizer, rates, stretch.start)
-        if found is None:
-            return 0
-        updates, state, past = found
-        losses[: len(past)] = past
-        run.restore(state)
-        return updates - stretch.start
+    def _push(self, index: int) -> None:
+        heapq.heappush(self._ready, (index if self._engine.ordered else -self._ways[index], index))
 
     def _rates(self, stretch: Stretch) -> Rates:
         """Return the rates from the start of the run to the end of a stretch."""
         return self._asked[stretch.runs[0]].rates[: stretch.stop]
 
-    def _keep(self, index: int, stretch: Stretch, known: int, seconds: float) -> None:
-        """Commit a stretch, and the runs that ended with it, to the journal."""
+    # Beginning ------------------------------------------------------------------------------
+
+    def _begin(self, index: int) -> None:
+        """Begin a stretch where it is furthest; one with nothing to do is done at once."""
+        stretch = self._tree.stretches[index]
+        start, digest, known, part = self._recall(index, stretch)
+        if start == stretch.stop and not stretch.ends:
+            if stretch.stop:
+                self._kept[index] = digest
+            self._finish(index, Outcome(known, {}))
+            return
+        parent, siblings = stretch.parent, 1
+        if parent is not None:
+            self._begun[parent] += 1
+            siblings = len(self._tree.stretches[parent].children)
+        job = Job(
+            index=index,
+            task="" if self._book is None else self._book.task,
+            seed=stretch.seed,
+            optimizer=stretch.optimizer,
+            rates=self._rates(stretch),
+            start=start,
+            digest=digest,
+            opens=siblings > 1,
+            last=parent is not None and self._begun[parent] == siblings,
+            save=stretch.is_returned_to,
+            measure=bool(stretch.ends),
+            every=self._every,
+        )
+        self._going[index] = Going(job, known, part)
+        self._engine.start(job)
+
+    def _recall(self, index: int, stretch: Stretch) -> tuple[int, str, Losses, int | None]:
+        """Find where to begin: the furthest state in the stretch, else the one at its start.
+
+        If that was damaged, any before it, or the beginning of the run.
+
+        Returns:
+            The update, the state's digest, the losses until there, and the update again if that
+            is within the stretch.
+        """
+        low, nothing = stretch.start, np.empty(0)
+        parent = stretch.parent
+        kept = None if parent is None else self._kept.get(parent)
+        if self._book is not None:
+            run = stretch.seed, stretch.optimizer, self._rates(stretch)
+            found = self._book.furthest(*run, low)
+            if found is not None:
+                self._book.need(found.state)
+                if not self._lost[index]:
+                    self._book.reused += found.updates - low
+                return found.updates, found.digest, found.losses, found.updates
+            if low and kept is None:
+                found = self._book.furthest(*run, 0)
+                return (0, "", nothing, None) if found is None else (*found[:2], nothing, None)
+        return low, kept or "", nothing, None
+
+    # Hearing --------------------------------------------------------------------------------
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Trained):
+            self.trained += event.updates
+            self._made[event.index] += event.updates
+        elif isinstance(event, Part):
+            self._keep_part(event)
+        elif isinstance(event, Done):
+            self._end(event)
+        elif isinstance(event, Stuck):
+            raise ScheduleError("compare", event.rule, event.fix)
+        else:
+            self._again(event)
+
+    def _keep_part(self, event: Part) -> None:
+        """Commit what a stretch has so far, and let the state before it go."""
+        going = self._going[event.index]
+        if event.stop <= self._tree.stretches[event.index].start:
+            return  # on the way to a stretch whose beginning was lost
+        new = self._new(event.index, event.losses, event.stop)
+        self._commit(event.index, new, event.stop, event)
+        going.known, before, going.part = np.append(going.known, new), going.part, event.stop
+        self._release(event.index, before)
+
+    def _new(self, index: int, losses: Losses, stop: int) -> Losses:
+        """Return the losses that are new in a stretch; what was trained on the way to it is not."""
+        start = self._tree.stretches[index].start + len(self._going[index].known)
+        return losses[len(losses) - (stop - start) :]
+
+    def _end(self, event: Done) -> None:
+        index, stretch = event.index, self._tree.stretches[event.index]
+        new = self._new(index, event.losses, stretch.stop)
+        going = self._going.pop(index)
+        losses = np.append(going.known, new)
+        outcome = Outcome(losses, event.metrics, event.error, event.diverged, event.whole)
+        self.dropped += len(losses) - self._made[index]
+        self.outcomes[index] = outcome
+        if event.kept is not None:
+            self._kept[index] = event.kept[1]
+        self._commit(index, new if event.whole else new[:0], stretch.stop, event)
+        if going.part != stretch.stop:
+            self._release(index, going.part)
+        self._finish(index, outcome)
+
+    def _again(self, event: Gone | Lost) -> None:
+        """Try a stretch again: from an earlier state, or because whoever had it has died."""
+        index, going = event.index, self._going[event.index]
+        if isinstance(event, Gone):
+            assert self._book is not None
+            self._book.lose(event.state)
+            parent = self._tree.stretches[index].parent
+            if parent is not None and going.job.start == self._tree.stretches[index].start:
+                self._kept.pop(parent, None)
+        else:
+            self._lost[index] += 1
+            if self._lost[index] > RETRIES:
+                nothing = np.full(len(going.job.rates), np.nan)
+                why = f"given up after {RETRIES + 1} tries: {event.why}\n"
+                self._end(Done(index, nothing, {}, why))
+                return
+        del self._going[index]
+        parent = self._tree.stretches[index].parent
+        if parent is not None:
+            self._begun[parent] -= 1
+        self._push(index)
+
+    # Going on -------------------------------------------------------------------------------
+
+    def _finish(self, index: int, outcome: Outcome) -> None:
+        """Go on behind a stretch, or end what would have gone on; let go of what it came from."""
+        self.outcomes[index] = outcome
+        for child in self._tree.stretches[index].children:
+            if outcome.whole:
+                self._push(child)
+            else:
+                self._drop(child, outcome)
+        parent = self._tree.stretches[index].parent
+        if parent is not None:
+            self._finished[parent] += 1
+            all_done = self._finished[parent] == len(self._tree.stretches[parent].children)
+            if all_done and parent in self._kept:
+                self._release(parent, self._tree.stretches[parent].stop)
+
+    def _drop(self, first: int, before: Outcome) -> None:
+        """End a stretch and all behind it, as a run before it has ended."""
+        stack = [first]
+        while stack:
+            index = stack.pop()
+            stretch = self._tree.stretches[index]
+            nothing = np.full(len(stretch.rates), np.nan)
+            self.outcomes[index] = replace(before, losses=nothing)
+            self.dropped += len(nothing)
+            self._commit(index, nothing[:0], stretch.stop, None)
+            stack.extend(reversed(stretch.children))
+
+    def _commit(self, index: int, new: Losses, stop: int, event: Part | Done | None) -> None:
+        """Commit updates of a stretch, and the runs that ended with it, to the journal."""
         if self._book is None:
             return
-        outcome, rates = self.outcomes[index], self._rates(stretch)
-        low = known if outcome.whole else len(outcome.losses)
-        state = self._states.get(index) if stretch.stop else None
+        stretch = self._tree.stretches[index]
+        ended = () if isinstance(event, Part) else stretch.ends
         self._book.commit(
             stretch.seed,
             stretch.optimizer,
-            rates,
-            stretch.start + low,
-            outcome.losses[low:],
-            state=state,
-            runs={self._asked[i]: (outcome, self.losses(index, i)) for i in stretch.ends},
-            seconds=seconds,
+            self._rates(stretch)[:stop],
+            stop - len(new),
+            new,
+            kept=None if event is None else event.kept,
+            runs={self._asked[i]: (self.outcomes[index], self.losses(index, i)) for i in ended},
+            seconds=0.0 if event is None else event.seconds,
         )
-        parent = stretch.parent
-        if parent is not None and self._tree.stretches[parent].children[-1] == index:
-            self._book.release(stretch.seed, stretch.optimizer, rates[: stretch.start])
 
-    def losses(self, index: int, run: int) -> Losses:
-        """Return the losses of a run that ends with a stretch, NaN where it did not get."""
-        losses = np.full(len(self._asked[run].rates), np.nan)
-        reached = [self.outcomes[i].losses for i in self._tree.path(index)]
-        joined = np.concatenate(reached)
-        losses[: len(joined)] = joined
-        return losses
-
-    def _finish(self, stretch: Stretch, outcome: Outcome) -> None:
-        """Measure where a run ends; where others go on, they do so from the state saved before."""
-        if outcome.whole and stretch.ends:
-            try:
-                assert self._run is not None
-                self._at = None
-                metrics = {name: float(value) for name, value in self._run.measure().items()}
-                outcome = replace(outcome, metrics=metrics)
-            except Exception:
-                outcome = replace(outcome, error=self._failed())
-        self.outcomes.append(outcome)
-
-    def _stand_before(self, index: int, stretch: Stretch) -> Run:
-        """Return the run, standing where the stretch begins."""
-        parent = stretch.parent
-        if parent is None:
-            return self._open(stretch)
-        last = self._tree.stretches[parent].children[-1] == index
-        state = self._states.pop(parent, None) if last else self._states.get(parent)
-        if self._at == parent and self._run is not None:
-            return self._run
-        run = self._run or self._open(stretch)
-        run.restore(state)
-        return run
-
-    def _open(self, stretch: Stretch) -> Run:
-        """Return a run for it: the rehearsed one, or a new one in the place of the old."""
-        root = stretch.seed, stretch.optimizer
-        fresh = self._run is not None and self._root == root and not self.outcomes
-        if self._run is None or not fresh:
-            self._run = None  # let go of the old one's memory first
-            self._run, self._root = self._tasks[stretch.optimizer].open(stretch.seed), root
-        return self._run
-
-    def _failed(self) -> str:
-        self._run = self._at = None
-        return traceback.format_exc()
+    def _release(self, index: int, updates: int | None) -> None:
+        """Say that nobody needs the state behind some updates of a stretch any more."""
+        if self._book is not None and updates is not None:
+            stretch = self._tree.stretches[index]
+            rates = self._rates(stretch)[:updates]
+            self._book.release(stretch.seed, stretch.optimizer, rates)
 
 
-def _checked(losses: Any, rates: Losses) -> Losses:
-    given = np.asarray(losses, dtype=np.float64)
-    if given.shape != rates.shape:
-        raise ValueError(f"train(rates) of {len(rates)} rates returned losses of {given.shape}")
-    return given
-
-
-def _cut(losses: Losses) -> int:
-    """Return the first loss that is not finite but was trained, and blank what follows it."""
-    first = int(np.argmin(np.isfinite(losses)))
-    losses[first + 1 :] = np.nan
-    return first
+def ways(tree: PrefixTree) -> list[int]:
+    """Return for each stretch the updates from its start to the furthest end behind it."""
+    ways = [len(stretch.rates) for stretch in tree.stretches]
+    for index in range(len(ways) - 1, -1, -1):
+        stretch = tree.stretches[index]
+        ways[index] += max((ways[child] for child in stretch.children), default=0)
+    return ways

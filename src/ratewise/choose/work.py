@@ -6,16 +6,21 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from ratewise.choose.candidates import Asked
 from ratewise.choose.comparison import Comparison, Record
+from ratewise.choose.engines import Engine
+from ratewise.choose.engines.bench import Bench
+from ratewise.choose.engines.hiring import Hiring
+from ratewise.choose.engines.serial import Serial
+from ratewise.choose.engines.states import Memory
 from ratewise.choose.journal import Book
 from ratewise.choose.journal.keys import fingerprint
 from ratewise.choose.outcome import Outcome
 from ratewise.choose.protocols import Losses, Task
 from ratewise.choose.tree import PrefixTree
 from ratewise.choose.walk import Walk
+
+ALONE = Hiring()
 
 EVERY = 1.0
 """Seconds between two notes of what is being trained, for whoever looks on."""
@@ -29,13 +34,21 @@ class Work:
         others: The task with other optimizers, by name.
         asked: The runs.
         book: The journal, or None.
+        hiring: Who trains; others than this process need a journal.
+        every: Seconds after which a state is saved on a long way.
 
     Attributes:
         names: Names of the metrics.
     """
 
     def __init__(
-        self, task: Task, others: Mapping[str, Task], asked: Sequence[Asked], book: Book | None
+        self,
+        task: Task,
+        others: Mapping[str, Task],
+        asked: Sequence[Asked],
+        book: Book | None,
+        hiring: Hiring = ALONE,
+        every: float = math.inf,
     ) -> None:
         self._asked, self._book = asked, book
         self._known: dict[int, tuple[Outcome, Losses]] = {}
@@ -46,11 +59,21 @@ class Work:
         left = [asked[i] for i in self._left]
         runs = ((one.seed, one.rates) for one in left)
         self._tree = PrefixTree.of(runs, [one.optimizer for one in left])
-        self._walk = Walk(task, self._tree, others, left, book)
+        tasks: dict[str | None, Task] = {None: task, **others}
+        bench = Bench(tasks, Memory(None if book is None else book.store))
         if left:
-            self.names = self._walk.rehearse()
+            self.names = tuple(bench.rehearse(left[0].seed, left[0].optimizer))
+        self._engine: Engine = Serial(bench)
+        if left and book is not None and not hiring.alone:
+            del bench  # and with it the run that was rehearsed
+            self._engine = hiring.open(tasks, book.store)
+        self._walk = Walk(self._engine, self._tree, left, book, every)
         if book is not None:
             book.plan(self.asked, self._tree.planned, len(asked), len(self._known))
+
+    def close(self) -> None:
+        """End whoever still trains."""
+        self._engine.close()
 
     @property
     def asked(self) -> int:
@@ -111,7 +134,8 @@ class Work:
             if index in self._known:
                 outcome, losses = self._known[index]
             else:
-                outcome, losses = self._reached(ends[places[index]], len(one.rates))
+                end, place = ends[places[index]], places[index]
+                outcome, losses = self._walk.outcomes.get(end), self._walk.losses(end, place)
             nothing = {name: float("nan") for name in self.names}
             yield Record(
                 name=one.name,
@@ -125,12 +149,3 @@ class Work:
                 error=outcome.error if outcome else None,
                 optimizer=one.optimizer,
             )
-
-    def _reached(self, end: int, total: int) -> tuple[Outcome | None, Losses]:
-        """Return the outcome of a run, if it came to its end, and its losses as far as it came."""
-        outcomes = self._walk.outcomes
-        found = [outcomes[i].losses for i in self._tree.path(end) if i < len(outcomes)]
-        losses = np.full(total, np.nan)
-        joined = np.concatenate([*found, losses[:0]])
-        losses[: len(joined)] = joined
-        return (outcomes[end] if end < len(outcomes) else None), losses

@@ -74,12 +74,15 @@ class Bowl:
     Args:
         notes: File to which each update appends the seed, its place and its rate.
         kill: Updates of this process behind which it is killed, or None.
+        once: File that is made when it is killed, and saves it from being killed again.
     """
 
     peak = 0.1
 
-    def __init__(self, notes: Path | None = None, kill: int | None = None) -> None:
-        self.notes, self.kill, self.made = notes, kill, 0
+    def __init__(
+        self, notes: Path | None = None, kill: int | None = None, once: Path | None = None
+    ) -> None:
+        self.notes, self.kill, self.once, self.made = notes, kill, once, 0
 
     def open(self, seed: int) -> Run:
         def note(t: int, rate: float) -> None:
@@ -87,7 +90,9 @@ class Bowl:
             if self.notes is not None:
                 with self.notes.open("a") as file:
                     file.write(json.dumps([seed, t, rate]) + "\n")
-            if self.made == self.kill:
+            if self.made == self.kill and (self.once is None or not self.once.exists()):
+                if self.once is not None:
+                    self.once.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 
         return Run(seed, note)

@@ -9,17 +9,26 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ratewise.choose.candidates import Asked
 from ratewise.choose.journal.database import Lock, blob, connect
 from ratewise.choose.journal.keys import key
-from ratewise.choose.journal.store import Store
+from ratewise.choose.journal.store import open_store
 from ratewise.choose.outcome import Outcome
 from ratewise.choose.protocols import Losses, Rates
 from ratewise.schedule import ScheduleError
+
+
+class Found(NamedTuple):
+    """A state that was saved behind `updates` updates, and the losses until there."""
+
+    updates: int
+    digest: str
+    state: str
+    losses: Losses
 
 
 class Book:
@@ -33,20 +42,27 @@ class Book:
         path: The SQLite file; checkpoints are beside it, in a folder of the same name.
         disk: Bytes that checkpoints may take beyond those that are needed to go on; those are
             kept for comparisons to come, the newest first.
+        checkpoints: Folder of the checkpoints, or an address that fsspec knows.
 
     Raises:
         ScheduleError: the file cannot be written, is none of ours, or another one writes it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], disk: int = 0) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        disk: int = 0,
+        checkpoints: str | os.PathLike[str] | None = None,
+    ) -> None:
         self.path = Path(path)
         self._lock = Lock(self.path)
         try:
+            beside = self.path.with_name(self.path.name + ".checkpoints")
+            self.store = open_store(beside if checkpoints is None else checkpoints)
             self._file = connect(self.path)
         except BaseException:
             self._lock.release()
             raise
-        self.store = Store(self.path.with_name(self.path.name + ".checkpoints"))
         self.disk = disk
         self.task = ""
         self.reused = 0
@@ -121,13 +137,10 @@ class Book:
         self.reused += len(losses)
         return Outcome(losses, metrics, found[3], found[2], found[3] is None), losses
 
-    def furthest(
-        self, seed: int, optimizer: str | None, rates: Rates, low: int
-    ) -> tuple[int, Any, Losses] | None:
+    def furthest(self, seed: int, optimizer: str | None, rates: Rates, low: int) -> Found | None:
         """Return the furthest state on the way of a run that is kept behind update `low`, if any.
 
-        Returns:
-            Its update, the state, and the losses from update `low` to it.
+        Whoever reads the state finds out whether it is whole.
         """
         root = self.key(seed, optimizer, rates[:0])
         rows = self._file.execute(
@@ -138,12 +151,10 @@ class Book:
         for updates, name, digest in rows:
             if name != self.key(seed, optimizer, rates[:updates]):
                 continue
-            there, state = self.store.read(name, digest)
             losses = self._losses(name, low)
-            if there and losses is not None:
-                self.reused += updates - low
-                return updates, state, losses
-            self._lose(name)
+            if losses is not None:
+                return Found(updates, digest, name, losses)
+            self.lose(name)
         return None
 
     def _losses(self, stop: str, low: int) -> Losses | None:
@@ -161,7 +172,7 @@ class Book:
                 return np.concatenate(pieces[::-1])
             stop = row[0]
 
-    def _lose(self, name: str) -> None:
+    def lose(self, name: str) -> None:
         """Forget a checkpoint that is damaged; it is trained again from the one before it."""
         self.damaged += 1
         with self:
@@ -178,7 +189,7 @@ class Book:
         low: int,
         losses: Losses,
         *,
-        state: Any = None,
+        kept: tuple[int, str] | None = None,
         runs: Mapping[Asked, tuple[Outcome, Losses]] | None = None,
         seconds: float = 0.0,
     ) -> None:
@@ -190,7 +201,7 @@ class Book:
             rates: Rates from the start of the run to the end of the stretch.
             low: Update at which it began.
             losses: Losses of the stretch.
-            state: State at its end, if others go on from there.
+            kept: Bytes and SHA-256 of the state at its end, written before, if others need it.
             runs: What came of the runs that have ended with it, and their losses.
             seconds: Time that it took.
 
@@ -198,12 +209,6 @@ class Book:
             ScheduleError: it cannot be written; what was committed before is kept.
         """
         stop = self.key(seed, optimizer, rates)
-        kept = None
-        if state is not None:
-            try:
-                kept = self.store.write(stop, state)
-            except OSError as error:
-                raise _stopped(self.path, error) from error
         with self:
             if len(losses):
                 start = self.key(seed, optimizer, rates[:low])
@@ -241,6 +246,11 @@ class Book:
         with self:
             row = (what, self._comparison)
             self._file.execute("UPDATE comparisons SET doing = ? WHERE comparison = ?", row)
+
+    def need(self, name: str) -> None:
+        """Say that a state is needed again."""
+        with self:
+            self._file.execute("UPDATE checkpoints SET needed = 1 WHERE state = ?", (name,))
 
     def release(self, seed: int, optimizer: str | None, rates: Rates) -> None:
         """Say that no run needs a state any more; it goes when the budget is full."""
