@@ -157,3 +157,13 @@ def test_workers_are_hired_by_an_option(folder):
     refused = run("compare", *ASKED, "--engine", "serial", "--workers", "2")
     assert refused.exit_code == 2
     assert "takes no workers" in refused.output
+
+
+def test_the_worse_ones_are_dropped_by_an_option(folder):
+    """Who was dropped is said; another way to drop is refused before anything is trained."""
+    done = run("compare", *ASKED, "Step(0.1, at='50%')", "--prune", "halving", "--peaks", ".1,.2")
+    assert done.exit_code == 0, done.output
+    assert "Dropped at 25%, once cooled: " in done.output
+    refused = run("compare", *ASKED, "--prune", "median")
+    assert refused.exit_code == 2
+    assert "is no way to prune" in refused.output

@@ -58,6 +58,7 @@ Seeds = Annotated[
 Journal = Annotated[Path | None, typer.Option(help="File that keeps all that is trained.")]
 Disk = Annotated[str, typer.Option(help="What checkpoints may take that nobody needs now: 2GB.")]
 Place = Annotated[str | None, typer.Option(help="Folder or address of checkpoints: s3://…")]
+Prune = Annotated[str | None, typer.Option(help="halving: drop the worse ones, once cooled.")]
 Workers = Annotated[str, typer.Option(help="Worker processes, or auto: one per device.")]
 Engine = Annotated[str | None, typer.Option(help="Who trains: serial, processes or ray.")]
 Address = Annotated[str | None, typer.Option(help="Of a cluster of Ray.")]
@@ -113,6 +114,7 @@ def compare(
     specs: SpecsOrNot = None,
     total: Total = None,
     peaks: Peaks = None,
+    prune: Prune = None,
     seeds: Seeds = None,
     epoch: Epoch = None,
     samples: Samples = None,
@@ -137,6 +139,7 @@ def compare(
 
         units: Any = {"epoch": epoch, "samples": samples, "tokens": tokens}
         given = {"task": task, "specs": specs, "total": total, "peaks": peaks, "seeds": seeds}
+        given["prune"] = prune
         size, hired = read_size(disk), int(workers) if workers.isdecimal() else workers
         Hiring(engine, hired, address)  # refused now, before anything is written
         if resume is None and task and specs:  # refused now, before anything is written
@@ -154,7 +157,7 @@ def compare(
         options: Any = {"total": length, "peaks": rates, "seeds": words["seeds"]}
         options |= {"metric": words["metric"], "journal": words["journal"], "disk": size}
         options |= {"workers": hired, "engine": engine, "address": address}
-        options["checkpoints"] = checkpoints
+        options |= {"checkpoints": checkpoints, "prune": words["prune"]}
         what = load_task(words["task"])
         training = partial(train, what, candidates, **options, **units)
         comparison, stopped = watched(training)
@@ -171,7 +174,7 @@ def find(
     lowest: Annotated[float | None, typer.Option(help="First rate; 1e-7 if not given.")] = None,
     highest: Annotated[float | None, typer.Option(help="Last rate; 10 if not given.")] = None,
     rungs: Annotated[int | None, typer.Option(help="Number of rates; 100 if not given.")] = None,
-    updates: Annotated[int | None, typer.Option(help="Updates at each; 3 if not given.")] = None,
+    updates: Annotated[int | None, typer.Option(help="Updates at each; 2 if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Sweeps; 3 if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     figure: Png = None,

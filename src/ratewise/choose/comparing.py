@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from ratewise.choose.candidates import Candidate, Peaks, read_candidates
-from ratewise.choose.comparison import Comparison, Interrupted
+from ratewise.choose.comparison import Comparison
 from ratewise.choose.engines.hiring import Hiring
-from ratewise.choose.journal import Book
+from ratewise.choose.halving import Halving, read_halving
 from ratewise.choose.journal.sizes import read_size
 from ratewise.choose.optimizers import Tasks
 from ratewise.choose.peaks import Search
 from ratewise.choose.protocols import Task
 from ratewise.choose.searching import search_peaks
-from ratewise.choose.work import Work
+from ratewise.choose.training import Progress, Training, shifted
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, number, shorten
-
-Progress = Callable[[int, int, str], Any]
-"""Called with the updates done, the updates planned (fewer as runs end early), and what is on."""
+from ratewise.schedule.errors import number, shorten
 
 
 def compare(
@@ -31,6 +28,7 @@ def compare(
     *,
     total: int | str | None = None,
     peaks: Peaks | Search | str = None,
+    prune: Halving | str | None = None,
     seeds: int | Iterable[int] = 1,
     epoch: float | None = None,
     samples: float | None = None,
@@ -77,6 +75,8 @@ def compare(
             without them a plan's own peak is used, or the one of the task's optimizer. "auto"
             looks for the best peak of each candidate, between a tenth and ten times the task's;
             a `Search` says between which, and how long.
+        prune: "halving", or a `Halving`, drops candidates on the way: whoever is not among the
+            best once cooled. All are trained to their ends without it.
         seeds: How many seeds (0, 1, …), or which.
         epoch: Updates in an epoch, in (0, inf), for lengths in epochs.
         samples: Samples in an update, in (0, inf), for lengths in samples.
@@ -105,15 +105,20 @@ def compare(
     options["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
     every = number("compare", "checkpoint_every", checkpoint_every, low=0.0)
     options |= {"hiring": Hiring(engine, workers, address), "every": every}
-    with _journal(journal, options["hiring"]) as path:
+    options["prune"] = read_halving(prune)
+    if options["prune"] is not None and isinstance(peaks, Search | str):
+        rule = "cannot be together with a search for peaks"
+        raise ScheduleError("compare(prune=…)", rule, "give peaks=[…] to prune among")
+    in_memory = options["hiring"].alone and options["prune"] is None
+    with _journal(journal, in_memory) as path:
         options |= {"journal": path, "disk": read_size(disk), "checkpoints": checkpoints}
         return _compare(task, candidates, peaks, progress, options)
 
 
 @contextmanager
-def _journal(given: str | os.PathLike[str] | None, hiring: Hiring) -> Generator[Any]:
-    """Yield the journal; one that ends with the comparison where only the workers need it."""
-    if given is not None or hiring.alone:
+def _journal(given: str | os.PathLike[str] | None, in_memory: bool) -> Generator[Any]:
+    """Yield the journal; one that ends with the comparison where the user needs none."""
+    if given is not None or in_memory:
         yield given
     else:
         with tempfile.TemporaryDirectory(prefix="ratewise-") as folder:
@@ -135,13 +140,8 @@ def _compare(
 
     def once(asked: Mapping[str, Sequence[float]]) -> Comparison:
         nonlocal done
-
-        def shifted(now: int, of: int, what: str) -> None:
-            if progress is not None:
-                progress(done + now, done + of, what)
-
         some = {name: candidates[name] for name in asked}
-        result = _once(task, some, peaks=asked, progress=shifted, **options)
+        result = _once(task, some, peaks=asked, progress=shifted(progress, done), **options)
         done += result.trained
         return result
 
@@ -177,6 +177,7 @@ def _once(
     checkpoints: str | os.PathLike[str] | None,
     hiring: Hiring,
     every: float,
+    prune: Halving | None,
     progress: Progress | None,
 ) -> Comparison:
     """Compare at the peaks given."""
@@ -192,24 +193,8 @@ def _once(
         tokens=tokens,
     )
     others = {one.optimizer: tasks.of(one.maker) for one in asked if one.optimizer is not None}
-    book = None if journal is None else Book(journal, disk, checkpoints)
-    work = None
-    try:
-        work = Work(_checked(task), others, asked, book, hiring, every)
-        better = _better(task, work.names)
-        chosen = _metric(metric, work.names)
-        try:
-            for done, planned, what in work.steps():
-                if progress is not None:
-                    progress(done, planned, what)
-        except KeyboardInterrupt as stop:
-            raise Interrupted(work.result(chosen, chosen in better)) from stop
-        return work.result(chosen, chosen in better)
-    finally:
-        if work is not None:
-            work.close()
-        if book is not None:
-            book.close()
+    every_part = Training(_checked(task), others, metric, journal, checkpoints, hiring, every)
+    return every_part.pruned(asked, prune, disk, progress)
 
 
 def _checked(task: Any) -> Task:
@@ -217,25 +202,3 @@ def _checked(task: Any) -> Task:
         rule = f"needs a task with open(seed), got {shorten(task)}"
         raise ScheduleError("compare", rule, "give a TorchTask, or write the Task protocol")
     return task
-
-
-def _metric(metric: str | None, names: Collection[str]) -> str:
-    if not names:
-        raise ScheduleError("compare", "got no metric from the task", "return at least one")
-    if metric is None:
-        return next(iter(names))
-    if metric not in names:
-        rule = f"is not measured; the task measures {', '.join(names)}"
-        raise ScheduleError(f"compare(metric={metric!r})", rule, nearest(metric, names))
-    return metric
-
-
-def _better(task: Task, names: Collection[str]) -> frozenset[str]:
-    """Return the names of the metrics of which more is better."""
-    better = frozenset[str](getattr(task, "higher_is_better", ()))
-    for name in sorted(better - set(names)):
-        who, rule = f"{type(task).__name__}(higher_is_better=({name!r},))", "is not measured"
-        raise ScheduleError(
-            who, f"{rule}; the task measures {', '.join(names)}", "name one of them"
-        )
-    return better

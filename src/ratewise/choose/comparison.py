@@ -58,6 +58,23 @@ class Record:
         }
 
 
+@dataclass(frozen=True)
+class Pruned:
+    """A candidate that was dropped on the way.
+
+    Args:
+        name: Name of the candidate.
+        peak: Its peak learning rate.
+        at: Share of its total, in (0, 1), behind which it was dropped.
+        metric: Mean of the metric that decides over its forks that were cooled there.
+    """
+
+    name: str
+    peak: float
+    at: float
+    metric: float
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Every run of a comparison, and what it says; `print(comparison)` shows table and verdict.
@@ -69,6 +86,7 @@ class Comparison:
         trained: Updates that were trained.
         asked: Updates that all runs would take, each trained alone.
         notes: What else there is to know, each a sentence.
+        pruned: Candidates that were dropped on the way.
     """
 
     runs: tuple[Record, ...] = field(repr=False)
@@ -77,6 +95,7 @@ class Comparison:
     trained: int
     asked: int
     notes: tuple[str, ...] = ()
+    pruned: tuple[Pruned, ...] = ()
 
     @property
     def sharing(self) -> float:
@@ -134,6 +153,7 @@ class Comparison:
                 for one in self.differences
             ],
             "notes": list(self.notes),
+            "pruned": [vars(one) | {"metric": _finite(one.metric)} for one in self.pruned],
             "runs": [run.to_dict() for run in self.runs],
         }
 
@@ -149,7 +169,15 @@ class Comparison:
 
     def __str__(self) -> str:
         share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"
-        return "\n".join([f"{self.table()}\n", str(self.verdict), *self.notes, share])
+        notes = [*self.notes, *self._dropped()]
+        return "\n".join([f"{self.table()}\n", str(self.verdict), *notes, share])
+
+    def _dropped(self) -> list[str]:
+        """Say who was dropped on the way, and where."""
+        said: dict[float, list[str]] = {}
+        for one in self.pruned:
+            said.setdefault(one.at, []).append(f"{one.name} at {one.peak:g} ({one.metric:.4g})")
+        return [f"Dropped at {at:.0%}, once cooled: {', '.join(who)}." for at, who in said.items()]
 
     def _standing(self, name: str) -> Standing:
         runs = [run for run in self.runs if run.name == name]

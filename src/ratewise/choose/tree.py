@@ -111,6 +111,14 @@ class PrefixTree:
             most = max(most, now)
         return most
 
+    @cached_property
+    def ways(self) -> list[int]:
+        """For each stretch, the updates from its start to the furthest end behind it."""
+        ways = [len(stretch.rates) for stretch in self.stretches]
+        for index, stretch in reversed(list(enumerate(self.stretches))):
+            ways[index] += max((ways[child] for child in stretch.children), default=0)
+        return ways
+
     def path(self, index: int) -> tuple[int, ...]:
         """Return the indices of the stretches from the seed's first to the one given."""
         steps: list[int] = []

@@ -79,7 +79,12 @@ class Walk:
         self._lost = [0] * len(tree.stretches)
         self._begun = [0] * len(tree.stretches)
         self._finished = [0] * len(tree.stretches)
-        self._ways = ways(tree)
+        if book is not None:
+            book.claim(
+                (stretch.seed, stretch.optimizer, self._rates(stretch), stretch.start)
+                for stretch in tree.stretches
+                if stretch.stop
+            )
 
     def steps(self) -> Iterator[int]:
         """Train everything; yield the index of a stretch after every piece of it."""
@@ -104,7 +109,9 @@ class Walk:
         return losses
 
     def _push(self, index: int) -> None:
-        heapq.heappush(self._ready, (index if self._engine.ordered else -self._ways[index], index))
+        heapq.heappush(
+            self._ready, (index if self._engine.ordered else -self._tree.ways[index], index)
+        )
 
     def _rates(self, stretch: Stretch) -> Rates:
         """Return the rates from the start of the run to the end of a stretch."""
@@ -286,12 +293,3 @@ class Walk:
             stretch = self._tree.stretches[index]
             rates = self._rates(stretch)[:updates]
             self._book.release(stretch.seed, stretch.optimizer, rates)
-
-
-def ways(tree: PrefixTree) -> list[int]:
-    """Return for each stretch the updates from its start to the furthest end behind it."""
-    ways = [len(stretch.rates) for stretch in tree.stretches]
-    for index in range(len(ways) - 1, -1, -1):
-        stretch = tree.stretches[index]
-        ways[index] += max((ways[child] for child in stretch.children), default=0)
-    return ways

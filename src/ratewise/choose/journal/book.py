@@ -7,7 +7,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -246,6 +246,19 @@ class Book:
         with self:
             row = (what, self._comparison)
             self._file.execute("UPDATE comparisons SET doing = ? WHERE comparison = ?", row)
+
+    def claim(self, ways: Iterable[tuple[int, str | None, Rates, int]]) -> None:
+        """Say that the states from which some ways can go on are needed.
+
+        Args:
+            ways: For each its seed, its optimizer, its rates, and the update to be behind of.
+        """
+        if self._file.execute("SELECT 1 FROM checkpoints WHERE NOT needed").fetchone() is None:
+            return
+        states = [found.state for way in ways if (found := self.furthest(*way)) is not None]
+        with self:
+            query = "UPDATE checkpoints SET needed = 1 WHERE state = ?"
+            self._file.executemany(query, [(state,) for state in states])
 
     def need(self, name: str) -> None:
         """Say that a state is needed again."""

@@ -1,0 +1,117 @@
+"""Train lists of runs, each in a comparison of its own, and drop candidates between them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ratewise.choose.candidates import Asked
+from ratewise.choose.comparison import Comparison, Interrupted
+from ratewise.choose.engines.hiring import Hiring
+from ratewise.choose.halving import Halving, halve
+from ratewise.choose.journal import Book
+from ratewise.choose.protocols import Task
+from ratewise.choose.work import Work
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import nearest
+
+Progress = Callable[[int, int, str], Any]
+"""Called with the updates done, the updates planned (fewer as runs end early), and what is on."""
+
+
+class Training:
+    """Trains lists of runs of one task, one list after the other."""
+
+    def __init__(
+        self,
+        task: Task,
+        others: Mapping[str, Task],
+        metric: str | None,
+        journal: str | os.PathLike[str] | None,
+        checkpoints: str | os.PathLike[str] | None,
+        hiring: Hiring,
+        every: float,
+    ) -> None:
+        self._task, self._others, self._asked_metric = task, others, metric
+        self._journal, self._checkpoints = journal, checkpoints
+        self._hiring, self._every = hiring, every
+
+    def pruned(
+        self,
+        asked: Sequence[Asked],
+        halving: Halving | None,
+        disk: int,
+        progress: Progress | None,
+    ) -> Comparison:
+        """Train runs, and drop candidates on the way if that is asked for."""
+        if halving is None:
+            return self.train(asked, disk, progress)
+        before = 0
+
+        def train(some: Sequence[Asked]) -> Comparison:
+            nonlocal before
+            done = self.train(some, sys.maxsize, shifted(progress, before))
+            before += done.trained
+            return done
+
+        left, dropped, trained = halve(asked, halving, train)
+        result = self.train(left, disk, shifted(progress, trained))
+        notes = tuple(note for note in result.notes if "updates of runs were taken" not in note)
+        counts: dict[str, Any] = {"trained": result.trained + trained}
+        counts["asked"] = sum(len(one.rates) for one in asked)
+        return replace(result, notes=notes, pruned=dropped, **counts)
+
+    def train(self, asked: Sequence[Asked], disk: int, progress: Progress | None) -> Comparison:
+        """Train runs to their ends."""
+        book = None
+        if self._journal is not None:
+            book = Book(self._journal, disk, self._checkpoints)
+        work = None
+        try:
+            work = Work(self._task, self._others, asked, book, self._hiring, self._every)
+            better = _better(self._task, work.names)
+            chosen = _metric(self._asked_metric, work.names)
+            try:
+                for done, planned, what in work.steps():
+                    if progress is not None:
+                        progress(done, planned, what)
+            except KeyboardInterrupt as stop:
+                raise Interrupted(work.result(chosen, chosen in better)) from stop
+            return work.result(chosen, chosen in better)
+        finally:
+            if work is not None:
+                work.close()
+            if book is not None:
+                book.close()
+
+
+def shifted(progress: Progress | None, before: int) -> Progress | None:
+    """Return progress that counts on behind what was trained before."""
+    if progress is None:
+        return None
+    return lambda done, planned, what: progress(before + done, before + planned, what)
+
+
+def _metric(metric: str | None, names: Collection[str]) -> str:
+    if not names:
+        raise ScheduleError("compare", "got no metric from the task", "return at least one")
+    if metric is None:
+        return next(iter(names))
+    if metric not in names:
+        rule = f"is not measured; the task measures {', '.join(names)}"
+        raise ScheduleError(f"compare(metric={metric!r})", rule, nearest(metric, names))
+    return metric
+
+
+def _better(task: Task, names: Collection[str]) -> frozenset[str]:
+    """Return the names of the metrics of which more is better."""
+    better = frozenset[str](getattr(task, "higher_is_better", ()))
+    for name in sorted(better - set(names)):
+        who, rule = f"{type(task).__name__}(higher_is_better=({name!r},))", "is not measured"
+        raise ScheduleError(
+            who, f"{rule}; the task measures {', '.join(names)}", "name one of them"
+        )
+    return better
