@@ -14,26 +14,20 @@ from ratewise import ScheduleError, __version__
 
 
 def watched(train: Callable[..., Any]) -> tuple[Any, bool]:
-    """Return a comparison made under a progress bar, and whether Ctrl-C ended it early."""
-    from rich import progress as bars
+    """Return a comparison made under the eyes of the user, and whether Ctrl-C ended it early."""
     from rich.console import Console
 
+    from ratewise._cli.viewing import View
     from ratewise.choose.comparison import Interrupted
 
     console = Console(stderr=True)
-    title = bars.TextColumn("{task.description}", markup=False)
-    columns = (title, bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn())
-    hidden = not console.is_terminal
-    with bars.Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        bar = progress.add_task("starting", total=None)
-
-        def tell(done: int, planned: int, what: str) -> None:
-            progress.update(bar, completed=done, total=planned, description=what)
-
-        try:
-            return train(progress=tell), False
-        except Interrupted as stop:
-            return stop.comparison, True
+    try:
+        if not console.is_terminal:
+            return train(), False
+        with View(console) as view:
+            return train(progress=view), False
+    except Interrupted as stop:
+        return stop.comparison, True
 
 
 def check_new(out: Path) -> None:

@@ -41,6 +41,7 @@ def compare(
     engine: str | None = None,
     workers: int | str = 0,
     address: str | None = None,
+    tensorboard: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Train every candidate at every peak with every seed, and say which is best, or that none is.
@@ -92,6 +93,7 @@ def compare(
         engine: "serial", "processes" or "ray"; without it processes if there are workers.
         workers: Worker processes; "auto" for one per device, or per core where there is none.
         address: Address of a cluster of Ray, as `ray.init` takes it.
+        tensorboard: Folder for TensorBoard: of every run its rates and losses, as it ends.
         progress: Called after every piece of training with the updates done, the updates planned
             and the name of what is being trained.
 
@@ -105,6 +107,7 @@ def compare(
     options["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
     every = number("compare", "checkpoint_every", checkpoint_every, low=0.0)
     options |= {"hiring": Hiring(engine, workers, address), "every": every}
+    options["tensorboard"] = tensorboard
     options["prune"] = read_halving(prune)
     if options["prune"] is not None and isinstance(peaks, Search | str):
         rule = "cannot be together with a search for peaks"
@@ -178,6 +181,7 @@ def _once(
     hiring: Hiring,
     every: float,
     prune: Halving | None,
+    tensorboard: str | os.PathLike[str] | None,
     progress: Progress | None,
 ) -> Comparison:
     """Compare at the peaks given."""
@@ -193,7 +197,9 @@ def _once(
         tokens=tokens,
     )
     others = {one.optimizer: tasks.of(one.maker) for one in asked if one.optimizer is not None}
-    every_part = Training(_checked(task), others, metric, journal, checkpoints, hiring, every)
+    every_part = Training(
+        _checked(task), others, metric, journal, checkpoints, hiring, every, tensorboard
+    )
     return every_part.pruned(asked, prune, disk, progress)
 
 

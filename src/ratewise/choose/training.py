@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+from ratewise.choose.board import Board
 from ratewise.choose.candidates import Asked
 from ratewise.choose.comparison import Comparison, Interrupted
 from ratewise.choose.engines.hiring import Hiring
@@ -34,7 +35,9 @@ class Training:
         checkpoints: str | os.PathLike[str] | None,
         hiring: Hiring,
         every: float,
+        tensorboard: str | os.PathLike[str] | None = None,
     ) -> None:
+        self._board = None if tensorboard is None else Board(tensorboard)
         self._task, self._others, self._asked_metric = task, others, metric
         self._journal, self._checkpoints = journal, checkpoints
         self._hiring, self._every = hiring, every
@@ -71,9 +74,12 @@ class Training:
             book = Book(self._journal, disk, self._checkpoints)
         work = None
         try:
-            work = Work(self._task, self._others, asked, book, self._hiring, self._every)
+            options = self._hiring, self._every, self._board
+            work = Work(self._task, self._others, asked, book, *options)
             better = _better(self._task, work.names)
             chosen = _metric(self._asked_metric, work.names)
+            if isinstance(progress, Watcher):
+                progress.planned(work)
             try:
                 for done, planned, what in work.steps():
                     if progress is not None:
@@ -88,10 +94,38 @@ class Training:
                 book.close()
 
 
+@runtime_checkable
+class Watcher(Protocol):
+    """Progress that also looks at the tree."""
+
+    def planned(self, work: Work) -> None:
+        """Take note of what is about to be trained."""
+        ...
+
+    def __call__(self, done: int, planned: int, what: str) -> Any:
+        """Take note of how far it is."""
+        ...
+
+
+class _Shifted:
+    """A watcher that counts on behind what was trained before."""
+
+    def __init__(self, watcher: Watcher, before: int) -> None:
+        self._watcher, self._before = watcher, before
+
+    def planned(self, work: Work) -> None:
+        self._watcher.planned(work)
+
+    def __call__(self, done: int, planned: int, what: str) -> None:
+        self._watcher(self._before + done, self._before + planned, what)
+
+
 def shifted(progress: Progress | None, before: int) -> Progress | None:
     """Return progress that counts on behind what was trained before."""
     if progress is None:
         return None
+    if isinstance(progress, Watcher):
+        return _Shifted(progress, before)
     return lambda done, planned, what: progress(before + done, before + planned, what)
 
 

@@ -100,6 +100,11 @@ class Walk:
                     if isinstance(event, Trained):
                         yield event.index
 
+    @property
+    def going(self) -> dict[int, int]:
+        """The stretches that are being trained, and how many updates of each were made."""
+        return {index: self._made[index] for index in self._going}
+
     def losses(self, index: int, run: int) -> Losses:
         """Return the losses of a run that ends with a stretch, NaN where it did not get."""
         found = [self.outcomes[i].losses for i in self._tree.path(index) if i in self.outcomes]

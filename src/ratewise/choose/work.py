@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from ratewise.choose.board import Board
 from ratewise.choose.candidates import Asked
 from ratewise.choose.comparison import Comparison, Record
 from ratewise.choose.engines import Engine
@@ -36,9 +37,11 @@ class Work:
         book: The journal, or None.
         hiring: Who trains; others than this process need a journal.
         every: Seconds after which a state is saved on a long way.
+        board: Where the losses of runs are shown as they end.
 
     Attributes:
         names: Names of the metrics.
+        tree: What is left to train.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class Work:
         book: Book | None,
         hiring: Hiring = ALONE,
         every: float = math.inf,
+        board: Board | None = None,
     ) -> None:
+        self._board, self._shown = board, 0
         self._asked, self._book = asked, book
         self._known: dict[int, tuple[Outcome, Losses]] = {}
         self.names: tuple[str, ...] = ()
@@ -58,7 +63,12 @@ class Work:
         self._left = [i for i in range(len(asked)) if i not in self._known]
         left = [asked[i] for i in self._left]
         runs = ((one.seed, one.rates) for one in left)
-        self._tree = PrefixTree.of(runs, [one.optimizer for one in left])
+        self.tree = PrefixTree.of(runs, [one.optimizer for one in left])
+        self._ends = {
+            self._left[place]: (index, place)
+            for index, stretch in enumerate(self.tree.stretches)
+            for place in stretch.ends
+        }
         tasks: dict[str | None, Task] = {None: task, **others}
         bench = Bench(tasks, Memory(None if book is None else book.store))
         if left:
@@ -67,9 +77,9 @@ class Work:
         if left and book is not None and not hiring.alone:
             del bench  # and with it the run that was rehearsed
             self._engine = hiring.open(tasks, book.store)
-        self._walk = Walk(self._engine, self._tree, left, book, every)
+        self._walk = Walk(self._engine, self.tree, left, book, every)
         if book is not None:
-            book.plan(self.asked, self._tree.planned, len(asked), len(self._known))
+            book.plan(self.asked, self.tree.planned, len(asked), len(self._known))
 
     def close(self) -> None:
         """End whoever still trains."""
@@ -79,6 +89,16 @@ class Work:
     def asked(self) -> int:
         """Updates that all runs would take, each trained alone."""
         return sum(len(one.rates) for one in self._asked)
+
+    @property
+    def outcomes(self) -> Mapping[int, Outcome]:
+        """What came of the stretches of the tree that are done."""
+        return self._walk.outcomes
+
+    @property
+    def going(self) -> Mapping[int, int]:
+        """The stretches that are being trained, and how many updates of each were made."""
+        return self._walk.going
 
     def _look_up(self, task: Task, book: Book) -> None:
         """Find the runs that were trained before."""
@@ -95,13 +115,24 @@ class Work:
         """Train what is left; yield the updates done, those planned, and what is on."""
         said = -math.inf
         for index in self._walk.steps():
-            what = self._described(self._tree.stretches[index].runs)
+            what = self._described(self.tree.stretches[index].runs)
             if self._book is not None and time.monotonic() - said >= EVERY:
                 self._book.doing(what)
                 said = time.monotonic()
-            yield self._walk.trained, self._tree.planned - self._walk.dropped, what
+            self._show()
+            yield self._walk.trained, self.tree.planned - self._walk.dropped, what
+        self._show()
         if self._book is not None:
             self._book.end()
+
+    def _show(self) -> None:
+        """Show the runs that have ended on the board."""
+        if self._board is None:
+            return
+        for index in list(self._walk.outcomes)[self._shown :]:
+            self._shown += 1
+            for place in self.tree.stretches[index].ends:
+                self._board.show(self._record(self._left[place]))
 
     def _described(self, runs: tuple[int, ...]) -> str:
         first = self._asked[self._left[runs[0]]]
@@ -110,7 +141,7 @@ class Work:
 
     def result(self, metric: str, higher_is_better: bool) -> Comparison:
         """Return what came of all runs, as far as they are trained."""
-        records = tuple(self._records())
+        records = tuple(map(self._record, range(len(self._asked))))
         return Comparison(
             records, metric, higher_is_better, self._walk.trained, self.asked, self._notes()
         )
@@ -126,26 +157,24 @@ class Work:
             )
         return tuple(notes)
 
-    def _records(self) -> Iterator[Record]:
-        """Yield one record per run, put together from the stretches on its way."""
-        ends = {run: index for index, one in enumerate(self._tree.stretches) for run in one.ends}
-        places = {index: place for place, index in enumerate(self._left)}
-        for index, one in enumerate(self._asked):
-            if index in self._known:
-                outcome, losses = self._known[index]
-            else:
-                end, place = ends[places[index]], places[index]
-                outcome, losses = self._walk.outcomes.get(end), self._walk.losses(end, place)
-            nothing = {name: float("nan") for name in self.names}
-            yield Record(
-                name=one.name,
-                schedule=one.schedule,
-                peak=one.peak,
-                seed=one.seed,
-                metrics=nothing | dict(outcome.metrics if outcome else {}),
-                losses=losses,
-                rates=one.rates,
-                diverged=outcome.diverged if outcome else None,
-                error=outcome.error if outcome else None,
-                optimizer=one.optimizer,
-            )
+    def _record(self, index: int) -> Record:
+        """Return what came of a run, put together from the stretches on its way."""
+        one = self._asked[index]
+        if index in self._known:
+            outcome, losses = self._known[index]
+        else:
+            end, place = self._ends[index]
+            outcome, losses = self._walk.outcomes.get(end), self._walk.losses(end, place)
+        nothing = {name: float("nan") for name in self.names}
+        return Record(
+            name=one.name,
+            schedule=one.schedule,
+            peak=one.peak,
+            seed=one.seed,
+            metrics=nothing | dict(outcome.metrics if outcome else {}),
+            losses=losses,
+            rates=one.rates,
+            diverged=outcome.diverged if outcome else None,
+            error=outcome.error if outcome else None,
+            optimizer=one.optimizer,
+        )

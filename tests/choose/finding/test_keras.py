@@ -120,6 +120,25 @@ def test_the_rates_are_the_ladders_by_updates(several: int | None) -> None:
     assert model.get_weights()[0][0, 0] == 0
 
 
+def test_updates_that_a_loss_scale_skips_are_no_rates_of_the_ladder() -> None:
+    """A scale that overflows costs batches, not rungs, and is put back."""
+    inner = keras.optimizers.SGD(0.5)
+    scaled = keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**127)
+    model, (x, y) = made(scaled), data()
+    scaled.build(model.trainable_variables)
+    was, seen = state(model), 0
+
+    class Counted:
+        def __iter__(self) -> Any:
+            nonlocal seen
+            seen += 1
+            yield 1e3 * x[:32], y[:32]
+
+    found = find(model, batches=Counted(), lowest=1e-9, highest=1e-7, rungs=8, updates=1, seeds=1)
+    assert seen > len(found.sweeps[0].losses) == 9
+    assert state(model) == was
+
+
 def test_it_finds_where_a_real_model_breaks() -> None:
     """There is an answer, and training at the suggestion ends better than it began."""
     model, (x, y) = made(), data()

@@ -12,7 +12,9 @@ pytest.importorskip("torch")
 
 import torch
 
+from ratewise import parse
 from ratewise.choose import TorchTask, find
+from ratewise.torch import Scheduler
 from tests.choose.conftest import every_bit, network
 
 
@@ -71,3 +73,31 @@ def test_a_model_that_outlives_its_runs_is_put_back(error: type[BaseException]) 
         find(task, rungs=20, updates=1, highest=1e-2)
     assert calls == 30
     assert every_bit(model) == was
+
+
+def test_a_schedule_on_the_optimizer_is_overruled_and_put_back() -> None:
+    """A `Scheduler` in `also` goes on where it was; the ladder's rates are used in between."""
+    net = torch.nn.Linear(6, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    scheduler = Scheduler(optimizer, "Warmup(4) >> Cosine(to=0)", total=20)
+    data, used = [torch.randn(4, 6)], []
+
+    def step(batch: Any) -> Any:
+        optimizer.zero_grad()
+        loss = net(batch).square().mean()
+        loss.backward()
+        optimizer.step()
+        used.append(optimizer.param_groups[0]["lr"])
+        return loss
+
+    for _ in range(6):
+        step(data[0])
+    rates = list(used)
+    parts = {"step": step, "model": net, "optimizer": optimizer, "batches": data}
+    found = find(**parts, also=[scheduler], rungs=9, updates=1, seeds=1, highest=1e-2)
+    np.testing.assert_allclose(used[6:], found.ladder.all_rates, rtol=1e-12)
+    used.clear()
+    for _ in range(14):
+        step(data[0])
+    plan = parse("Warmup(4) >> Cosine(to=0)").resolve(20)
+    assert rates + used == [0.1 * level for level in plan.values().tolist()]

@@ -38,7 +38,7 @@ def draw(found: Found) -> Any:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9, loc="lower left")
+        figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=5)
     return figure
 
 

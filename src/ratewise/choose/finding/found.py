@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +131,8 @@ class Found:
 
         width = screen_width() if width is None else max(width, NARROWEST)
         colour = is_coloured(sys.stdout) if colour is None else colour
-        parts = [draw(self, width, colour) if self.reading else "", self.table(), str(self)]
+        told = textwrap.fill(str(self), width)
+        parts = [draw(self, width, colour) if self.reading else "", self.table(), told]
         return "\n".join(part for part in parts if part)
 
     def figure(self) -> Any:

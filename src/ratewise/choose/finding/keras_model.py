@@ -17,6 +17,8 @@ from ratewise.schedule.errors import shorten
 
 SIZE = 32
 """Rows in a batch of arrays, as in `fit`."""
+IDLE = 1000
+"""Batches in a row without an update, after which something is wrong."""
 _WHO = "find(model)"
 
 
@@ -41,7 +43,7 @@ def model_batches(model: Any, batches: Any) -> Generator[Climb]:
     def climb(sweep: Sweep) -> None:
         back()
         with _random(keras, sweep.seed):
-            _train(model, _rounds(batches, sweep.seed), sweep)
+            _train(keras, model, _rounds(batches, sweep.seed), sweep)
 
     try:
         yield climb
@@ -49,19 +51,30 @@ def model_batches(model: Any, batches: Any) -> Generator[Climb]:
         back()
 
 
-def _train(model: Any, batches: Iterable[Any], sweep: Sweep) -> None:
+def _train(keras: Any, model: Any, batches: Iterable[Any], sweep: Sweep) -> None:
+    """Train batch by batch; the optimizer counts which of them made an update."""
     rates = sweep.ladder.all_rates.tolist()
-    several = getattr(model.optimizer, "gradient_accumulation_steps", None) or 1
     waiting: list[float] = []
+    made = _made(keras, model)
     for batch in batches:
         if not waiting:
             model.optimizer.learning_rate = rates[len(sweep.losses)]
         model.reset_metrics()  # what it returns is a mean since then
         waiting.append(float(model.train_on_batch(*_split(batch), return_dict=True)["loss"]))
-        if len(waiting) == several or not np.isfinite(waiting[-1]):
+        if _made(keras, model) > made or not np.isfinite(waiting[-1]):
             if sweep.tell(float(np.mean(waiting))):
                 return
+            made = _made(keras, model)
             waiting.clear()
+        elif len(waiting) >= IDLE:
+            rule = f"made no update in {IDLE} batches"
+            raise ScheduleError(_WHO, rule, "look at its optimizer")
+
+
+def _made(keras: Any, model: Any) -> int:
+    """Return the updates that the optimizer has made; accumulated and skipped ones count not."""
+    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return int(keras.ops.convert_to_numpy(inner.iterations))
 
 
 def _split(batch: Any) -> tuple[Any, ...]:

@@ -36,7 +36,8 @@ def draw(found: Found, width: int, colour: bool) -> str:
         figure.draw(figure.signal([place], [height], marker=plotext.marker(letter)))
     _axes(figure, at, curve, width)
     text = figure.build().string(not colour)
-    return "\n".join(line.rstrip() for line in text.splitlines())
+    key = ["s steepest  m minimum  o onset  * to use"] if found.rate is not None else []
+    return "\n".join([*(line.rstrip() for line in text.splitlines()), *key])
 
 
 def _marked(found: Found) -> dict[str, float]:

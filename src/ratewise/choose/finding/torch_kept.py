@@ -34,15 +34,21 @@ class Kept:
         optimizer: The optimizer, or None.
         batches: A loader: the generators that it, its samplers and its dataset hold are kept.
         also: More, each with `state_dict` and `load_state_dict`.
+        dataset: A dataset whose generators are kept.
     """
 
     def __init__(
-        self, models: Sequence[Any], optimizer: Any, batches: Any = None, also: Iterable[Any] = ()
+        self,
+        models: Sequence[Any],
+        optimizer: Any,
+        batches: Any = None,
+        also: Iterable[Any] = (),
+        dataset: Any = None,
     ) -> None:
         self._models = models
         self._optimizer = optimizer
         self._also = [thing for thing in (*also, batches) if has_state(thing)]
-        self._random = list(generators(batches))
+        self._random = [*generators(batches), *generators(dataset)]
         self._gradients = [(one, one.grad) for one in _parameters(models, optimizer)]
         for parameter, _ in self._gradients:
             parameter.grad = None  # so that nothing is added to the ones set aside

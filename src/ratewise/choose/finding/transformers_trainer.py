@@ -42,7 +42,7 @@ def trainer_loop(trainer: Any) -> Generator[Climb]:
     own = trainer.optimizer
     twin = copy.copy(trainer)
     twin.accelerator = _Unprepared(trainer.accelerator)
-    with kept([trainer.model], own, trainer.train_dataset) as aside:
+    with kept([trainer.model], own, dataset=trainer.train_dataset) as aside:
 
         def climb(sweep: Sweep) -> None:
             aside.back()
