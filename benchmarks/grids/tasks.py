@@ -226,13 +226,13 @@ SUBJECTS = {
     ),
     "minilm": lambda: Subject(
         reviews(),
-        250,
+        160,
         (3e-4, 1e-3, 2e-3, 4e-3, 8e-3),
         "the first layer of MiniLM and a head on movie reviews, AdamW, all weights of the layer",
     ),
     "lora": lambda: Subject(
         reviews(model=lora),
-        250,
+        160,
         (1e-3, 3e-3, 6e-3, 1.2e-2, 2.4e-2),
         "the same with LoRA of rank 8",
     ),
