@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ratewise import __version__
+from ratewise._cli.advising import advise, recipes
 from ratewise._cli.output import check_new, watched, write_results, writing
 from ratewise._cli.speaking import spoken_errors
 from ratewise._cli.tasks import load_task
@@ -225,6 +226,10 @@ def convert(
         for line in [*guessed, *(f"note: {note}" for note in plan.notes)]:
             typer.echo(line, err=True)
         typer.echo(write(plan, to, approximate=approximate, **units))
+
+
+app.command()(advise)
+app.command()(recipes)
 
 
 def main() -> None:

@@ -1,0 +1,180 @@
+"""A measured loss curve, and the rates it was trained with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ratewise.schedule import Schedule, ScheduleError
+from ratewise.schedule.errors import shorten, whole
+
+Array = NDArray[np.float64]
+
+FEWEST = 8
+"""Points below which a curve says nothing of its form."""
+
+BLOWN_UP = 1.5
+"""A loss that ends above this multiple of its first value has diverged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One training run as its log tells it: after how many updates which rate gave which loss.
+
+    Between two logged points the rate is taken to be linear. Before the first it is the first
+    rate, to which it climbed in a straight line from 0 if the run began with a warm-up.
+    `Curve.of` takes the exact rates from a schedule instead.
+
+    Points whose loss is NaN are left out, and so is everything from the first infinite loss on.
+
+    Args:
+        steps: Updates made, int[n], strictly increasing from 0 or more.
+        rates: Learning rates at these updates, float[n], 0 or more.
+        losses: Losses there, float[n], all of one kind: training or validation.
+        name: What the run is called.
+        warmup: Updates of linear warm-up from 0; it ends before the first point or at it.
+
+    Attributes:
+        excluded: What was left out, in words.
+        diverged: Why no law may be fitted to it, or "".
+
+    Raises:
+        ScheduleError: fewer than 8 points are left, or they are out of order, of different
+            length, constant, or a rate is missing or negative.
+    """
+
+    steps: ArrayLike
+    rates: ArrayLike
+    losses: ArrayLike
+    name: str = ""
+    warmup: int = 0
+    excluded: tuple[str, ...] = field(default=(), init=False)
+    diverged: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        who = f"Curve({self.name!r})" if self.name else "Curve"
+        steps, rates, losses = (
+            _numbers(who, name, getattr(self, name)) for name in ("steps", "rates", "losses")
+        )
+        if not len(steps) == len(rates) == len(losses):
+            rule = f"got {len(steps)} steps, {len(rates)} rates and {len(losses)} losses"
+            raise ScheduleError(who, rule, "give one of each per logged point")
+        whole(who, "warmup", self.warmup)
+        said: list[str] = []
+        blown = np.flatnonzero(np.isinf(losses))
+        if len(blown):
+            said.append(f"{len(losses) - blown[0]} points from the first infinite loss on")
+            steps, rates, losses = steps[: blown[0]], rates[: blown[0]], losses[: blown[0]]
+        kept = np.isfinite(losses)
+        if not kept.all():
+            said.append(f"{int((~kept).sum())} points without a loss")
+        steps, rates, losses = steps[kept], rates[kept], losses[kept]
+        _check(who, steps, rates, losses)
+        for name, value in (("steps", steps), ("rates", rates), ("losses", losses)):
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "excluded", tuple(said))
+        object.__setattr__(self, "diverged", _diverged(losses, bool(len(blown))))
+
+    @classmethod
+    def of(
+        cls,
+        schedule: Schedule,
+        lr: float,
+        total: int,
+        steps: ArrayLike,
+        losses: ArrayLike,
+        name: str = "",
+    ) -> Curve:
+        """Return the curve of a run whose schedule is known to the update.
+
+        Args:
+            schedule: The schedule the run was trained with.
+            lr: Its peak learning rate.
+            total: Updates of the whole run.
+            steps: Updates made, int[n].
+            losses: Losses there, float[n].
+            name: What the run is called.
+        """
+        return cls.trained(schedule.resolve(total=total).values(total) * lr, steps, losses, name)
+
+    @classmethod
+    def trained(
+        cls, rates: ArrayLike, steps: ArrayLike, losses: ArrayLike, name: str = ""
+    ) -> Curve:
+        """Return the curve of a run of which every single rate is known, float[updates]."""
+        every = np.array(rates, dtype=np.float64)
+        at = np.asarray(steps, dtype=np.int64)
+        if len(at) and len(every) < int(at.max()):
+            rule = f"has {len(every)} rates, and a loss after {int(at.max())} updates"
+            raise ScheduleError(f"Curve({name!r})", rule, "give a rate for every update")
+        curve = cls(at, every[np.maximum(at - 1, 0)], losses, name)
+        curve.__dict__["every_rate"] = every[: int(np.asarray(curve.steps)[-1])]
+        return curve
+
+    @cached_property
+    def every_rate(self) -> Array:
+        """The rate of every update until the last point, float64[steps[-1]]."""
+        steps, rates = np.asarray(self.steps), np.asarray(self.rates)
+        at = np.arange(int(steps[-1])) + 1.0
+        found = np.interp(at, steps, rates)
+        before = min(self.warmup, int(steps[0]))
+        if before:
+            found[:before] = rates[0] * np.arange(1, before + 1) / before
+        return found
+
+    def __repr__(self) -> str:
+        steps, losses = np.asarray(self.steps), np.asarray(self.losses)
+        return (
+            f"Curve({self.name!r}: {len(steps)} points, updates {int(steps[0]):,} to "
+            f"{int(steps[-1]):,}, loss {losses[0]:.4g} to {losses[-1]:.4g})"
+        )
+
+
+def _numbers(who: str, name: str, value: Any) -> Array:
+    try:
+        found = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        rule = f"needs {name} as numbers, got {shorten(value)}"
+        raise ScheduleError(who, rule, "give one number per logged point") from None
+    if found.ndim != 1:
+        rule = f"needs {name} in one row, got an array of shape {found.shape}"
+        raise ScheduleError(who, rule, "give one number per logged point")
+    return found
+
+
+def _check(who: str, steps: Array, rates: Array, losses: Array) -> None:
+    if len(steps) < FEWEST:
+        rule = f"has {len(steps)} points with a loss, too few to say anything"
+        raise ScheduleError(who, rule, f"give {FEWEST} or more")
+    if not np.isfinite(steps).all() or (steps != np.floor(steps)).any() or steps[0] < 0:
+        raise ScheduleError(who, "has steps that are no whole numbers from 0 on", "count updates")
+    if (np.diff(steps) <= 0).any():
+        where = int(np.flatnonzero(np.diff(steps) <= 0)[0])
+        rule = f"has steps out of order, {steps[where]:.0f} before {steps[where + 1]:.0f}"
+        raise ScheduleError(who, rule, "sort the points, one for each step")
+    wrong = np.flatnonzero(~np.isfinite(rates) | (rates < 0))
+    if len(wrong):
+        rule = f"has no rate at step {steps[wrong[0]]:.0f}"
+        raise ScheduleError(who, rule, "log the learning rate, or use Curve.of(schedule, …)")
+    if not (rates > 0).any():
+        raise ScheduleError(who, "has no rate above 0", "give the rates that were used")
+    if (losses <= 0).any():
+        rule = f"has a loss of {losses.min():g}; laws are of losses above 0"
+        raise ScheduleError(who, rule, "give the loss itself, not its logarithm or a score")
+    if np.ptp(losses) <= 1e-9 * abs(float(losses[0])):
+        raise ScheduleError(who, "has a constant loss", "give the curve of a run that learns")
+
+
+def _diverged(losses: Array, blown: bool) -> str:
+    if blown:
+        return "its loss became infinite"
+    last = float(np.median(losses[-max(3, len(losses) // 10) :]))
+    if last > BLOWN_UP * float(losses[0]) or last > math.e * float(losses.min()):
+        return f"its loss went up from {losses.min():.4g} to {last:.4g}"
+    return ""
