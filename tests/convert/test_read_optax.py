@@ -176,7 +176,8 @@ def flat(config: dict[str, Any]) -> dict[str, Any]:
     if "cosine_kwargs" not in config:
         return config
     cycles = config["cosine_kwargs"]
-    return {"init_value": max(max(each["init_value"], each["peak_value"]) for each in cycles)}
+    ends = ("init_value", "peak_value", "end_value")
+    return {"init_value": max(each.get(end) or 0.0 for each in cycles for end in ends)}
 
 
 simple = st.sampled_from(
