@@ -164,7 +164,7 @@ def _grow(rates: Sequence[Rates], members: Sequence[int]) -> _Node:
     before: Bits | None = None
     for index in sorted(members, key=lambda member: rates[member].tobytes()):
         bits: Bits = rates[index].view(np.uint64)
-        _close(path, 0 if before is None else _common(before, bits))
+        _close(path, 0 if before is None else common_prefix(before, bits))
         if len(bits) > path[-1].depth:
             path.append(_Node(len(bits), []))
         path[-1].ends.append(index)
@@ -183,10 +183,10 @@ def _close(path: list[_Node], depth: int) -> None:
         path[-1].take(child)
 
 
-def _common(a: Bits, b: Bits) -> int:
-    """Return how many first elements two arrays have in common."""
+def common_prefix(a: Rates | Bits, b: Rates | Bits) -> int:
+    """Return how many first rates two runs have in common, to the last bit."""
     n = min(len(a), len(b))
-    differ = a[:n] != b[:n]
+    differ = a.view(np.uint64)[:n] != b.view(np.uint64)[:n]
     return int(np.argmax(differ)) if differ.any() else n
 
 

@@ -1,0 +1,1 @@
+"""Choose: probe, predict, prove."""
