@@ -1,0 +1,95 @@
+"""The journal that `compare` keeps: every run with the exact rate of each update."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ratewise.choose.journal.database import check
+from ratewise.choose.laws.logs.table import Table, unreadable
+from ratewise.schedule import ScheduleError
+
+WINDOWS = 200
+"""Points that the losses of a run are averaged to at most; single batches say little."""
+
+QUERY = (
+    "SELECT rates.name, rates.peak, runs.seed, runs.losses, rates.rates, runs.diverged, runs.error "
+    "FROM runs JOIN rates ON rates.run = runs.run WHERE runs.task = ? "
+    "ORDER BY rates.name, rates.peak, runs.seed"
+)
+
+
+def read(path: Path) -> list[Table]:
+    """Return every finished run of a journal's newest task, and say which are left out.
+
+    A journal keeps the training loss of every update; metrics it has of the ends of runs only, so
+    that they make no curve. Losses are averaged over windows of equal length, and each average
+    stands at the middle of its window.
+
+    Raises:
+        ScheduleError: it is no journal, holds no run, or was kept before rates were.
+    """
+    where = str(path)
+    try:
+        file = sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)
+        try:
+            check(file, f"Log {where!r}")
+            rows = _rows(file, where)
+        finally:
+            file.close()
+    except sqlite3.Error as error:
+        raise unreadable(where, f"cannot be read: {error}") from None
+    whole = [row for row in rows if row[5] is None and row[6] is None]
+    if not whole:
+        raise unreadable(where, "holds no run that ended well", "compare a few schedules first")
+    said = tuple(
+        f"{_called(row)}: left out, it {'failed' if row[5] is None else 'diverged'}"
+        for row in rows
+        if row not in whole
+    )
+    kind = "training losses, averaged over windows; metrics are known at the ends only"
+    tables = [_table(where, row) for row in whole]
+    first = tables[0]
+    tables[0] = Table(
+        first.where, first.name, first.columns, rates=first.rates, said=(f"{where}: {kind}", *said)
+    )
+    return tables
+
+
+def _rows(file: sqlite3.Connection, where: str) -> list[tuple[Any, ...]]:
+    (runs,) = file.execute("SELECT COUNT(*) FROM runs").fetchone()
+    if not runs:
+        raise unreadable(where, "holds no finished run yet", "wait until some runs have ended")
+    kept = file.execute("SELECT 1 FROM sqlite_master WHERE name = 'rates'").fetchone()
+    task = (
+        kept
+        and file.execute(
+            "SELECT tasks.task FROM tasks JOIN runs ON runs.task = tasks.task "
+            "JOIN rates ON rates.run = runs.run ORDER BY tasks.rowid DESC LIMIT 1"
+        ).fetchone()
+    )
+    if not task:
+        rule = "keeps no rates, since an earlier version wrote it"
+        fix = "compare the same again with it: nothing is trained twice, and the rates are added"
+        raise ScheduleError(f"Log {where!r}", rule, fix)
+    return file.execute(QUERY, task).fetchall()
+
+
+def _called(row: tuple[Any, ...]) -> str:
+    name, peak, seed = row[:3]
+    return f"{name}, peak {peak:g}, seed {seed}"
+
+
+def _table(where: str, row: tuple[Any, ...]) -> Table:
+    losses, rates = (np.frombuffer(one, "<f8").astype(np.float64) for one in row[3:5])
+    width = max(len(losses) // WINDOWS, 1)
+    count = len(losses) // width
+    cut = len(losses) - count * width  # what does not fill a window, at the start
+    # The loss of update t was measured after t updates.
+    steps = np.floor(cut + (np.arange(count) + 0.5) * width)
+    means = losses[cut:].reshape(count, width).mean(axis=1)
+    columns = {"step": steps[steps > 0], "loss": means[steps > 0]}
+    return Table(where, _called(row), columns, rates=rates)
