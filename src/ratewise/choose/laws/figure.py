@@ -19,7 +19,7 @@ MOST = 6
 """Predictions that are drawn, the best."""
 
 POINTS = 2_000
-EARLY = 0.1
+EARLY = 0.2
 """Share of the longest run whose losses may be above the frame."""
 
 
@@ -47,13 +47,13 @@ def draw(fit: Fit, predictions: Sequence[Prediction]) -> Any:
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
     handles, labels = below.get_legend_handles_labels()
-    key = {"frameon": False, "fontsize": 9, "loc": "outside lower center", "ncols": 2}
+    key: Any = {"frameon": False, "fontsize": 9, "loc": "outside lower center", "ncols": 2}
     figure.legend(handles[::-1], labels[::-1], **key)
     return figure
 
 
 def frame(curves: Sequence[Curve], predictions: Sequence[Prediction]) -> tuple[float, float]:
-    """Return the lowest and the highest loss to show: the first tenth may be above."""
+    """Return the lowest and the highest loss to show: the first fifth may be above."""
     lengths = [len(one.every_rate) for one in curves] + [len(one.rates) for one in predictions]
     early = EARLY * max(lengths)
     parts = [np.asarray(one.losses)[np.asarray(one.steps) > early] for one in curves]

@@ -12,8 +12,9 @@ from ratewise.choose.laws.logs.columns import rate_of
 from ratewise.choose.laws.logs.table import Table
 from ratewise.schedule import Plan, Schedule, ScheduleError
 
-CLIMB = 0.25
-"""A first rate whose line back to update 0 ends within this share of it from 0 is a warm-up's."""
+LOWEST, CLIMB = -1.01, 0.25
+"""Where the line through the first two rates is at update 0 if they are of a warm-up, as shares of
+the first. Below 0 it is where the warm-up's own first update had a rate of 0."""
 
 Written = Schedule | Plan | str
 
@@ -62,8 +63,8 @@ def _logged(table: Table, step: str, column: str, last: int, warmup: int) -> Arr
         found[climb] = rates[0] * at[climb] / min(warmup, steps[0])
     elif before.any() and len(steps) > 1 and rates[1] > rates[0]:
         slope = (rates[1] - rates[0]) / (steps[1] - steps[0])
-        if abs(rates[0] - slope * steps[0]) <= CLIMB * rates[0]:
-            found[before] = rates[0] * at[before] / steps[0]
+        if LOWEST * rates[0] <= rates[0] - slope * steps[0] <= CLIMB * rates[0]:
+            found[before] = np.maximum(rates[0] + slope * (at[before] - steps[0]), 0.0)
     return found
 
 
