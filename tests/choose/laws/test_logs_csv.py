@@ -20,6 +20,7 @@ from tests.choose.laws.curves import DATA
 T = np.arange(1, 21) * 5
 LOSSES = 2 + 1 / np.sqrt(T)
 RATES = np.linspace(1e-3, 1e-4, 20)
+SEVENTHS = st.integers(1, 10**6).map(lambda n: n / 7)
 HERE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
@@ -55,7 +56,7 @@ def test_the_published_curves() -> None:
          ("iter", "Learning-Rate", "Val.Loss"), ("Step", "run - train/lr", "run - eval/loss")]
     ),
     order=st.permutations(range(3)),
-    losses=st.lists(st.integers(1, 10**6).map(lambda n: n / 7), min_size=8, max_size=40, unique=True),
+    losses=st.lists(SEVENTHS, min_size=8, max_size=40, unique=True),
     start=st.integers(1, 10**6),
     every=st.integers(1, 1000),
 )  # fmt: skip

@@ -111,7 +111,7 @@ def read_logs(
         columns.append(column)
         try:
             curve, said = _curve(table, count, column, rates)
-        except TooFew as error:
+        except NoCurve as error:
             errors.append(error)
         else:
             curves.append(curve)
@@ -122,8 +122,8 @@ def read_logs(
     return Reading(tuple(curves), tuple(dict.fromkeys(columns)), tuple(dict.fromkeys(notes)))
 
 
-class TooFew(ScheduleError):
-    """A run that is too short to be a curve; others may not be."""
+class NoCurve(ScheduleError):
+    """A run that makes no curve, too short or constant; others may."""
 
 
 def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, list[str]]:
@@ -134,9 +134,12 @@ def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, lis
     _check(table, step, steps)
     if len(steps) < FEWEST:
         has = f"has {len(steps)} points with {loss}, too few to say anything"
-        raise TooFew(f"Log {table.where!r}", has, f"give {FEWEST} or more, or name another loss=…")
+        raise NoCurve(f"Log {table.where!r}", has, f"give {FEWEST} or more, or name another loss=…")
     every = rates.of(table, step, int(steps[-1]))
-    return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
+    try:
+        return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
+    except ScheduleError as error:
+        raise NoCurve(f"Log {table.where!r}", error.rule, error.fix) from None
 
 
 def _check(table: Table, step: str, steps: Array) -> None:
