@@ -270,3 +270,16 @@ def test_a_journal_of_before_gets_its_rates_when_it_goes_on(tmp_path: Path) -> N
         read_curves(path)
     assert compare(Bowl(), PLANS, **asked).trained == 0
     assert len(read_curves(path)) == 2
+
+
+class Other(Bowl):
+    fingerprint = "another bowl"
+
+
+def test_of_several_tasks_the_newest_counts(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    compare(Other(), PLANS, total=60, seeds=2, journal=path)
+    compare(Bowl(), {"cosine": PLANS["cosine"]}, total=60, seeds=1, journal=path)
+    reading = read_logs(path)
+    assert [one.name for one in reading.curves] == ["cosine, peak 0.1, seed 0"]
+    assert any("4 runs of other tasks are left out" in note for note in reading.notes)

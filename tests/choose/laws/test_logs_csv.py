@@ -181,6 +181,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "blank": (b"\n  \n", "is empty"),
     "header": (b"step,lr,loss\n", "nothing below"),
     "headless": (b"1,0.1,3\n2,0.1,2\n", "no header"),
+    "huge": (b"step,lr,loss\n1,0.1," + b"3" * 140_000, "is no CSV"),
+    "wide": (",".join(f"c{i}" for i in range(500)).encode() + b"\n1", "c19 and 480 more: "),
     "garbage": (bytes(range(256)) * 4, "no log of a known format"),
     "latin": (b"step,lr,loss\n1,\xe9,2\n", "no log of a known format"),
     "steps": (b"epoch,lr,loss\n1,0.1,3\n", "no column of updates; it has epoch, lr, loss"),

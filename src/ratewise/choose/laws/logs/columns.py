@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ratewise.choose.laws.logs.table import Table
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest
+from ratewise.schedule.errors import nearest, shorten
 
 STEPS = (
     *("step", "global_step", "trainer_global_step", "train_global_step", "steps", "iteration"),
@@ -22,6 +22,9 @@ TRAINING = (
     *("loss_step", "train_loss_epoch", "loss_epoch"),
 )
 RATES = ("lr", "learning_rate", "rate", "train_lr", "train_learning_rate", "optim_lr")
+MANY = 20
+"""Columns that an error lists."""
+
 MONITOR = re.compile(r"lr-\w")
 """How the names begin that Lightning's LearningRateMonitor gives."""
 
@@ -39,7 +42,7 @@ def chosen(table: Table, option: str, name: str) -> str:
     same = [column for column in table.columns if plain(column) == plain(name)]
     if len(same) == 1:
         return same[0]
-    has = ", ".join(table.columns)
+    has = _listed(table)
     who = f"{option}={name!r}"
     raise ScheduleError(who, f"is no column of {table.where}; it has {has}",
                         nearest(name, table.columns))  # fmt: skip
@@ -63,7 +66,7 @@ def rate_of(table: Table, name: str | None) -> str:
     if found is None:
         several = [one for one in table.columns if MONITOR.match(one) or _is_group(one)]
         if not several:
-            fix = "name it with rate=…, or give what it was trained with, schedule=…"
+            fix = "name it with rate=…, or say how it was trained with schedule=…"
             raise _missing(table, "learning rates", fix)
         found = max(several, key=table.highest)
     return found
@@ -119,6 +122,13 @@ def _first(columns: Iterable[str], names: Sequence[str]) -> str | None:
     return next((found[name] for name in names if name in found), None)
 
 
+def _listed(table: Table) -> str:
+    """Return the names of the columns that are there, the first few of many."""
+    names = [shorten(one, 40).strip("'") for one in table.columns]
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    return ", ".join(names[:MANY]) + more
+
+
 def _missing(table: Table, what: str, fix: str) -> ScheduleError:
-    has = ", ".join(table.columns) or "none"
+    has = _listed(table)
     return ScheduleError(f"Log {table.where!r}", f"has no column of {what}; it has {has}", fix)

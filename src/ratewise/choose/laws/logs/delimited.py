@@ -26,11 +26,11 @@ def read(path: Path, name: str) -> Table:
     lines = _lines(path)
     separator = max(SEPARATORS, key=lines[0].count)
     if separator in lines[0]:
-        cells = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+        cells = _cells(path, lines, separator)
     else:
         cells = [line.split() for line in lines]
     header, *rows = [[cell.strip() for cell in row] for row in cells]
-    if any(not math.isnan(to_number(one)) for one in header):
+    if all(map(_is_number, filter(None, header))):
         rule = f"has numbers in its first line ({lines[0][:40]!r}), and no header"
         raise unreadable(str(path), rule, "begin it with a line such as step,lr,loss")
     if separator == ";":
@@ -42,6 +42,17 @@ def read(path: Path, name: str) -> Table:
         raise unreadable(str(path), "has a header and nothing below", "give the log of a run")
     lightning = "step" in columns and "epoch" in columns and any(map(MONITOR.match, columns))
     return Table(str(path), name, columns, early=int(lightning))
+
+
+def _cells(path: Path, lines: list[str], separator: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+    except csv.Error as error:
+        raise unreadable(str(path), f"is no CSV ({error})") from None
+
+
+def _is_number(cell: str) -> bool:
+    return not math.isnan(to_number(cell)) or cell.lower() == "nan"
 
 
 def _lines(path: Path) -> list[str]:

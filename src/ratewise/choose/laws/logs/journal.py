@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,14 @@ from ratewise.schedule import ScheduleError
 WINDOWS = 200
 """Points that the losses of a run are averaged to at most; single batches say little."""
 
+NEWEST = (
+    "SELECT task FROM stretches WHERE task IN "
+    "(SELECT runs.task FROM runs JOIN rates ON rates.run = runs.run) ORDER BY ended DESC LIMIT 1"
+)
 QUERY = (
-    "SELECT rates.name, rates.peak, runs.seed, runs.losses, rates.rates, runs.diverged, runs.error "
-    "FROM runs JOIN rates ON rates.run = runs.run WHERE runs.task = ? "
-    "ORDER BY rates.name, rates.peak, runs.seed"
+    "SELECT rates.name, rates.peak, runs.seed, runs.losses, rates.rates, runs.diverged, "
+    "runs.error, runs.optimizer FROM runs JOIN rates ON rates.run = runs.run "
+    "WHERE runs.task = ? ORDER BY rates.name, rates.peak, runs.seed"
 )
 
 
@@ -37,7 +42,7 @@ def read(path: Path) -> list[Table]:
         file = sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)
         try:
             check(file, f"Log {where!r}")
-            rows = _rows(file, where)
+            rows, elsewhere = _rows(file, where)
         finally:
             file.close()
     except sqlite3.Error as error:
@@ -45,37 +50,38 @@ def read(path: Path) -> list[Table]:
     whole = [row for row in rows if row[5] is None and row[6] is None]
     if not whole:
         raise unreadable(where, "holds no run that ended well", "compare a few schedules first")
-    said = tuple(
-        f"{_called(row)}: left out, it {'failed' if row[5] is None else 'diverged'}"
-        for row in rows
-        if row not in whole
-    )
+    first, *others = [_table(where, row) for row in whole]
+    return [replace(first, said=tuple(_said(where, rows, elsewhere))), *others]
+
+
+def _said(where: str, rows: list[tuple[Any, ...]], elsewhere: int) -> list[str]:
+    """Return what was taken, and what was left out."""
     kind = "training losses, averaged over windows; metrics are known at the ends only"
-    tables = [_table(where, row) for row in whole]
-    first = tables[0]
-    tables[0] = Table(
-        first.where, first.name, first.columns, rates=first.rates, said=(f"{where}: {kind}", *said)
-    )
-    return tables
+    said = [f"{where}: {kind}"]
+    if elsewhere:
+        said.append(f"{where}: {elsewhere} runs of other tasks are left out")
+    if len({row[7] for row in rows}) > 1:
+        said.append(f"{where}: runs of several optimizers, and a law holds for one")
+    for row in rows:
+        if row[5] is not None or row[6] is not None:
+            why = "failed" if row[5] is None else "diverged"
+            said.append(f"{_called(row)}: left out, it {why}")
+    return said
 
 
-def _rows(file: sqlite3.Connection, where: str) -> list[tuple[Any, ...]]:
+def _rows(file: sqlite3.Connection, where: str) -> tuple[list[tuple[Any, ...]], int]:
+    """Return the runs of the newest task, and how many there are of others."""
     (runs,) = file.execute("SELECT COUNT(*) FROM runs").fetchone()
     if not runs:
         raise unreadable(where, "holds no finished run yet", "wait until some runs have ended")
     kept = file.execute("SELECT 1 FROM sqlite_master WHERE name = 'rates'").fetchone()
-    task = (
-        kept
-        and file.execute(
-            "SELECT tasks.task FROM tasks JOIN runs ON runs.task = tasks.task "
-            "JOIN rates ON rates.run = runs.run ORDER BY tasks.rowid DESC LIMIT 1"
-        ).fetchone()
-    )
+    task = kept and file.execute(NEWEST).fetchone()
     if not task:
         rule = "keeps no rates, since an earlier version wrote it"
         fix = "compare the same again with it: nothing is trained twice, and the rates are added"
         raise ScheduleError(f"Log {where!r}", rule, fix)
-    return file.execute(QUERY, task).fetchall()
+    other = "SELECT COUNT(*) FROM runs WHERE task <> ?"
+    return file.execute(QUERY, task).fetchall(), file.execute(other, task).fetchone()[0]
 
 
 def _called(row: tuple[Any, ...]) -> str:

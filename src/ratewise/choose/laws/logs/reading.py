@@ -134,7 +134,9 @@ def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, lis
     _check(table, step, steps)
     if len(steps) < FEWEST:
         has = f"has {len(steps)} points with {loss}, too few to say anything"
-        raise NoCurve(f"Log {table.where!r}", has, f"give {FEWEST} or more, or name another loss=…")
+        raise NoCurve(
+            f"Log {table.where!r}", has, f"give {FEWEST} or more, or name another with loss=…"
+        )
     every = rates.of(table, step, int(steps[-1]))
     try:
         return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
@@ -146,10 +148,10 @@ def _check(table: Table, step: str, steps: Array) -> None:
     who = f"Log {table.where!r}"
     if (steps != np.floor(steps)).any():
         rule = f"has steps in {step} that are no whole numbers"
-        raise ScheduleError(who, rule, "name the column of updates with step=…")
+        raise ScheduleError(who, rule, "name that of updates with step=…")
     if len(steps) and steps[-1] > MOST:
         rule = f"counts to {steps[-1]:.3g} in {step}, which cannot be updates"
-        raise ScheduleError(who, rule, "name the column of updates with step=…")
+        raise ScheduleError(who, rule, "name that of updates with step=…")
 
 
 def _named_apart(tables: Sequence[Table]) -> list[Table]:
