@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 from ratewise.choose.laws.logs.columns import MONITOR
@@ -36,7 +37,7 @@ def read(path: Path, name: str) -> Table:
     if separator == ";":
         rows = [[re.sub(r"^(-?\d*),(\d)", r"\1.\2", cell) for cell in row] for row in rows]
     kept = [row for row in rows if row != header]
-    columns = from_rows(dict(zip(header, row, strict=False)) for row in kept)
+    columns = from_rows(dict(zip_longest(header, row[: len(header)])) for row in kept)
     columns = {one: columns[one] for one in header if one and one in columns}
     if not kept or not columns:
         raise unreadable(str(path), "has a header and nothing below", "give the log of a run")

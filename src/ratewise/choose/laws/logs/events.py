@@ -33,7 +33,10 @@ def read(folder: Path, paths: Sequence[Path], name: str) -> Table:
     rows: list[dict[str, Any]] = []
     for path in sorted(paths, key=lambda one: (_born(one), one.name)):
         for event in _records(path):
-            step, scalars = _scalars(event)
+            try:
+                step, scalars = _scalars(event)
+            except struct.error:
+                raise unreadable(str(path), "is damaged", "give a copy that is whole") from None
             rows += [{"step": step, tag: value} for tag, value in scalars]
     if not rows:
         raise unreadable(str(folder), "holds no scalars", "give the log of a run")
