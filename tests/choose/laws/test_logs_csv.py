@@ -189,6 +189,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "losses": (b"step,lr,accuracy\n1,0.1,3\n", "no column of losses; it has step, lr, accuracy"),
     "short": (b"step,lr,loss\n1,0.1,3\n", "has 1 points with loss, too few"),
     "json": (b'{"log_history": [{"step": 1', "cut off or no JSON"),
+    "deep": (b'{"a":' + b"[" * 200_000, "cut off or no JSON"),
     "other": (b'{"hidden_size": 16}', "has no log_history"),
     "sqlite": (b"SQLite format 3\0" + b"x" * 200, "cannot be read"),
 }

@@ -40,18 +40,27 @@ def read(path: Path) -> list[Table]:
     where = str(path)
     try:
         file = sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)
+        file.text_factory = _text
         try:
             check(file, f"Log {where!r}")
             rows, elsewhere = _rows(file, where)
         finally:
             file.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise unreadable(where, f"cannot be read: {error}") from None
     whole = [row for row in rows if row[5] is None and row[6] is None]
     if not whole:
         raise unreadable(where, "holds no run that ended well", "compare a few schedules first")
-    first, *others = [_table(where, row) for row in whole]
-    return [replace(first, said=tuple(_said(where, rows, elsewhere))), *others]
+    try:
+        first, *others = [_table(where, row) for row in whole]
+        return [replace(first, said=tuple(_said(where, rows, elsewhere))), *others]
+    except (OverflowError, TypeError, ValueError):
+        raise unreadable(where, "is damaged", "give a copy that is whole") from None
+
+
+def _text(content: bytes) -> str:
+    """Return text of a journal, also where a byte of it is damaged."""
+    return content.decode("utf-8", errors="replace")
 
 
 def _said(where: str, rows: list[tuple[Any, ...]], elsewhere: int) -> list[str]:

@@ -20,7 +20,7 @@ def read(path: Path, name: str) -> Table:
     """
     try:
         state: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         rule = f"is cut off or no JSON ({error})"
         raise unreadable(str(path), rule, "give that of the checkpoint before") from None
     history: Any = state.get("log_history") if isinstance(state, dict) else None
