@@ -82,7 +82,7 @@ def _predicted(above: Any, below: Any, one: Prediction, place: int) -> None:
     style: Any = {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place % len(DASHES)]}
     t = thinned(len(one.rates))
     above.plot(t + 1, one.rates[t], linewidth=1.6, **style)
-    label = f"{one.name}, peak {spell(float(f'{one.peak:.3g}'))}: {one.loss:.4f}"
+    label = f"{one.name}, peak {spell(float(f'{one.peak:.3g}'))}: {one.loss:#.5g}"
     below.plot(t + 1, one.losses[t], linewidth=1.6, label=label, **style)
     ends = [[one.loss - one.low], [one.high - one.loss]]
     below.errorbar(len(one.rates), one.loss, yerr=ends, color=style["color"], capsize=3)

@@ -30,6 +30,9 @@ SHAPES = {
 FREE = "any form"
 """What the schedule is called that the law likes best of all forms."""
 
+READ = 12
+"""Runs that are told of one by one."""
+
 SHOWN = 20
 """Lines of the table that are shown."""
 
@@ -54,8 +57,8 @@ class Forecast:
         """Return the ranking, a line each: name, peak, loss, interval and notes."""
         head = ("schedule", "peak", "loss", "90 % interval", "")
         rows = [
-            (one.name, spell(float(f"{one.peak:.4g}")), f"{one.loss:.4f}",
-             f"{one.low:.4f} to {one.high:.4f}", "; ".join(one.notes))
+            (one.name, spell(float(f"{one.peak:.4g}")), f"{one.loss:#.5g}",
+             f"{one.low:#.5g} to {one.high:#.5g}", "; ".join(one.notes))
             for one in self.predictions[:SHOWN]
         ]  # fmt: skip
         widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
@@ -75,7 +78,9 @@ class Forecast:
 
         width = screen_width() if width is None else max(width, NARROWEST)
         colour = is_coloured(sys.stdout) if colour is None else colour
-        runs = [f"read {_told(one)}" for one in self.fit.curves]
+        runs = [f"read {_told(one)}" for one in self.fit.curves[:READ]]
+        if len(self.fit.curves) > READ:
+            runs.append(f"read {len(self.fit.curves) - READ} more")
         notes = [f"note: {note}" for note in self.notes]
         told = [textwrap.fill(line, width, subsequent_indent="  ") for line in [*runs, *notes]]
         law = [textwrap.fill(line, width) for line in str(self.fit).splitlines()]
