@@ -35,6 +35,7 @@ def read(path: Path, name: str) -> Table:
 def _ahead(rows: list[dict[str, Any]], total: Any) -> bool:
     """Whether the logged rates are those of the updates to come."""
     rated = [row for row in rows if "learning_rate" in row]
-    if not rated or rated[-1]["step"] != total:
+    if len(rated) < 2 or rated[-1]["step"] != total:
         return False
-    return to_number(rated[-1]["learning_rate"]) == 0.0
+    before, last = (to_number(row["learning_rate"]) for row in rated[-2:])
+    return before > 0 == last
