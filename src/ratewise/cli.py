@@ -13,6 +13,7 @@ import typer
 from ratewise import __version__
 from ratewise._cli.advising import advise, recipes
 from ratewise._cli.output import check_new, watched, write_results, writing
+from ratewise._cli.predicting import predict
 from ratewise._cli.speaking import spoken_errors
 from ratewise._cli.tasks import load_task
 from ratewise._cli.words import read_peaks, read_specs, read_total
@@ -229,6 +230,7 @@ def convert(
 
 
 app.command()(advise)
+app.command()(predict)
 app.command()(recipes)
 
 

@@ -12,7 +12,7 @@ from ratewise.choose.peaks import Search
 from ratewise.choose.protocols import Run, Task
 
 if TYPE_CHECKING:
-    from ratewise.choose.laws import Curve, Fit, Prediction, fit
+    from ratewise.choose.laws import Curve, Fit, Prediction, fit, read_curves
     from ratewise.choose.torch_task import TorchTask
 
 __all__ = [
@@ -33,11 +33,12 @@ __all__ = [
     "compare",
     "find",
     "fit",
+    "read_curves",
     "recipe",
     "recipes",
 ]
 
-_LAWS = ("Curve", "Fit", "Prediction", "fit")
+_LAWS = ("Curve", "Fit", "Prediction", "fit", "read_curves")
 _TASKS = {
     "TorchTask": "torch_task",
 }

@@ -126,12 +126,12 @@ class Book:
 
     def finished(self, run: Asked) -> tuple[Outcome, Losses] | None:
         """Return what came of a run that was trained before, and its losses; None if it was not."""
-        found = self._file.execute(
-            "SELECT metrics, losses, diverged, error FROM runs WHERE run = ?",
-            (self.key(run.seed, run.optimizer, run.rates),),
-        ).fetchone()
+        row = self._rates_row(run)
+        query = "SELECT metrics, losses, diverged, error FROM runs WHERE run = ?"
+        found = self._file.execute(query, row[:1]).fetchone()
         if found is None:
             return None
+        self._keep_rates(row)
         losses = np.frombuffer(found[1], "<f8").astype(np.float64)
         metrics = {n: float("nan") if v is None else v for n, v in json.loads(found[0]).items()}
         self.reused += len(losses)
@@ -219,13 +219,23 @@ class Book:
                 self._insert("checkpoints", (stop, root, len(rates), *kept, 1))
             for run, (outcome, all_losses) in (runs or {}).items():
                 self._insert("runs", self._run_row(run, outcome, all_losses))
+                self._insert("rates", self._rates_row(run))
             self._count(len(losses), len(runs or {}))
 
     def _run_row(self, run: Asked, outcome: Outcome, losses: Losses) -> tuple[Any, ...]:
         metrics = {n: v if np.isfinite(v) else None for n, v in outcome.metrics.items()}
-        name = self.key(run.seed, run.optimizer, run.rates)
-        what = (name, self.task, run.seed, run.optimizer, len(run.rates))
+        what = (self._rates_row(run)[0], self.task, run.seed, run.optimizer, len(run.rates))
         return (*what, json.dumps(metrics), blob(losses), outcome.diverged, outcome.error)
+
+    def _rates_row(self, run: Asked) -> tuple[Any, ...]:
+        name = self.key(run.seed, run.optimizer, run.rates)
+        return name, run.name, run.peak, blob(run.rates)
+
+    def _keep_rates(self, row: tuple[Any, ...]) -> None:
+        """Keep the rates of a run that was trained before they were kept."""
+        if not self._file.execute("SELECT 1 FROM rates WHERE run = ?", row[:1]).fetchone():
+            with self:
+                self._insert("rates", row)
 
     def _insert(self, table: str, row: tuple[Any, ...]) -> None:
         marks = ", ".join("?" * len(row))

@@ -35,6 +35,13 @@ CREATE TABLE comparisons (
 );
 """
 
+RATES = """
+CREATE TABLE IF NOT EXISTS rates (
+    run TEXT PRIMARY KEY, name TEXT, peak REAL, rates BLOB
+) WITHOUT ROWID;
+"""
+"""Made in journals of before, too: what a run was called, and the rate of every update of it."""
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a journal for writing, making it if it is not there.
@@ -53,6 +60,7 @@ def connect(path: Path) -> sqlite3.Connection:
                 f"PRAGMA user_version={VERSION}; COMMIT;"
             )
         check(file, who)
+        file.execute(RATES)
         file.execute("PRAGMA synchronous=FULL")
         file.execute("PRAGMA foreign_keys=ON")
         file.execute("BEGIN IMMEDIATE")

@@ -3,5 +3,6 @@
 from ratewise.choose.laws.curve import Curve
 from ratewise.choose.laws.fit import Fit, Prediction
 from ratewise.choose.laws.fitting import fit
+from ratewise.choose.laws.logs import read_curves
 
-__all__ = ["Curve", "Fit", "Prediction", "fit"]
+__all__ = ["Curve", "Fit", "Prediction", "fit", "read_curves"]

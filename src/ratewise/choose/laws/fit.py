@@ -166,6 +166,16 @@ class Fit:
         before = whole("Fit.best", "warmup", warmup, high=length - 2)
         return optimal(self.law, peak, length, before, within)
 
+    def figure(self, predictions: Iterable[Prediction] = ()) -> Any:
+        """Return a `matplotlib.figure.Figure` of the runs, and of the first six predictions.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        from ratewise.choose.laws.figure import draw
+
+        return draw(self, list(predictions))
+
     @property
     def error(self) -> float:
         """The relative error that a predicted final loss is expected to have, without spread."""
