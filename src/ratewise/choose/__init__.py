@@ -12,11 +12,22 @@ from ratewise.choose.peaks import Search
 from ratewise.choose.protocols import Run, Task
 
 if TYPE_CHECKING:
-    from ratewise.choose.laws import Curve, Fit, Prediction, fit
+    from ratewise.choose.laws import (
+        Bound,
+        Curve,
+        Fit,
+        Prediction,
+        Transfer,
+        bound,
+        fit,
+        refine,
+        transfer,
+    )
     from ratewise.choose.torch_task import TorchTask
 
 __all__ = [
     "Advice",
+    "Bound",
     "Comparison",
     "Curve",
     "Facts",
@@ -29,15 +40,29 @@ __all__ = [
     "Search",
     "Task",
     "TorchTask",
+    "Transfer",
     "advise",
+    "bound",
     "compare",
     "find",
     "fit",
     "recipe",
     "recipes",
+    "refine",
+    "transfer",
 ]
 
-_LAWS = ("Curve", "Fit", "Prediction", "fit")
+_LAWS = (
+    "Bound",
+    "Curve",
+    "Fit",
+    "Prediction",
+    "Transfer",
+    "bound",
+    "fit",
+    "refine",
+    "transfer",
+)
 _TASKS = {
     "TorchTask": "torch_task",
 }
