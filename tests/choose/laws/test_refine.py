@@ -63,7 +63,7 @@ def test_the_result_is_an_ordinary_schedule(knots, power):
     norms = np.exp(np.interp(X, np.linspace(0, 1, len(knots)), knots))
     refined = refine(norms, optimizer={1: "adam", 2: "sgd"}[power])
     found = levels(refined, 10_000)
-    assert 0.97 < found.max() <= 1
+    assert found.max() == 1
     assert found.min() >= 0
     assert found[-1] < 0.01
     assert rw.parse(str(refined)) == refined
@@ -118,7 +118,8 @@ def test_writing_down_keeps_its_promise(y, within):
     """No point is further off than was asked for, but for the rounding to four digits."""
     x = np.linspace(0, 1, len(y))
     kept = np.array([(float(str(p).rstrip("%")) / 100, v) for p, v in written(x, y, within).points])
-    assert np.abs(np.interp(np.round(x, 4), *kept.T) - y).max() <= within + 1e-4
+    off = np.abs(np.interp(np.round(x, 4), *kept.T) - y)
+    assert (off <= within * np.maximum(y, 0.25) + 2e-4).all()
 
 
 GOOD = np.ones(20)

@@ -28,7 +28,7 @@ def refine(
     optimizer: str = "adam",
     warmup: int = 0,
     smooth: float = 0.1,
-    within: float = 0.02,
+    within: float = 0.05,
 ) -> Schedule:
     """Return the schedule that suits the gradient norms which a finished run has logged.
 
@@ -55,7 +55,8 @@ def refine(
         warmup: Updates of a linear warm-up that is put in front, in [0, total); norms from
             before its end are not used.
         smooth: Share of the run that the running median is taken over, in [0, 0.5].
-        within: How far any level may be off by writing the schedule down, in [0.001, 1].
+        within: How far a level may be off by writing the schedule down with few points, as a
+            share of itself, or of a quarter of the peak if it is below that; in [0.001, 1].
 
     Returns:
         Straight lines between shares of the run, behind a warm-up if one was asked for.
