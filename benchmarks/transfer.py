@@ -2,9 +2,10 @@
 
 A best peak is the bottom of a parabola in the logarithm of the peak through the lowest loss and
 its neighbours, mean of two seeds; where the lowest loss is at an end of the grid, that end.
-Printed are mean |log ratio errors| over all ordered pairs of cells: of one peak for all, of the
-theory, and with a few more peaks measured; how many best peaks are inside the 90 % interval; and
-the same of lengths, from forks of the constant run that were cooled early. See docs/predict.md.
+Printed are the share of the theory's log-ratios that is there (a slope); mean |log ratio errors|
+over all ordered pairs of cells, of one peak for all, of the theory, and with a few more peaks
+measured; how many best peaks are inside the 90 % interval; and the same of lengths, from forks of
+the constant run that were cooled early. See docs/predict.md.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent / "grids"))
 from replay import TASKS, Candidate, Grid
 
 import ratewise as rw
-from ratewise.choose import transfer
+from ratewise.choose import bound, transfer
 
 KNOWN, DRAWS, SEED = 3, 200, 0
 
@@ -100,8 +101,11 @@ def shapes(every: list[Cell]) -> str:
         level = np.mean(np.log([one.peak for one in (old, *known)]))
         mean.append(abs(float(level - np.log(new.peak))))
     known_off, known_inside = np.mean(few, axis=0)
+    theory = np.log([bound(one.schedule, one.total).best_peak for one in every])
+    share = np.polyfit(theory, np.log([one.peak for one in every]), 1)[0]
     return (
-        f"same peak {same:.2f}, theory {off:.2f} ({inside:.0%} inside); with {KNOWN} more peaks:"
+        f"share of theory {share:.2f}; same peak {same:.2f}, theory {off:.2f} ({inside:.0%} inside);"
+        f" with {KNOWN} more peaks:"
         f" their mean {np.mean(mean):.2f}, theory {known_off:.2f} ({known_inside:.0%} inside)"
     )
 

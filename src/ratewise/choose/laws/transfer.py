@@ -165,13 +165,13 @@ def _fit(columns: Array, logs: Array, centre: Array, spread: Array) -> tuple[Arr
     A linear model with normal priors; its scatter is learnt from what does not fit, as if four
     peaks with the usual scatter had been seen before.
     """
-    scatter = SCATTER
+    start = np.append(0.0, centre)
+    off = logs - columns @ start
     prior = np.diag([0.0, *(1 / spread**2)])
-    pull = prior @ np.append(0.0, centre)
-    found, spread_of = np.zeros(3), np.zeros((3, 3))
+    scatter, change, spread_of = SCATTER, np.zeros(3), prior
     for _ in range(20):
         spread_of = np.linalg.inv(columns.T @ columns / scatter**2 + prior)
-        found = spread_of @ (columns.T @ logs / scatter**2 + pull)
-        misfit = float(np.square(logs - columns @ found).sum())
+        change = spread_of @ columns.T @ off / scatter**2
+        misfit = float(np.square(off - columns @ change).sum())
         scatter = math.sqrt((4 * SCATTER**2 + misfit) / (4 + len(logs) - 1))
-    return found, math.sqrt(spread_of[0, 0] + scatter**2)
+    return start + change, math.sqrt(spread_of[0, 0] + scatter**2)
