@@ -104,8 +104,8 @@ def shapes(every: list[Cell]) -> str:
     theory = np.log([bound(one.schedule, one.total).best_peak for one in every])
     share = np.polyfit(theory, np.log([one.peak for one in every]), 1)[0]
     return (
-        f"share of theory {share:.2f}; same peak {same:.2f}, theory {off:.2f} ({inside:.0%} inside);"
-        f" with {KNOWN} more peaks:"
+        f"share of theory {share:.2f}; same peak {same:.2f}, theory {off:.2f} ({inside:.0%} inside)"
+        f"; with {KNOWN} more peaks:"
         f" their mean {np.mean(mean):.2f}, theory {known_off:.2f} ({known_inside:.0%} inside)"
     )
 
