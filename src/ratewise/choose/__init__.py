@@ -12,11 +12,23 @@ from ratewise.choose.peaks import Search
 from ratewise.choose.protocols import Run, Task
 
 if TYPE_CHECKING:
-    from ratewise.choose.laws import Curve, Fit, Prediction, fit, read_curves
+    from ratewise.choose.laws import (
+        Bound,
+        Curve,
+        Fit,
+        Prediction,
+        Transfer,
+        bound,
+        fit,
+        read_curves,
+        refine,
+        transfer,
+    )
     from ratewise.choose.torch_task import TorchTask
 
 __all__ = [
     "Advice",
+    "Bound",
     "Comparison",
     "Curve",
     "Facts",
@@ -29,16 +41,31 @@ __all__ = [
     "Search",
     "Task",
     "TorchTask",
+    "Transfer",
     "advise",
+    "bound",
     "compare",
     "find",
     "fit",
     "read_curves",
     "recipe",
     "recipes",
+    "refine",
+    "transfer",
 ]
 
-_LAWS = ("Curve", "Fit", "Prediction", "fit", "read_curves")
+_LAWS = (
+    "Bound",
+    "Curve",
+    "Fit",
+    "Prediction",
+    "Transfer",
+    "bound",
+    "fit",
+    "read_curves",
+    "refine",
+    "transfer",
+)
 _TASKS = {
     "TorchTask": "torch_task",
 }
