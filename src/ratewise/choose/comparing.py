@@ -113,13 +113,13 @@ def compare(
         rule = "cannot be together with a search for peaks"
         raise ScheduleError("compare(prune=…)", rule, "give peaks=[…] to prune among")
     in_memory = options["hiring"].alone and options["prune"] is None
-    with _journal(journal, in_memory) as path:
+    with journal_at(journal, in_memory) as path:
         options |= {"journal": path, "disk": read_size(disk), "checkpoints": checkpoints}
         return _compare(task, candidates, peaks, progress, options)
 
 
 @contextmanager
-def _journal(given: str | os.PathLike[str] | None, in_memory: bool) -> Generator[Any]:
+def journal_at(given: str | os.PathLike[str] | None, in_memory: bool) -> Generator[Any]:
     """Yield the journal; one that ends with the comparison where the user needs none."""
     if given is not None or in_memory:
         yield given
@@ -157,7 +157,7 @@ def _read_search(task: Any, peaks: Search | str) -> Search:
     who = f"compare(peaks={shorten(peaks)})"
     if peaks != "auto":
         raise ScheduleError(who, "is no list of peaks", 'give learning rates, or peaks="auto"')
-    peak = getattr(_checked(task), "peak", None)
+    peak = getattr(checked_task(task), "peak", None)
     if not peak:
         rule = "does not know where to look, as the task has no learning rate"
         raise ScheduleError(who, rule, "give peaks=Search(1e-5, 1e-2)")
@@ -198,12 +198,12 @@ def _once(
     )
     others = {one.optimizer: tasks.of(one.maker) for one in asked if one.optimizer is not None}
     every_part = Training(
-        _checked(task), others, metric, journal, checkpoints, hiring, every, tensorboard
+        checked_task(task), others, metric, journal, checkpoints, hiring, every, tensorboard
     )
     return every_part.pruned(asked, prune, disk, progress)
 
 
-def _checked(task: Any) -> Task:
+def checked_task(task: Any) -> Task:
     if not isinstance(task, Task):
         rule = f"needs a task with open(seed), got {shorten(task)}"
         raise ScheduleError("compare", rule, "give a TorchTask, or write the Task protocol")

@@ -15,6 +15,11 @@ from ratewise._extras import require
 LEVEL = 0.90
 """Probability that all margins of a comparison hold together."""
 
+ONE_PEAK = (
+    "One peak each: a schedule may be behind only because the peak does not suit it; "
+    "give several peaks."
+)
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -177,10 +182,7 @@ def _edges(standings: Sequence[Standing]) -> list[str]:
 def _fairness(standings: Sequence[Standing]) -> list[str]:
     lines: list[str] = []
     if len(standings) > 1 and all(len(one.peaks) == 1 for one in standings):
-        lines.append(
-            "One peak each: a schedule may be behind only because the peak does not suit it; "
-            "give several peaks."
-        )
+        lines.append(ONE_PEAK)
     totals = {one.total for one in standings}
     if len(totals) > 1:
         lines.append(

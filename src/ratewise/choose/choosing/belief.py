@@ -25,6 +25,9 @@ BAD = 2.0
 SCALES = (0.3, 10.0)
 """Least and largest length scale of the process, in standard deviations of a feature."""
 
+AMOUNTS, NOISES = (0.05, 10.0), (1e-2, 1.0)
+"""Least and largest variance of the process and of the noise, in variances of finished runs."""
+
 
 @dataclass(frozen=True, eq=False)
 class Belief:
@@ -116,8 +119,12 @@ def _tail(total: int) -> int:
 
 
 def _leaning(law: Floats, done: list[int], values: Floats) -> Floats:
-    """Return the law's predictions moved and stretched to the finished runs."""
-    law = np.minimum(law, float(values.max()))
+    """Return the law's predictions moved and stretched to the finished runs.
+
+    What it foresees beyond the best and the worst that it foresees of these counts as them: laws
+    of short runs do not reach further.
+    """
+    law = np.clip(law, law[done].min(), law[done].max())
     centred = law[done] - law[done].mean()
     pull = 0.05 * float(centred @ centred) + 1e-12
     slope = (float(centred @ (values - values.mean())) + pull) / (float(centred @ centred) + pull)
@@ -130,9 +137,8 @@ def _process(
     """Return the evidence for a mean, and the posterior of the process around it."""
     process: Any = require("sklearn.gaussian_process", extra="search")
     kernels: Any = process.kernels
-    kernel = kernels.ConstantKernel(1.0, (0.05, 10.0)) * kernels.RBF(
-        np.ones(table.shape[1]), SCALES
-    ) + kernels.WhiteKernel(0.1, (1e-3, 1.0))
+    smooth = kernels.RBF(np.ones(table.shape[1]), SCALES)
+    kernel = kernels.ConstantKernel(1.0, AMOUNTS) * smooth + kernels.WhiteKernel(0.1, NOISES)
     model = process.GaussianProcessRegressor(kernel)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a length scale at its bound is an answer too

@@ -15,9 +15,6 @@ from ratewise.choose.tree import common_prefix
 CHEAPEST = 0.02
 """Share of a run that even a run that shares nearly everything is taken to cost."""
 
-WORTH = 0.1
-"""Expected improvement, in units of retrain noise, below which a run is not worth its updates."""
-
 
 @dataclass(frozen=True)
 class Promise:
@@ -95,33 +92,63 @@ class Pursuit:
         """Updates that each run still costs, float64[runs]."""
         return np.array([len(one) for one in self.runs]) - self._shared.astype(np.float64)
 
+    def know(self) -> Belief:
+        """Return what is believed of all runs from those that are finished."""
+        if self.belief is None:
+            self.belief = believe(self._table, self.known, self.law)
+        return self.belief
+
+    def ask_several(self, count: int, budget: float = math.inf) -> list[Promise]:
+        """Return runs to train at the same time, the best first; none if none is left.
+
+        Each is the best if those before it end as expected.
+
+        Args:
+            count: How many, at least 1.
+            budget: Updates that they may cost together.
+        """
+        first = self.ask(budget)
+        if first is None:
+            return []
+        found, guess = [first], self._copy()
+        while len(found) < count:
+            budget -= found[-1].updates
+            guess.tell(found[-1].run, found[-1].mean)
+            more = guess.ask(budget)
+            if more is None:
+                break
+            found.append(more)
+        return found
+
+    def _copy(self) -> Pursuit:
+        other = Pursuit(self.runs, self.law, dict(self.known))
+        other._shared = self._shared.copy()
+        return other
+
     def ask(self, budget: float = math.inf) -> Promise | None:
         """Return the run with the highest expected improvement per update, or None if none is left.
 
         Args:
             budget: Updates that it may cost at most.
         """
-        if self.belief is None:
-            self.belief = believe(self._table, self.known, self.law)
         costs = self.costs
         open_ones = [i for i in range(len(self.runs)) if i not in self.known and costs[i] <= budget]
         if not open_ones:
             return None
-        lead = self._lead()
-        gain = self.belief.improvement(lead, lucky=True)
-        sure = self.belief.improvement(lead, lucky=False)
+        belief, lead = self.know(), self._lead()
+        gain = belief.improvement(lead, lucky=True)
+        sure = belief.improvement(lead, lucky=False)
         least = np.array([CHEAPEST * len(one) for one in self.runs])
         per_update = gain / np.maximum(costs, least)
         i = max(open_ones, key=lambda one: per_update[one])
-        noise = max(self.belief.noise, 1e-300)
-        spread = float(np.hypot(self.belief.spread[i], self.belief.noise))
+        noise = max(belief.noise, 1e-300)
+        spread = float(np.hypot(belief.spread[i], belief.noise))
         worth = max(float(sure[one]) for one in open_ones) / noise
         return Promise(
-            i, int(costs[i]), float(self.belief.mean[i]), spread, float(gain[i]), worth
+            i, int(costs[i]), float(belief.mean[i]), spread, float(gain[i]), worth
         )
 
     def _lead(self) -> float:
         """Return what has to be beaten."""
         best = self.best
-        assert self.belief is not None
-        return float(self.belief.mean.max()) if best is None else self.known[best]
+        return float(self.know().mean.max()) if best is None else self.known[best]

@@ -35,12 +35,14 @@ CREATE TABLE comparisons (
 );
 """
 
-RATES = """
-CREATE TABLE IF NOT EXISTS rates (
-    run TEXT PRIMARY KEY, name TEXT, peak REAL, rates BLOB
-) WITHOUT ROWID;
-"""
-"""Made in journals of before, too: what a run was called, and the rate of every update of it."""
+LATER = (
+    "CREATE TABLE IF NOT EXISTS rates "
+    "(run TEXT PRIMARY KEY, name TEXT, peak REAL, rates BLOB) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS findings "
+    "(task TEXT, what TEXT, found TEXT, PRIMARY KEY (task, what)) WITHOUT ROWID",
+)
+"""Made in journals of before, too: what a run was called and the rate of every update of it, and
+what range tests have found."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -60,7 +62,8 @@ def connect(path: Path) -> sqlite3.Connection:
                 f"PRAGMA user_version={VERSION}; COMMIT;"
             )
         check(file, who)
-        file.execute(RATES)
+        for statement in LATER:
+            file.execute(statement)
         file.execute("PRAGMA synchronous=FULL")
         file.execute("PRAGMA foreign_keys=ON")
         file.execute("BEGIN IMMEDIATE")
