@@ -12,8 +12,11 @@ from ratewise.choose.peaks import Search
 from ratewise.choose.protocols import Run, Task
 
 if TYPE_CHECKING:
+    from ratewise.choose.keras_task import KerasTask
     from ratewise.choose.laws import Curve, Fit, Prediction, fit
+    from ratewise.choose.lightning_task import LightningTask
     from ratewise.choose.torch_task import TorchTask
+    from ratewise.choose.transformers_task import TrainerTask
 
 __all__ = [
     "Advice",
@@ -23,12 +26,15 @@ __all__ = [
     "Fit",
     "Found",
     "Halving",
+    "KerasTask",
+    "LightningTask",
     "Prediction",
     "Record",
     "Run",
     "Search",
     "Task",
     "TorchTask",
+    "TrainerTask",
     "advise",
     "compare",
     "find",
@@ -39,7 +45,10 @@ __all__ = [
 
 _LAWS = ("Curve", "Fit", "Prediction", "fit")
 _TASKS = {
+    "KerasTask": "keras_task",
+    "LightningTask": "lightning_task",
     "TorchTask": "torch_task",
+    "TrainerTask": "transformers_task",
 }
 
 
