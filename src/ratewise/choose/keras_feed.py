@@ -80,6 +80,9 @@ class Batches:
         seed: What `data` is called with.
         tape_bytes: Memory for recent batches, in bytes; the last one is kept whatever it takes.
 
+    Attributes:
+        source: What `data` returned.
+
     Raises:
         ScheduleError: there is no batch, it is no batches, or the same seed gives others.
     """
@@ -102,8 +105,8 @@ class Batches:
         self._tape: deque[tuple[Any, int]] = deque()
         self._bytes = self._next = 0
         with self._stream:
-            self._source = _checked(self._data(self._seed))
-            self._iterator = _batches(self._source)
+            self.source = _checked(self._data(self._seed))
+            self._iterator = _batches(self.source)
         first = fingerprint(self[0])
         if self._first not in (None, first):
             rule = f"gave other batches when it was called with {self._seed} again"
@@ -124,11 +127,11 @@ class Batches:
         """Return the next batch; behind the last comes the first of the next round."""
         for batch in self._iterator:
             return batch
-        self._iterator = _batches(self._source)
+        self._iterator = _batches(self.source)
         for batch in self._iterator:
             return batch
-        self._source = _checked(self._data(self._seed))  # it could be iterated only once
-        self._iterator = _batches(self._source)
+        self.source = _checked(self._data(self._seed))  # it could be iterated only once
+        self._iterator = _batches(self.source)
         for batch in self._iterator:
             return batch
         fix = "return an iterable with at least one batch, a new one at every call"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,8 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.choose.keras_feed import Batches, derived, stream
+from ratewise.choose.keras_state import Held, to_mode
+from ratewise.choose.keras_step import split, step_of
 from ratewise.choose.protocols import Losses, Rates
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
@@ -26,17 +28,22 @@ _MODEL = "KerasTask(model=…)"
 
 @dataclass(frozen=True)
 class KerasTask:
-    """Train a compiled Keras model with `train_on_batch`; the rates come from `compare`.
+    """Train a compiled Keras model batch by batch; the rates come from `compare`.
 
     It works on TensorFlow, JAX and PyTorch. An update is the model's own `train_step`, so the
-    weights are those of `model.fit` with the same rates and batches, bit for bit. With gradient
-    accumulation, or with a loss scale that skips some, a rate is that of an update and not of a
-    batch. No callback is called.
+    weights are those of `model.fit` with the same rates and batches, bit for bit. On PyTorch that
+    takes a `Dropout` with a seed, as one without draws from numbers that `fit` also draws from for
+    its loader. With gradient accumulation, or with a loss scale that skips some, a rate is that of
+    an update and not of a batch. No callback is called, and `steps_per_execution` is 1.
 
     A run is saved as the variables of the model and its optimizer (weights, moving averages, the
-    seeds of dropout, moments), the random numbers of `random` and numpy, and the position in the
-    data. What learns elsewhere is not seen, nor are TensorFlow's global random numbers: give
-    random layers a `keras.random.SeedGenerator`, as Keras' own have.
+    seeds of dropout, moments), on PyTorch the buffers of its modules, the random numbers of
+    `random` and numpy (and PyTorch), and the position in the data. What learns elsewhere is not
+    seen, nor are TensorFlow's global random numbers: give random layers a
+    `keras.random.SeedGenerator`, as Keras' own have.
+
+    On TensorFlow a step is compiled once, as in `fit`: all batches need the sizes that the first
+    two have in common, or those of a `tf.data.Dataset`. The number of rows is free.
 
     Args:
         model: Returns a new model that is compiled with a number as its rate. Before, `random`
@@ -102,16 +109,17 @@ class KerasRun:
         self._batches = Batches(task.data, seed, task.tape_bytes)
         with self._own:
             if not self._model.built:
-                self._model(_split(self._batches[0])[0])
+                self._model(split(self._batches[0])[0])
             optimizer = self._model.optimizer
             if not optimizer.built:
                 optimizer.build(self._model.trainable_variables)
-        held = [*self._model.variables, *self._model.optimizer.variables]
-        self._variables: Sequence[Any] = list({id(one): one for one in held}.values())
+        self._held = Held(self._model)
+        self._step = step_of(self._model, self._batches)
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; a loss is the mean over the batches of its update."""
         losses = np.empty(len(rates))
+        to_mode(self._model, training=True)
         for number, rate in enumerate(rates.tolist()):
             losses[number] = self._update(rate)
         return losses
@@ -125,8 +133,7 @@ class KerasRun:
                 raise ScheduleError(_MODEL, rule, "look at its optimizer")
             batch = self._batches[self._position]
             with self._own:
-                told = self._model.train_on_batch(*_split(batch), return_dict=True)
-            waiting.append(float(told["loss"]))
+                waiting.append(self._step(batch))
             self._position += 1
         return float(np.mean(waiting))
 
@@ -137,14 +144,15 @@ class KerasRun:
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, with random numbers that no update sees."""
-        state, own = self._values(), self._own.state
+        state, own = self._held.read(), self._own.state
         try:
             with self._own, stream(derived(self._seed, _METRIC)):
                 optimizer = self._model.optimizer
                 optimizer.finalize_variable_values(self._model.trainable_variables)
+                to_mode(self._model, training=False)
                 given = self._task.metric(self._model)
         finally:
-            self._assign(state)
+            self._held.write(state)
             self._own.state = own
         named = given if isinstance(given, Mapping) else {"metric": given}
         return {str(name): float(value) for name, value in named.items()}
@@ -152,19 +160,12 @@ class KerasRun:
     def save(self) -> dict[str, Any]:
         """Return the state, in main memory."""
         random = self._own.state
-        return {"position": self._position, "random": random, "variables": self._values()}
+        return {"position": self._position, "random": random, "variables": self._held.read()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go to a saved state; the data follow when the next batch is asked for."""
         self._position, self._own.state = state["position"], state["random"]
-        self._assign(state["variables"])
-
-    def _values(self) -> list[Any]:
-        return [np.array(keras.ops.convert_to_numpy(one.value)) for one in self._variables]
-
-    def _assign(self, values: list[Any]) -> None:
-        for variable, value in zip(self._variables, values, strict=True):
-            variable.assign(value)
+        self._held.write(state["variables"])
 
 
 def _made(task: KerasTask) -> Any:
@@ -195,8 +196,3 @@ def _rate(model: Any) -> float:
 
 def _is_function(value: Any) -> bool:
     return callable(value) and not isinstance(value, keras.Model)
-
-
-def _split(batch: Any) -> tuple[Any, ...]:
-    """Return inputs, targets and weights, as many as there are."""
-    return tuple(batch) if isinstance(batch, tuple | list) else (batch,)

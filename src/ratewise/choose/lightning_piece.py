@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import copy
-import logging
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ratewise._extras import require
+from ratewise.choose.lightning_trainer import (
+    MODULE,
+    nothing,
+    optimizer_of,
+    quiet,
+    quiet_trainer,
+    silenced,
+)
 from ratewise.choose.protocols import Losses
 from ratewise.choose.torch_batches import copied
 from ratewise.choose.torch_feed import Feed, standing
@@ -18,14 +24,9 @@ from ratewise.choose.torch_groups import Groups
 from ratewise.choose.torch_own import Own
 from ratewise.choose.torch_state import restore_model, restore_optimizer
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
-from ratewise.torch import Scheduler
 
 torch = require("torch", extra="lightning")
 
-_MODULE = "LightningTask(module=…)"
-_LONG = 10**9
-"""Updates that a fit is told to make, which is stopped long before."""
 _FIRST = ("prepare_data", "setup", "on_fit_start", "on_train_start")
 """Hooks of the module that run in the first piece alone."""
 _LAST = ("teardown", "on_fit_end", "on_train_end")
@@ -83,8 +84,8 @@ class Piece:
         """Make one update per rate."""
         self._rates = rates
         silent = _LAST if self._state is None else (*_LAST, *_FIRST)
-        with _quiet(), _silenced(self._module, silent):
-            self._trainer = trainer = _trainer(self._library, options, self._callback())
+        with quiet(), silenced(self._module, silent):
+            self._trainer = trainer = quiet_trainer(self._library, options, self._callback())
             if self._state is not None:
                 trainer.fit_loop.load_state_dict(copy.deepcopy(self._state["loops"]))
             try:
@@ -94,7 +95,10 @@ class Piece:
             finally:
                 if self._interrupted:  # which a trainer makes something else of
                     raise KeyboardInterrupt
-        raise ScheduleError("LightningTask(data=…)", "gave no batch", "return at least one")
+        if self._last is None and not self._made:
+            raise ScheduleError("LightningTask(data=…)", "gave no batch", "return at least one")
+        rule = f"ended the fit {self._made} updates on, of {len(rates)}"
+        raise ScheduleError(MODULE, rule, "do not set trainer.should_stop in it")
 
     # What the trainer meets on its way ------------------------------------------------------
 
@@ -103,7 +107,7 @@ class Piece:
         if self.groups is not None:
             return
         self.device = self._trainer.strategy.root_device
-        self.groups = Groups(_MODULE, _optimizer(self._trainer))
+        self.groups = Groups(MODULE, optimizer_of(self._trainer))
         self._trainer.strategy.lr_scheduler_configs = []
         self.groups.optimizer.register_step_pre_hook(self._before)
         self.groups.optimizer.register_step_post_hook(self._after)
@@ -177,10 +181,6 @@ class Piece:
             self._waiting.clear()
 
 
-def _nothing(*_: Any, **__: Any) -> None:
-    """Do nothing."""
-
-
 class _Loader:
     """What the trainer takes for its loader: it hands out the batches of the feed."""
 
@@ -206,7 +206,7 @@ class _Loader:
         """Return nothing: the feed is saved by itself."""
         return {}
 
-    load_state_dict = _nothing
+    load_state_dict = nothing
 
 
 def _length(loader: Any) -> int | None:
@@ -214,88 +214,3 @@ def _length(loader: Any) -> int | None:
         return len(loader)
     except TypeError:  # a stream
         return None
-
-
-# The trainer and the module ----------------------------------------------------------------------
-
-
-def _trainer(library: Any, options: dict[str, Any], callback: Any) -> Any:
-    """Return a trainer that leaves nothing behind."""
-    ours = {
-        "devices": 1,
-        "limit_val_batches": 0,
-        "num_sanity_val_steps": 0,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        **options,
-        "callbacks": [callback],
-        "logger": False,
-        "max_steps": _LONG,
-        "max_epochs": -1,
-    }
-    trainer = library.Trainer(**ours)
-    if trainer.world_size > 1:
-        fix = 'write trainer={"devices": 1}'
-        raise ScheduleError("LightningTask(trainer=…)", "trains in several processes", fix)
-    if getattr(trainer.precision_plugin, "scaler", None) is not None:
-        fix = 'write trainer={"precision": "bf16-mixed"}'
-        raise ScheduleError("LightningTask(trainer=…)", "scales its losses (fp16)", fix)
-    return trainer
-
-
-def _optimizer(trainer: Any) -> Any:
-    """Return the trainer's optimizer, if there is one and nobody else sets its rate."""
-    for config in trainer.lr_scheduler_configs:
-        if isinstance(config.scheduler, Scheduler):
-            rule, fix = "follows a schedule already", "leave attach out, the rates are set"
-            raise ScheduleError(_MODULE, rule, fix)
-    if not trainer.optimizers or not trainer.optimizers[0].param_groups:
-        raise ScheduleError(_MODULE, "has no optimizer", "let configure_optimizers return one")
-    return trainer.optimizers[0]
-
-
-def check_module(module: Any) -> None:
-    """Refuse what is no module, and one that optimizes by hand."""
-    library(module)
-    if not module.automatic_optimization:
-        rule, fix = "optimizes by hand, so its loss is not known", "write a TorchTask"
-        raise ScheduleError(_MODULE, rule, fix)
-
-
-def library(module: Any) -> Any:
-    """Return the package that the module's class is from: there are two of the same."""
-    for one in type(module).__mro__:
-        if one.__name__ == "LightningModule":
-            name = "lightning.pytorch" if one.__module__.startswith("lightning.") else None
-            return require(name or "pytorch_lightning", extra="lightning")
-    rule = f"returned no Lightning module, got {shorten(module)}"
-    raise ScheduleError(_MODULE, rule, "return a LightningModule")
-
-
-@contextmanager
-def _silenced(module: Any, names: tuple[str, ...]) -> Generator[None]:
-    """Let hooks of a module do nothing for a while."""
-    own = {name: vars(module)[name] for name in names if name in vars(module)}
-    for name in names:
-        vars(module)[name] = _nothing
-    try:
-        yield
-    finally:
-        for name in names:
-            del vars(module)[name]
-        vars(module).update(own)
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Keep the trainers of a task from reporting on themselves."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "pytorch_lightning")]
-    levels = [one.level for one in loggers]
-    try:
-        for one in loggers:
-            one.setLevel(logging.ERROR)
-        yield
-    finally:
-        for one, level in zip(loggers, levels, strict=True):
-            one.setLevel(level)

@@ -11,7 +11,8 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise._torch.adaptive import to_eval, to_train
-from ratewise.choose.lightning_piece import Piece, check_module, library
+from ratewise.choose.lightning_piece import Piece
+from ratewise.choose.lightning_trainer import check_module, library
 from ratewise.choose.protocols import Losses, Rates
 from ratewise.choose.torch_feed import Feed
 from ratewise.choose.torch_own import Own, derived

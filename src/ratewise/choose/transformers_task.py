@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
-from ratewise._torch.adaptive import to_train
+from ratewise._torch.adaptive import to_eval, to_train
 from ratewise.choose.protocols import Losses, Rates
 from ratewise.choose.torch_feed import Feed, Held
 from ratewise.choose.torch_groups import Groups
@@ -31,8 +31,8 @@ transformers = require("transformers", extra="transformers")
 
 _METRIC = 2
 _MAKER = "TrainerTask(make_trainer=…)"
-_RUNNING = ("runtime", "per_second", "model_preparation_time", "compilation_time", "epoch")
-"""How the names of what an evaluation says about itself end."""
+_RUNNING = ("runtime", "per_second", "model_preparation_time", "compilation_time")
+"""How the names of what an evaluation says about itself end; besides, it names the epoch."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,12 @@ class TrainerTask:
     Args:
         make_trainer: Returns a new trainer, with a new model, for a seed: of `make_trainer(seed)`
             the arguments are taken as they are, so pass the seed on, as
-            `TrainingArguments(seed=seed, …)`; of `make_trainer()` the seed is set by the task.
-            Before, `torch.manual_seed(seed)` was called.
-        metric: Returns a float, then called "metric", or a dict of floats, of the trainer. Left
-            out, all that `trainer.evaluate()` measures, without "eval_": `loss`, `accuracy`, ….
+            `TrainingArguments(seed=seed, …)`; of `make_trainer()` the seed is set by the task. It
+            is given if a parameter is called `seed`, or the first has no default. Before,
+            `torch.manual_seed(seed)` was called.
+        metric: Returns a float, then called "metric", or a dict of floats, of the trainer, in
+            evaluation mode and without gradients; whatever it changes is put back. Left out, all
+            that `trainer.evaluate()` measures, without "eval_": `loss`, `accuracy`, ….
         optimizer: Returns the optimizer of a model, in place of the trainer's.
         higher_is_better: Names of the metrics of which more is better; of all others less is.
 
@@ -116,6 +118,7 @@ class TrainerRun:
             to_train(self._optimizer)
         self._several = max(int(trainer.args.gradient_accumulation_steps), 1)
         self._length = _length(loader)
+        self._reached = 0.0
         self._feed = Feed(loader, self._own, seed)
         self._noted = [trainer, trainer.state, trainer.control]
 
@@ -150,6 +153,7 @@ class TrainerRun:
         trainer.optimizer.step()
         self._model.zero_grad()
         trainer.state.global_step += 1
+        trainer.state.epoch = self._reached
         assert total is not None
         return total.reshape(())
 
@@ -160,8 +164,7 @@ class TrainerRun:
             left = self._several if self._length is None else self._length - self._feed.drawn
             count = min(left, self._several)
             batches, items = trainer.get_batch_samples(self._feed, count, trainer.args.device)
-            epoch = self._feed.epoch + self._feed.drawn / (self._length or np.inf)
-            trainer.state.epoch = epoch
+            self._reached = self._feed.epoch + self._feed.drawn / (self._length or np.inf)
             whole = len(batches) == count
             if not whole or self._feed.drawn == self._length:
                 self._feed.end()
@@ -181,8 +184,9 @@ class TrainerRun:
         several = list(data.values()) if isinstance(data, dict) else [data]
         history = list(self._trainer.state.log_history)
         try:
-            with self._own, Own(derived(self._seed, _METRIC)), Held(several):
+            with self._own, Own(derived(self._seed, _METRIC)), Held(several), torch.no_grad():
                 self._model.eval()
+                to_eval(self._optimizer)
                 given = (self._task.metric or _evaluated)(self._trainer)
         finally:
             to_train(self._optimizer)
@@ -218,7 +222,8 @@ def _evaluated(trainer: Any) -> dict[str, float]:
     """Return what the trainer's own evaluation says about the model."""
     found = {key.removeprefix("eval_"): value for key, value in trainer.evaluate().items()}
     numbers = {key: value for key, value in found.items() if isinstance(value, int | float)}
-    return {key: value for key, value in numbers.items() if not key.endswith(_RUNNING)}
+    own = [key for key in numbers if key == "epoch" or key.endswith(_RUNNING)]
+    return {key: value for key, value in numbers.items() if key not in own}
 
 
 def _length(loader: Any) -> int | None:
@@ -233,8 +238,7 @@ def _length(loader: Any) -> int | None:
 
 def _made(task: TrainerTask, seed: int) -> Any:
     """Return a new trainer where `train()` would begin, without callbacks."""
-    seeded = _takes_seed(task.make_trainer)
-    trainer = task.make_trainer(seed) if seeded else task.make_trainer()
+    trainer, seeded = _called(task.make_trainer, seed)
     _check(trainer, task.metric is None)
     args = trainer.args
     if not seeded:
@@ -260,13 +264,18 @@ def _made(task: TrainerTask, seed: int) -> Any:
     return trainer
 
 
-def _takes_seed(make: Callable[..., Any]) -> bool:
-    """Whether a function is to be called with the seed."""
+def _called(make: Callable[..., Any], seed: int) -> tuple[Any, bool]:
+    """Return what a function makes, and whether it was given the seed."""
     try:
-        given = inspect.signature(make).parameters.values()
+        given = inspect.signature(make).parameters
     except (TypeError, ValueError):
-        return False
-    return any(one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) for one in given)
+        return make(), False
+    if "seed" in given and given["seed"].kind is not inspect.Parameter.POSITIONAL_ONLY:
+        return make(seed=seed), True
+    first = next(iter(given.values()), None)
+    placed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = first is not None and first.kind in placed and first.default is first.empty
+    return (make(seed), True) if needed else (make(), False)
 
 
 def _check(trainer: Any, evaluates: bool) -> None:
