@@ -1,4 +1,4 @@
-"""The task around a Lightning module: exact, and the same as `trainer.fit()`."""
+"""The task around a Lightning module: exact, isolated, and it says what it cannot do."""
 
 from __future__ import annotations
 
@@ -16,104 +16,18 @@ import torch
 from torch import nn
 
 import ratewise as rw
-from ratewise.choose import LightningTask, Run, Task, compare
+from ratewise.choose import Run, Task, compare
 from ratewise.lightning import attach
-from tests.choose.conftest import Noisy, every_bit, network
+from tests.choose.conftest import every_bit
+from tests.choose.modules import LR, RATES, Net, shuffled, streamed, task_of
 from tests.lightning.tiny import trainer
 
-RATES = np.linspace(1e-2, 1e-3, 7)
-LR = 3e-3
+DATA = pytest.mark.parametrize("data", [shuffled, streamed])
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-class Net(lightning.LightningModule):
-    """Dropout, batch norm, odd buffers, and hooks that leave their mark on a weight."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = network()
-        self.seen: list[str] = []
-        self.extra = 0.0
-
-    def setup(self, stage: str) -> None:
-        self.seen.append("setup")
-        self.gain = nn.Parameter(torch.rand(()))
-
-    def on_train_start(self) -> None:
-        self.extra += float(torch.rand(()))
-
-    def on_train_epoch_start(self) -> None:
-        self.mark(1e-3 * self.current_epoch)
-
-    def on_train_epoch_end(self) -> None:
-        self.mark(2e-3 * self.current_epoch)
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        self.mark(1e-6 * self.global_step)
-
-    def mark(self, amount: float) -> None:
-        with torch.no_grad():
-            self.gain += amount
-
-    def training_step(self, batch: Any, index: int) -> Any:
-        x, y = batch
-        self.seen.append(f"{self.current_epoch} {index} {self.global_step}")
-        loss = nn.functional.cross_entropy(self.net(x * (1 + 1e-3 * index)) * self.gain, y)
-        self.log("loss", loss)
-        self.log("mean", loss, on_step=False, on_epoch=True)
-        return loss + self.extra
-
-    def configure_optimizers(self) -> Any:
-        return torch.optim.AdamW(self.parameters(), lr=LR)
-
-
-class Quiet(Noisy):
-    """The rows alone, without what augmentation draws."""
-
-    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.x[i], self.y[i]
-
-
-class Chunks(torch.utils.data.IterableDataset[Any]):
-    """Rows without a length, shuffled a few at a time with the generators of the process."""
-
-    def __init__(self, rows: int = 21, draws: bool = True) -> None:
-        self.rows, self.draws, self.data = rows, draws, Quiet()
-
-    def __iter__(self) -> Any:
-        for first in range(0, self.rows, 7):
-            order = torch.randperm(7) if self.draws else torch.arange(7)
-            yield from (self.data[first + int(i)] for i in order)
-
-
-NOISY, QUIET = Noisy(), Quiet()
-
-
-def shuffled(seed: int, data: Any = NOISY) -> Any:
-    return torch.utils.data.DataLoader(data, batch_size=20, shuffle=True)
-
-
-def streamed(seed: int, draws: bool = True) -> Any:
-    return torch.utils.data.DataLoader(Chunks(draws=draws), batch_size=6)
-
-
-def bits(module: Any) -> dict[str, float]:
-    """A metric that draws, and one that any change of a weight changes."""
-    loss = module.net(QUIET.x + torch.randn(6)).square().mean()
-    return {"loss": float(loss), "bits": float(int(every_bit(module)[:12], 16))}
-
-
-def task_of(**changes: Any) -> LightningTask:
-    parts = {"accelerator": "cpu", "accumulate_grad_batches": 2, "gradient_clip_val": 0.5}
-    given: dict[str, Any] = {"module": Net, "data": shuffled, "metric": bits, "trainer": parts}
-    return LightningTask(**{**given, **changes})
-
-
-DATA = pytest.mark.parametrize("data", [shuffled, streamed])
 
 
 def test_the_ready_task_follows_the_protocols() -> None:
@@ -188,85 +102,6 @@ def test_measuring_disturbs_nothing() -> None:
     assert every_bit(quiet._module) == every_bit(disturbed._module)
 
 
-def test_sharing_changes_no_bit() -> None:
-    """Every loss and metric of a comparison is that of the run trained alone in one go."""
-    candidates = {
-        "constant": rw.Warmup(3) >> rw.Hold(),
-        "late": rw.Warmup(3) >> rw.Hold() >> rw.Linear(to=0, over=3),
-        "cosine": rw.Warmup(3) >> rw.Cosine(to=0),
-    }
-    task = task_of()
-    shared = compare(task, candidates, total=9, peaks=[1e-2], seeds=2)
-    assert shared.sharing > 1.2
-    for record in shared.runs:
-        assert record.error is None
-        run = task.open(record.seed)
-        assert run.train(record.rates).tobytes() == record.losses.tobytes()
-        assert run.measure() == record.metrics
-
-
-SCHEDULE = rw.Warmup(2) >> rw.Cosine(to=0.1)
-
-
-class Open(Net):
-    """Does nothing at the end of an epoch, which a plain fit also ends when it is cut short."""
-
-    def on_train_epoch_end(self) -> None:
-        pass
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"accumulate_grad_batches": 2},
-        {"accumulate_grad_batches": 3, "gradient_clip_val": 0.05},
-        {"precision": "bf16-mixed"},
-        {"limit_train_batches": 3, "accumulate_grad_batches": 2},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("streams", [False, True])
-def test_a_run_is_trainer_fit(options: dict[str, Any], streams: bool) -> None:
-    """Weights are those of the plain fit with the schedule attached, to the bit."""
-
-    def data(seed: int) -> Any:
-        return streamed(seed, draws=False) if streams else shuffled(seed, QUIET)
-
-    total = 9
-    torch.manual_seed(4)
-    module = attach(Open(), SCHEDULE, total=total)
-    plain = trainer(max_steps=total, **options)
-    plain.fit(module, data(4))
-    assert plain.global_step == total
-    run = task_of(module=Open, data=data, trainer={"accelerator": "cpu", **options}).open(4)
-    run.train(LR * SCHEDULE.resolve(total).values(total))
-    assert run._module.seen == module.seen
-    assert every_bit(run._module) == every_bit(module)
-
-
-def test_groups_keep_their_ratio_and_schedulers_are_left_aside() -> None:
-    """A group at a tenth of the rate stays there, whatever the module's scheduler says."""
-    used: list[list[float]] = []
-
-    class Two(Net):
-        def configure_optimizers(self) -> Any:
-            first, *others = self.parameters()
-            groups = [{"params": [first], "lr": LR / 10}, {"params": others}]
-            optimizer = torch.optim.SGD(groups, lr=LR)
-            rates = optimizer.param_groups
-            optimizer.register_step_post_hook(lambda *_: used.append([g["lr"] for g in rates]))
-            steps = self.trainer.estimated_stepping_batches
-            scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: t / steps)
-            return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
-
-    task = task_of(module=Two)
-    assert task.peak == LR
-    task.open(0).train(RATES)
-    assert [pair[1] for pair in used] == RATES.tolist()
-    np.testing.assert_allclose([pair[0] for pair in used], RATES / 10, rtol=1e-12)
-
-
 def test_candidates_may_bring_optimizers() -> None:
     """The module trains with the optimizer that a candidate brings."""
     task = task_of().with_optimizer(lambda net: torch.optim.SGD(net.parameters(), lr=0.25))
@@ -298,6 +133,18 @@ def test_ctrl_c_comes_through() -> None:
 
     run = task_of(module=Stops).open(0)
     with pytest.raises(KeyboardInterrupt):
+        run.train(RATES)
+
+
+def test_a_module_that_ends_the_fit_is_told_so() -> None:
+    """A fit that stops by itself is no run of the length that was asked for."""
+
+    class Ends(Net):
+        def on_train_batch_end(self, *_: Any) -> None:
+            self.trainer.should_stop = self.global_step >= 3
+
+    run = task_of(module=Ends).open(0)
+    with pytest.raises(rw.ScheduleError, match="ended the fit 3 updates on, of 7"):
         run.train(RATES)
 
 

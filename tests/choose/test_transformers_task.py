@@ -1,4 +1,4 @@
-"""The task around a Transformers trainer: exact, and the same as `trainer.train()`."""
+"""The task around a Transformers trainer: exact, isolated, and it says what it cannot do."""
 
 from __future__ import annotations
 
@@ -17,75 +17,18 @@ import transformers
 
 import ratewise as rw
 from ratewise.choose import Run, Task, TrainerTask, compare
-from ratewise.transformers import attach
-from tests.choose.conftest import every_bit
-from tests.transformers.tiny import LR, Stream, arguments, make, model, rows
+from tests.choose.trainers import DATA, RATES, Chunks, task_of, weights
+from tests.transformers.tiny import LR, make, model, rows
 
-RATES = np.linspace(1e-3, 1e-4, 7)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-class Jittered(torch.utils.data.Dataset[Any]):
-    """Rows whose last token is drawn, from every generator there is and one that it holds."""
-
-    def __init__(self) -> None:
-        self.rows = rows(22)
-        self.generator = torch.Generator().manual_seed(5)
-        self.random = np.random.default_rng(3)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, i: int) -> dict[str, Any]:
-        own = int(torch.randint(5, (), generator=self.generator)) + int(self.random.integers(5))
-        drawn = int(torch.randint(9, ())) + random.randrange(9) + np.random.randint(9)
-        return {**self.rows[i], "input_ids": [1, i, own + drawn]}
-
-
-class Chunks(torch.utils.data.IterableDataset[Any]):
-    """Rows without a length, shuffled a few at a time with the generators of the process."""
-
-    def __iter__(self) -> Any:
-        some = rows(22)
-        for first in range(0, 22, 11):
-            yield from (some[first + int(i)] for i in torch.randperm(11))
-
-
-DATA = Jittered()
 STREAM = {"data": Chunks(), "max_steps": 99, "gradient_accumulation_steps": 4}
 LAWS = pytest.mark.parametrize(
     "options", [{}, STREAM, {"dataloader_num_workers": 1}], ids=["drawn", "stream", "worker"]
 )
 
 
-def accuracy(prediction: Any) -> dict[str, float]:
-    return {"accuracy": float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())}
-
-
-def task_of(folder: Any, **options: Any) -> TrainerTask:
-    """Trainers with dropout, epochs that do not divide, data that draw, if not told otherwise."""
-    given = {
-        "data": DATA,
-        "kind": transformers.Trainer,
-        "per_device_train_batch_size": 4,
-        "gradient_accumulation_steps": 2,
-        "eval_dataset": rows(6),
-        "compute_metrics": accuracy,
-        **options,
-    }
-
-    def make_trainer(seed: int) -> Any:
-        return make(folder, model=model(seed=seed), seed=seed, **given)
-
-    return TrainerTask(make_trainer, higher_is_better=("accuracy",))
-
-
-def weights(run: Any) -> str:
-    return every_bit(run._trainer.model)
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def test_the_ready_task_follows_the_protocols(tmp_path: Any) -> None:
@@ -165,90 +108,6 @@ def test_measuring_disturbs_nothing(tmp_path: Any) -> None:
     assert len({(run.train(RATES).tobytes(), weights(run)) for run in runs}) == 1
 
 
-def test_sharing_changes_no_bit(tmp_path: Any) -> None:
-    """Every loss and metric of a comparison is that of the run trained alone in one go."""
-    candidates = {
-        "constant": rw.Warmup(3) >> rw.Hold(),
-        "late": rw.Warmup(3) >> rw.Hold() >> rw.Linear(to=0, over=3),
-        "cosine": rw.Warmup(3) >> rw.Cosine(to=0),
-    }
-    task = task_of(tmp_path)
-    shared = compare(task, candidates, total=9, peaks=[1e-3], seeds=2)
-    assert shared.sharing > 1.2
-    for record in shared.runs:
-        assert record.error is None
-        run = task.open(record.seed)
-        assert run.train(record.rates).tobytes() == record.losses.tobytes()
-        assert run.measure() == record.metrics
-
-
-SCHEDULE = rw.Warmup(2) >> rw.Cosine(to=0.1)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"gradient_accumulation_steps": 1, "max_grad_norm": 0.0},
-        {"max_grad_norm": 0.01, "weight_decay": 0.1},
-        {"bf16": True},
-        {"data": Stream(22), "max_steps": 8},
-        {"data": Stream(22), "max_steps": 8, "gradient_accumulation_steps": 4},
-        {"accelerator_config": {"use_seedable_sampler": False}},
-        {"dataloader_num_workers": 1, "gradient_accumulation_steps": 3},
-        {"gradient_checkpointing": True},
-    ],
-    ids=str,
-)
-def test_a_run_is_trainer_train(tmp_path: Any, options: dict[str, Any]) -> None:
-    """Weights and losses are those of the plain trainer with the schedule attached, to the bit."""
-    task = task_of(tmp_path, **{"data": rows(22), **options})
-    total = 8
-    plain = task_of(tmp_path, **{"data": rows(22), "max_steps": total, **options})
-    torch.manual_seed(4)
-    trainer = attach(plain.make_trainer(4), SCHEDULE)
-    trainer.train()
-    run = task.open(4)
-    losses = run.train(LR * SCHEDULE.resolve(total).values(total))
-    assert weights(run) == every_bit(trainer.model)
-    told = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    np.testing.assert_allclose(losses, told, rtol=1e-3)
-    measured, said = run.measure(), trainer.evaluate()
-    assert measured == {name: said[f"eval_{name}"] for name in measured}
-
-
-@pytest.mark.parametrize("remade", [False, True])
-def test_a_function_without_a_seed_is_given_one(tmp_path: Any, remade: bool) -> None:
-    """Seeds give other weights and another order; with `model_init` too, as in `train()`."""
-
-    def network() -> Any:
-        return model(seed=int(torch.randint(1000, ())))
-
-    own: dict[str, Any] = {"model_init": network} if remade else {}
-
-    def make_trainer() -> Any:
-        parts = own or {"model": network()}
-        return make(tmp_path, kind=transformers.Trainer, eval_dataset=rows(4), **parts)
-
-    runs = [TrainerTask(make_trainer).open(seed) for seed in (0, 0, 1)]
-    first, again, other = (run.train(RATES).tobytes() for run in runs)
-    assert first == again != other
-    assert weights(runs[0]) == weights(runs[1]) != weights(runs[2])
-
-
-def test_rates_are_of_updates_and_groups_keep_their_ratio(tmp_path: Any) -> None:
-    """With accumulation each update uses the next rate; the smaller group a tenth of it."""
-
-    def make_trainer(seed: int) -> Any:
-        return make(tmp_path, eval_dataset=rows(4), gradient_accumulation_steps=3, seed=seed)
-
-    run = TrainerTask(make_trainer).open(0)
-    run.train(RATES)
-    made = np.array(run._optimizer.used)  # pyright: ignore
-    assert made[:, 0].tolist() == RATES.tolist()
-    np.testing.assert_allclose(made[:, 1], RATES / 10, rtol=1e-12)
-
-
 def test_candidates_may_bring_optimizers(tmp_path: Any) -> None:
     """The trainer trains with the optimizer that a candidate brings."""
 
@@ -278,6 +137,58 @@ def test_the_process_and_the_data_keep_their_random_numbers(tmp_path: Any) -> No
     seeded()
     compare(task, {"a": "Hold()"}, total=3)
     assert draws() == expected
+
+
+def test_a_metric_sees_the_weights_to_evaluate(tmp_path: Any) -> None:
+    """An optimizer with modes is in its evaluation mode for a metric, and trains in the other."""
+
+    class Modes(torch.optim.SGD):
+        mode = "none"
+
+        def train(self) -> None:
+            self.mode = "train"
+
+        def eval(self) -> None:
+            self.mode = "eval"
+
+        def step(self, closure: Any = None) -> Any:
+            stepped.append(self.mode)
+            return super().step(closure)
+
+    def metric(trainer: Any) -> float:
+        assert not torch.is_grad_enabled()
+        assert not trainer.model.training
+        measured.append(run._optimizer.mode)
+        return 1.0
+
+    stepped: list[str] = []
+    measured: list[str] = []
+    task = TrainerTask(task_of(tmp_path).make_trainer, metric, lambda net: Modes(net.parameters()))
+    run = task.open(0)
+    for _ in range(2):
+        run.train(RATES[:1])
+        run.measure()
+    assert (stepped, measured) == (["train"] * 2, ["eval"] * 2)
+
+
+def test_the_seed_is_given_to_who_takes_it(tmp_path: Any) -> None:
+    """By its name wherever it is, or as the one argument that is needed; else it is set."""
+
+    def trainer(seed: int) -> Any:
+        return make(tmp_path, kind=transformers.Trainer, eval_dataset=rows(4), seed=seed)
+
+    def named(rate: float = 1e-3, *, seed: int = 0) -> Any:
+        return trainer(seed + int(rate))
+
+    def placed(number: int, rate: float = 1e-3) -> Any:
+        return trainer(number)
+
+    def neither(rate: float = 1e-3) -> Any:
+        assert rate == 1e-3
+        return trainer(42)
+
+    runs = [TrainerTask(make_trainer).open(7) for make_trainer in (named, placed, neither)]
+    assert [run._trainer.args.seed for run in runs] == [7, 7, 7]
 
 
 def test_nothing_is_called_back_and_nothing_is_written(tmp_path: Any) -> None:
@@ -325,4 +236,3 @@ def test_a_scheduler_and_what_is_no_trainer_are_refused(tmp_path: Any) -> None:
         TrainerTask(3)  # pyright: ignore
     with pytest.raises(rw.ScheduleError, match="needs a tuple of names"):
         TrainerTask(lambda: 3, higher_is_better="accuracy")  # pyright: ignore
-    assert arguments(tmp_path).seed == 42
