@@ -142,9 +142,16 @@ def fingerprint(batch: Any) -> str:
     """Return a hash that is equal for equal batches."""
     digest = hashlib.sha256()
     for leaf in keras.tree.flatten(batch):
-        value = np.asarray(keras.ops.convert_to_numpy(leaf))
+        value = as_numpy(leaf)
         digest.update(value.tobytes() if value.dtype != object else repr(value).encode())
     return digest.hexdigest()
+
+
+def as_numpy(value: Any) -> Any:
+    """Return a tensor of the backend, or anything else, as a new array."""
+    if keras.backend.backend() == "tensorflow" and hasattr(value, "numpy"):
+        return np.array(value.numpy())  # without the warning that numpy 2 gives of its tensors
+    return np.array(keras.ops.convert_to_numpy(value))
 
 
 def derived(seed: int, purpose: int) -> int:

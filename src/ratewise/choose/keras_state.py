@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ratewise._extras import require
+from ratewise.choose.keras_feed import as_numpy
 
 keras = require("keras", extra="keras")
 
@@ -25,7 +24,7 @@ class Held:
 
     def read(self) -> list[Any]:
         """Return the values, in main memory."""
-        variables = [np.array(keras.ops.convert_to_numpy(one.value)) for one in self._variables]
+        variables = [as_numpy(one.value) for one in self._variables]
         return [*variables, *(one.detach().to("cpu", copy=True) for one in self._buffers)]
 
     def write(self, values: list[Any]) -> None:

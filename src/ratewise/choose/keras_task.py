@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.choose.keras_feed import Batches, derived, stream
+from ratewise.choose.keras_feed import Batches, as_numpy, derived, stream
 from ratewise.choose.keras_state import Held, to_mode
 from ratewise.choose.keras_step import split, step_of
 from ratewise.choose.protocols import Losses, Rates
@@ -140,7 +140,7 @@ class KerasRun:
     def _made(self) -> int:
         """Return the updates that the optimizer has made; accumulated and skipped ones do not."""
         inner = getattr(self._model.optimizer, "inner_optimizer", self._model.optimizer)
-        return int(keras.ops.convert_to_numpy(inner.iterations))
+        return int(as_numpy(inner.iterations.value))
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, with random numbers that no update sees."""
@@ -191,7 +191,7 @@ def _made(task: KerasTask) -> Any:
 
 
 def _rate(model: Any) -> float:
-    return float(str(np.float32(keras.ops.convert_to_numpy(model.optimizer.learning_rate))))
+    return float(str(np.float32(as_numpy(model.optimizer.learning_rate))))
 
 
 def _is_function(value: Any) -> bool:
