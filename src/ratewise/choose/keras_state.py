@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ratewise._extras import require
@@ -20,7 +21,7 @@ class Held:
     def __init__(self, model: Any) -> None:
         several = [*model.variables, *model.optimizer.variables]
         self._variables = list({id(one): one for one in several}.values())
-        self._buffers = list(model.buffers()) if on_torch() else []
+        self._buffers = list({id(one): one for one in _buffers(model)}.values())
 
     def read(self) -> list[Any]:
         """Return the values, in main memory."""
@@ -34,6 +35,19 @@ class Held:
             variable.assign(value)
         for buffer, value in zip(self._buffers, values[count:], strict=True):
             buffer.data.copy_(value)
+
+
+def _buffers(layer: Any) -> Iterator[Any]:
+    """Yield the buffers of a layer and of all that is in it, which Keras keeps in lists."""
+    if on_torch():
+        yield from layer.buffers()
+        for inner in getattr(layer, "layers", ()):
+            yield from _buffers(inner)
+
+
+def built(model: Any) -> bool:
+    """Whether a model has all its weights; one with an `Input` may be called built without."""
+    return model.built and all(layer.built for layer in getattr(model, "layers", ()))
 
 
 def on_torch() -> bool:

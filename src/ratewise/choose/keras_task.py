@@ -11,7 +11,7 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.choose.keras_feed import Batches, as_numpy, derived, stream
-from ratewise.choose.keras_state import Held, to_mode
+from ratewise.choose.keras_state import Held, built, to_mode
 from ratewise.choose.keras_step import split, step_of
 from ratewise.choose.protocols import Losses, Rates
 from ratewise.schedule import ScheduleError
@@ -108,7 +108,7 @@ class KerasRun:
             self._model = _made(task)
         self._batches = Batches(task.data, seed, task.tape_bytes)
         with self._own:
-            if not self._model.built:
+            if not built(self._model):
                 self._model(split(self._batches[0])[0])
             optimizer = self._model.optimizer
             if not optimizer.built:
@@ -140,7 +140,7 @@ class KerasRun:
     def _made(self) -> int:
         """Return the updates that the optimizer has made; accumulated and skipped ones do not."""
         inner = getattr(self._model.optimizer, "inner_optimizer", self._model.optimizer)
-        return int(as_numpy(inner.iterations.value))
+        return int(as_numpy(inner.iterations))
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, with random numbers that no update sees."""
