@@ -17,6 +17,7 @@ import transformers
 
 import ratewise as rw
 from ratewise.choose import Run, Task, TrainerTask, compare
+from ratewise.transformers import attach
 from tests.choose.trainers import DATA, RATES, Chunks, task_of, weights
 from tests.transformers.tiny import LR, make, model, rows
 
@@ -211,6 +212,7 @@ def test_nothing_is_called_back_and_nothing_is_written(tmp_path: Any) -> None:
     [
         ({"eval_dataset": None}, "has nothing to evaluate"),
         ({"neftune_noise_alpha": 0.1}, "NEFTune"),
+        ({"optim": "adalomo"}, "TrainerTask.* cannot count the updates of optim='adalomo'"),
         ({"data": rows(3), "dataloader_drop_last": True}, "gave no batch"),
     ],
 )
@@ -230,6 +232,9 @@ def test_a_scheduler_and_what_is_no_trainer_are_refused(tmp_path: Any) -> None:
     busy = make(tmp_path, model=net, optimizers=(optimizer, scheduler), eval_dataset=rows(4))
     with pytest.raises(rw.ScheduleError, match="has a scheduler"):
         TrainerTask(lambda: busy).open(0)
+    followed = attach(make(tmp_path, eval_dataset=rows(4)), "Linear(to=0)")
+    with pytest.raises(rw.ScheduleError, match="follows a schedule already"):
+        TrainerTask(lambda: followed).open(0)
     with pytest.raises(rw.ScheduleError, match="returned no Trainer, got 3"):
         TrainerTask(lambda: 3).open(0)
     with pytest.raises(rw.ScheduleError, match="is no function, got 3"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,15 +21,15 @@ from ratewise.choose.torch_state import (
     save_model,
     save_optimizer,
 )
+from ratewise.choose.transformers_trainer import MAKER, made
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
 
 torch = require("torch", extra="transformers")
 require("accelerate", extra="transformers")
-transformers = require("transformers", extra="transformers")
+require("transformers", extra="transformers")
 
 _METRIC = 2
-_MAKER = "TrainerTask(make_trainer=…)"
 _RUNNING = ("runtime", "per_second", "model_preparation_time", "compilation_time")
 """How the names of what an evaluation says about itself end; besides, it names the epoch."""
 
@@ -62,8 +61,9 @@ class TrainerTask:
 
     Raises:
         ScheduleError: an argument is not what it should be; at `open`, what was made is no
-            trainer, has a scheduler, scales its losses (fp16), adds noise (NEFTune), needs
-            several processes, or has no data to train on or to evaluate.
+            trainer, has a scheduler or follows a schedule, scales its losses (fp16), adds noise
+            (NEFTune), needs several processes, makes its updates while it goes back (LOMO,
+            layer-wise optimizers), or has no data to train on or to evaluate.
     """
 
     make_trainer: Callable[..., Any]
@@ -103,12 +103,12 @@ class TrainerRun:
         self._task, self._seed = task, seed
         self._own = Own(seed, settings=True)
         with self._own, torch.inference_mode(False), torch.enable_grad():
-            self._trainer = trainer = _made(task, seed)
+            self._trainer = trainer = made(task.make_trainer, seed, evaluates=task.metric is None)
             loader = trainer.get_train_dataloader()
             if task.optimizer is not None:
                 trainer.optimizer = task.optimizer(trainer.model)
             trainer.create_optimizer()
-            self._groups = Groups(_MAKER, trainer.optimizer)
+            self._groups = Groups(MAKER, trainer.optimizer)
             self._optimizer = self._groups.optimizer
             prepared = trainer.accelerator.prepare(trainer.model, trainer.optimizer)
             self._model, trainer.optimizer = prepared
@@ -174,7 +174,7 @@ class TrainerRun:
                 return
             if empty and not batches:
                 fix = "give the trainer a train_dataset with at least one batch"
-                raise ScheduleError(_MAKER, "gave no batch", fix)
+                raise ScheduleError(MAKER, "gave no batch", fix)
             empty = not batches
 
     def measure(self) -> Mapping[str, float]:
@@ -231,69 +231,3 @@ def _length(loader: Any) -> int | None:
         return len(loader) or None
     except TypeError:  # a stream
         return None
-
-
-# A trainer that is ready to train ----------------------------------------------------------------
-
-
-def _made(task: TrainerTask, seed: int) -> Any:
-    """Return a new trainer where `train()` would begin, without callbacks."""
-    trainer, seeded = _called(task.make_trainer, seed)
-    _check(trainer, task.metric is None)
-    args = trainer.args
-    if not seeded:
-        args.seed = seed % 2**32
-        transformers.set_seed(args.seed)
-    for callback in list(trainer.callback_handler.callbacks):
-        trainer.remove_callback(callback)
-    trainer.is_in_train = True
-    args.dataloader_persistent_workers = False  # their random numbers would outlast an epoch
-    if trainer.model_init is not None:
-        transformers.set_seed(args.seed)
-        trainer.model = trainer.call_model_init()
-        if trainer.place_model_on_device:
-            trainer.model.to(args.device)
-        trainer.model_wrapped = trainer.model
-        trainer.optimizer = None
-    for name in ("activation_checkpointing", "gradient_checkpointing"):
-        enable = getattr(trainer.model, f"{name}_enable", None)
-        if getattr(args, name, False) and enable is not None:
-            options = {f"{name}_kwargs": getattr(args, f"{name}_kwargs", None)}
-            enable(**options)
-            break
-    return trainer
-
-
-def _called(make: Callable[..., Any], seed: int) -> tuple[Any, bool]:
-    """Return what a function makes, and whether it was given the seed."""
-    try:
-        given = inspect.signature(make).parameters
-    except (TypeError, ValueError):
-        return make(), False
-    if "seed" in given and given["seed"].kind is not inspect.Parameter.POSITIONAL_ONLY:
-        return make(seed=seed), True
-    first = next(iter(given.values()), None)
-    placed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = first is not None and first.kind in placed and first.default is first.empty
-    return (make(seed), True) if needed else (make(), False)
-
-
-def _check(trainer: Any, evaluates: bool) -> None:
-    """Refuse what is no trainer, and one whose updates this process cannot make or repeat."""
-    if not isinstance(trainer, transformers.Trainer):
-        rule = f"returned no Trainer, got {shorten(trainer)}"
-        raise ScheduleError(_MAKER, rule, "return a new transformers.Trainer")
-    args = trainer.args
-    several = trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled or args.n_gpu > 1
-    whole = trainer.eval_dataset is not None or not evaluates
-    own = type(trainer).get_eval_dataloader is not transformers.Trainer.get_eval_dataloader
-    for wrong, rule, fix in (
-        (trainer.is_in_train, "returned one that trains", "return a new one at every call"),
-        (several or args.world_size > 1, "trains on several devices", "let it use one device"),
-        (getattr(trainer.accelerator, "scaler", None), "scales its losses", "write bf16=True"),
-        (trainer.lr_scheduler, "has a scheduler", "give the optimizer alone, the rates are set"),
-        (getattr(args, "neftune_noise_alpha", None), "adds noise by NEFTune", "leave it out"),
-        (not (whole or own), "has nothing to evaluate", "give an eval_dataset, or metric="),
-    ):
-        if wrong:
-            raise ScheduleError(_MAKER, rule, fix)
