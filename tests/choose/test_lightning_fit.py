@@ -71,7 +71,29 @@ def test_a_run_is_trainer_fit(options: dict[str, Any], streams: bool, kind: Any)
     run = task_of(module=kind, data=data, trainer={"accelerator": "cpu", **options}).open(4)
     run.train(LR * SCHEDULE.resolve(total).values(total))
     assert run._module.seen == module.seen
+    assert run._module.extra == module.extra
     assert every_bit(run._module) == every_bit(module)
+
+
+def test_worker_processes_draw_as_in_trainer_fit() -> None:
+    """They begin an epoch before `on_train_start`, which draws, too; so does a restored run."""
+
+    def data(seed: int) -> Any:
+        return torch.utils.data.DataLoader(QUIET, batch_size=20, shuffle=True, num_workers=1)
+
+    torch.manual_seed(4)
+    module = attach(Open(), SCHEDULE, total=8)
+    trainer(max_steps=8).fit(module, data(4))
+    rates = LR * SCHEDULE.resolve(8).values(8)
+    task = task_of(module=Open, data=data, trainer={"accelerator": "cpu"})
+    for cut in (0, 3):
+        run, other = task.open(4), task.open(4)
+        run.train(rates[:cut])
+        other.restore(run.save())
+        for one in (run, other):
+            one.train(rates[cut:])
+            assert one._module.extra == module.extra
+            assert every_bit(one._module) == every_bit(module)
 
 
 def test_groups_keep_their_ratio_and_schedulers_are_left_aside() -> None:

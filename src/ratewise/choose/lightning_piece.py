@@ -111,7 +111,9 @@ class Piece:
         self._trainer.strategy.lr_scheduler_configs = []
         self.groups.optimizer.register_step_pre_hook(self._before)
         self.groups.optimizer.register_step_post_hook(self._after)
-        if self._state is not None:
+        if self._state is None:
+            self._feed.begin()  # as a fit does, before `on_train_start`
+        else:
             restore_model(self._module, self._state["model"])
             restore_optimizer(self.groups.optimizer, self._state["optimizer"])
             self._own.__exit__()

@@ -91,7 +91,7 @@ class Feed:
         self._held = Held(_around(loader))
         self._iterator: Iterator[Any] | None = None
         self._stream: Own | None = None
-        self._begin: tuple[Any, Any] | None = None
+        self._begin: tuple[Any, Any, Any] | None = None
         self._unread: list[Any] = []
         self._repeats = False
 
@@ -103,9 +103,16 @@ class Feed:
             self._open()
         if self._unread:
             return self._unread.pop()
+        if not self.drawn and self._begin is not None:  # others may have drawn since it began
+            self._begin = (*self._begin[:2], standing(self._own))
         batch = self._draw()
         self.drawn += 1
         return batch
+
+    def begin(self) -> None:
+        """Begin the epoch now, and not with its first batch."""
+        if self._iterator is None and self._begin is None:
+            self._open()
 
     def end(self) -> None:
         """Let the next batch be the first of the next epoch."""
@@ -119,10 +126,9 @@ class Feed:
         Args:
             unread: Whether the last batch was drawn ahead, and is to come again.
         """
-        begin = self._begin if self.drawn else None
         unread = unread or self._repeats or bool(self._unread)
         place = {"epoch": self.epoch, "drawn": self.drawn, "unread": unread}
-        return {**place, "begin": begin, "held": self._held.state}
+        return {**place, "begin": self._begin, "held": self._held.state}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go to a place; it is read up to there when the next batch is asked for."""
@@ -134,13 +140,15 @@ class Feed:
     def _open(self) -> None:
         """Begin the epoch, or read it again up to where it was left."""
         if self._begin is None:
-            self._begin = standing(self._own), self._held.state
+            self._begin = standing(self._own), self._held.state, None
             self._iterator = self._first()
             return
         again, held = Own(0, settings=True), self._held.state
-        again.state, self._held.state = self._begin
+        again.state, self._held.state, first = self._begin
         with again:
             self._iterator, count, self.drawn = self._first(), self.drawn, 0
+        again.state = first or again.state
+        with again:
             for self.drawn in range(count):
                 batch = self._draw()
                 self._unread = [batch] if self._repeats else []
