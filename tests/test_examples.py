@@ -14,6 +14,7 @@ ARGUMENTS = {
     "adaptive.py": ["--total", "60", "--seeds", "1"],
     "early_cool.py": ["--lengths", "40", "60", "--every", "10", "--patience", "0", "--seeds", "2"],
     "sentiment.py": ["--total", "8", "--seeds", "1"],
+    "trainer_task.py": ["--total", "20", "--seeds", "1"],
 }
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 

@@ -65,7 +65,8 @@ def compare(
     and classes at the top of a module. Whoever dies is replaced, and the stretch tried again.
 
     Args:
-        task: What to train, a `Task`; for PyTorch a `TorchTask`.
+        task: What to train: a `TorchTask`, `TrainerTask`, `LightningTask` or `KerasTask`, or a
+            `Task` of your own.
         candidates: Schedules by name: a schedule, a plan of a learning rate, the text of one, or
             a pair of any of these and its own total. An optimizer may stand before it, as in
             `(optimizer, schedule)` or `(optimizer, schedule, total)`: a function of the model, in

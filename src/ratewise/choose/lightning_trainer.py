@@ -1,0 +1,103 @@
+"""The trainer of a piece, and what is asked of a Lightning module."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from ratewise._extras import require
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import shorten
+from ratewise.torch import Scheduler
+
+MODULE = "LightningTask(module=…)"
+_LONG = 10**9
+"""Updates that a fit is told to make, which is stopped long before."""
+
+
+def nothing(*_: Any, **__: Any) -> None:
+    """Do nothing."""
+
+
+def quiet_trainer(library: Any, options: dict[str, Any], callback: Any) -> Any:
+    """Return a trainer that leaves nothing behind."""
+    ours = {
+        "devices": 1,
+        "limit_val_batches": 0,
+        "num_sanity_val_steps": 0,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        **options,
+        "callbacks": [callback],
+        "logger": False,
+        "max_steps": _LONG,
+        "max_epochs": -1,
+    }
+    trainer = library.Trainer(**ours)
+    if trainer.world_size > 1:
+        fix = 'write trainer={"devices": 1}'
+        raise ScheduleError("LightningTask(trainer=…)", "trains in several processes", fix)
+    if getattr(trainer.precision_plugin, "scaler", None) is not None:
+        fix = 'write trainer={"precision": "bf16-mixed"}'
+        raise ScheduleError("LightningTask(trainer=…)", "scales its losses (fp16)", fix)
+    return trainer
+
+
+def optimizer_of(trainer: Any) -> Any:
+    """Return the trainer's optimizer, if there is one and nobody else sets its rate."""
+    for config in trainer.lr_scheduler_configs:
+        if isinstance(config.scheduler, Scheduler):
+            rule, fix = "follows a schedule already", "leave attach out, the rates are set"
+            raise ScheduleError(MODULE, rule, fix)
+    if not trainer.optimizers or not trainer.optimizers[0].param_groups:
+        raise ScheduleError(MODULE, "has no optimizer", "let configure_optimizers return one")
+    return trainer.optimizers[0]
+
+
+def check_module(module: Any) -> None:
+    """Refuse what is no module, and one that optimizes by hand."""
+    library(module)
+    if not module.automatic_optimization:
+        rule, fix = "optimizes by hand, so its loss is not known", "write a TorchTask"
+        raise ScheduleError(MODULE, rule, fix)
+
+
+def library(module: Any) -> Any:
+    """Return the package that the module's class is from: there are two of the same."""
+    for one in type(module).__mro__:
+        if one.__name__ == "LightningModule":
+            name = "lightning.pytorch" if one.__module__.startswith("lightning.") else None
+            return require(name or "pytorch_lightning", extra="lightning")
+    rule = f"returned no Lightning module, got {shorten(module)}"
+    raise ScheduleError(MODULE, rule, "return a LightningModule")
+
+
+@contextmanager
+def silenced(module: Any, names: tuple[str, ...]) -> Generator[None]:
+    """Let hooks of a module do nothing for a while."""
+    own = {name: vars(module)[name] for name in names if name in vars(module)}
+    for name in names:
+        vars(module)[name] = nothing
+    try:
+        yield
+    finally:
+        for name in names:
+            del vars(module)[name]
+        vars(module).update(own)
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Keep the trainers of a task from reporting on themselves."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "pytorch_lightning")]
+    levels = [one.level for one in loggers]
+    try:
+        for one in loggers:
+            one.setLevel(logging.ERROR)
+        yield
+    finally:
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)
