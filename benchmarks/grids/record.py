@@ -39,6 +39,7 @@ SHAPES = {
     "exponential": rw.Exponential(to=0.01),
 }
 FORKS = (0.25, 0.5)
+DEFAULT_PEAK = 5e-5
 COOLDOWN = 0.2
 POINTS = 10
 Rates = NDArray[np.float64]
@@ -112,6 +113,26 @@ def _rounded(value: float) -> float | None:
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
+def default(subject: Subject) -> dict[str, float | None]:
+    """Train what a Trainer of Transformers does unasked, linear from 5e-5; return the metrics."""
+    found: dict[str, float | None] = {}
+    rates = DEFAULT_PEAK * rw.Linear(to=0).resolve(subject.total).values()
+    for seed in SEEDS:
+        run = subject.task.open(seed)
+        run.train(rates)
+        found[str(seed)] = _rounded(run.measure()["metric"])
+    return found
+
+
+def keep_default(name: str, subject: Subject) -> None:
+    """Add what the default comes to, to the file of all tasks."""
+    path = HERE / "defaults" / "linear.json"
+    path.parent.mkdir(exist_ok=True)
+    known: Any = json.loads(path.read_text()) if path.exists() else {}
+    known[name] = default(subject)
+    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
 def main() -> None:
     """Record the tasks that are named."""
     torch.set_num_threads(1)
@@ -129,6 +150,7 @@ def main() -> None:
         lines = ",\n".join(json.dumps(one, separators=(",", ":")) for one in records)
         text = json.dumps(about)[:-1] + f', "runs": [\n{lines}\n]}}\n'
         (HERE / f"{name}.json").write_text(text)
+        keep_default(name, subject)
         print(f"{name}: {len(records)} runs, {about['seconds']} s", flush=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ratewise as rw
+from ratewise.choose.comparison import Record
 from ratewise.choose.tree import PrefixTree
 
 HERE = Path(__file__).parent
@@ -75,6 +76,32 @@ class Grid:
     def cost(self, runs: Iterable[Floats]) -> int:
         """Return the updates of runs of one seed when what they share is trained once."""
         return PrefixTree.of((0, rates) for rates in runs).planned
+
+
+@cache
+def _runs(name: str) -> dict[tuple[Candidate, int], Any]:
+    known: Any = json.loads((HERE / f"{name}.json").read_text())
+    return {(_which(run), run["seed"]): run for run in known["runs"] if run["fork"] is None}
+
+
+def recorded(name: str, candidate: int, seed: int) -> Record:
+    """Return a run of a grid as a record; its losses are means over fiftieths, so in steps."""
+    grid = _grid(name)
+    run = _runs(name)[grid.candidates[candidate], seed]
+    rates = grid.rates[candidate]
+    pieces = np.array_split(np.arange(len(rates)), len(run["loss"]))
+    losses = np.empty(len(rates))
+    for piece, loss in zip(pieces, run["loss"], strict=True):
+        losses[piece] = np.nan if loss is None else loss
+    broke = None if np.isfinite(losses).all() else int(np.argmax(~np.isfinite(losses)))
+    one = grid.candidates[candidate]
+    metrics = {"metric": float(grid.final[candidate, seed])}
+    return Record(one.shape, run["schedule"], one.peak, seed, metrics, losses, rates, broke)
+
+
+@cache
+def _grid(name: str) -> Grid:
+    return Grid(name)
 
 
 def _which(run: Any) -> Candidate:

@@ -205,6 +205,7 @@ def _once(
 
 
 def checked_task(task: Any) -> Task:
+    """Refuse what is no task."""
     if not isinstance(task, Task):
         rule = f"needs a task with open(seed), got {shorten(task)}"
         raise ScheduleError("compare", rule, "give a TorchTask, or write the Task protocol")

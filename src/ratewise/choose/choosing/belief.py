@@ -22,7 +22,7 @@ TAIL = 0.05
 BAD = 2.0
 """A run further behind the middle one than so many times the best is ahead of it counts as that."""
 
-SCALES = (0.3, 10.0)
+SCALES = (0.3, 3.0)
 """Least and largest length scale of the process, in standard deviations of a feature."""
 
 AMOUNTS, NOISES = (0.05, 10.0), (1e-2, 1.0)
