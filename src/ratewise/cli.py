@@ -12,6 +12,7 @@ import typer
 
 from ratewise import __version__
 from ratewise._cli.advising import advise, recipes
+from ratewise._cli.choosing import choose
 from ratewise._cli.output import check_new, watched, write_results, writing
 from ratewise._cli.predicting import predict
 from ratewise._cli.speaking import spoken_errors
@@ -230,6 +231,7 @@ def convert(
 
 
 app.command()(advise)
+app.command()(choose)
 app.command()(predict)
 app.command()(recipes)
 

@@ -251,5 +251,3 @@ class Campaign:
             (run, self.sign * float(belief.mean[i]), float(spread[i]))
             for i, run in enumerate(self.space.runs)
         ]
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -113,7 +113,7 @@ def choose(
         training = Training(
             checked_task(task), {}, metric, path, checkpoints, hiring, every, tensorboard
         )
-        grows = partial(span, schedules, seed=numbers[0], total=total, **units)
+        grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
         campaign = Campaign(
             space=grows(rates),
             train=partial(_train, training, size, progress),
@@ -133,7 +133,7 @@ def choose(
 
 
 def _train(
-    training: Training, disk: int, progress: Progress | None, asked: list[Asked], before: int
+    training: Training, disk: int, progress: Progress | None, asked: Sequence[Asked], before: int
 ) -> Comparison:
     return training.train(asked, disk, shifted(progress, before))
 

@@ -40,7 +40,8 @@ def where_to_look(
     if room >= FEWEST:
         seeds = SEEDS if room >= 2 * FEWEST else SEEDS[:1]
         low, high = (own / DECADES, own * DECADES) if own else (1e-7, 10.0)
-        steps = Ladder(low, high, min(MOST, room // len(seeds)), 1)
+        rungs = min(MOST, room // len(seeds))
+        steps = Ladder(low, high, rungs, max(1, room // (len(seeds) * rungs)))
         found = _found(task, steps, seeds, journal)
         if found.rate is not None:
             return ladder(found.rate), found, []

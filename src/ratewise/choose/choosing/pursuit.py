@@ -144,9 +144,7 @@ class Pursuit:
         noise = max(belief.noise, 1e-300)
         spread = float(np.hypot(belief.spread[i], belief.noise))
         worth = max(float(sure[one]) for one in open_ones) / noise
-        return Promise(
-            i, int(costs[i]), float(belief.mean[i]), spread, float(gain[i]), worth
-        )
+        return Promise(i, int(costs[i]), float(belief.mean[i]), spread, float(gain[i]), worth)
 
     def _lead(self) -> float:
         """Return what has to be beaten."""

@@ -136,14 +136,15 @@ def span(
     peaks: Sequence[float],
     seed: int,
     total: int | str,
-    **units: float | None,
+    units: Mapping[str, float | None],
 ) -> Space:
     """Return the space of some schedules at some peaks.
 
     Raises:
         ScheduleError: a schedule does not fit in the run, or a peak is no learning rate.
     """
-    asked = read_candidates(schedules, seeds=[seed], peaks=list(peaks), total=total, **units)
+    options: dict[str, Any] = {"seeds": [seed], "peaks": list(peaks), "total": total, **units}
+    asked = read_candidates(schedules, **options)
     runs = sorted(asked, key=lambda run: (list(schedules).index(run.name), run.peak))
     silent = next((run for run in runs if not run.rates.any()), None)
     if silent is not None:

@@ -13,9 +13,7 @@ from ratewise.choose.journal.keys import fingerprint
 from ratewise.choose.protocols import Task
 
 
-def found_once(
-    path: str | os.PathLike[str], task: Task, what: str, make: Callable[[], Any]
-) -> Any:
+def found_once(path: str | os.PathLike[str], task: Task, what: str, make: Callable[[], Any]) -> Any:
     """Return what was found out about a task before, or find it out now and keep it.
 
     Args:
