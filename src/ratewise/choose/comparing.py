@@ -204,9 +204,9 @@ def _once(
     return every_part.pruned(asked, prune, disk, progress)
 
 
-def checked_task(task: Any) -> Task:
+def checked_task(task: Any, who: str = "compare") -> Task:
     """Refuse what is no task."""
     if not isinstance(task, Task):
         rule = f"needs a task with open(seed), got {shorten(task)}"
-        raise ScheduleError("compare", rule, "give a TorchTask, or write the Task protocol")
+        raise ScheduleError(who, rule, "give a TorchTask, or write the Task protocol")
     return task

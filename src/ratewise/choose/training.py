@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from ratewise.choose.board import Board
 from ratewise.choose.candidates import Asked
 from ratewise.choose.comparison import Comparison, Interrupted
-from ratewise.choose.engines.hiring import Hiring
+from ratewise.choose.engines.hiring import Crew, Hiring
 from ratewise.choose.halving import Halving, halve
 from ratewise.choose.journal import Book
 from ratewise.choose.protocols import Task
@@ -33,7 +33,7 @@ class Training:
         metric: str | None,
         journal: str | os.PathLike[str] | None,
         checkpoints: str | os.PathLike[str] | None,
-        hiring: Hiring,
+        hiring: Hiring | Crew,
         every: float,
         tensorboard: str | os.PathLike[str] | None = None,
     ) -> None:

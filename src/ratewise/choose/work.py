@@ -11,7 +11,7 @@ from ratewise.choose.candidates import Asked
 from ratewise.choose.comparison import Comparison, Record
 from ratewise.choose.engines import Engine
 from ratewise.choose.engines.bench import Bench
-from ratewise.choose.engines.hiring import Hiring
+from ratewise.choose.engines.hiring import Crew, Hiring
 from ratewise.choose.engines.serial import Serial
 from ratewise.choose.engines.states import Memory
 from ratewise.choose.journal import Book
@@ -50,7 +50,7 @@ class Work:
         others: Mapping[str, Task],
         asked: Sequence[Asked],
         book: Book | None,
-        hiring: Hiring = ALONE,
+        hiring: Hiring | Crew = ALONE,
         every: float = math.inf,
         board: Board | None = None,
     ) -> None:

@@ -91,14 +91,15 @@ def believe(table: Floats, known: Mapping[int, float], law: Floats | None = None
     Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, chapter 5.
     """
     done = list(known)
-    values = tamed(np.array([known[i] for i in done]))
+    measured = np.array([known[i] for i in done])
+    values = tamed(measured)
     flat = np.full(len(table), values.mean())
     unit = max(float(values.std()), 1e-12 * max(1.0, abs(float(values.mean()))))
     tried = [_process(table, done, values, flat, unit, 0.0)]
     if law is not None:
         tried.append(_process(table, done, values, _leaning(law, done, values), unit, 1.0))
     _, mean, spread, noise = max(tried, key=lambda one: one[0])
-    mean[done] = values
+    mean[done] = np.where(np.isfinite(measured), measured, values)
     return Belief(mean, spread, noise)
 
 

@@ -15,7 +15,7 @@ from ratewise.choose.choosing.probing import where_to_look
 from ratewise.choose.choosing.space import read_schedules, span, standard
 from ratewise.choose.comparing import checked_task, journal_at
 from ratewise.choose.comparison import Comparison, Interrupted
-from ratewise.choose.engines.hiring import Hiring
+from ratewise.choose.engines.hiring import Crew, Hiring
 from ratewise.choose.journal.sizes import read_size
 from ratewise.choose.protocols import Task
 from ratewise.choose.training import Progress, Training, shifted
@@ -95,6 +95,7 @@ def choose(
         ScheduleError: an argument is not what it should be, before anything is trained.
         ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
     """
+    checked_task(task, "choose")
     advice = advise(facts or Facts())
     schedules = standard(advice) if candidates is None else read_schedules(candidates)
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
@@ -104,15 +105,13 @@ def choose(
     given = None if peaks is None else sorted({number("choose", "peaks", p) for p in peaks})
     limit = _budget(budget, longest)
     whole("choose", "finalists", finalists, low=1)
-    hiring, size = Hiring(engine, workers, address), read_size(disk)
+    crew, size = Crew(Hiring(engine, workers, address)), read_size(disk)
     every = number("choose", "checkpoint_every", checkpoint_every, low=0.0)
     with journal_at(journal, in_memory=False) as path:
         found, notes, rates = None, list[str](), given
         if rates is None:
-            rates, found, notes = where_to_look(checked_task(task), longest, limit, path)
-        training = Training(
-            checked_task(task), {}, metric, path, checkpoints, hiring, every, tensorboard
-        )
+            rates, found, notes = where_to_look(task, longest, limit, path)
+        training = Training(task, {}, metric, path, checkpoints, crew, every, tensorboard)
         grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
         campaign = Campaign(
             space=grows(rates),
@@ -129,6 +128,8 @@ def choose(
             campaign.run()
         except Interrupted as stop:
             raise ChoiceInterrupted(Choice.of(campaign, advice, found, True)) from stop
+        finally:
+            crew.dismiss()
         return Choice.of(campaign, advice, found)
 
 

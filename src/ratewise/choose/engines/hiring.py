@@ -73,6 +73,45 @@ class Hiring:
         return Processes(tasks, states, count, devices)
 
 
+class Crew:
+    """Whoever was hired, kept from one list of runs to the next, until they are dismissed.
+
+    All lists are of the same tasks, and their states are in the same place.
+    """
+
+    def __init__(self, hiring: Hiring) -> None:
+        self._hiring = hiring
+        self._engine: Engine | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether everything is trained in this process."""
+        return self._hiring.alone
+
+    def open(self, tasks: Mapping[str | None, Task], states: States) -> Engine:
+        """Return the engine, which is the same every time; closing it does nothing."""
+        if self._engine is None:
+            self._engine = self._hiring.open(tasks, states)
+        return Lent(self._engine)
+
+    def dismiss(self) -> None:
+        """End them, whatever they do."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+class Lent:
+    """An engine that stays open when it is closed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.ordered = engine.ordered
+        self.free, self.start, self.wait = engine.free, engine.start, engine.wait
+
+    def close(self) -> None:
+        """Leave them for the next list."""
+
+
 def _devices() -> list[str]:
     """Return the GPUs, as CUDA_VISIBLE_DEVICES names them; none where PyTorch is not in use."""
     torch: Any = sys.modules.get("torch")
