@@ -73,9 +73,7 @@ def features(runs: Sequence[Rates]) -> Floats:
     return (table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
-def believe(
-    table: Floats, known: Mapping[int, float], law: Floats | None = None
-) -> Belief:
+def believe(table: Floats, known: Mapping[int, float], law: Floats | None = None) -> Belief:
     """Return the belief about all runs of a space from those that are finished.
 
     A Gaussian process over the features. Where a law has foreseen the final metrics it is tried as

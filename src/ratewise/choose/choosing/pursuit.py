@@ -116,9 +116,7 @@ class Pursuit:
         noise = max(self.belief.noise, 1e-300)
         spread = float(np.hypot(self.belief.spread[i], self.belief.noise))
         worth = max(float(sure[one]) for one in open_ones) / noise
-        return Promise(
-            i, int(costs[i]), float(self.belief.mean[i]), spread, float(gain[i]), worth
-        )
+        return Promise(i, int(costs[i]), float(self.belief.mean[i]), spread, float(gain[i]), worth)
 
     def _lead(self) -> float:
         """Return what has to be beaten."""
