@@ -127,7 +127,7 @@ def test_a_target_of_ones_own_is_counted_on_every_seed():
 
 
 def test_a_run_that_did_not_finish_never_gets_there():
-    """However low its loss was before it diverged; and without a finished run there is no target."""
+    """However low its loss was before it diverged; if no run finished there is no target."""
     lost = [0.01] * 50 + [math.nan] * 50
     result = compared(
         *(record("a", falling(100, 0.1), s) for s in range(2)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -129,23 +129,23 @@ def profile(
     Raises:
         ScheduleError: there is none, one is something else, or their candidates differ.
     """
-    given: Mapping[str, Any]
-    if isinstance(comparisons, Mapping):
-        given = {str(name): one for name, one in comparisons.items()}
-    else:
-        given = {str(i): one for i, one in enumerate(comparisons, 1)}
-    if not given:
+    updates = {task: _updates(task, one) for task, one in _named(comparisons).items()}
+    if not updates:
         raise ScheduleError("profile", "needs at least one comparison", "give one for each task")
-    updates = {task: _updates(task, one) for task, one in given.items()}
     first, *others = updates
     for task in others:
         odd = sorted(updates[task].keys() ^ updates[first].keys())
         if odd:
             rule = f"has candidates not in both of {first} and {task}: {', '.join(odd)}"
             raise ScheduleError("profile", rule, "compare the same candidates on every task")
-    names = updates[first]
-    costs = Profile.of({name: [updates[task][name] for task in updates] for name in names})
-    return Profile(costs.names, costs.costs, tuple(updates))
+    found = Profile.of({name: [one[name] for one in updates.values()] for name in updates[first]})
+    return replace(found, tasks=tuple(updates))
+
+
+def _named(given: Mapping[str, Any] | Iterable[Any]) -> dict[str, Any]:
+    """Return comparisons by task; where they have no names, by their place."""
+    pairs = given.items() if isinstance(given, Mapping) else enumerate(given, 1)
+    return {str(name): one for name, one in pairs}
 
 
 def _updates(task: str, given: Any) -> dict[str, int | None]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ratewise.choose.comparison import Comparison, Record
 
 Floats = NDArray[np.float64]
+Curve = tuple[Floats, NDArray[np.int64]]
+"""What was measured, and after how many updates."""
 
 LOSS = "training loss"
 
@@ -82,7 +84,7 @@ class TimeToTarget:
     def text(self) -> str:
         """What was counted, in one sentence."""
         if not math.isfinite(self.target):
-            return "No candidate finished, so nothing sets a target."
+            return "Nothing finished that could set a target."
         what = f"the mean of {self.over:,} training losses is" if self.over > 1 else f"{self.of} is"
         by = f", the median of where {self.set_by} ended" if self.set_by is not None else ""
         return f"Updates until {what} {self.target:.4g} or better{by}."
@@ -119,7 +121,7 @@ def time_to_target(
     comparison: Comparison, target: float | None, metric: bool, over: Length
 ) -> TimeToTarget:
     """Return what `Comparison.time_to_target` promises."""
-    best, sets = comparison.standings[0], None
+    best = comparison.standings[0]
     runs = {one.name: comparison.best(one.name) for one in comparison.standings}
     metric = metric or not any(np.isfinite(run.losses).any() for run in runs[best.name])
     window = 1 if metric else _window(over, best.total)
@@ -127,25 +129,28 @@ def time_to_target(
         name: [_measured(run, comparison.metric, metric, window) for run in some]
         for name, some in runs.items()
     }
-    if target is not None:
-        level = number("time_to_target", "target", target, low=-math.inf)
-    elif best.values:
-        level, sets = float(np.median([values[-1] for values, _ in curves[best.name]])), best.name
-    else:
-        level = math.nan
+    sets = best.name if target is None and best.values else None
+    level = _level(target, curves[best.name] if sets else [])
     higher = metric and comparison.higher_is_better
     candidates = tuple(
-        Reached(one.name, one.peak, tuple(
-            updates_to(level, values, steps, higher=higher) for values, steps in curves[one.name]
-        ))
+        Reached(one.name, one.peak, _each(level, curves[one.name], higher))
         for one in comparison.standings
-    )  # fmt: skip
+    )
     return TimeToTarget(level, comparison.metric if metric else LOSS, window, sets, candidates)
 
 
-def _measured(
-    run: Record, name: str, metric: bool, window: int
-) -> tuple[Floats, NDArray[np.int64]]:
+def _level(target: float | None, best: Sequence[Curve]) -> float:
+    """Return the target: as given, or the median of where the best ones ended."""
+    if target is not None:
+        return number("time_to_target", "target", target, low=-math.inf)
+    return float(np.median([values[-1] for values, _ in best])) if best else math.nan
+
+
+def _each(level: float, curves: Sequence[Curve], higher: bool) -> tuple[int | None, ...]:
+    return tuple(updates_to(level, values, steps, higher=higher) for values, steps in curves)
+
+
+def _measured(run: Record, name: str, metric: bool, window: int) -> Curve:
     """Return what a run measured and after how many updates; NaN if it did not finish."""
     final = run.metrics[name]
     if metric or not math.isfinite(final):
