@@ -108,10 +108,12 @@ class Profile:
         return draw_profile(self)
 
     def __str__(self) -> str:
-        count = self.costs.shape[1]
-        tasks = f": {', '.join(self.tasks)}" if self.tasks else ""
-        text = f"Share of {count} tasks on which a schedule needs at most 1×, 1.25×, 2× the least"
-        return f"{self.table()}\n\n{text} cost{tasks}."
+        named = f" ({', '.join(self.tasks)})" if self.tasks else ""
+        text = (
+            f"Over {self.costs.shape[1]} tasks{named}: share on which a schedule needs at most "
+            "1×, 1.25×, 2× the least cost; score: the mean share from 1× to 4×."
+        )
+        return f"{self.table()}\n\n{text}"
 
 
 def profile(
