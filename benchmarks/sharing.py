@@ -15,13 +15,16 @@ SCALE divides the length of the runs that are trained: 10 gives a first impressi
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from _sharing_task import task
 
@@ -78,11 +81,34 @@ def each_alone(candidates: Candidates) -> tuple[Record, ...]:
     return tuple(compare(task(), {name: one}).runs[0] for name, one in candidates.items())
 
 
-def timed(train: Callable[[], Sequence[Record]]) -> tuple[Sequence[Record], float, float]:
-    """Return the runs, and the seconds by the clock and of CPU, ended workers' among them."""
-    wall, cpu = time.perf_counter(), sum(os.times()[:4])
+class Took(NamedTuple):
+    """What training took: seconds by the clock, of CPU, and of CPU that others took meanwhile."""
+
+    wall: float
+    cpu: float
+    others: float
+
+    @property
+    def share(self) -> str:
+        return f"{self.others / self.wall / (os.cpu_count() or 1):.0%} of the machine"
+
+
+def timed(train: Callable[[], Sequence[Record]]) -> tuple[Sequence[Record], Took]:
+    """Return the runs and what they took, ended workers among it."""
+    before = np.array([time.perf_counter(), sum(os.times()[:4]), busy()])
     runs = train()
-    return runs, time.perf_counter() - wall, sum(os.times()[:4]) - cpu
+    wall, cpu, all_of_it = [time.perf_counter(), sum(os.times()[:4]), busy()] - before
+    return runs, Took(wall, cpu, max(all_of_it - cpu, 0.0))
+
+
+def busy() -> float:
+    """Return the seconds of CPU that this machine has spent, on Linux; NaN elsewhere."""
+    try:
+        first = Path("/proc/stat").read_text().split("\n", 1)[0]
+    except OSError:
+        return math.nan
+    user, nice, system, _, _, *rest = map(int, first.split()[1:])
+    return (user + nice + system + sum(rest[:3])) / os.sysconf("SC_CLK_TCK")
 
 
 def same(runs: Sequence[Record], others: Sequence[Record]) -> bool:
@@ -108,11 +134,11 @@ def train(scale: int) -> None:
     """Train all 27 in every way, and print what each takes against training each alone."""
     candidates = {name: (s, n // scale) for name, (s, n) in shapes(WARMUP // scale).items()}
     compare(task(), {"warm": ("Hold()", 50)})
-    alone, wall, cpu = timed(lambda: each_alone(candidates))
+    alone, base = timed(lambda: each_alone(candidates))
     updates = sum(len(run.losses) for run in alone)
     print(
-        f"each alone: {updates:,} updates in {wall:.0f} s, {wall / updates * 1e3:.1f} ms each; "
-        f"load of the machine {os.getloadavg()[0]:.1f}"
+        f"each alone: {updates:,} updates in {base.wall:.0f} s, "
+        f"{base.wall / updates * 1e3:.1f} ms each; others took {base.share}"
     )
     ways: dict[str, Callable[[], Sequence[Record]]] = {
         "shared, this process": lambda: together(candidates),
@@ -123,16 +149,17 @@ def train(scale: int) -> None:
     if started is not None:
         ways["shared, Ray, 2 CPUs"] = lambda: together(candidates, engine="ray")
     for name, way in ways.items():
-        runs, took, own = timed(way)
+        runs, took = timed(way)
         equal = same(runs, alone)
-        # Ray's workers are no children of this process, so that their CPU time is not known.
-        more = "" if "Ray" in name else f", {cpu / own:.2f}× less CPU time"
+        # Ray's workers are no children of this process: who took what is not known.
+        cpu = f"{base.cpu / took.cpu:.2f}× less CPU time, others took {took.share}"
         print(
-            f"{name:<21} {took / wall:.2f} of the time, {wall / took:.2f}× faster{more}; "
-            f"bit-identical: {'yes' if equal else 'NO'}"
+            f"{name:<21} {took.wall / base.wall:.2f} of the time, "
+            f"{base.wall / took.wall:.2f}× faster; bit-identical: {'yes' if equal else 'NO'}"
+            + ("" if "Ray" in name else f"; {cpu}")
         )
         assert equal, name
-    print("no Ray here" if started is None else f"Ray's cluster itself: {started / wall:.2f}")
+    print("no Ray here" if started is None else f"Ray's cluster itself: {started / base.wall:.2f}")
 
 
 def main() -> None:
