@@ -1,32 +1,38 @@
-"""How many updates shared prefixes save, and that they change nothing.
+"""How many updates shared prefixes save, how much time that is, and that they change nothing.
 
 1. Updates trained for 27 schedules against training each alone, and for two kinds of them alone.
-2. A digits-sized network with dropout, batch normalisation and a shuffled, augmented loader:
-   wall-clock time against training each alone; weights, losses and metrics compared to the bit.
+2. Those 27 trained, a small network with dropout, batch normalisation and a shuffled, augmented
+   loader: wall-clock time in one process, in one and two workers, and on Ray with two CPUs, each
+   against training each alone; weights, losses and metrics compared to the bit.
 
-Run:  python benchmarks/sharing.py
+The times hold the start of workers, not that of Ray's cluster. Ratios are of one run. On a machine
+that has other work they move by a fifth and more, and several workers gain less than they could.
+
+Run:  OMP_NUM_THREADS=1 python benchmarks/sharing.py [SCALE]
+
+SCALE divides the length of the runs that are trained: 10 gives a first impression.
 """
 
 from __future__ import annotations
 
-import hashlib
+import math
+import os
 import platform
-import random
+import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from _sharing_task import task
 
 import ratewise as rw
-from ratewise.choose import TorchTask, compare
+from ratewise.choose import Record, compare
 from ratewise.choose.tree import PrefixTree
 
 WARMUP = 50
-SCALE = 5
-"""The trained runs are this many times shorter than the counted ones."""
 
 
 def shapes(warmup: int = WARMUP) -> dict[str, tuple[rw.Schedule, int]]:
@@ -64,67 +70,96 @@ def count(title: str, chosen: Mapping[str, tuple[rw.Schedule, int]]) -> PrefixTr
     return tree
 
 
-class Digits(torch.utils.data.Dataset[Any]):
-    """Noisy rings in 64 dimensions, augmented with every generator there is."""
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(7)
-        self.x = torch.randn(1024, 64, generator=generator)
-        self.y = (self.x[:, :8].square().sum(1) / 4).long().clamp(0, 9)
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        noise = 0.05 * torch.randn(64) + 0.01 * np.random.rand()
-        return self.x[i] * random.uniform(0.9, 1.1) + noise, self.y[i]
+Candidates = Mapping[str, tuple[rw.Schedule, int]]
 
 
-def network() -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(64, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, 10)
+def together(candidates: Candidates, **how: Any) -> tuple[Record, ...]:
+    return compare(task(), candidates, **how).runs
+
+
+def each_alone(candidates: Candidates) -> tuple[Record, ...]:
+    return tuple(compare(task(), {name: one}).runs[0] for name, one in candidates.items())
+
+
+class Took(NamedTuple):
+    """What training took: seconds by the clock, of CPU, and of CPU that others took meanwhile."""
+
+    wall: float
+    cpu: float
+    others: float
+
+    @property
+    def share(self) -> str:
+        return f"{self.others / self.wall / (os.cpu_count() or 1):.0%} of the machine"
+
+
+def timed(train: Callable[[], Sequence[Record]]) -> tuple[Sequence[Record], Took]:
+    """Return the runs and what they took, ended workers among it."""
+    before = np.array([time.perf_counter(), sum(os.times()[:4]), busy()])
+    runs = train()
+    wall, cpu, all_of_it = [time.perf_counter(), sum(os.times()[:4]), busy()] - before
+    return runs, Took(wall, cpu, max(all_of_it - cpu, 0.0))
+
+
+def busy() -> float:
+    """Return the seconds of CPU that this machine has spent, on Linux; NaN elsewhere."""
+    try:
+        first = Path("/proc/stat").read_text().split("\n", 1)[0]
+    except OSError:
+        return math.nan
+    user, nice, system, _, _, *rest = map(int, first.split()[1:])
+    return (user + nice + system + sum(rest[:3])) / os.sysconf("SC_CLK_TCK")
+
+
+def same(runs: Sequence[Record], others: Sequence[Record]) -> bool:
+    """Return whether weights, losses and metrics are equal to the last bit."""
+    return all(
+        one.metrics == other.metrics and one.losses.tobytes() == other.losses.tobytes()
+        for one, other in zip(runs, others, strict=True)
     )
 
 
-def digits() -> TorchTask:
-    data = Digits()
-
-    def metric(model: nn.Module) -> dict[str, float]:
-        weights = b"".join(p.detach().numpy().tobytes() for p in model.state_dict().values())
-        loss = nn.functional.cross_entropy(model(data.x), data.y)
-        return {"loss": float(loss), "weights": int(hashlib.sha256(weights).hexdigest()[:12], 16)}
-
-    return TorchTask(
-        model=network,
-        optimizer=lambda model: torch.optim.AdamW(model.parameters(), lr=3e-3),
-        data=lambda seed: torch.utils.data.DataLoader(data, batch_size=32, shuffle=True),
-        loss=lambda model, batch: nn.functional.cross_entropy(model(batch[0]), batch[1]),
-        metric=metric,
-    )
+def start_ray() -> float | None:
+    """Start a cluster of two CPUs; return the seconds it took, or None without Ray."""
+    try:
+        import ray
+    except ImportError:
+        return None
+    begin = time.perf_counter()
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    return time.perf_counter() - begin
 
 
-def train() -> None:
-    task = digits()
-    candidates = {name: (s, n // SCALE) for name, (s, n) in shapes(WARMUP // SCALE).items()}
-    compare(task, {"warm": ("Hold()", 50)})
-    clocks = [(time.perf_counter(), time.process_time())]
-    shared = compare(task, candidates)
-    clocks.append((time.perf_counter(), time.process_time()))
-    alone = [compare(task, {name: one}) for name, one in candidates.items()]
-    clocks.append((time.perf_counter(), time.process_time()))
-    (wall, cpu), (alone_wall, alone_cpu) = np.diff(clocks, axis=0)
-    equal = all(
-        run.metrics == single.runs[0].metrics
-        and run.losses.tobytes() == single.runs[0].losses.tobytes()
-        for run, single in zip(shared.runs, alone, strict=True)
-    )
+def train(scale: int) -> None:
+    """Train all 27 in every way, and print what each takes against training each alone."""
+    candidates = {name: (s, n // scale) for name, (s, n) in shapes(WARMUP // scale).items()}
+    compare(task(), {"warm": ("Hold()", 50)})
+    alone, base = timed(lambda: each_alone(candidates))
+    updates = sum(len(run.losses) for run in alone)
     print(
-        f"trained, 1/{SCALE} scale: {shared.trained:,} updates in {wall:.1f} s shared, "
-        f"{shared.asked:,} in {alone_wall:.1f} s alone: {alone_wall / wall:.2f}× faster "
-        f"({alone_cpu / cpu:.2f}× in CPU time; batches are drawn once, too)\n"
-        f"weights, losses and metrics bit-identical: {'yes' if equal else 'NO'}"
+        f"each alone: {updates:,} updates in {base.wall:.0f} s, "
+        f"{base.wall / updates * 1e3:.1f} ms each; others took {base.share}"
     )
-    assert equal
+    ways: dict[str, Callable[[], Sequence[Record]]] = {
+        "shared, this process": lambda: together(candidates),
+        "shared, 1 worker": lambda: together(candidates, workers=1),
+        "shared, 2 workers": lambda: together(candidates, workers=2),
+    }
+    started = start_ray()
+    if started is not None:
+        ways["shared, Ray, 2 CPUs"] = lambda: together(candidates, engine="ray")
+    for name, way in ways.items():
+        runs, took = timed(way)
+        equal = same(runs, alone)
+        # Ray's workers are no children of this process: who took what is not known.
+        cpu = f"{base.cpu / took.cpu:.2f}× less CPU time, others took {took.share}"
+        print(
+            f"{name:<21} {took.wall / base.wall:.2f} of the time, "
+            f"{base.wall / took.wall:.2f}× faster; bit-identical: {'yes' if equal else 'NO'}"
+            + ("" if "Ray" in name else f"; {cpu}")
+        )
+        assert equal, name
+    print("no Ray here" if started is None else f"Ray's cluster itself: {started / base.wall:.2f}")
 
 
 def main() -> None:
@@ -145,7 +180,7 @@ def main() -> None:
         f"tree of {len(runs)} runs × 10,000 updates: {took:.2f} s ({middle - begin:.2f} s levels)"
     )
     assert (tree.asked, tree.planned <= 12_500) == (26_750, True)
-    train()
+    train(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
 
 
 if __name__ == "__main__":

@@ -120,6 +120,7 @@ def test_compare_writes_what_it_found(folder: Path) -> None:
     assert [(one["name"], one["seed"]) for one in content["runs"][:2]] == [("cos", 0), ("cos", 1)]
     assert len(content["runs"]) == 8
     assert content["verdict"]["text"] in result.stdout
+    assert {one["name"] for one in content["time_to_target"]["candidates"]} == {"cos", "flat"}
     assert (folder / "deep/found/figure.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in (folder / "deep").iterdir()] == ["found"]
 

@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ratewise.choose.statistics import (
-    Profile,
-    bootstrap,
-    differences,
-    holm,
-    paired_p,
-    updates_to,
-)
+from ratewise.choose.statistics import bootstrap, differences, holm, paired_p
 from ratewise.choose.verdict import Standing
-from ratewise.schedule import ScheduleError
 
 numbers = st.floats(-10, 10).map(lambda x: round(x, 3))
 
@@ -104,45 +96,3 @@ def test_one_seed_has_a_mean_and_no_interval():
     assert math.isnan(one.high)
     assert math.isnan(one.p)
     assert differences([standing("a", []), standing("b", [2.0])], False) == ()
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 1))
-def test_the_first_update_at_the_target_is_found(values, target):
-    """Before it nothing was good enough, at it something is."""
-    found = updates_to(target, values)
-    if found is None:
-        assert min(values) > target
-    else:
-        assert values[found - 1] <= target
-        assert all(value > target for value in values[: found - 1])
-
-
-def test_nan_reaches_no_target():
-    """A diverged run is never there; more can be better."""
-    assert updates_to(0.5, [math.nan, math.nan]) is None
-    assert updates_to(0.5, [0.1, 0.7, math.nan], [10, 20, 30], higher=True) == 20
-    with pytest.raises(ScheduleError, match="as many steps as values"):
-        updates_to(0.5, [0.1], [1, 2])
-
-
-@given(st.lists(st.lists(st.floats(1, 1e6), min_size=4, max_size=4), min_size=1, max_size=6))
-def test_a_profile_is_a_distribution(costs):
-    """ρ grows with τ to 1, someone is best on every task, and the score is ρ's mean."""
-    profile = Profile(tuple(str(i) for i in range(len(costs))), np.array(costs))
-    taus = np.linspace(1, 4, 3001)
-    shares = np.array([profile.share(tau) for tau in taus])
-    assert (np.diff(shares, axis=0) >= 0).all()
-    assert shares[0].sum() >= 1 - 1e-9
-    assert (profile.share(1e7) == 1).all()
-    assert profile.score() == pytest.approx(shares.mean(axis=0), abs=2e-3)
-
-
-def test_a_target_that_is_missed_counts_against():
-    """Whoever misses the target on a task never gets that task's share, even if all miss it."""
-    profile = Profile.of({"a": [100, None], "b": [200, None]})
-    assert profile.share(1e9).tolist() == [0.5, 0.5]
-    assert profile.score(2.0).tolist() == [0.5, 0.0]
-    with pytest.raises(ScheduleError, match="one row of costs"):
-        Profile(("a",), np.zeros((2, 2)))
-    with pytest.raises(ScheduleError, match=r"\(0, inf\]"):
-        Profile(("a",), np.zeros((1, 2)))

@@ -9,6 +9,7 @@ from ratewise.choose.comparison import Comparison, Record
 from ratewise.choose.finding import Found, find
 from ratewise.choose.halving import Halving
 from ratewise.choose.peaks import Search
+from ratewise.choose.profiles import Profile, profile
 from ratewise.choose.protocols import Run, Task
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = [
     "KerasTask",
     "LightningTask",
     "Prediction",
+    "Profile",
     "Record",
     "Run",
     "Search",
@@ -56,6 +58,7 @@ __all__ = [
     "compare",
     "find",
     "fit",
+    "profile",
     "read_curves",
     "recipe",
     "recipes",

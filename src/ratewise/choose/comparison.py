@@ -11,7 +11,10 @@ import numpy as np
 
 from ratewise.choose.protocols import Losses, Rates
 from ratewise.choose.statistics import Difference, differences
+from ratewise.choose.tables import tabled
+from ratewise.choose.targets import TimeToTarget, time_to_target
 from ratewise.choose.verdict import Standing, Verdict, judge, ranked
+from ratewise.schedule.lengths import Length
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,13 +126,46 @@ class Comparison:
         peak = next(one.peak for one in self.standings if one.name == name)
         return tuple(run for run in self.runs if run.name == name and run.peak == peak)
 
+    def time_to_target(
+        self, target: float | None = None, *, metric: bool = False, over: Length = "5%"
+    ) -> TimeToTarget:
+        """Return after how many updates each candidate, at its best peak, is at a target.
+
+        A run is there after t updates if the mean of its last w training losses is at the target:
+
+            s(t) = (loss[t − w] + … + loss[t − 1]) / w,   T = min {t : s(t) ≤ target},   t ≥ w
+
+        Without a target it is the median over the seeds of s at the end of the best candidate's
+        runs, which it reaches itself with at least half of its seeds. The mean looks back only,
+        over the same w for all; a run that is shorter than w never gets there, and neither does
+        one that diverged, raised or was dropped.
+
+        Args:
+            target: What is to be reached, a finite number.
+            metric: Whether that is the final metric, measured once, at the end of each run, so
+                that T is its total or never. So it is, too, if no training losses are known.
+            over: w, in updates or as a share of the best candidate's run; at least one update.
+        """
+        return time_to_target(self, target, metric, over)
+
+    @cached_property
+    def _soon(self) -> TimeToTarget:
+        return self.time_to_target()
+
     def table(self) -> str:
-        """Return one line per candidate at its best peak, the best first, as text."""
-        head = ("schedule", "peak", self.metric, "± sd", "behind by (90 %)", "p", "seeds", "failed")
+        """Return one line per candidate at its best peak, the best first, as text.
+
+        The last column are the median updates to the target, see `time_to_target`, and how many
+        seeds got there if not all.
+        """
+        head = ["schedule", "peak", self.metric, "± sd", "behind by (90 %)", "p", "seeds", "failed"]
         behind = {one.name: one for one in self.differences}
         rows = [head, *(_row(one, behind.get(one.name)) for one in self.standings)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-        return "\n".join(_line(row, widths) for row in rows)
+        if math.isfinite(self._soon.target):
+            said = [str(one) for one in self._soon.candidates]
+            column = [f"updates to {self._soon.target:.3g}", *said]
+            rows = [[*row, cell] for row, cell in zip(rows, column, strict=True)]
+        return tabled(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
@@ -152,6 +188,7 @@ class Comparison:
                 {key: v if key == "name" else _finite(v) for key, v in vars(one).items()}
                 for one in self.differences
             ],
+            "time_to_target": self._soon.to_dict(),
             "notes": list(self.notes),
             "pruned": [vars(one) | {"metric": _finite(one.metric)} for one in self.pruned],
             "runs": [run.to_dict() for run in self.runs],
@@ -169,7 +206,8 @@ class Comparison:
 
     def __str__(self) -> str:
         share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"
-        notes = [*self.notes, *self._dropped()]
+        soon = [self._soon.text] if math.isfinite(self._soon.target) else []
+        notes = [*soon, *self.notes, *self._dropped()]
         return "\n".join([f"{self.table()}\n", str(self.verdict), *notes, share])
 
     def _dropped(self) -> list[str]:
@@ -213,7 +251,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _row(one: Standing, behind: Difference | None) -> tuple[str, ...]:
+def _row(one: Standing, behind: Difference | None) -> list[str]:
     numbers = [f"{value:.4g}" if value == value else "–" for value in (one.mean, one.spread)]
     peak = f"{one.peak:.3g}" if one.values else "–"
     gap = p = "–"
@@ -221,9 +259,4 @@ def _row(one: Standing, behind: Difference | None) -> tuple[str, ...]:
         gap = f"{behind.mean:.3g}"
         if behind.low == behind.low:
             gap, p = f"{gap} [{behind.low:.2g}, {behind.high:.2g}]", f"{behind.p:.2g}"
-    return (one.name, peak, *numbers, gap, p, str(len(one.values)), str(one.failed or "–"))
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    first, *rest = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
-    return "  ".join([f"{first.strip():<{widths[0]}}", *rest]).rstrip()
+    return [one.name, peak, *numbers, gap, p, str(len(one.values)), str(one.failed or "–")]

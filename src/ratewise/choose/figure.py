@@ -10,6 +10,7 @@ from ratewise._extras import require
 
 if TYPE_CHECKING:
     from ratewise.choose.comparison import Comparison
+    from ratewise.choose.profiles import Profile
     from ratewise.choose.verdict import Standing
 
 # Okabe & Ito 2008: told apart with every kind of colour vision. The dashes say it a second time.
@@ -38,6 +39,25 @@ def draw(comparison: Comparison) -> Any:
     _schedules(above, comparison, styles)
     _metrics(below, comparison, styles)
     figure.suptitle(comparison.verdict.text, fontsize=10, color=INK, wrap=True)
+    return figure
+
+
+def draw_profile(profile: Profile, up_to: float = 4.0) -> Any:
+    """Return ρ(τ) of each candidate, a staircase from 1 to `up_to`; the best score comes first."""
+    figure_module = require("matplotlib.figure", extra="plot")
+    figure = figure_module.Figure(figsize=(7.5, 4), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    for place, i in enumerate(np.argsort(-profile.score(up_to), kind="stable")):
+        ratios = profile.ratios[i]
+        taus = np.unique([1.0, *ratios[ratios <= up_to], up_to])
+        shares = [float((ratios <= tau).mean()) for tau in taus]
+        axes.step(taus, shares, where="post", label=profile.names[i], **_style(place))
+    axes.set_xlim(1, up_to)
+    axes.set_ylim(0, 1.03)
+    axes.set_xlabel("cost / the least on that task", fontsize=9, color=INK)
+    axes.set_ylabel("share of the tasks", fontsize=9, color=INK)
+    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    _tidy(axes)
     return figure
 
 

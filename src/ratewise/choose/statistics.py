@@ -1,18 +1,17 @@
-"""How far candidates are apart, seed by seed, and how soon and how often each is good."""
+"""How far candidates are apart, seed by seed."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ratewise._extras import require
 from ratewise.choose.verdict import LEVEL, Standing, ranked
-from ratewise.schedule import ScheduleError
 
 Floats = NDArray[np.float64]
 
@@ -135,86 +134,3 @@ def holm(p: ArrayLike) -> Floats:
     factors = len(order) - np.arange(len(order))
     corrected[order] = np.minimum(np.maximum.accumulate(given[order] * factors), 1.0)
     return corrected
-
-
-def updates_to(
-    target: float, values: ArrayLike, steps: ArrayLike | None = None, *, higher: bool = False
-) -> int | None:
-    """Return the number of updates after which a value is at the target, or better; None if never.
-
-    Args:
-        target: What is to be reached.
-        values: What was measured, float64[k]; NaN is never good enough.
-        steps: Updates made at each measurement, int64[k]; left out, 1 … k.
-        higher: Whether more is better.
-
-    >>> updates_to(0.5, [0.9, 0.6, 0.4], [100, 200, 300])
-    300
-    """
-    given = np.asarray(values, dtype=np.float64)
-    at = np.arange(1, len(given) + 1) if steps is None else np.asarray(steps)
-    if len(at) != len(given):
-        rule = f"needs as many steps as values, got {len(at)} and {len(given)}"
-        raise ScheduleError("updates_to", rule, "give one step for each value")
-    with np.errstate(invalid="ignore"):
-        there = given >= target if higher else given <= target
-    return int(at[np.argmax(there)]) if there.any() else None
-
-
-@dataclass(frozen=True, eq=False)
-class Profile:
-    """How often each candidate is nearly the best: ρ(τ) over several tasks.
-
-    ρ(τ) = share of the tasks on which its cost is at most τ times the least of all candidates
-
-    Args:
-        names: The candidates.
-        costs: Cost of each candidate on each task, float64[candidates, tasks], in (0, inf];
-            inf where the target was not reached.
-
-    Source: Dolan & Moré 2002, arXiv cs/0102001.
-
-    >>> profile = Profile(("a", "b"), [[100, 300], [200, 200]])
-    >>> profile.share(1.0).tolist(), profile.share(2.0).tolist()
-    ([0.5, 0.5], [1.0, 1.0])
-    """
-
-    names: tuple[str, ...]
-    costs: Floats = field(repr=False)
-
-    def __post_init__(self) -> None:
-        costs = np.array(self.costs, dtype=np.float64)
-        if costs.ndim != 2 or len(costs) != len(self.names) or not costs.size:
-            rule = f"needs one row of costs for each of {len(self.names)} names, got {costs.shape}"
-            raise ScheduleError("Profile", rule, "give float64[candidates, tasks]")
-        if not (costs > 0).all():
-            rule = "needs costs in (0, inf], got one that is not"
-            raise ScheduleError("Profile", rule, "use inf where the target was not reached")
-        costs.flags.writeable = False
-        object.__setattr__(self, "costs", costs)
-
-    @classmethod
-    def of(cls, costs: Mapping[str, Sequence[float | None]]) -> Profile:
-        """Build a profile from costs by name, None where the target was not reached."""
-        rows = [[math.inf if one is None else float(one) for one in row] for row in costs.values()]
-        return cls(tuple(costs), np.array(rows))
-
-    @property
-    def ratios(self) -> Floats:
-        """Cost over the least cost on that task, float64[candidates, tasks]; inf if not reached."""
-        least = self.costs.min(axis=0)
-        with np.errstate(invalid="ignore"):
-            ratios = self.costs / least
-        return np.where(np.isinf(self.costs), np.inf, ratios)
-
-    def share(self, tau: float) -> Floats:
-        """Return ρ(τ) of each candidate, float64[candidates], for τ in [1, inf)."""
-        return (self.ratios <= tau).mean(axis=1)
-
-    def score(self, up_to: float = 4.0) -> Floats:
-        """Return the mean of ρ over τ in [1, up_to], float64[candidates]; 1 is best everywhere.
-
-        ρ is a staircase, so the mean is exact: a task counts (up_to − ratio) / (up_to − 1).
-        """
-        room = np.clip(up_to - self.ratios, 0.0, up_to - 1.0)
-        return room.mean(axis=1) / (up_to - 1.0)
