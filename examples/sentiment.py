@@ -1,10 +1,11 @@
-"""Which schedule suits a fine-tune of MiniLM on real movie reviews?
+"""Which schedule, at which peak, suits a fine-tune of MiniLM on real movie reviews?
 
 Fine-tunes the first layer of a pretrained MiniLM, with a linear head, to tell good reviews from
-bad ones: six schedules, at two peaks, over two seeds. Runs that share a beginning share its
-updates. Prints the ranking, says which schedule to use and why, and draws the figure.
+bad ones. A range test says where to look, a few probes what to expect; then the runs that promise
+most are trained, and the best of them repeated over seeds. Prints the story, and writes a page.
 
-    python examples/sentiment.py [--total N] [--seeds N] [--out DIR]
+    python examples/sentiment.py [--total N] [--budget UPDATES] [--seeds N] [--out DIR]
+    ratewise choose examples/sentiment.py:task --total 160
     ratewise compare examples/sentiment.py:task 'Warmup("10%") >> Cosine()' 'Hold()' --total 60
 """
 
@@ -14,7 +15,6 @@ import argparse
 import csv
 import functools
 import importlib.util
-import json
 import os
 from pathlib import Path
 
@@ -25,21 +25,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-import ratewise as rw
-from ratewise.choose import Comparison, TorchTask, compare
+from ratewise.choose import Facts, TorchTask, choose
 
 REVIEWS = Path(__file__).parent / "data" / "movie_reviews.tsv"
 LENGTH, BATCH, HELD_OUT, CLEAR = 32, 8, 1000, 0.5
-
-SCHEDULES = {
-    "constant": rw.Warmup("10%") >> rw.Hold(),
-    "linear": rw.Warmup("10%") >> rw.Linear(to=0),
-    "cosine": rw.Warmup("10%") >> rw.Cosine(to=0),
-    "step": rw.Warmup("10%") >> rw.Step(0.1, at=("50%", "80%")),
-    "wsd": rw.Warmup("10%") >> rw.Hold() >> rw.Linear(to=0, over="20%"),
-    "wsd-sqrt": rw.Warmup("10%") >> rw.Hold() >> rw.Sqrt(to=0, over="20%"),
-}
-PEAKS = (1e-3, 2e-3)
 
 
 def weights() -> Path:
@@ -127,59 +116,37 @@ task = TorchTask(
 
 
 def main() -> None:
-    """Compare, print, draw."""
+    """Choose, tell the story, write the page."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    options.add_argument("--total", type=int, default=250, help="updates in a run")
-    options.add_argument("--seeds", type=int, default=3, help="runs of each schedule at each peak")
-    options.add_argument("--out", type=Path, default=Path("results"), help="where the figure goes")
+    options.add_argument("--total", type=int, default=160, help="updates in a run")
+    options.add_argument("--budget", type=int, help="updates in all; twenty runs if not given")
+    options.add_argument("--seeds", type=int, default=3, help="seeds of the best few")
+    options.add_argument(
+        "--out", type=Path, default=Path("results"), help="new folder for the page"
+    )
     chosen = options.parse_args()
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console()
     console.print(f"Reading {REVIEWS.name} …")
     train, held_out = reviews()
-    console.print(
-        f"{len(train):,} reviews to train on, {len(held_out):,} held out; "
-        f"{len(SCHEDULES)} schedules × {len(PEAKS)} peaks × {chosen.seeds} seeds, "
-        f"{chosen.total} updates each"
-    )
-    columns = (TextColumn("{task.description:40}"), BarColumn(), TimeRemainingColumn())
+    console.print(f"{len(train):,} reviews to train on, {len(held_out):,} held out")
+    columns = (TextColumn("{task.description:50}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
-        row = bar.add_task("starting")
-        result = compare(
+        row = bar.add_task("range test", total=chosen.budget or 20 * chosen.total)
+        choice = choose(
             task,
-            SCHEDULES,
             total=chosen.total,
-            peaks=PEAKS,
+            budget=chosen.budget,
             seeds=chosen.seeds,
-            progress=lambda done, planned, what: bar.update(
-                row, completed=done, total=planned, description=what
-            ),
+            facts=Facts(task="fine-tuning", kind="encoder"),
+            progress=lambda done, planned, what: bar.update(row, completed=done, description=what),
         )
-    print(f"\n{result}")
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "sentiment.json").write_text(json.dumps(result.to_dict()) + "\n")
-    result.figure().savefig(chosen.out / "sentiment.png", dpi=150)
-    print(f"figure: {chosen.out / 'sentiment.png'}\n\n{advice(result)}")
-
-
-def advice(result: Comparison) -> str:
-    """Return which schedule to use and why, in words."""
-    best = result.standings[0]
-    shape, runs = SCHEDULES[best.name], result.best(best.name)
-    accuracy = sum(run.metrics["accuracy"] for run in runs) / len(runs)
-    among = ", ".join(result.verdict.within)
-    lines = [
-        f"Use “{best.name}” at a peak of {best.peak:g}:  {shape}",
-        f"It ends at a loss of {best.mean:.4f} on reviews it has not seen ({accuracy:.1%} right).",
-    ]
-    if len(result.verdict.within) > 1:
-        lines.append(f"So do, within the noise of these seeds: {among}. Any of them will do.")
-    last = result.standings[-1]
-    lines.append(f"Avoid “{last.name}”: {last.mean:.4f} at its best peak ({last.peak:g}).")
-    return "\n".join(lines)
+    print(f"\n{choice.report()}")
+    choice.save(chosen.out)
+    print(f"the same as a page: {chosen.out / 'report.html'}")
 
 
 if __name__ == "__main__":

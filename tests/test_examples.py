@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ARGUMENTS = {
     "adaptive.py": ["--total", "60", "--seeds", "1"],
     "early_cool.py": ["--lengths", "40", "60", "--every", "10", "--patience", "0", "--seeds", "2"],
-    "sentiment.py": ["--total", "8", "--seeds", "1"],
+    "sentiment.py": ["--total", "8", "--budget", "64", "--seeds", "2"],
     "trainer_task.py": ["--total", "20", "--seeds", "1"],
 }
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
@@ -28,17 +28,17 @@ def run(name, folder, *more):
 
 
 @pytest.mark.slow
-def test_the_fine_tune_ranks_schedules_and_says_which_to_use(tmp_path):
-    """The main example trains on the real reviews, prints a ranking, and writes its results."""
+def test_the_fine_tune_is_told_which_schedule_to_use(tmp_path):
+    """The main example trains on the real reviews, tells the story, and writes its page."""
     output = run("sentiment.py", tmp_path, *ARGUMENTS["sentiment.py"], "--out", "results")
     assert "9,072 reviews to train on, 1,000 held out" in output
-    assert "\nUse “" in output
-    results = json.loads((tmp_path / "results" / "sentiment.json").read_text())
-    assert len(results["runs"]) == 6 * 2
-    assert results["trained"] < results["asked"]
-    for one in results["runs"]:
-        assert 0 < one["metrics"]["loss"] < 2
-    assert (tmp_path / "results" / "sentiment.png").stat().st_size > 10_000
+    assert "What to use" in output
+    known = json.loads((tmp_path / "results" / "choice.json").read_text())
+    assert known["metric"] == "loss"
+    assert 0 < known["value"] < 2
+    assert sum(known["spent"].values()) <= known["budget"] == 64
+    assert (tmp_path / "results" / "figure.png").stat().st_size > 10_000
+    assert "What to use" in (tmp_path / "results" / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -18,10 +18,10 @@ from ratewise.choose.tree import PrefixTree
 REFITS = (4, 6, 8, 10, 14, 20, 28, 40)
 """Numbers of finished runs at which the law is fitted to them."""
 
-LEAST = 10
+LEAST = 12
 """Runs that are finished before the search may stop of itself."""
 
-WORTH = 0.05
+WORTH = 0.02
 """Expected improvement, in units of retrain noise, below which no run is worth its updates."""
 
 WIDENINGS = 3
