@@ -22,6 +22,9 @@ FEWEST, MOST = 24, 80
 DECADES = 1e3
 """How far the range test goes below and above the rate of the task's optimizer."""
 
+EVENLY = 3, 3
+"""Peaks below and above the rate of the task's optimizer, where no range test says more."""
+
 SEEDS = (0, 1)
 """Seeds of its sweeps, if there is room for both."""
 
@@ -51,7 +54,7 @@ def where_to_look(
     if not own:
         rule = f"does not know where to look: {why}"
         raise ScheduleError("choose", rule, "give peaks=[3e-4, 1e-3, 3e-3]")
-    return ladder(float(own)), found, [f"Peaks are around the task's own {own:g}: {why}."]
+    return ladder(float(own), *EVENLY), found, [f"Peaks are around the task's own {own:g}: {why}."]
 
 
 def _found(task: Any, steps: Ladder, seeds: tuple[int, ...], journal: Any) -> Found:

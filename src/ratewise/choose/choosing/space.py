@@ -152,10 +152,10 @@ def span(
     return Space(tuple(runs), schedules, tuple(sorted(peaks)))
 
 
-def ladder(suggestion: float) -> list[float]:
+def ladder(centre: float, below: int = BELOW, above: int = ABOVE) -> list[float]:
     """Return the peaks to try around what a range test suggests, ascending."""
-    steps = np.arange(-BELOW, ABOVE + 1)
-    return [float(f"{suggestion * FACTOR**step:.2g}") for step in steps]
+    steps = np.arange(-below, above + 1)
+    return [float(f"{centre * FACTOR**step:.2g}") for step in steps]
 
 
 def widened(peaks: Sequence[float], side: str) -> list[float]:
