@@ -25,6 +25,9 @@ from ratewise.schedule.errors import number, whole
 USUAL = 20
 """Runs that the budget pays for if none is given."""
 
+ON_RAY, MOST_AT_ONCE = 4, 8
+"""Runs that are asked for together: on a cluster, and at most."""
+
 
 def choose(
     task: Task,
@@ -86,7 +89,8 @@ def choose(
         checkpoints: Where they are; beside the journal if not given.
         checkpoint_every: Seconds after which a run that does not fork is saved all the same.
         engine: "serial", "processes" or "ray".
-        workers: Worker processes, or "auto"; so many runs are asked for at once.
+        workers: Worker processes, or "auto"; so many runs are asked for at once, at most eight, and
+            four on Ray.
         address: Address of a cluster of Ray.
         tensorboard: Folder for TensorBoard.
         progress: Called as by `compare`.
@@ -120,7 +124,7 @@ def choose(
             seeds=numbers,
             finalists=finalists,
             grows=grows if given is None else None,
-            at_once=max(1, workers) if isinstance(workers, int) else 2,
+            at_once=_at_once(engine, workers),
             spent={"find": found.updates} if found is not None else {},
             notes=notes,
         )
@@ -141,6 +145,13 @@ def _train(
 
 def _listed(seeds: int | Iterable[int]) -> int | list[int]:
     return seeds if isinstance(seeds, int) else list(seeds)
+
+
+def _at_once(engine: str | None, workers: int | str) -> int:
+    """Return how many runs are asked for together: more would be asked without knowing enough."""
+    if engine == "ray":
+        return ON_RAY
+    return min(max(1, workers if isinstance(workers, int) else 2), MOST_AT_ONCE)
 
 
 def _budget(budget: int | None, longest: int) -> int:
