@@ -18,7 +18,7 @@ SHAPES = {
     "cosine": "Cosine(to=0)",
     "cosine to 10%": "Cosine(to=0.1)",
     "wsd 20%": 'Hold() >> Linear(to=0, over="20%")',
-    "wsd 20%, 1-sqrt": 'Hold() >> Sqrt(to=0, over="20%")',
+    "wsd 20% 1-sqrt": 'Hold() >> Sqrt(to=0, over="20%")',
     "wsd 50%": 'Hold() >> Linear(to=0, over="50%")',
     "exponential": "Exponential(to=0.01)",
     "constant": "Hold()",
@@ -95,7 +95,7 @@ def standard(advice: Advice) -> dict[str, Schedule]:
     known: set[Schedule] = set()
     advised: dict[str, Any] = {str(plan.lr): plan.lr for plan in advice.plans}
     usual: dict[str, Any] = {
-        f"{name}, warm-up {warmup}": parse(f'Warmup("{warmup}") >> {shape}')
+        f"{name} (warm-up {warmup})": parse(f'Warmup("{warmup}") >> {shape}')
         for warmup, (name, shape) in itertools.product(WARMUPS, SHAPES.items())
     }
     for name, schedule in {**advised, **usual}.items():
