@@ -44,7 +44,7 @@ SCHEDULE = rw.Warmup(2) >> rw.Cosine(to=0.1)
         {"gradient_checkpointing": True},
         {"kind": Tiny},
     ],
-    ids=str,
+    ids=lambda options: "-".join(options) or "plain",
 )
 def test_a_run_is_trainer_train(tmp_path: Any, options: dict[str, Any]) -> None:
     """Weights and losses are those of the plain trainer with the schedule attached, to the bit."""
