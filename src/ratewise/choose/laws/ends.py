@@ -142,9 +142,11 @@ def last(
 
 def exact(law: Any, rates: Array) -> float:
     """Return the loss after the last update of a run, each update by itself."""
+    laws = law.laws if isinstance(law, MixedLaw) else (law,)
+    if not all(isinstance(one, SEEN) for one in laws):
+        return float(law.losses(rates)[-1])
     falls = -np.diff(rates, prepend=0.0)
     falls[: int(np.argmax(rates >= rates.max() * (1 - 1e-9))) + 1] = 0.0
-    laws = law.laws if isinstance(law, MixedLaw) else (law,)
     ones = np.ones(len(rates))
     return float(np.mean([last(one, rates, falls, ones, ones)[0] for one in laws]))
 

@@ -173,7 +173,7 @@ class FormlessForm(Form):
             counts: How much each counts in the moving average at the end, float64[k].
         """
         exponents = np.array(law.exponents)
-        each = np.exp(np.minimum(self._pieces(rates) @ exponents, 50.0))
+        each = np.where(rates > 0, np.exp(np.minimum(self._pieces(rates) @ exponents, 50.0)), 0.0)
         progress = np.array([each @ sizes])
         falls, slope = self._falls(np.log(progress))
         above = np.maximum(counts @ rates - np.array(self.hinges), 0.0)
