@@ -3,7 +3,8 @@
 L(t) = floor + amount·S(t)^-alpha - drop·Σ_k (η_{k-1} - η_k)·G(η_k^-gamma·S_k(t)),
 G(x) = 1 - (1 + scale·x)^-beta. Time begins with the first update of the warm-up, whose rises are
 negative drops. Residuals are of logarithms, robust (Huber, 1e-3). First floor, amount, alpha and
-drop with G = 1 from 135 starts; then all seven from scale 1, beta and gamma .5 by 200 steps of AdamW.
+drop with G = 1 from 135 starts; then all seven from scale 1, beta
+and gamma .5 by 200 steps of AdamW.
 
 Source: Luo et al. 2025, arXiv 2503.12811; written from the description of the recipe.
 """

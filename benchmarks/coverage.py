@@ -17,6 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from _runs import SEEDS, TASKS, runs
+
 from ratewise.choose import Curve, Fit, fit
 from tests.choose.laws.curves import SIZES, TEST, TRAIN, load
 
@@ -59,6 +60,10 @@ def line(name: str, told: list[Told]) -> str:
     return f"{name:24} {inside:6.1%} of {len(told):4} inside, half-width ±{half:.2%}"
 
 
+def _flat(sets: list[list[Told]]) -> list[Told]:
+    return [one for found in sets for one in found]
+
+
 def main() -> None:
     """Print the coverage of each data set, of each kind and over all."""
     kinds: dict[str, list[list[Told]]] = {"recorded": [], "published": []}
@@ -71,10 +76,10 @@ def main() -> None:
             kinds["published"].append(published(size, count))
             print(line(f"{size}M, {count} to fit", kinds["published"][-1]), flush=True)
     for kind, found in kinds.items():
-        print(line(f"all {kind}", sum(found, [])))
+        print(line(f"all {kind}", _flat(found)))
     sets = [found for every in kinds.values() for found in every]
     shares = [float(np.mean([one.inside for one in found])) for found in sets]
-    print(line("all", sum(sets, [])))
+    print(line("all", _flat(sets)))
     among = sum(0.85 <= share <= 0.95 for share in shares)
     print(f"mean over data sets {np.mean(shares):.1%}, {among} of {len(shares)} in 85 to 95 %")
 

@@ -27,7 +27,7 @@ PLAIN = 0.004
 
 BEFORE = 0.5
 
-NEAR = 1.5
+NEAR = 1.0
 """Distance in log peak at which a run that was held out says less of a prediction."""
 
 LEAST = 5e-4
@@ -192,7 +192,7 @@ class Fit:
     def error_at(self, peak: float) -> float:
         """Return the relative error that a predicted final loss at a peak is expected to have.
 
-        e = (½·.004 + Σ w_i·√(π/2)·|e_i|) / (½ + Σ w_i),  w_i = exp(-½·(log(peak/peak_i)/1.5)²)
+        e = (½·.004 + Σ w_i·√(π/2)·|e_i|) / (½ + Σ w_i),  w_i = exp(-½·log(peak/peak_i)²)
         over the runs i that were held out; a peak outside theirs counts as the nearest of them.
         Single large misses count by their size, not by its square.
 

@@ -13,11 +13,14 @@ from ratewise.choose.laws.mixed import Law, MixedLaw
 from ratewise.schedule import Piecewise, Schedule, ScheduleError, Warmup
 
 KNOTS = 64
-"""Straight lines of the free form; the closer to the end, the shorter."""
+"""Straight lines or stairs of the free form; the closer to the end, the shorter."""
 
 STARTS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.7, 1.0)
 """Shares of the run over which the rate falls in a straight line: the search begins at the best of
 them, and what it finds has to beat them all once it is written down."""
+
+TRIES = 2
+"""Of them the search goes on from."""
 
 POINTS = 24
 """Points at most that a schedule is written down with."""
@@ -68,9 +71,11 @@ def _search(law: Any, path: Path, peak: float, levels: Array) -> tuple[float, Ar
         value, slope = path.loss(law, peak, levels)
         return value * 1e3, -1e3 * np.cumsum((slope * levels)[:0:-1])[::-1]
 
+    if len(levels) == 1:
+        return path.loss(law, peak, levels)[0], levels
     start = -np.diff(np.log(levels))
-    bounds = [(0.0, STEEPEST)] * len(start)
-    options = {"maxiter": 100, "ftol": 3e-8, "gtol": 1e-5, "maxcor": 20}
+    bounds = [(0.0, max(STEEPEST, one)) for one in start.tolist()]
+    options = {"maxiter": 100, "ftol": 3e-9, "gtol": 1e-5, "maxcor": 20}
     found: Any = minimize(
         objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     )
@@ -81,12 +86,13 @@ def _written(law: Law, path: Path, peak: float, n: int, within: float, shape: st
     """Return the best schedule with as few points as keep its loss; the first is always there."""
     x = path.knots
     starts = [np.maximum(np.minimum(1, (n - x) / (share * n)), 1 / n) for share in STARTS]
-    start = min(starts, key=lambda levels: path.loss(law, peak, levels)[0])
-    whole, levels = _search(law, path, peak, start)
+    starts.sort(key=lambda levels: path.loss(law, peak, levels)[0])
+    ends = [_search(law, path, peak, levels) for levels in starts[:TRIES]]
+    whole, levels = min(ends, key=lambda end: end[0])
     kept = [0, len(x) - 1] if shape == "linear" else [0]
     while True:
         thin = path.through(kept)
-        loss, slope = thin.loss(law, peak, levels[kept])
+        loss = thin.loss(law, peak, levels[kept])[0]
         if loss <= whole * (1 + within) or len(kept) >= min(POINTS, len(x)):
             break
         if shape == "linear":
@@ -97,7 +103,8 @@ def _written(law: Law, path: Path, peak: float, n: int, within: float, shape: st
         gaps[kept] = -1.0
         kept = sorted({*kept, int(gaps.argmax())})
     levels = _search(law, thin, peak, levels[kept])[1]
-    points = {int(at): float(f"{level:.4g}") for at, level in zip(x[kept], levels, strict=True)}
+    told = (float(f"{round(level, 6):.4g}") for level in levels.tolist())
+    points = dict(zip(x[kept].astype(int).tolist(), told, strict=True))
     if shape == "constant":  # a stair that is no lower than the one before is none
         lowest: dict[float, int] = {}
         for at, level in points.items():
