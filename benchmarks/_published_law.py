@@ -18,6 +18,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ratewise.choose import Curve
+from ratewise.choose.laws.ends import last
 from ratewise.choose.laws.multipower import MultiPowerLaw
 
 HUBER = 1e-3
@@ -153,3 +154,28 @@ def as_law(p: Array) -> MultiPowerLaw:
         reference=PEAK,
         length=1.0,
     )
+
+
+def published_optimum(law: MultiPowerLaw, total: int, warmup: int, steps: int = 10_000) -> Array:
+    """Return the rates that the published way of searching finds, float[total].
+
+    The drop of every update is free and ≥ 0; Adam with rate 5e-9, so many steps, from no drop.
+    """
+    head = PEAK * np.arange(1, warmup + 1) / (warmup + 1)
+    free = total - warmup
+    drops, first, second = np.zeros(free), np.zeros(free), np.zeros(free)
+    ones = np.ones(total)
+    best, least = np.full(free, PEAK), np.inf
+    for step in range(1, steps + 1):
+        rates = np.maximum(PEAK - np.cumsum(drops), 1e-9 * PEAK)
+        every = np.append(head, rates)
+        falls = np.append(np.zeros(warmup + 1), rates[:-1] - rates[1:])
+        loss, by_rate, by_fall = last(law, every, falls, ones, ones)
+        if loss < least:
+            best, least = rates, loss
+        slope = by_fall[warmup:] - np.cumsum(by_rate[warmup:][::-1])[::-1]
+        slope[0] = 0.0
+        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        move = first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+        drops = np.maximum(drops - 5e-9 * move, 0.0)
+    return np.append(head, best)

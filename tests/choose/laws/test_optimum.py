@@ -94,6 +94,16 @@ def test_few_points_lose_no_more_than_asked(law):
         assert loss <= losses[0.0] * (1 + 1.5 * within) + 1e-5
 
 
+def test_stairs_may_be_ruled_out():
+    """The multi-power law likes them; without them lines are written, and lose about .1 %."""
+    found = fitted(25, "multipower")
+    steps = found.best(total=TOTAL, lr=PEAK, warmup=WARMUP)
+    lines = found.best(total=TOTAL, lr=PEAK, warmup=WARMUP, stairs=False)
+    assert (steps.moves[-1].shape, lines.moves[-1].shape) == ("constant", "linear")
+    better, worse = (found.predict(one, lr=PEAK, total=TOTAL).loss for one in (steps, lines))
+    assert better < worse < 1.0015 * better
+
+
 def test_the_rate_never_rises():
     """After the warm-up, and no level is above the peak or below 0."""
     for law in ("ema", "multipower"):

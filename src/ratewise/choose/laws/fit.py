@@ -148,6 +148,7 @@ class Fit:
         shapes: Mapping[str, Candidate] | Iterable[Schedule | Plan | str] | None = None,
         warmup: int = 0,
         within: float = 2e-4,
+        stairs: bool = True,
     ) -> Schedule:
         """Return the schedule whose predicted final loss is the lowest.
 
@@ -155,10 +156,12 @@ class Fit:
             total: Updates of the run.
             lr: Peak learning rate, which no level exceeds.
             shapes: Schedules to choose from; without them the form is free: after the warm-up the
-                rate may fall in any way. What comes out is written down with as few points as
-                keep the predicted loss.
+                rate may fall in any way, in lines or in stairs. What comes out is written down
+                with as few points as keep the predicted loss.
             warmup: Updates of a linear warm-up before it. Laws do not see what it is for.
-            within: How much of the predicted loss may be lost by writing it down, relative.
+            within: How much of the predicted loss may be lost by writing it down, relative; stairs
+                have to be better than lines by more.
+            stairs: Whether the rate may fall in stairs.
 
         Raises:
             ScheduleError: the law does not see rates, or an argument is outside its interval.
@@ -172,7 +175,7 @@ class Fit:
         from ratewise.choose.laws.optimum import optimal
 
         before = whole("Fit.best", "warmup", warmup, high=length - 2)
-        return optimal(self.law, peak, length, before, within)
+        return optimal(self.law, peak, length, before, within, stairs)
 
     def figure(self, predictions: Iterable[Prediction] = ()) -> Any:
         """Return a `matplotlib.figure.Figure` of the runs, and of the first six predictions.

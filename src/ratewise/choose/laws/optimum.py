@@ -29,7 +29,9 @@ STEEPEST = 4.0
 """Largest fall between two neighbours of the knots, in logarithms."""
 
 
-def optimal(law: Law, peak: float, total: int, warmup: int, within: float) -> Schedule:
+def optimal(
+    law: Law, peak: float, total: int, warmup: int, within: float, stairs: bool = True
+) -> Schedule:
     """Return the falling schedule with the lowest predicted final loss.
 
     It falls in straight lines or in stairs, as a `Piecewise` does, and the loss is that of all its
@@ -51,9 +53,10 @@ def optimal(law: Law, peak: float, total: int, warmup: int, within: float) -> Sc
 
     knots = _knots(n, KNOTS)
     lines = _written(law, Path.lines(knots, rising), peak, n, within, "linear")
-    stairs = _written(law, Path.stairs(knots, rising, n), peak, n, within, "constant")
     best = min([lines, *(_cooldown(n, share) for share in STARTS)], key=loss)
-    best = stairs if loss(stairs) < loss(best) * (1 - within) else best
+    if stairs:
+        steps = _written(law, Path.stairs(knots, rising, n), peak, n, within, "constant")
+        best = steps if loss(steps) < loss(best) * (1 - within) else best
     return Warmup(warmup) >> best if warmup else best
 
 
