@@ -16,33 +16,65 @@ from tests.choose.laws.curves import TEST, TRAIN, load
 from tests.choose.laws.test_laws import SHAPES
 
 GRIDS = Path(__file__).parents[3] / "benchmarks"
-LAW = EmaLaw(1.0, 0.8, 0.5, 0.48, 0.7, 0.8, 30.0, 1e-3, 1000.0)
+PEAKS = 3e-4, 6e-4, 1e-3
+TYPICAL, LESS = 0.48, 0.3
+"""Noise of a made-up law: what published fits have for its fall, and what they have not."""
 
 
-def noisy(shape: str, lr: float, noise: float, rng: np.random.Generator) -> Curve:
-    """Return a run of a known law, measured every 20 updates with so much relative noise."""
+def made(noise: float) -> EmaLaw:
+    return EmaLaw(1.0, 0.8, 0.5, noise, 0.7, 0.8, 30.0, 1e-3, 1000.0)
+
+
+LAW = made(TYPICAL)
+
+
+def noisy(
+    shape: str, lr: float, jitter: float, rng: np.random.Generator, law: EmaLaw = LAW
+) -> Curve:
+    """Return a run of a known law, measured every 20 updates with so much relative jitter."""
     rates = lr * SHAPES[shape].resolve(1000).values()
     at = np.arange(20, 1001, 20)
-    losses = LAW.losses(rates)[at - 1] * np.exp(noise * rng.standard_normal(len(at)))
+    losses = law.losses(rates)[at - 1] * np.exp(jitter * rng.standard_normal(len(at)))
     return Curve.trained(rates, at, losses, shape)
 
 
-@pytest.mark.parametrize("noise", [0.003, 0.02])
-def test_known_noise_is_held(noise):
-    """Of measured final losses of a known law, at peaks that were fitted."""
-    inside, peaks = [], (3e-4, 6e-4, 1e-3)
+def held(law: EmaLaw, jitter: float, name: str) -> float:
+    """Return the share inside, fitted to constant and cooled runs, of cosines and steps."""
+    inside: list[bool] = []
     for seed in range(4):
-        rng = np.random.default_rng(seed)
-        known = [noisy(one, lr, noise, rng) for lr in peaks for one in ("constant", "cooled")]
-        found = fit(known, "ema")
-        for lr in peaks:
+        rng = np.random.default_rng(100 + seed)
+        known = [noisy(one, lr, jitter, rng, law) for lr in PEAKS for one in ("constant", "cooled")]
+        found = fit(known, name)
+        for lr in PEAKS:
             for shape in ("cosine", "steps"):
-                run = noisy(shape, lr, noise, rng)
+                run = noisy(shape, lr, jitter, rng, law)
                 low, high = found.interval(run.every_rate)
                 inside.append(low <= run.losses[-1] <= high)
-    assert np.mean(inside) >= 0.8
-    found = [found.error_at(lr) for lr in peaks]
-    assert noise / 3 < min(found) <= max(found) < 4 * max(noise, PLAIN)
+    return float(np.mean(inside))
+
+
+@pytest.mark.parametrize("jitter", [0.003, 0.02])
+def test_known_noise_is_held(jitter):
+    """Where the law fitted is of the form that made the runs, and its noise is a usual one."""
+    assert held(LAW, jitter, "ema") >= 0.8
+
+
+@pytest.mark.xfail(strict=True, reason="no run that is held out is of a form nobody trained")
+@pytest.mark.parametrize(
+    ("noise", "jitter", "name"), [(LESS, 0.02, "ema"), (TYPICAL, 0.003, "auto")]
+)
+def test_another_form_is_held(noise, jitter, name):
+    """A known gap, see docs/predict.md: the noise is unusual, or the law's form is another."""
+    assert held(made(noise), jitter, name) >= 0.8
+
+
+def test_jitter_widens_the_error():
+    """A few tenths to a few times the jitter."""
+    for jitter in (0.005, 0.02):
+        rng = np.random.default_rng(0)
+        known = [noisy(one, lr, jitter, rng) for lr in PEAKS for one in ("constant", "cooled")]
+        errors = [fit(known, "ema").error_at(lr) for lr in PEAKS]
+        assert jitter / 3 < min(errors) <= max(errors) < 4 * jitter
 
 
 @pytest.mark.parametrize("task", ["digits", "lora"])
@@ -84,11 +116,11 @@ def test_a_prediction_has_this_interval():
 
 def test_near_peaks_count_more():
     """At a peak where runs were missed by more, the interval is wider; outside, as at the end."""
-    made = Fit(LAW, (), "ema", (), (0.01, -0.01, 0.1, -0.1), (1e-4, 1e-4, 1e-2, 1e-2))
-    assert made.error_at(1e-4) < 0.3 * made.error_at(1e-2)
-    assert made.error_at(1e-4) < made.error_at(1e-3) < made.error_at(1e-2)
-    assert made.error_at(1.0) == made.error_at(1e-2)
-    assert made.error_at(1e-9) == made.error_at(1e-4)
+    told = Fit(LAW, (), "ema", (), (0.01, -0.01, 0.1, -0.1), (1e-4, 1e-4, 1e-2, 1e-2))
+    assert told.error_at(1e-4) < 0.3 * told.error_at(1e-2)
+    assert told.error_at(1e-4) < told.error_at(1e-3) < told.error_at(1e-2)
+    assert told.error_at(1.0) == told.error_at(1e-2)
+    assert told.error_at(1e-9) == told.error_at(1e-4)
 
 
 def test_without_runs_held_out_it_is_the_plain_error():
