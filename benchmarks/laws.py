@@ -14,12 +14,21 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from _published_law import PEAK, as_law, published_fit, published_optimum
+
 import ratewise as rw
-from ratewise.choose import fit
+from ratewise.choose import Curve, fit
+from ratewise.choose.laws.ends import exact
 from ratewise.choose.laws.fitting import FORMS, final_error, fit_one
+from ratewise.choose.laws.mixed import Law
+from ratewise.choose.laws.optimum import optimal
+from ratewise.schedule import Schedule
+from ratewise.schedule.compose import Sequence
 from tests.choose.laws.curves import SIZES, TEST, TRAIN, load, mean_error, predicted
 
 NAMES = (*TRAIN, *TEST)
+PUBLISHED = {25: 3.1497, 100: 2.7941}
+"""Final loss of the published optimiser's schedule under the published fit."""
 
 
 def score(law: object, size: int) -> str:
@@ -44,6 +53,51 @@ def few(size: int, count: int) -> str:
     return "  ".join(told)
 
 
+def optimum(size: int, curves: list[Curve]) -> str:
+    """Return what the search for the best finds under the published fit, and the time it takes.
+
+    The published optimiser's losses are without what the rises of the warm-up take away, which is
+    drop·peak for every schedule alike; so are these.
+    """
+    parameters = published_fit(curves)
+    law = as_law(parameters)
+    began = time.perf_counter()
+    best = optimal(law, PEAK, 24000, 2160, 2e-4)
+    seconds = time.perf_counter() - began
+    asked = {
+        "ours": best,
+        "cosine to 10%": rw.Warmup(2160) >> rw.Cosine(to=0.1),
+        "linear to 0": rw.Warmup(2160) >> rw.Linear(to=0),
+        "best linear cooldown": min(
+            (rw.Warmup(2160) >> rw.Hold() >> rw.Linear(to=0, over=f"{share}%")
+             for share in range(2, 60, 2)),
+            key=lambda one: _end(law, one),
+        ),
+    }  # fmt: skip
+    began = time.perf_counter()
+    theirs = exact(law, published_optimum(law, 24000, 2160)) - law.drop
+    longer = (time.perf_counter() - began) / seconds
+    told = [f"{name} {_end(law, one) - law.drop:.4f}" for name, one in asked.items()]
+    began = time.perf_counter()
+    fit_one("multipower", curves)
+    ratio = seconds / (time.perf_counter() - began)
+    return (
+        f"{size}M under the published fit: {', '.join(told)}, the published optimiser "
+        f"{theirs:.4f} (with its own parameters {PUBLISHED[size]}), {longer:.0f} times as long as "
+        f"ours; {seconds:.3f} s, {ratio:.1f} law fits, {points(best)} points: {best}"
+    )
+
+
+def points(schedule: Schedule) -> int:
+    """Return how many points a schedule behind a warm-up is written down with."""
+    assert isinstance(schedule, Sequence)
+    return len(schedule.moves[-1].points)
+
+
+def _end(law: Law, schedule: Schedule) -> float:
+    return exact(law, PEAK * schedule.resolve(24000).values())
+
+
 def main() -> None:
     """Print everything, size by size."""
     for size in SIZES:
@@ -60,6 +114,7 @@ def main() -> None:
         loss = found.predict(best, lr=3e-4, total=24000).loss
         cosine = found.predict(rw.Warmup(2160) >> rw.Cosine(to=0.1), lr=3e-4, total=24000).loss
         print(f"{size}M best {loss:.4f}, cosine to 10% {cosine:.4f}, in {seconds:.2f} s: {best}")
+        print(optimum(size, curves), flush=True)
         for count in (1, 2):
             print(f"{size}M {count} training run(s), all choices: {few(size, count)}", flush=True)
 

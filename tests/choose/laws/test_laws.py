@@ -13,7 +13,6 @@ from ratewise.choose import Curve, fit
 from ratewise.choose.laws.fitting import FORMS, MIX
 from ratewise.choose.laws.forms import Data, _objective
 from ratewise.choose.laws.grid import Grid
-from ratewise.choose.laws.optimum import _final
 from ratewise.choose.laws.power import EmaLaw, PowerLaw
 from tests.choose.laws.curves import SIZES, TEST, TRAIN, load, mean_error, predicted
 
@@ -46,22 +45,6 @@ def test_derivatives_are_exact(name):
     exact = _objective(x, form, data, True)[1]
     rough = approx_fprime(x, lambda at: _objective(at, form, data, True)[0], 1e-5)
     assert np.allclose(exact, rough, atol=1e-3 * np.abs(rough).max() + 1e-4)
-
-
-@pytest.mark.parametrize("name", [*FORMS][1:])
-def test_derivatives_by_the_rates_are_exact(name):
-    """What the search for the best schedule goes by."""
-    law = fit([load(25, one) for one in TRAIN], name).law
-    rates = 3e-4 * np.linspace(1, 0.2, 40)
-    grid = Grid(rates, 300, np.array([0.0]))
-    value, slope = _final(law, grid)
-    for at in (0, 17, 38, 39):
-        step = np.zeros(40)
-        step[at] = 1e-9
-        up, down = (_final(law, Grid(rates + s, 300, grid.steps))[0] for s in (step, -step))
-        assert (up - down) / 2e-9 == pytest.approx(slope[at], rel=2e-3, abs=1e-3 * abs(slope).max())
-    exact = law.losses(np.repeat(rates, 300))[-1]
-    assert value == pytest.approx(exact, rel=2e-3)
 
 
 def test_a_law_finds_itself():
@@ -102,22 +85,6 @@ def test_together_they_are_better_than_alone():
     }
     assert errors["mixed"] <= 0.0033
     assert errors["mixed"] <= min(errors.values()) * 1.02
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("law", ["ema", "multipower", "formless", "mixed"])
-def test_the_best_schedule_is_no_worse_than_any_shape(size, law):
-    """The free form, written down with a few points, beats the known shapes under its own law."""
-    found = fit([load(size, name) for name in TRAIN], law)
-    best = found.best(total=24000, lr=3e-4, warmup=2160)
-    assert rw.parse(repr(best)) == best
-    asked = {str(share): rw.Warmup(2160) >> rw.Hold() >> rw.Linear(to=0, over=share)
-             for share in ("5%", "10%", "20%", "50%")}  # fmt: skip
-    asked |= {"cosine": rw.Warmup(2160) >> rw.Cosine(to=0)}
-    ranked = found.rank(asked, lr=3e-4, total=24000)
-    value = found.predict(best, lr=3e-4, total=24000).loss
-    assert value <= ranked[0].loss * 1.0003
-    assert found.best(total=24000, lr=3e-4, shapes=asked) == asked[ranked[0].name]
 
 
 @settings(max_examples=15, deadline=None)

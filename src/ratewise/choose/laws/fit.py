@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ratewise.choose.candidates import Asked, Candidate, read_candidates
 from ratewise.choose.laws.curve import Array, Curve
+from ratewise.choose.laws.ends import exact
 from ratewise.choose.laws.mixed import Law, MixedLaw
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, whole
@@ -18,11 +19,16 @@ from ratewise.schedule.errors import number, whole
 LEVEL = 0.9
 """Share of final losses that an interval is meant to hold."""
 
-WIDTH = 1.65
-"""Standard errors on either side of a prediction."""
+WIDTH = 1.8
+"""Standard errors on either side of a prediction: a tenth more than for a normal distribution."""
 
 PLAIN = 0.004
-"""Relative error of a final loss where there are too few runs to hold one out."""
+"""Relative error of a final loss before any run was held out, and how many runs that counts for."""
+
+BEFORE = 0.5
+
+NEAR = 1.0
+"""Distance in log peak at which a run that was held out says less of a prediction."""
 
 LEAST = 5e-4
 """Smallest relative error that is ever claimed."""
@@ -73,6 +79,7 @@ class Fit:
         name: What kind of law it is.
         notes: What was left out, and why.
         held: Relative errors of the final losses of runs that were held out.
+        peaks: The peaks of these runs.
     """
 
     law: Law
@@ -80,6 +87,7 @@ class Fit:
     name: str
     notes: tuple[str, ...] = ()
     held: tuple[float, ...] = ()
+    peaks: tuple[float, ...] = ()
 
     def losses(self, *, steps: ArrayLike, rates: ArrayLike) -> Array:
         """Return the predicted losses at some updates.
@@ -140,6 +148,7 @@ class Fit:
         shapes: Mapping[str, Candidate] | Iterable[Schedule | Plan | str] | None = None,
         warmup: int = 0,
         within: float = 2e-4,
+        stairs: bool = True,
     ) -> Schedule:
         """Return the schedule whose predicted final loss is the lowest.
 
@@ -147,10 +156,12 @@ class Fit:
             total: Updates of the run.
             lr: Peak learning rate, which no level exceeds.
             shapes: Schedules to choose from; without them the form is free: after the warm-up the
-                rate may fall in any way. What comes out is written down with as few points as
-                keep the predicted loss.
+                rate may fall in any way, in lines or in stairs. What comes out is written down
+                with as few points as keep the predicted loss.
             warmup: Updates of a linear warm-up before it. Laws do not see what it is for.
-            within: How much of the predicted loss may be lost by writing it down, relative.
+            within: How much of the predicted loss may be lost by writing it down, relative; stairs
+                have to be better than lines by more.
+            stairs: Whether the rate may fall in stairs.
 
         Raises:
             ScheduleError: the law does not see rates, or an argument is outside its interval.
@@ -164,7 +175,7 @@ class Fit:
         from ratewise.choose.laws.optimum import optimal
 
         before = whole("Fit.best", "warmup", warmup, high=length - 2)
-        return optimal(self.law, peak, length, before, within)
+        return optimal(self.law, peak, length, before, within, stairs)
 
     def figure(self, predictions: Iterable[Prediction] = ()) -> Any:
         """Return a `matplotlib.figure.Figure` of the runs, and of the first six predictions.
@@ -178,20 +189,48 @@ class Fit:
 
     @property
     def error(self) -> float:
-        """The relative error that a predicted final loss is expected to have, without spread."""
-        if not self.held:
-            return PLAIN
-        return max(float(np.sqrt(np.mean(np.square(self.held)))), LEAST)
+        """The relative error that a predicted final loss is expected to have, over all peaks."""
+        return self._error(np.ones(len(self.held)))
+
+    def error_at(self, peak: float) -> float:
+        """Return the relative error that a predicted final loss at a peak is expected to have.
+
+        e = (½·.004 + Σ w_i·√(π/2)·|e_i|) / (½ + Σ w_i),  w_i = exp(-½·log(peak/peak_i)²)
+        over the runs i that were held out; a peak outside theirs counts as the nearest of them.
+        Single large misses count by their size, not by its square.
+
+        Args:
+            peak: Peak learning rate, above 0.
+        """
+        if not self.peaks:
+            return self.error
+        at = np.log(np.clip(peak, min(self.peaks), max(self.peaks)))
+        return self._error(np.exp(-0.5 * ((at - np.log(self.peaks)) / NEAR) ** 2))
+
+    def _error(self, weights: Array) -> float:
+        missed = weights @ np.abs(np.array(self.held)) * np.sqrt(np.pi / 2)
+        return max(float((BEFORE * PLAIN + missed) / (BEFORE + weights.sum())), LEAST)
+
+    def interval(self, rates: ArrayLike) -> tuple[float, float]:
+        """Return the ends of the 90 % interval of the loss after the last update of a run.
+
+        Args:
+            rates: The rate of every update, float[total], not all 0.
+        """
+        given = np.asarray(rates, dtype=np.float64)
+        return self._interval(given, exact(self.law, given))
+
+    def _interval(self, rates: Array, loss: float) -> tuple[float, float]:
+        apart = self.law.apart(rates, exact) if isinstance(self.law, MixedLaw) else 0.0
+        half = WIDTH * float(np.hypot(self.error_at(float(rates.max())) * loss, apart))
+        return max(loss - half, 0.0), loss + half
 
     def _predicted(self, one: Asked) -> Prediction:
         losses = self.law.losses(one.rates)
         loss = float(losses[-1])
-        apart = self.law.apart(one.rates) if isinstance(self.law, MixedLaw) else 0.0
-        half = WIDTH * float(np.hypot(self.error * loss, apart))
+        low, high = self._interval(one.rates, loss)
         notes = self._outside(one.rates)
-        return Prediction(
-            one.name, one.peak, loss, loss - half, loss + half, notes, one.rates, losses
-        )
+        return Prediction(one.name, one.peak, loss, low, high, notes, one.rates, losses)
 
     def _outside(self, rates: Array) -> tuple[str, ...]:
         """Return what of a run is outside the range of those that were fitted."""

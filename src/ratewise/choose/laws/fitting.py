@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ratewise.choose.laws.curve import Array, Curve
+from ratewise.choose.laws.ends import exact
 from ratewise.choose.laws.fit import Fit
 from ratewise.choose.laws.formless import FormlessForm
 from ratewise.choose.laws.forms import WEIGHT, Data, Form, Solved, solve
@@ -30,11 +31,16 @@ MIX = ("ema", "multipower")
 SIMPLE = ("momentum", "multipower")
 """The same where there are too few runs for the two powers of the first."""
 
-FOLDS = 4
-"""Runs that are held out, one at a time, to compare laws."""
+MANY = 8
+"""Runs from which on the exponents stay where they are when one run is held out: over recorded
+grids of fifteen runs the errors so found are 0 to 10 % smaller than with a search each time."""
 
 BETTER = 0.8
 """A law with more freedom has to have at most this share of the other's error."""
+
+GOOD = 0.008
+"""Mean relative error on runs held out below which the laws with a form are kept unasked:
+among three published runs the freer law looked better by chance, wrongly in 27 cases of 34."""
 
 EDGE = 3.0
 """Runs at the highest peak are left out if, without them, the rest fits so much better."""
@@ -69,7 +75,7 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     "auto" takes the mean of two simple laws (momentum and multi-power) for one or two runs. With
     more it puts the EMA law in the place of the first, compares that with the law without a form on
     runs that are held out, one after another, and takes the freer only where its error is a fifth
-    smaller.
+    smaller and the other's is above .8 %.
 
     Args:
         curves: The runs, all measured by the same kind of loss. Those that diverged are left out,
@@ -98,11 +104,17 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
         raise ScheduleError("fit", rule, "give at least one run that did not diverge")
     name = law
     if law == "auto":
-        name = "mixed" if len(left) < FEW else _favoured(left)
-    found = fit_one(name, left)
-    found, left = _within_edge(name, left, found, notes)
-    held = held_out(name, left, found)
-    return Fit(found.law, tuple(left), name, tuple(notes), tuple(held))
+        name, found, held = _favoured(left)
+    else:
+        found = fit_one(law, left)
+        held = held_out(law, left, found)
+    inside, kept = _within_edge(name, left, found, notes)
+    beyond = [one for one in left if one not in kept]
+    if beyond:
+        held = held_out(name, kept, inside)
+        held += [final_error(inside.law, one) for one in beyond]
+    peaks = tuple(float(one.every_rate.max()) for one in (*kept, *beyond)) if held else ()
+    return Fit(inside.law, tuple(kept), name, tuple(notes), tuple(held), peaks)
 
 
 FORMS: dict[str, Callable[[Sequence[Grid], float], Form]] = {
@@ -114,7 +126,9 @@ FORMS: dict[str, Callable[[Sequence[Grid], float], Form]] = {
 }
 
 
-def fit_one(name: str, curves: Sequence[Curve], before: Fitted | None = None) -> Fitted:
+def fit_one(
+    name: str, curves: Sequence[Curve], before: Fitted | None = None, search: bool = True
+) -> Fitted:
     """Fit the law of a name, from where a fit to nearly the same curves ended if there is one."""
     grids = [Grid.of(one.every_rate, np.asarray(one.steps)) for one in curves]
     losses = [np.asarray(one.losses) for one in curves]
@@ -131,28 +145,35 @@ def fit_one(name: str, curves: Sequence[Curve], before: Fitted | None = None) ->
     names = mix if name == "mixed" else (name,)
     forms = [FORMS[one](grids, tie) for one in names]
     starts = [None] * len(forms) if before is None else [one.theta for one in before.solved]
-    solved = [solve(form, data, start) for form, start in zip(forms, starts, strict=True)]
+    solved = [solve(form, data, at, search) for form, at in zip(forms, starts, strict=True)]
     laws = [form.law(one.theta, one.c) for form, one in zip(forms, solved, strict=True)]
     misfit = float(np.mean([one.misfit for one in solved])) / float(data.weight.sum())
     return Fitted(laws[0] if len(laws) == 1 else MixedLaw(tuple(laws)), tuple(solved), misfit)
 
 
 def held_out(name: str, curves: Sequence[Curve], full: Fitted) -> list[float]:
-    """Return the relative errors of final losses, of runs held out one at a time."""
-    if len(curves) < FEW:
+    """Return the relative errors of the final losses, each run held out once; none of a single run.
+
+    Args:
+        name: What law is fitted.
+        curves: The runs.
+        full: The fit to all of them.
+    """
+    if len(curves) < 2:
         return []
+    alike = name != "mixed" or len(curves) != FEW  # else the rest is fitted by other laws
+    before, search = full if alike else None, len(curves) < MANY
     found: list[float] = []
-    for i in _folds(curves):
-        rest = fit_one(name, [*curves[:i], *curves[i + 1 :]], full)
-        found.append(final_error(rest.law, curves[i]))
+    for i, one in enumerate(curves):
+        rest = fit_one(name, [*curves[:i], *curves[i + 1 :]], before, search)
+        found.append(final_error(rest.law, one))
     return found
 
 
 def final_error(law: Law, curve: Curve) -> float:
     """Return by how much a law misses the last loss of a run, as a share of it."""
-    steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
-    told = law.losses(curve.every_rate)[int(steps[-1]) - 1]
-    return float(told / losses[-1] - 1)
+    rates = curve.every_rate[: int(np.asarray(curve.steps)[-1])]
+    return exact(law, rates) / float(np.asarray(curve.losses)[-1]) - 1
 
 
 def noise(losses: Array) -> float:
@@ -161,20 +182,17 @@ def noise(losses: Array) -> float:
     return float(np.median(np.abs(bends)) / 0.6745 / np.sqrt(6.0))
 
 
-def _favoured(curves: Sequence[Curve]) -> str:
-    """Return the law with the smallest error on runs that are held out."""
-    errors = {
-        name: float(np.mean(np.abs(held_out(name, curves, fit_one(name, curves)))))
-        for name in ("mixed", "formless")
-    }
-    return "formless" if errors["formless"] < BETTER * errors["mixed"] else "mixed"
-
-
-def _folds(curves: Sequence[Curve]) -> list[int]:
-    """Return which runs are held out: spread over all, ordered by how they ended."""
-    order = np.argsort([float(np.asarray(one.losses)[-1]) for one in curves])
-    places = np.unique(np.linspace(0, len(curves) - 1, FOLDS).round().astype(int))
-    return [int(order[place]) for place in places]
+def _favoured(curves: Sequence[Curve]) -> tuple[str, Fitted, list[float]]:
+    """Return the law with the smallest error on runs that are held out, its fit and the errors."""
+    found = fit_one("mixed", curves)
+    held = held_out("mixed", curves, found)
+    if len(curves) < FEW or np.mean(np.abs(held)) < GOOD:
+        return "mixed", found, held
+    free = fit_one("formless", curves)
+    freely = held_out("formless", curves, free)
+    if np.mean(np.abs(freely)) < BETTER * np.mean(np.abs(held)):
+        return "formless", free, freely
+    return "mixed", found, held
 
 
 def _within_edge(

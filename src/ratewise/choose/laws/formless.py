@@ -99,16 +99,16 @@ class FormlessForm(Form):
                 found.append(np.array([power] * (len(self.bends) + 1) + [np.log(lag)]))
         return found
 
-    def _pieces(self, grid: Grid) -> Array:
-        """Return d log φ / d exponent for each block, float64[blocks, exponents]."""
-        logs = np.log(np.maximum(grid.mean, 1e-12 * self.reference))
+    def _pieces(self, rates: Array) -> Array:
+        """Return d log φ / d exponent at some rates, float64[n, exponents]."""
+        logs = np.log(np.maximum(rates, 1e-12 * self.reference))
         edges = np.log([1e-300, *self.bends, np.inf])
         inner = np.clip(logs[:, None], edges[:-1], edges[1:])
         there = np.clip(np.log(self.reference), edges[:-1], edges[1:])
         return inner - there
 
     def _parts(self, grid: Grid, theta: Array) -> tuple[Array, ...]:
-        pieces = self._pieces(grid)
+        pieces = self._pieces(grid.mean)
         each = np.where(grid.mean > 0, np.exp(np.minimum(pieces @ theta[:-1], 50.0)), 0.0)
         progress = np.maximum(grid.sums(each), 1e-9)
         mean, by_lag = grid.lagged(grid.mean, float(np.exp(theta[-1])))
@@ -161,20 +161,27 @@ class FormlessForm(Form):
         above = (mean[:, None] > np.array(self.hinges)) @ c[1 + count :]
         return np.stack([*found, above * by_lag / self.reference], axis=1)
 
-    def final(self, grid: Grid, law: FormlessLaw) -> tuple[float, Array]:
-        """Return the loss behind the last block, and its derivatives by the rate of each block."""
+    def last(
+        self, law: FormlessLaw, rates: Array, sizes: Array, counts: Array
+    ) -> tuple[float, Array]:
+        """Return the loss after the last stretch, and its derivatives by the rate of each.
+
+        Args:
+            law: The law.
+            rates: Mean rate of each stretch, float64[k].
+            sizes: Updates of each, float64[k].
+            counts: How much each counts in the moving average at the end, float64[k].
+        """
         exponents = np.array(law.exponents)
-        each = np.exp(np.minimum(self._pieces(grid) @ exponents, 50.0))
-        progress = np.array([each.sum() * grid.size])
+        each = np.where(rates > 0, np.exp(np.minimum(self._pieces(rates) @ exponents, 50.0)), 0.0)
+        progress = np.array([each @ sizes])
         falls, slope = self._falls(np.log(progress))
-        left = np.exp(-grid.size / law.lag)
-        recent = (1 - left) * left ** np.arange(len(each) - 1, -1, -1, dtype=np.float64)
-        above = np.maximum(recent @ grid.mean - np.array(self.hinges), 0.0)
+        above = np.maximum(counts @ rates - np.array(self.hinges), 0.0)
         loss = law.floor + falls[0] @ law.drops + above @ law.noise / self.reference
-        power = exponents[np.searchsorted(np.array(self.bends), grid.mean)]
-        by_rate = power * each / np.maximum(grid.mean, 1e-12 * self.reference) * grid.size
+        power = exponents[np.searchsorted(np.array(self.bends), rates)]
+        by_rate = power * each / np.maximum(rates, 1e-12 * self.reference) * sizes
         found = slope[0] @ law.drops / progress[0] * by_rate
-        found += (above > 0) @ np.array(law.noise) / self.reference * recent
+        found += (above > 0) @ np.array(law.noise) / self.reference * counts
         return float(loss), found
 
     def law(self, theta: Array, c: Array) -> Any:

@@ -94,15 +94,20 @@ class Solved:
     misfit: float
 
 
-def solve(form: Form, data: Data, near: Array | None = None) -> Solved:
+def solve(form: Form, data: Data, near: Array | None = None, search: bool = True) -> Solved:
     """Fit a form: minimise Σ w·huber((y - ŷ)/scale) + ½ Σ ((θ - centre)/spread)².
 
     It begins near some θ, or at the best few of the form's own starts. The linear coefficients are
     those that are best for θ, so that the derivative by θ is the one with the coefficients held
-    (envelope theorem).
+    (envelope theorem). Without a search θ is taken as it is, and only they are solved for.
     """
-    known = near is not None and len(near) == len(form.centre)
-    starts = [near] if known and near is not None else form.starts()
+    starts = form.starts()
+    if near is not None and len(near) == len(form.centre):
+        if not search:
+            c, residual = _linear(form, data, near)
+            misfit = float(np.sum(data.weight * _huber(residual)))
+            return Solved(near, c, misfit, misfit)
+        starts = [near]
     if len(starts) > TRIES:
         ranked = sorted(starts, key=lambda theta: _objective(theta, form, data)[0])
         starts = ranked[:TRIES]

@@ -33,6 +33,6 @@ class MixedLaw:
         """Return the mean of the losses that the laws give, float64[T]."""
         return np.mean([law.losses(rates) for law in self.laws], axis=0)
 
-    def apart(self, rates: Array, at: Callable[[Array], Array] = lambda x: x[-1:]) -> float:
-        """Return the standard deviation between the laws, at the last update by default."""
-        return float(np.std([at(law.losses(rates)) for law in self.laws], axis=0).max())
+    def apart(self, rates: Array, end: Callable[[Law, Array], float]) -> float:
+        """Return the standard deviation between the laws, of what `end` says of each."""
+        return float(np.std([end(law, rates) for law in self.laws]))

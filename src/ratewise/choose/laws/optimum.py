@@ -8,164 +8,116 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ratewise.choose.laws.curve import Array
-from ratewise.choose.laws.formless import FormlessForm, FormlessLaw
-from ratewise.choose.laws.grid import Grid
+from ratewise.choose.laws.ends import SEEN, Path, exact
 from ratewise.choose.laws.mixed import Law, MixedLaw
-from ratewise.choose.laws.multipower import MultiPowerLaw
-from ratewise.choose.laws.power import EmaLaw
 from ratewise.schedule import Piecewise, Schedule, ScheduleError, Warmup
 
-LEVELS = 256
-"""Levels of the free form."""
+KNOTS = 64
+"""Straight lines or stairs of the free form; the closer to the end, the shorter."""
 
-STARTS = (0.05, 0.1, 0.2, 0.22, 0.4, 1.0)
-"""Shares of the run over which the rate falls in a straight line: where the search
-begins, and what the free form has to beat once it is written down."""
+STARTS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.7, 1.0)
+"""Shares of the run over which the rate falls in a straight line: the search begins at the best of
+them, and what it finds has to beat them all once it is written down."""
+
+TRIES = 2
+"""Of them the search goes on from."""
 
 POINTS = 24
 """Points at most that a schedule is written down with."""
 
+STEEPEST = 4.0
+"""Largest fall between two neighbours of the knots, in logarithms."""
 
-def optimal(law: Law, peak: float, total: int, warmup: int, within: float) -> Schedule:
+
+def optimal(
+    law: Law, peak: float, total: int, warmup: int, within: float, stairs: bool = True
+) -> Schedule:
     """Return the falling schedule with the lowest predicted final loss.
 
-    The level of block j is exp(-Σ_{i ≤ j} u_i), u ≥ 0; L-BFGS with the exact derivative.
+    It falls in straight lines or in stairs, as a `Piecewise` does, and the loss is that of all its
+    updates: what the search finds is what is written down. The level at knot j is
+    exp(-Σ_{i ≤ j} u_i), u ≥ 0; L-BFGS with the exact derivative. Knots that the loss does not need
+    are left out, and the levels at the others are searched again. Stairs are taken only where they
+    are better by more than `within`: the multi-power law likes them more than runs have shown.
     """
-    laws = law.laws if isinstance(law, MixedLaw) else (law,)
-    for one in laws:
-        if not isinstance(one, EmaLaw | MultiPowerLaw | FormlessLaw):
+    for one in law.laws if isinstance(law, MixedLaw) else (law,):
+        if not isinstance(one, SEEN):
             who = f"Fit.best({type(one).__name__})"
             raise ScheduleError(who, "does not depend on the rates", 'fit(…, law="auto")')
-    blocks = min(LEVELS, total - warmup)
-    edges = np.linspace(0, total - warmup, blocks + 1)
-    # Rates are evaluated on equal blocks of the whole run, the warm-up included.
-    size = max(1, round((total - warmup) / blocks))
-    before = peak * np.arange(1, warmup // size + 1) / (warmup // size + 1) if warmup else []
-    head = np.asarray(before, dtype=np.float64)
+    n = total - warmup
+    rising = Warmup(warmup).resolve(total).values(warmup) if warmup else np.zeros(0)
+
+    def loss(fall: Piecewise) -> float:
+        levels = fall.resolve(n).values()
+        return exact(law, peak * np.append(rising, levels))
+
+    knots = _knots(n, KNOTS)
+    lines = _written(law, Path.lines(knots, rising), peak, n, within, "linear")
+    best = min([lines, *(_cooldown(n, share) for share in STARTS)], key=loss)
+    if stairs:
+        steps = _written(law, Path.stairs(knots, rising, n), peak, n, within, "constant")
+        best = steps if loss(steps) < loss(best) * (1 - within) else best
+    return Warmup(warmup) >> best if warmup else best
+
+
+def _knots(n: int, count: int) -> Array:
+    """Return places from the first to the last update, the closer to the end, the denser."""
+    shares = np.linspace(0, 1, min(count, n - 1) + 1)
+    return np.unique(np.round((n - 1) * (1 - (1 - shares) ** 2)))
+
+
+def _search(law: Any, path: Path, peak: float, levels: Array) -> tuple[float, Array]:
+    """Return the lowest loss from these levels on, and the levels there."""
 
     def objective(u: Array) -> tuple[float, Array]:
-        levels = np.exp(-np.cumsum(u))
-        grid = Grid(np.append(head, peak * levels), size, np.array([0.0]))
-        value, slope = 0.0, np.zeros(blocks)
-        for one in laws:
-            loss, pull = _final(one, grid)
-            value += loss / len(laws)
-            slope += pull[len(head) :] / len(laws)
-        by_level = slope * peak * levels
-        return value * 1e3, -1e3 * np.cumsum(by_level[::-1])[::-1]
+        levels = np.append(1.0, np.exp(-np.cumsum(u)))
+        value, slope = path.loss(law, peak, levels)
+        return value * 1e3, -1e3 * np.cumsum((slope * levels)[:0:-1])[::-1]
 
-    bounds = [(0.0, 5.0)] * blocks
-    options = {"maxiter": 200, "ftol": 1e-10, "gtol": 1e-6, "maxcor": 20}
-    starts = sorted(
-        (_linear_fall(blocks, share) for share in STARTS), key=lambda u: objective(u)[0]
+    if len(levels) == 1:
+        return path.loss(law, peak, levels)[0], levels
+    start = -np.diff(np.log(levels))
+    bounds = [(0.0, max(STEEPEST, one)) for one in start.tolist()]
+    options = {"maxiter": 100, "ftol": 3e-9, "gtol": 1e-5, "maxcor": 20}
+    found: Any = minimize(
+        objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     )
-    ends = [
-        minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        for start in starts[:2]
-    ]
-    found = min(ends, key=lambda end: end.fun)
-    levels = np.exp(-np.cumsum(found.x))
-    free = _written(law, levels, edges, peak, total, warmup, within)
-    known = [_cooldown(total, warmup, share) for share in STARTS]
-    return min([free, *known], key=lambda one: _loss(law, one, peak, total))
+    return float(found.fun) / 1e3, np.append(1.0, np.exp(-np.cumsum(found.x)))
 
 
-def _linear_fall(blocks: int, share: float) -> Array:
-    """Return u for a rate that stays, and falls in a straight line over the last share."""
-    n = max(1, round(share * blocks))
-    levels = np.append(np.ones(blocks - n), 1 - np.arange(1, n + 1) / (n + 1))
-    return -np.diff(np.log(levels), prepend=0.0)
+def _written(law: Law, path: Path, peak: float, n: int, within: float, shape: str) -> Piecewise:
+    """Return the best schedule with as few points as keep its loss; the first is always there."""
+    x = path.knots
+    starts = [np.maximum(np.minimum(1, (n - x) / (share * n)), 1 / n) for share in STARTS]
+    starts.sort(key=lambda levels: path.loss(law, peak, levels)[0])
+    ends = [_search(law, path, peak, levels) for levels in starts[:TRIES]]
+    whole, levels = min(ends, key=lambda end: end[0])
+    kept = [0, len(x) - 1] if shape == "linear" else [0]
+    while True:
+        thin = path.through(kept)
+        loss = thin.loss(law, peak, levels[kept])[0]
+        if loss <= whole * (1 + within) or len(kept) >= min(POINTS, len(x)):
+            break
+        if shape == "linear":
+            there = np.interp(x, x[kept], levels[kept])
+        else:
+            there = levels[kept][np.searchsorted(kept, np.arange(len(x)), side="right") - 1]
+        gaps = np.abs(np.sqrt(there) - np.sqrt(levels))
+        gaps[kept] = -1.0
+        kept = sorted({*kept, int(gaps.argmax())})
+    levels = _search(law, thin, peak, levels[kept])[1]
+    told = (float(f"{round(level, 6):.4g}") for level in levels.tolist())
+    points = dict(zip(x[kept].astype(int).tolist(), told, strict=True))
+    if shape == "constant":  # a stair that is no lower than the one before is none
+        lowest: dict[float, int] = {}
+        for at, level in points.items():
+            lowest.setdefault(level, at)
+        points = {at: level for level, at in lowest.items()}
+    return Piecewise(points, shape=shape, over=n)
 
 
-def _cooldown(total: int, warmup: int, share: float) -> Schedule:
+def _cooldown(n: int, share: float) -> Piecewise:
     """Return a rate that stays, and falls in a straight line to 0 over the last share."""
-    n = max(1, round(share * (total - warmup)))
-    first = total - warmup - n
-    points = {0: 1.0, first: 1.0, total - warmup: 0.0} if first else {0: 1.0, n: 0.0}
-    fall = Piecewise(points, shape="linear", over=total - warmup)
-    return Warmup(warmup) >> fall if warmup else fall
-
-
-def _written(
-    law: Law, levels: Array, edges: Array, peak: float, total: int, warmup: int, within: float
-) -> Schedule:
-    """Return the schedule with as few points as keep the loss; the ends are always there."""
-    at = (edges[:-1] + edges[1:]) / 2
-    at[0], at[-1] = 0, total - warmup - 1
-    x, first = np.unique(np.round(at).astype(int), return_index=True)
-    y = levels[first]
-
-    def made(kept: list[int]) -> Schedule:
-        points = {int(x[i]): float(f"{y[i]:.4g}") for i in kept}
-        fall = Piecewise(points, shape="linear", over=total - warmup)
-        return Warmup(warmup) >> fall if warmup else fall
-
-    whole = _loss(law, made(list(range(len(x)))), peak, total)
-    kept = [0, len(x) - 1]
-    while len(kept) < min(POINTS, len(x)):
-        if _loss(law, made(kept), peak, total) <= whole * (1 + within):
-            break
-        gaps = np.abs(np.interp(x, x[kept], y[kept]) - y)
-        worst = int(gaps.argmax())
-        if worst in kept:
-            break
-        kept = sorted({*kept, worst})
-    return made(kept)
-
-
-def _loss(law: Law, schedule: Schedule, peak: float, total: int) -> float:
-    return float(law.losses(peak * schedule.resolve(total).values())[-1])
-
-
-def _final(law: Any, grid: Grid) -> tuple[float, Array]:
-    """Return the loss behind the last block, and its derivatives by the rate of each block."""
-    if isinstance(law, EmaLaw):
-        return _final_ema(law, grid)
-    if isinstance(law, MultiPowerLaw):
-        return _final_multipower(law, grid)
-    return _final_formless(law, grid)
-
-
-def _recent(grid: Grid, lag: float) -> Array:
-    """Return how much each block counts in the moving average at the end."""
-    left = np.exp(-grid.size / lag)
-    return (1 - left) * left ** np.arange(len(grid.mean) - 1, -1, -1, dtype=np.float64)
-
-
-def _final_ema(law: EmaLaw, grid: Grid) -> tuple[float, Array]:
-    level = np.maximum(grid.mean / law.reference, 1e-12)
-    power = level**law.progress_power
-    progress = power.sum() * grid.size / law.length
-    recent = _recent(grid, law.lag)
-    mean = max(float(recent @ level), 1e-12)
-    fall = law.amount * progress**-law.exponent
-    noise = law.noise * mean**law.noise_power
-    by_progress = -law.exponent * fall / progress * grid.size / law.length
-    slope = by_progress * law.progress_power * power / level
-    slope += law.noise_power * noise / mean * recent
-    return float(law.floor + fall + noise), slope / law.reference
-
-
-def _final_multipower(law: MultiPowerLaw, grid: Grid) -> tuple[float, Array]:
-    level = np.maximum(grid.mean / law.reference, 1e-9)
-    left = np.cumsum(level[::-1])[::-1] * grid.size  # from each block to the end
-    progress = left[0] / law.length
-    fall = law.amount * progress**-law.exponent
-    first = int(np.argmax(level >= level.max() * (1 - 1e-9)))
-    drops = np.append(0.0, level[:-1] - level[1:])
-    drops[: first + 1] = 0.0
-    height = law.scale * level**-law.gamma
-    x = height * left
-    gain = 1 - (1 + x) ** -law.beta
-    gain[: first + 1] = 0.0
-    by_x = drops * law.beta * (1 + x) ** (-law.beta - 1)
-    slope = np.full(len(level), -law.exponent * fall / progress * grid.size / law.length)
-    # a level ends the drop into it and begins the one out of it
-    slope -= law.drop * (np.append(gain[1:], 0.0) - gain)
-    slope -= law.drop * (np.cumsum(by_x * height) * grid.size - law.gamma * by_x * x / level)
-    return float(law.floor + fall - law.drop * (drops @ gain)), slope / law.reference
-
-
-def _final_formless(law: FormlessLaw, grid: Grid) -> tuple[float, Array]:
-    form = FormlessForm(law.reference, law.knots, law.hinges, law.bends)
-    return form.final(grid, law)
+    first = n - max(1, round(share * n))
+    points = {0: 1.0, first: 1.0, n: 0.0} if first else {0: 1.0, n: 0.0}
+    return Piecewise(points, shape="linear", over=n)
