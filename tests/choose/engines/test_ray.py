@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 
+import numpy as np
 import pytest
 
-from ratewise.choose import compare
+from ratewise.choose import choose, compare
 from ratewise.schedule import ScheduleError
+from tests.choose.choosing.valley import Valley
 from tests.choose.engines.tasks import Slow, mixed, same
 from tests.choose.journal.tasks import ASKED, SCHEDULES, TOTAL, Bowl, records
 
@@ -36,6 +38,19 @@ def test_a_cluster_gives_the_same_bits(cluster):
     alone = compare(Bowl(), mixed(), peaks=[0.05])
     assert same(result, alone)
     assert result.trained == alone.trained <= 12_500
+
+
+def test_a_choice_on_a_cluster_is_of_the_same_bits(cluster):
+    """Asked for four at a time and trained by Ray, each run is the one that it is alone."""
+    options = {"total": 60, "seeds": 2, "peaks": [0.05, 0.1, 0.2], "budget": 600}
+    here = choose(Valley(), **options)
+    there = choose(Valley(), engine="ray", **options)
+    known = {(t.name, t.peak): t.metric for t in here.trials}
+    both = [t for t in there.trials if (t.name, t.peak) in known]
+    assert len(both) >= 3
+    ends = [known[t.name, t.peak] for t in both], [t.metric for t in both]
+    assert np.array_equal(*ends, equal_nan=True)
+    assert there.trained <= there.budget
 
 
 def test_a_killed_worker_is_made_up_for(cluster, truth, tmp_path):
