@@ -118,9 +118,10 @@ for rule_id in advice.origins[0]:
 assert recipe("lora") == plan
 ```
 
-In a terminal the same facts are options. What a Trainer of Transformers left behind can be read:
-`--from trainer_state.json` finds the length of the run, and whether the loss had spikes, diverged
-or stood still. Where standard input is a terminal, the facts that matter most are asked for.
+In a terminal the same facts are options. `--from MODULE:TASK` looks at a task's model, optimizer
+and data. What a Trainer of Transformers left behind can be read too: `--from trainer_state.json`
+finds the length of the run, and whether the loss had spikes, diverged or stood still. Where
+standard input is a terminal, the facts that matter most are asked for.
 
 ```console
 $ ratewise advise --task fine-tuning --kind "language model" --method lora --total 2000

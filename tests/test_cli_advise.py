@@ -172,3 +172,27 @@ def test_recipes_are_listed_and_shown() -> None:
     wrong = run("recipes", "lorra")
     assert wrong.exit_code == 2
     assert "did you mean lora" in wrong.output
+
+
+def test_a_task_tells_what_it_shows(tmp_path: Path) -> None:
+    """`--from MODULE:TASK` looks at the model, the optimizer and the data, and says what it saw."""
+    pytest.importorskip("torch")
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import torch\n"
+        "from ratewise.choose import TorchTask\n"
+        "def data(seed):\n"
+        "    rows = torch.utils.data.TensorDataset(torch.zeros(60, 3))\n"
+        "    return torch.utils.data.DataLoader(rows, batch_size=6)\n"
+        "def adam(model):\n"
+        "    return torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.9))\n"
+        "task = TorchTask(lambda: torch.nn.Linear(3, 1), adam, data, print, print)\n"
+    )
+    result = run("advise", "--from", f"{path}:task", "--task", "fine-tuning")
+    assert result.exit_code == 0, result.stderr
+    assert "batch is 6" in result.stderr
+    assert "optimizer is adamw: AdamW" in result.stderr
+    assert "beta2" in result.stdout
+    refused = run("advise", "--from", f"{path}:tusk")
+    assert refused.exit_code == 2
+    assert "task" in refused.stderr

@@ -18,7 +18,7 @@ _TASK = (
 )
 _OPTIMIZER = "adam, adamw, sgd, muon, schedule-free, prodigy, d-adaptation or other."
 _SEEN = "spikes, plateau, divergence, jitter, edge peak, early best, late best; more than once."
-_STATE = "trainer_state.json of a Trainer of Transformers, to read facts from."
+_STATE = "What to read facts from: trainer_state.json of a Trainer, or MODULE:TASK."
 ASKED = ("task", "kind", "method", "optimizer", "horizon", "total")
 
 Word = str | None
@@ -40,7 +40,7 @@ def advise(
     beta2: Annotated[Number, typer.Option(help="Second beta of the optimizer.")] = None,
     peak: Annotated[Number, typer.Option(help="Peak rate in use, of the batch before.")] = None,
     seen: Annotated[list[str] | None, typer.Option(help=_SEEN, show_default=False)] = None,
-    state: Annotated[Path | None, typer.Option("--from", help=_STATE, metavar="FILE")] = None,
+    state: Annotated[Word, typer.Option("--from", help=_STATE, metavar="FILE|TASK")] = None,
 ) -> None:
     """Say which rules fit what is known, with their sources, and which schedules to try."""
     with spoken_errors():
@@ -85,13 +85,19 @@ def _signs(seen: list[str] | None) -> list[str] | None:
     return [sign.strip() for given in seen for sign in given.split(",") if sign.strip()]
 
 
-def _completed(known: dict[str, Any], state: Path) -> dict[str, Any]:
-    """Return what was given, completed by what a record shows; what it shows is said."""
-    from ratewise.choose.advice.reading import read_state
+def _completed(known: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return what was given, completed by what a record or a task shows; what it shows is said."""
+    if ":" in source and not Path(source).exists():
+        from ratewise._cli.tasks import load_task
+        from ratewise.choose.advice.inferring import infer
 
-    found, told = read_state(state)
+        found, told = infer(load_task(source))
+    else:
+        from ratewise.choose.advice.reading import read_state
+
+        found, told = read_state(source)
     for line in told:
-        typer.echo(f"{state}: {line}", err=True)
+        typer.echo(f"{source}: {line}", err=True)
     signs = {*known.get("seen", ()), *found.get("seen", ())}
     return found | known | ({"seen": signs} if signs else {})
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from ratewise.choose.advice import Facts, advise
+from ratewise.choose.advice.inferring import infer
 from ratewise.choose.candidates import Asked, Candidate, read_candidates
 from ratewise.choose.choosing.campaign import Campaign
 from ratewise.choose.choosing.choice import Choice, ChoiceInterrupted
@@ -79,7 +80,7 @@ def choose(
             finds, which grows where the best peak is its last.
         seeds: How many seeds (0, 1, …), or which; the first is that of the search.
         finalists: How many schedules are repeated with the other seeds, at least 1.
-        facts: What is known of the training, for advice.
+        facts: What is known of the training, for advice; without it what the task shows.
         epoch: Updates in an epoch.
         samples: Samples in an update.
         tokens: Tokens in an update.
@@ -100,7 +101,7 @@ def choose(
         ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
     """
     checked_task(task, "choose")
-    advice = advise(facts or Facts())
+    advice = advise(Facts(**infer(task)[0]) if facts is None else facts)
     schedules = standard(advice) if candidates is None else read_schedules(candidates)
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
     asked = read_candidates(schedules, seeds=_listed(seeds), peaks=[1.0], total=total, **units)
