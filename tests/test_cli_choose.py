@@ -16,9 +16,13 @@ TASK = f"{ROOT / 'tests' / 'choose' / 'choosing' / 'valley.py'}:valley"
 QUICK = (TASK, "--total", "40", "--peaks", "0.05,0.1,0.2,0.4", "--seeds", "2", "--budget", "480")
 
 
-def run(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ratewise", "choose", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+def ratewise(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ratewise", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return ratewise("choose", *words)
 
 
 def test_it_tells_the_story_and_writes_the_page(tmp_path: Path) -> None:
@@ -89,8 +93,14 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130, errors
     assert f"ratewise choose --resume {journal}" in errors
     assert "stopped by hand" in said
+    told = ratewise("status", journal)
+    assert f"ratewise choose --resume {journal}" in told.stdout
+    wrong = ratewise("compare", "--resume", journal)
+    assert wrong.returncode == 2
+    assert "was begun by choose" in wrong.stderr
     done = run("--resume", journal)
     assert done.returncode == 0, done.stderr
+    assert ratewise("status", journal).stdout.startswith("ended")
 
 
 def _finished(journal: Path) -> bool:

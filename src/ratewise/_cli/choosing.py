@@ -91,8 +91,13 @@ def choose(
             found, stopped = watched(partial(find_out, what, **options))
         except ChoiceInterrupted as stop:
             found, stopped = stop.choice, True
-        assert isinstance(found, Choice)
-        _say(found, as_json, code, out)
+        except KeyboardInterrupt:
+            found, stopped = None, True
+            typer.echo("stopped before a run was finished", err=True)
+        if kept is not None and not stopped:
+            remember(kept, {"command": "choose", **words, "ended": True})
+        if isinstance(found, Choice):
+            _say(found, as_json, code, out)
         if stopped and kept is not None:
             typer.echo(f"go on with  ratewise choose --resume {kept}", err=True)
     if stopped:

@@ -15,7 +15,7 @@ from ratewise.choose.choosing.choice import Choice, ChoiceInterrupted
 from ratewise.choose.choosing.probing import where_to_look
 from ratewise.choose.choosing.space import read_schedules, span, standard
 from ratewise.choose.comparing import checked_task, journal_at
-from ratewise.choose.comparison import Comparison, Interrupted
+from ratewise.choose.comparison import Comparison
 from ratewise.choose.engines.hiring import Crew, Hiring
 from ratewise.choose.journal.sizes import read_size
 from ratewise.choose.protocols import Task
@@ -131,7 +131,7 @@ def choose(
         )
         try:
             campaign.run()
-        except Interrupted as stop:
+        except KeyboardInterrupt as stop:  # while it trained, or while it thought
             raise ChoiceInterrupted(Choice.of(campaign, advice, found, True)) from stop
         finally:
             crew.dismiss()
