@@ -23,6 +23,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def cluster():
     """A cluster of two nodes on this machine, the first of them the driver's."""
+    # Ray joins a cluster that it finds by itself with a token, if there is one in the user's home.
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_AUTH_MODE", "disabled")
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
@@ -30,6 +33,7 @@ def cluster():
     finally:
         ray.shutdown()
         cluster.shutdown()
+        patch.undo()
 
 
 def test_a_cluster_gives_the_same_bits(cluster):
