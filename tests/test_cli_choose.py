@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,8 +83,10 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     )
     words = (f"{slow}:task", *QUICK[1:], "--journal", journal)
     command = [sys.executable, "-m", "ratewise", "choose", *words]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # A shell that runs the tests in the background lets its children ignore Ctrl-C.
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes
     )
     checkpoints = Path(journal)
     while process.poll() is None and not _finished(checkpoints):

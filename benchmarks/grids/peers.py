@@ -51,6 +51,7 @@ def optuna_search(grid: Grid, seed: int, budget: int, repeat: int) -> int:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
+        study_name=f"{grid.name} {seed} {repeat}",  # from which Hyperband draws its brackets
         sampler=optuna.samplers.TPESampler(seed=repeat),
         pruner=optuna.pruners.HyperbandPruner(1, POINTS, 3),
     )
