@@ -178,11 +178,11 @@ class Campaign:
             if not math.isfinite(value) and record.diverged is None and record.error is None:
                 continue  # stopped by hand on its way
             updates = int(self.pursuit.costs[one.run])
-            self.pursuit.tell(one.run, self.sign * value)
+            told = self.sign * one.mean, one.spread, updates
             self.records[one.run] = record
             self.spent[stage] = self.spent.get(stage, 0) + updates
-            told = self.sign * one.mean, one.spread, updates
             self.trials.append(Trial(stage, record.name, record.peak, value, *told))
+            self.pursuit.tell(one.run, self.sign * value)
         if any(before < count <= len(self.records) for count in REFITS):
             self._foresee()
 
