@@ -11,7 +11,7 @@ import pytest
 
 import ratewise as rw
 from ratewise import ScheduleError
-from ratewise.choose import Choice, choose
+from ratewise.choose import Choice, Facts, choose
 from ratewise.choose.choosing.space import span, standard
 from tests.choose.choosing.valley import Cliff, Dice, Valley
 
@@ -121,6 +121,14 @@ def test_a_ladder_that_begins_too_low_is_widened() -> None:
     assert choice.found is None
     assert any("widened above" in note for note in choice.notes)
     assert choice.peak > 8e-4
+
+
+def test_advice_that_does_not_fit_into_the_run_is_left_out() -> None:
+    """A warm-up of 2/(1 - beta2) updates is longer than this run; the facts alone say nothing."""
+    facts = Facts(optimizer="adamw", beta2=0.999)
+    choice = choose(Valley(), total=40, budget=200, seeds=1, facts=facts)
+    assert choice.advice.facts.total == 40
+    assert not any("2000" in one.name for one in choice.expected)
 
 
 @pytest.mark.parametrize("runs", [2, 3, 5, 9, 14])

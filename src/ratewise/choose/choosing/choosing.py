@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from ratewise.choose.engines.hiring import Crew, Hiring
 from ratewise.choose.journal.sizes import read_size
 from ratewise.choose.protocols import Task
 from ratewise.choose.training import Progress, Training, shifted
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, whole
 
 USUAL = 20
@@ -101,9 +102,11 @@ def choose(
         ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
     """
     checked_task(task, "choose")
-    advice = advise(Facts(**infer(task)[0]) if facts is None else facts)
-    schedules = standard(advice) if candidates is None else read_schedules(candidates)
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
+    length = Hold().resolve(total, **units).length
+    known = Facts(**infer(task)[0]) if facts is None else facts
+    advice = advise(replace(known, total=known.total or length))
+    schedules = read_schedules(candidates) if candidates is not None else standard(advice, length)
     asked = read_candidates(schedules, seeds=_listed(seeds), peaks=[1.0], total=total, **units)
     numbers = list(dict.fromkeys(run.seed for run in asked))
     longest = max(len(run.rates) for run in asked)

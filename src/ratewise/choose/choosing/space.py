@@ -86,10 +86,11 @@ class Space:
         return {self.peaks[0]: "below", self.peaks[-1]: "above"}.get(self.runs[run].peak)
 
 
-def standard(advice: Advice) -> dict[str, Schedule]:
+def standard(advice: Advice, total: int | None = None) -> dict[str, Schedule]:
     """Return what is tried if nothing is given: what advice says, then the usual shapes.
 
-    Schedules that are equal are tried once, under the first name.
+    Schedules that are equal are tried once, under the first name; what does not fit into a run of
+    `total` updates is left out.
     """
     found: dict[str, Schedule] = {}
     known: set[Schedule] = set()
@@ -99,10 +100,17 @@ def standard(advice: Advice) -> dict[str, Schedule]:
         for warmup, (name, shape) in itertools.product(WARMUPS, SHAPES.items())
     }
     for name, schedule in {**advised, **usual}.items():
-        if isinstance(schedule, Schedule) and schedule not in known:
+        if isinstance(schedule, Schedule) and schedule not in known and _fits(schedule, total):
             known.add(schedule)
             found[name] = schedule
     return found
+
+
+def _fits(schedule: Schedule, total: int | None) -> bool:
+    try:
+        return total is None or schedule.resolve(total).length is not None
+    except ScheduleError:
+        return False
 
 
 def read_schedules(candidates: Any) -> dict[str, Schedule]:
