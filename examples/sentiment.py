@@ -67,7 +67,9 @@ class Classifier(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         from transformers import AutoModel
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         self.body = AutoModel.from_pretrained(weights(), num_hidden_layers=1)
         self.body.embeddings.requires_grad_(False)
         self.head = nn.Linear(self.body.config.hidden_size, 1)
