@@ -168,7 +168,7 @@ class Attached(Net):
     ("change", "words"),
     [
         ({"module": 3}, "is no function, got 3"),
-        ({"module": lambda: nn.Linear(2, 2)}, "returned no Lightning module"),
+        ({"module": lambda: nn.Linear(2, 2)}, "needs a Lightning module"),
         ({"module": ByHand}, "optimizes by hand"),
         ({"module": Without}, "has no optimizer"),
         ({"module": Attached}, "follows a schedule already"),

@@ -57,7 +57,7 @@ def draw_profile(profile: Profile, up_to: float = 4.0) -> Any:
     axes.set_xlabel("cost / the least on that task", fontsize=9, color=INK)
     axes.set_ylabel("share of the tasks", fontsize=9, color=INK)
     axes.legend(fontsize=8, frameon=False, loc="lower right")
-    _tidy(axes)
+    tidy(axes)
     return figure
 
 
@@ -71,13 +71,13 @@ def _style(place: int) -> dict[str, Any]:
 def _schedules(axes: Any, comparison: Comparison, styles: dict[str, dict[str, Any]]) -> None:
     for one in reversed(comparison.standings):
         record = comparison.best(one.name)[0]
-        t = _thinned(len(record.rates))
+        t = thinned(len(record.rates))
         axes.plot(t, record.rates[t] / record.peak, **styles[one.name])
     axes.set_ylim(bottom=0)
     axes.margins(x=0.01)
     axes.set_xlabel("update", fontsize=9, color=INK)
     axes.set_ylabel("learning rate / peak", fontsize=9, color=INK)
-    _tidy(axes)
+    tidy(axes)
 
 
 def _metrics(axes: Any, comparison: Comparison, styles: dict[str, dict[str, Any]]) -> None:
@@ -93,7 +93,7 @@ def _metrics(axes: Any, comparison: Comparison, styles: dict[str, dict[str, Any]
     axes.set_ylim(len(names) - 0.5, -0.5)
     better = "more is better" if comparison.higher_is_better else "less is better"
     axes.set_xlabel(f"{comparison.metric} ({better})", fontsize=9, color=INK)
-    _tidy(axes)
+    tidy(axes)
     axes.tick_params(axis="y", length=0, pad=KEY_POINTS)
 
 
@@ -113,12 +113,13 @@ def _label(one: Standing) -> str:
     return f"{one.name}, peak {one.peak:.3g}" if one.values else f"{one.name}, did not finish"
 
 
-def _thinned(n: int) -> Any:
-    """Return the updates to draw: the first, the last, and evenly many between."""
-    return np.unique(np.linspace(0, n - 1, min(n, POINTS)).round().astype(np.int64))
+def thinned(n: int, most: int = POINTS) -> Any:
+    """Return which points to draw: the first, the last, and evenly many between."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
-def _tidy(axes: Any) -> None:
+def tidy(axes: Any) -> None:
+    """Leave two of the four sides of a frame, in grey."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):

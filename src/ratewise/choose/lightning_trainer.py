@@ -16,6 +16,15 @@ MODULE = "LightningTask(module=…)"
 _LONG = 10**9
 """Updates that a fit is told to make, which is stopped long before."""
 
+SILENT: dict[str, Any] = {
+    "limit_val_batches": 0,
+    "num_sanity_val_steps": 0,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+"""Options of a trainer that only trains."""
+
 
 def nothing(*_: Any, **__: Any) -> None:
     """Do nothing."""
@@ -23,20 +32,8 @@ def nothing(*_: Any, **__: Any) -> None:
 
 def quiet_trainer(library: Any, options: dict[str, Any], callback: Any) -> Any:
     """Return a trainer that leaves nothing behind."""
-    ours = {
-        "devices": 1,
-        "limit_val_batches": 0,
-        "num_sanity_val_steps": 0,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        **options,
-        "callbacks": [callback],
-        "logger": False,
-        "max_steps": _LONG,
-        "max_epochs": -1,
-    }
-    trainer = library.Trainer(**ours)
+    ours = {"max_steps": _LONG, "max_epochs": -1, "logger": False, "callbacks": [callback]}
+    trainer = library.Trainer(**{"devices": 1, **SILENT, **options, **ours})
     if trainer.world_size > 1:
         fix = 'write trainer={"devices": 1}'
         raise ScheduleError("LightningTask(trainer=…)", "trains in several processes", fix)
@@ -65,14 +62,14 @@ def check_module(module: Any) -> None:
         raise ScheduleError(MODULE, rule, fix)
 
 
-def library(module: Any) -> Any:
+def library(module: Any, who: str = MODULE) -> Any:
     """Return the package that the module's class is from: there are two of the same."""
     for one in type(module).__mro__:
         if one.__name__ == "LightningModule":
             name = "lightning.pytorch" if one.__module__.startswith("lightning.") else None
             return require(name or "pytorch_lightning", extra="lightning")
-    rule = f"returned no Lightning module, got {shorten(module)}"
-    raise ScheduleError(MODULE, rule, "return a LightningModule")
+    rule = f"needs a Lightning module, got {shorten(module)}"
+    raise ScheduleError(who, rule, "give a LightningModule")
 
 
 @contextmanager
@@ -91,7 +88,7 @@ def silenced(module: Any, names: tuple[str, ...]) -> Generator[None]:
 
 @contextmanager
 def quiet() -> Generator[None]:
-    """Keep the trainers of a task from reporting on themselves."""
+    """Keep trainers from reporting on themselves."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "pytorch_lightning")]
     levels = [one.level for one in loggers]
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ratewise._extras import require
+from ratewise.choose.figure import thinned, tidy
 from ratewise.show.plots import COLOURS, DASHES, GREY
 from ratewise.show.ticks import rate as spell
 
@@ -33,7 +34,7 @@ def draw(choice: Choice) -> Any:
     _proof(axes[1, 0], choice)
     _rates(axes[1, 1], choice)
     for one in axes.flat:
-        _tidy(one)
+        tidy(one)
     title = f"“{choice.name}” at {spell(choice.peak)}.  {choice.verdict.text}"
     figure.suptitle(title, fontsize=10, wrap=True)
     return figure
@@ -119,7 +120,7 @@ def _proof(axes: Any, choice: Choice) -> None:
 
 def _rates(axes: Any, choice: Choice) -> None:
     rates = choice.rates()
-    at = np.unique(np.linspace(0, len(rates) - 1, 2000).round().astype(int))
+    at = thinned(len(rates))
     axes.plot(at, rates[at], color=COLOURS[0], linewidth=1.8)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("update")
@@ -135,9 +136,3 @@ def _frame(choice: Choice) -> tuple[float, float]:
     middle = max(float(np.median(sign * values)) - best, 1e-3 * abs(best), 1e-12)
     ends = sign * (best - 0.5 * middle), sign * (best + FAR * middle)
     return min(ends), max(ends)
-
-
-def _tidy(axes: Any) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(labelsize=8)

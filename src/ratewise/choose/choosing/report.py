@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ratewise.choose.choosing.telling import cost
+from ratewise.choose.tables import tabled
 from ratewise.show.ticks import rate as spell
 
 if TYPE_CHECKING:
@@ -88,22 +89,13 @@ def _search(choice: Choice) -> list[str]:
         metric = f"{trial.metric:.4g}" if math.isfinite(trial.metric) else "broke"
         rows.append(("*" if better else "", trial.name, spell(trial.peak), metric, expected,
                      f"{trial.updates:,}"))  # fmt: skip
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    table = ["  " + _row(row, widths) for row in rows]
+    table = [f"  {line}" for line in tabled(rows, left=(0, 1)).splitlines()]
     why = (
         "One seed each; * is the best so far. After the probes came, each time, the run with the "
         "highest expected improvement per update that it still cost."
     )
     ended = [f"The search ended as {choice.stopped}."] if choice.stopped else []
     return [*table, why, *ended, cost(choice)]
-
-
-def _row(row: tuple[str, ...], widths: list[int]) -> str:
-    cells = [
-        f"{cell:<{width}}" if i < 2 else f"{cell:>{width}}"
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
 
 
 def _proof(choice: Choice) -> list[str]:

@@ -12,6 +12,7 @@ from ratewise.choose.finding.ladder import Ladder, Sweep
 from ratewise.choose.finding.marks import Mark, Reading, read_sweeps
 from ratewise.choose.finding.reasons import Refusal, at_once, notes, refused
 from ratewise.choose.finding.smoothing import Floats
+from ratewise.choose.tables import tabled
 from ratewise.show.ticks import rate as spell
 
 TOWARDS = 0.2
@@ -115,9 +116,7 @@ class Found:
         ]
         if not rows:
             return ""
-        lines = [("", "rate", "from", "to"), *rows]
-        widths = [max(len(line[i]) for line in lines) for i in range(4)]
-        return "\n".join(_line(line, widths) for line in lines)
+        return tabled([("", "rate", "from", "to"), *rows])
 
     def text(self, width: int | None = None, colour: bool | None = None) -> str:
         """Return the curve drawn as text, the table, and the paragraph that tells it.
@@ -213,11 +212,6 @@ def _told(mark: Mark) -> str:
 
 def _short(value: float) -> str:
     return spell(float(f"{value:.2g}"))
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    first, *rest = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-    return "  ".join([f"{first.strip():<{widths[0]}}", *rest])
 
 
 def _as_dict(mark: Mark | None) -> dict[str, float] | None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from ratewise._extras import require
 from ratewise.choose.finding.ladder import Sweep
 from ratewise.choose.finding.sources import Climb
 from ratewise.choose.finding.torch_kept import check_batches, kept
 from ratewise.choose.finding.torch_loop import Clock, ratios_of
+from ratewise.choose.lightning_trainer import SILENT, library, quiet
 from ratewise.choose.torch_own import Own
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 
 _WHO = "find(module)"
 
@@ -25,7 +23,7 @@ def module_fits(module: Any, batches: Any, trainer: Any) -> Generator[Climb]:
 
     The user's trainer is read, not run: its loggers, checkpoints and callbacks see nothing.
     """
-    pl = _library(module)
+    pl = library(module, _WHO)
     settings = _settings(trainer)
     if not module.automatic_optimization:
         rule = "optimizes by hand, so its loss is not known"
@@ -34,7 +32,7 @@ def module_fits(module: Any, batches: Any, trainer: Any) -> Generator[Climb]:
     if loader:
         check_batches(batches)
     holder = batches if loader else None
-    with kept([module], None, holder) as aside, _attached(module, batches), _quiet():
+    with kept([module], None, holder) as aside, _attached(module, batches), quiet():
 
         def climb(sweep: Sweep) -> None:
             aside.back()
@@ -55,16 +53,12 @@ def module_fits(module: Any, batches: Any, trainer: Any) -> Generator[Climb]:
 def _fitter(pl: Any, settings: dict[str, Any], sweep: Sweep, climber: Any) -> Any:
     """Return a trainer that fits one sweep and leaves nothing behind."""
     return pl.Trainer(
+        **SILENT,
         **settings,
         max_steps=len(sweep.ladder.all_rates),
         max_epochs=-1,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
         callbacks=[climber],
         logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
 
 
@@ -129,16 +123,6 @@ def _settings(trainer: Any) -> dict[str, Any]:
     }
 
 
-def _library(module: Any) -> Any:
-    """Return the package that the module's class is from: there are two of the same."""
-    for one in type(module).__mro__:
-        if one.__name__ == "LightningModule":
-            name = "lightning.pytorch" if one.__module__.startswith("lightning.") else None
-            return require(name or "pytorch_lightning", extra="lightning")
-    rule = f"needs a Lightning module, got {shorten(module)}"
-    raise ScheduleError(_WHO, rule, "give a LightningModule")
-
-
 @contextmanager
 def _attached(*things: Any) -> Generator[None]:
     """Put back which trainer the module, and the data module, belong to."""
@@ -154,17 +138,3 @@ def _attached(*things: Any) -> Generator[None]:
     finally:
         for thing, trainer in before:
             thing.trainer = trainer
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Keep the trainers of a test from reporting on themselves."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "pytorch_lightning")]
-    levels = [one.level for one in loggers]
-    try:
-        for one in loggers:
-            one.setLevel(logging.ERROR)
-        yield
-    finally:
-        for one, level in zip(loggers, levels, strict=True):
-            one.setLevel(level)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ratewise._extras import require
+from ratewise.choose.figure import thinned
 from ratewise.choose.laws.curve import Array, Curve
 from ratewise.show.plots import COLOURS, DASHES, GREY
 from ratewise.show.ticks import rate as spell
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 MOST = 6
 """Predictions that are drawn, the best."""
 
-POINTS = 2_000
 EARLY = 0.2
 """Share of the longest run whose losses may be above the frame."""
 
@@ -62,11 +62,6 @@ def frame(curves: Sequence[Curve], predictions: Sequence[Prediction]) -> tuple[f
     seen: Array = np.concatenate(parts)
     room = 0.03 * float(np.ptp(seen)) or 1.0
     return float(seen.min()) - room, float(seen.max()) + room
-
-
-def thinned(n: int, most: int = POINTS) -> Any:
-    """Return which points to draw: the first, the last, and evenly many between."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def _measured(above: Any, below: Any, fit: Fit, curve: Curve) -> None:

@@ -14,6 +14,7 @@ from ratewise.choose.candidates import Candidate
 from ratewise.choose.laws.curve import Curve
 from ratewise.choose.laws.fit import Fit, Prediction
 from ratewise.choose.laws.fitting import fit
+from ratewise.choose.tables import tabled
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.show.ticks import rate as spell
 
@@ -61,10 +62,9 @@ class Forecast:
              f"{one.low:#.5g} to {one.high:#.5g}", "; ".join(one.notes))
             for one in self.predictions[:SHOWN]
         ]  # fmt: skip
-        widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-        lines = [_line(row, widths) for row in [head, *rows]]
+        table = tabled([head, *rows], left=(0, 4))
         more = len(self.predictions) - len(rows)
-        return "\n".join([*lines, *([f"and {more} more"] if more else [])])
+        return f"{table}\nand {more} more" if more else table
 
     def text(self, width: int | None = None, colour: bool | None = None) -> str:
         """Return what was read, the law, the curves drawn as text, the ranking and the advice.
@@ -210,10 +210,3 @@ def _as_dict(curve: Curve) -> dict[str, Any]:
     steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
     told: dict[str, Any] = {"name": curve.name, "points": len(steps), "last": int(steps[-1])}
     return told | {"peak": float(curve.every_rate.max()), "loss": float(losses[-1])}
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Return a line of the table: names to the left, numbers to the right."""
-    left = cells[0].ljust(widths[0])
-    middle = [cell.rjust(width) for cell, width in zip(cells[1:4], widths[1:4], strict=True)]
-    return "  ".join([left, *middle, cells[4]]).rstrip()

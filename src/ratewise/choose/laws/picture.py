@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.choose.laws.figure import frame, thinned
+from ratewise.choose.figure import thinned
+from ratewise.choose.laws.figure import frame
 from ratewise.show.terminal import COLOURS
 from ratewise.show.ticks import short, spaced
 
