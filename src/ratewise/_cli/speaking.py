@@ -34,6 +34,7 @@ def spoken_errors() -> Generator[None]:
 
 def in_options(fix: str) -> str:
     """Return advice about arguments as advice about options."""
-    fix = re.sub(r"give compare\(…, peaks=.*\)", "give --peaks 3e-4,1e-3,3e-3", fix)
+    fix = re.sub(r"give \w+\(…, peaks=.*\)|give peaks=\[.*\]", "give --peaks 3e-4,1e-3,3e-3", fix)
+    fix = re.sub(r'\bworkers="?(\w+)"?', r"--workers \1", fix)
     fix = re.sub(r"\bwith (loss|lr|rate|schedule|step)=…", r"with --\1", fix)
     return re.sub(r"give (total|epoch|samples|tokens)=…", r"give --\1 N", fix)

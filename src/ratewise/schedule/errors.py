@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 import operator
-from collections.abc import Iterable
+import re
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -31,6 +33,24 @@ class ScheduleError(ValueError):
 
     def __reduce__(self) -> tuple[type[ScheduleError], tuple[str, str, str]]:
         return type(self), (self.who, self.rule, self.fix)
+
+
+@contextmanager
+def speaking_for(called: str, helper: str = "compare") -> Generator[None]:
+    """Let errors of a function name the one that the user has called.
+
+    >>> with speaking_for("choose"):
+    ...     raise ScheduleError("compare(seeds=0)", "needs a seed", "give compare(…, seeds=1)")
+    Traceback (most recent call last):
+    ratewise.schedule.errors.ScheduleError: choose(seeds=0) needs a seed: give choose(…, seeds=1).
+    """
+    try:
+        yield
+    except ScheduleError as error:
+        if not re.match(rf"{helper}\b", error.who):
+            raise
+        fix = error.fix.replace(f"{helper}(", f"{called}(")
+        raise ScheduleError(called + error.who[len(helper) :], error.rule, fix) from None
 
 
 def shorten(value: object, limit: int = 60) -> str:

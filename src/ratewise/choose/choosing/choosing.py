@@ -22,7 +22,7 @@ from ratewise.choose.journal.sizes import read_size
 from ratewise.choose.protocols import Task
 from ratewise.choose.training import Progress, Training, shifted
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import number, whole
+from ratewise.schedule.errors import number, shorten, speaking_for, whole
 
 USUAL = 20
 """Runs that the budget pays for if none is given."""
@@ -31,6 +31,7 @@ ON_RAY, MOST_AT_ONCE = 4, 8
 """Runs that are asked for together: on a cluster, and at most."""
 
 
+@speaking_for("choose")
 def choose(
     task: Task,
     candidates: Mapping[str, Candidate] | Iterable[Schedule | Plan | str] | None = None,
@@ -103,7 +104,8 @@ def choose(
     """
     checked_task(task, "choose")
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
-    length = Hold().resolve(total, **units).length
+    with speaking_for(f"choose(total={shorten(total)})", "resolve"):
+        length = Hold().resolve(total, **units).length
     known = Facts(**infer(task)[0]) if facts is None else facts
     advice = advise(replace(known, total=known.total or length))
     schedules = read_schedules(candidates) if candidates is not None else standard(advice, length)

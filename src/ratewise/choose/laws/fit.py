@@ -14,7 +14,7 @@ from ratewise.choose.laws.curve import Array, Curve
 from ratewise.choose.laws.ends import exact
 from ratewise.choose.laws.mixed import Law, MixedLaw
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import number, whole
+from ratewise.schedule.errors import number, speaking_for, whole
 
 LEVEL = 0.9
 """Share of final losses that an interval is meant to hold."""
@@ -137,7 +137,8 @@ class Fit:
         """
         named: Mapping[str, Any] = _named(candidates)
         peaks = [float(lr)] if isinstance(lr, int | float) else list(lr)
-        asked = read_candidates(named, seeds=1, peaks=peaks, total=total)
+        with speaking_for("Fit.rank"):
+            asked = read_candidates(named, seeds=1, peaks=peaks, total=total)
         return tuple(sorted(map(self._predicted, asked), key=lambda one: one.loss))
 
     def best(

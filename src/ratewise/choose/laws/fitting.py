@@ -93,7 +93,7 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     for one in given:
         if not isinstance(one, Curve):
             raise ScheduleError("fit", f"needs curves, got {shorten(one)}", "write fit([Curve(…)])")
-    known = ("auto", "mixed", "formless", *FORMS)
+    known = ("auto", "mixed", *FORMS)
     if law not in known:
         raise ScheduleError(f"fit(law={law!r})", "is no law", nearest(law, known))
     notes = [f"{one.name or 'a run'} is left out: {one.diverged}." for one in given if one.diverged]
