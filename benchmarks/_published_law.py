@@ -18,8 +18,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ratewise.choose import Curve
-from ratewise.choose.laws.ends import last
-from ratewise.choose.laws.multipower import MultiPowerLaw
+from ratewise.predict.final_loss import last
+from ratewise.predict.multipower import MultiPowerLaw
 
 HUBER = 1e-3
 PEAK = 3e-4

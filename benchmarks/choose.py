@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent / "grids"))
 from peers import SEARCHES
 from replay import HERE, TASKS, Grid, recorded
 
-from ratewise.choose.choosing.campaign import LEAST, REFITS, WORTH
-from ratewise.choose.choosing.foresight import foresee
-from ratewise.choose.choosing.pursuit import Pursuit
+from ratewise.choose.law_prior import foresee
+from ratewise.choose.search import LEAST, REFITS, WORTH
+from ratewise.choose.searcher import Pursuit
 
 REPEATS = 30
 BUDGETS = (6, 8, 10, 14, 20)

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from _runs import SEEDS, TASKS, runs
 
 from ratewise.choose import Curve, Fit, fit
-from tests.choose.laws.curves import SIZES, TEST, TRAIN, load
+from tests.predict.curves import SIZES, TEST, TRAIN, load
 
 NAMES = (*TRAIN, *TEST)
 

@@ -42,7 +42,7 @@ from torch import nn
 
 import ratewise as rw
 from ratewise.choose import TorchTask, find
-from tests.choose.finding.curves import STEEPEST, Curve
+from tests.range_test.curves import STEEPEST, Curve
 
 HERE = Path(__file__).resolve().parent
 REPEATS = 100

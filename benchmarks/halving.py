@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent / "grids"))
 from peers import SEARCHES
 from replay import TASKS, Floats, Grid
 
-from ratewise.choose.candidates import Asked
-from ratewise.choose.halving import Halving, forked
+from ratewise.compare.halving import Halving, forked
+from ratewise.runs.specs import Asked
 
 REPEATS = 30
 

@@ -24,7 +24,7 @@ import numpy as np
 
 import ratewise as rw
 from ratewise.choose import compare
-from ratewise.choose.journal import status
+from ratewise.runs.journal import status
 
 SEEDS = 5
 

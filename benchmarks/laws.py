@@ -18,13 +18,13 @@ from _published_law import PEAK, as_law, published_fit, published_optimum
 
 import ratewise as rw
 from ratewise.choose import Curve, fit
-from ratewise.choose.laws.ends import exact
-from ratewise.choose.laws.fitting import FORMS, final_error, fit_one
-from ratewise.choose.laws.mixed import Law
-from ratewise.choose.laws.optimum import optimal
+from ratewise.predict.api import FORMS, final_error, fit_one
+from ratewise.predict.final_loss import exact
+from ratewise.predict.law import Law
+from ratewise.predict.optimum import optimal
 from ratewise.schedule import Schedule
 from ratewise.schedule.compose import Sequence
-from tests.choose.laws.curves import SIZES, TEST, TRAIN, load, mean_error, predicted
+from tests.predict.curves import SIZES, TEST, TRAIN, load, mean_error, predicted
 
 NAMES = (*TRAIN, *TEST)
 PUBLISHED = {25: 3.1497, 100: 2.7941}

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from _runs import SEEDS, TASKS, runs
 
 from ratewise.choose import Curve, fit
-from ratewise.choose.laws.curve import Array
-from ratewise.choose.laws.ends import exact
+from ratewise.logs.curve import Array
+from ratewise.predict.final_loss import exact
 
 LAWS = ("auto", "formless", "mixed", "ema", "multipower", "momentum", "power")
 PICKS = 3

@@ -30,7 +30,7 @@ from _sharing_task import task
 
 import ratewise as rw
 from ratewise.choose import Record, compare
-from ratewise.choose.tree import PrefixTree
+from ratewise.runs.tree import PrefixTree
 
 WARMUP = 50
 

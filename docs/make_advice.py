@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ratewise.choose.advice import advise
-from ratewise.choose.advice.recipes import cookbook
-from ratewise.choose.advice.rules import rules
-from ratewise.choose.advice.wording import bare
+from ratewise.advise import advise
+from ratewise.advise.format import bare
+from ratewise.advise.recipes import cookbook
+from ratewise.advise.rules import rules
 
 PAGE = Path(__file__).parent / "advice.md"
 

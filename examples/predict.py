@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ratewise.choose import Curve, fit, read_curves
-from ratewise.choose.laws.forecast import forecast
+from ratewise.predict.forecast import forecast
 
 LOGS = Path(__file__).parents[1] / "tests" / "data" / "loss_curves"
 KNOWN = ("constant_24000", "cosine_24000", "wsdcon_9")

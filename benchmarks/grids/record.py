@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tasks import SUBJECTS, Subject
 
 import ratewise as rw
-from ratewise.choose.tree import PrefixTree
+from ratewise.runs.tree import PrefixTree
 
 HERE = Path(__file__).parent
 SEEDS = (0, 1)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ratewise as rw
-from ratewise.choose.comparison import Record
-from ratewise.choose.tree import PrefixTree
+from ratewise.compare.comparison import Record
+from ratewise.runs.tree import PrefixTree
 
 HERE = Path(__file__).parent
 TASKS = tuple(sorted(path.stem for path in HERE.glob("*.json")))

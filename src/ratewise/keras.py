@@ -23,9 +23,9 @@ require("keras", extra="keras")
 
 import keras  # noqa: E402
 
-from ratewise._keras.callback import Callback  # noqa: E402
-from ratewise._keras.source import given, only_rate, read_plan, read_rate  # noqa: E402
-from ratewise._keras.traced import Traced  # noqa: E402
+from ratewise.adapters.keras.callback import Callback  # noqa: E402
+from ratewise.adapters.keras.source import given, only_rate, read_plan, read_rate  # noqa: E402
+from ratewise.adapters.keras.traced import Traced  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
 from ratewise.schedule.errors import whole  # noqa: E402
 

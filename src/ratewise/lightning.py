@@ -25,10 +25,10 @@ require("lightning", extra="lightning")
 
 from torch.optim import Optimizer  # noqa: E402
 
-from ratewise._lightning.attachment import Attachment  # noqa: E402
-from ratewise._lightning.configure import Settings, configure, is_module  # noqa: E402
-from ratewise._lightning.observe import Observe  # noqa: E402
-from ratewise._torch.resume import check_policy  # noqa: E402
+from ratewise.adapters.lightning.attachment import Attachment  # noqa: E402
+from ratewise.adapters.lightning.configure import Settings, configure, is_module  # noqa: E402
+from ratewise.adapters.lightning.observe import Observe  # noqa: E402
+from ratewise.adapters.torch.resume import check_policy  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
 from ratewise.schedule.errors import nearest, shorten  # noqa: E402
 

@@ -20,12 +20,12 @@ require("optax", extra="jax")
 import jax.numpy as jnp  # noqa: E402
 import optax  # noqa: E402
 
-from ratewise._optax import finding  # noqa: E402
-from ratewise._optax.injecting import Injected, PlanState, rates_of  # noqa: E402
-from ratewise._optax.listen import finished, listen, observe, replay  # noqa: E402
-from ratewise._optax.listening import ListenState  # noqa: E402
-from ratewise._optax.rate import LAST_COUNT, Rate, check_countable  # noqa: E402
-from ratewise._optax.source import read_plan  # noqa: E402
+from ratewise.adapters.optax import states  # noqa: E402
+from ratewise.adapters.optax.feedback import finished, listen, observe, replay  # noqa: E402
+from ratewise.adapters.optax.feedback_state import ListenState  # noqa: E402
+from ratewise.adapters.optax.inject import Injected, PlanState, rates_of  # noqa: E402
+from ratewise.adapters.optax.rate import LAST_COUNT, Rate, check_countable  # noqa: E402
+from ratewise.adapters.optax.source import read_plan  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
 from ratewise.schedule.errors import number, shorten, whole  # noqa: E402
 
@@ -190,9 +190,9 @@ def current_rate(
     if rate is not None and (isinstance(rate, Schedule) or not callable(rate)):
         rule = f"needs what the optimizer was made with, got {shorten(rate)}"
         raise ScheduleError(who, rule, "give schedule(…, lr=…)")
-    found = finding.rates(opt_state, key)
+    found = states.rates(opt_state, key)
     kept = {path for path, _ in found}
-    counted = [(p, n) for p, n in finding.counts(opt_state) if p not in kept and key == "lr"]
+    counted = [(p, n) for p, n in states.counts(opt_state) if p not in kept and key == "lr"]
     if not found and not counted:
         fix = "make the optimizer with inject(…), optax.inject_hyperparams or a schedule"
         raise ScheduleError(who, "found no rate and no count of a schedule", fix)
@@ -201,4 +201,4 @@ def current_rate(
         raise ScheduleError(who, "found a count of updates and no rate", fix)
     if rate is not None:
         found += [(path, rate(jnp.maximum(count - 1, 0))) for path, count in counted]
-    return finding.choose(found, who, group)
+    return states.choose(found, who, group)

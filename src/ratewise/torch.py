@@ -21,16 +21,16 @@ from torch import Tensor  # noqa: E402
 from torch.optim import Optimizer  # noqa: E402
 from torch.optim.lr_scheduler import LRScheduler  # noqa: E402
 
-from ratewise._torch import resume as _resume  # noqa: E402
-from ratewise._torch import state as _state  # noqa: E402
-from ratewise._torch.adaptive import follow_modes, unwrap  # noqa: E402
-from ratewise._torch.clock import Clock  # noqa: E402
-from ratewise._torch.effective import effective_rate  # noqa: E402
-from ratewise._torch.effective_logger import EffectiveRateLogger  # noqa: E402
-from ratewise._torch.joining import read_members  # noqa: E402
-from ratewise._torch.listening import Listeners  # noqa: E402
-from ratewise._torch.ranks import agreed  # noqa: E402
-from ratewise._torch.source import Source  # noqa: E402
+from ratewise.adapters.torch import resume as _resume  # noqa: E402
+from ratewise.adapters.torch import state as _state  # noqa: E402
+from ratewise.adapters.torch.adaptive import follow_modes, unwrap  # noqa: E402
+from ratewise.adapters.torch.clock import Clock  # noqa: E402
+from ratewise.adapters.torch.effective import effective_rate  # noqa: E402
+from ratewise.adapters.torch.effective_logger import EffectiveRateLogger  # noqa: E402
+from ratewise.adapters.torch.feedback import Listeners  # noqa: E402
+from ratewise.adapters.torch.joining import read_members  # noqa: E402
+from ratewise.adapters.torch.ranks import agreed  # noqa: E402
+from ratewise.adapters.torch.source import Source  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
 from ratewise.schedule.errors import shorten, whole  # noqa: E402
 

@@ -20,10 +20,10 @@ require("transformers", extra="transformers")
 
 from transformers import Trainer  # noqa: E402
 
-from ratewise._torch.resume import check_policy  # noqa: E402
-from ratewise._transformers.attachment import Attachment  # noqa: E402
-from ratewise._transformers.callback import Follow  # noqa: E402
-from ratewise._transformers.checks import check_trainer, refuse_unknown  # noqa: E402
+from ratewise.adapters.torch.resume import check_policy  # noqa: E402
+from ratewise.adapters.transformers.attachment import Attachment  # noqa: E402
+from ratewise.adapters.transformers.callback import Follow  # noqa: E402
+from ratewise.adapters.transformers.checks import check_trainer, refuse_unknown  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse  # noqa: E402
 from ratewise.schedule.errors import shorten  # noqa: E402
 

@@ -1,1 +1,0 @@
-"""Choosing: tasks, comparison, verdict."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ratewise._torch.effective import _shares, _spread
+from ratewise.adapters.torch.effective import _shares, _spread
 from ratewise.torch import EffectiveRateLogger, effective_rate
 
 LR = 3e-4

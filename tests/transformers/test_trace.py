@@ -246,7 +246,7 @@ def test_lora_keeps_an_empty_group_and_one_of_its_own(tmp_path: Any) -> None:
 
 def test_several_processes_count_more_samples_and_no_more_updates(tmp_path: Any) -> None:
     """The samples of an update are those of all processes, whatever the trainer's version."""
-    from ratewise._transformers.attachment import Attachment
+    from ratewise.adapters.transformers.attachment import Attachment
 
     args = SimpleNamespace(train_batch_size=4, gradient_accumulation_steps=2, world_size=8)
     old = SimpleNamespace(args=args, get_train_dataloader=lambda: [0] * 5)

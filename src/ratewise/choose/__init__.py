@@ -1,40 +1,41 @@
-"""Which schedule, which peak, which length suit a task, with the evidence."""
+"""Which schedule, which peak, which length suit a task, with the evidence: the whole way.
+
+`choose` tests a range of rates, probes, predicts, searches and proves. This room is also the face
+of those that it is built on: `compare`, `find`, `fit`, `advise` and the tasks are had from here.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ratewise.choose.advice import Advice, Facts, advise, recipe, recipes
-from ratewise.choose.comparing import compare
-from ratewise.choose.comparison import Comparison, Record
-from ratewise.choose.finding import Found, find
-from ratewise.choose.halving import Halving
-from ratewise.choose.peaks import Search
-from ratewise.choose.profiles import Profile, profile
-from ratewise.choose.protocols import Run, Task
+from ratewise.advise import Advice, Facts, advise, recipe, recipes
+from ratewise.compare import Comparison, Halving, Profile, Record, Search, compare, profile
+from ratewise.range_test import Found, find
+from ratewise.tasks import Run, Task
 
 if TYPE_CHECKING:
-    from ratewise.choose.choosing import Choice, choose
-    from ratewise.choose.keras_task import KerasTask
-    from ratewise.choose.laws import (
+    from ratewise.choose.api import choose
+    from ratewise.choose.result import Choice, ChoiceInterrupted
+    from ratewise.logs import Curve, read_curves
+    from ratewise.predict import (
         Bound,
-        Curve,
         Fit,
         Prediction,
         Transfer,
         bound,
         fit,
-        read_curves,
         refine,
         transfer,
     )
-    from ratewise.choose.lightning_task import LightningTask
-    from ratewise.choose.torch_task import TorchTask
-    from ratewise.choose.transformers_task import TrainerTask
+    from ratewise.tasks.keras.task import KerasTask
+    from ratewise.tasks.lightning.task import LightningTask
+    from ratewise.tasks.torch.task import TorchTask
+    from ratewise.tasks.transformers.task import TrainerTask
 
 __all__ = [
     "Advice",
     "Bound",
     "Choice",
+    "ChoiceInterrupted",
     "Comparison",
     "Curve",
     "Facts",
@@ -67,22 +68,23 @@ __all__ = [
 ]
 
 _LATER = {
-    "Bound": "laws",
-    "Choice": "choosing",
-    "Curve": "laws",
-    "Fit": "laws",
-    "KerasTask": "keras_task",
-    "LightningTask": "lightning_task",
-    "Prediction": "laws",
-    "TorchTask": "torch_task",
-    "TrainerTask": "transformers_task",
-    "Transfer": "laws",
-    "bound": "laws",
-    "choose": "choosing",
-    "fit": "laws",
-    "read_curves": "laws",
-    "refine": "laws",
-    "transfer": "laws",
+    "Bound": "predict",
+    "Choice": "choose.result",
+    "ChoiceInterrupted": "choose.result",
+    "Curve": "logs",
+    "Fit": "predict",
+    "KerasTask": "tasks.keras.task",
+    "LightningTask": "tasks.lightning.task",
+    "Prediction": "predict",
+    "TorchTask": "tasks.torch.task",
+    "TrainerTask": "tasks.transformers.task",
+    "Transfer": "predict",
+    "bound": "predict",
+    "choose": "choose.api",
+    "fit": "predict",
+    "read_curves": "logs",
+    "refine": "predict",
+    "transfer": "predict",
 }
 """What needs a framework or a library, and the module that has it."""
 
@@ -90,5 +92,5 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     """Load a framework's task, and what needs other libraries, when first asked for."""
     if name in _LATER:
-        return getattr(import_module(f"ratewise.choose.{_LATER[name]}"), name)
+        return getattr(import_module(f"ratewise.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -46,7 +46,7 @@ class Picture:
             colour: Whether to use colours; left out, if standard output is a terminal and
                 NO_COLOR is not set. Without colours several curves are told apart by letters.
         """
-        from ratewise.show.terminal import NARROWEST, draw, is_coloured, screen_width
+        from ratewise.view.terminal import NARROWEST, draw, is_coloured, screen_width
 
         width = screen_width() if width is None else max(width, NARROWEST)
         colour = is_coloured(sys.stdout) if colour is None else colour
@@ -58,7 +58,7 @@ class Picture:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        from ratewise.show.plots import plot
+        from ratewise.view.plots import plot
 
         return plot(self.curves, log=self.log)
 

@@ -79,8 +79,8 @@ def _end(stops: list[Stop]) -> None:
 
 def keras_callback(record: Callable[[float], None], key: str) -> Any:
     """Return a callback for `fit` that records what each committed update used."""
-    from ratewise._keras.drive import attached, committed, innermost
-    from ratewise._keras.keys import attributes
+    from ratewise.adapters.keras.drive import attached, committed, innermost
+    from ratewise.adapters.keras.keys import attributes
     from ratewise.keras import keras
     from ratewise.schedule import Hold, Plan
 

@@ -1,3 +1,0 @@
-"""What the commands of `ratewise.cli` are made of."""
-
-__all__: list[str] = []

@@ -1,3 +1,0 @@
-"""The parts of `ratewise.lightning`; import that."""
-
-__all__: list[str] = []

@@ -1,3 +1,0 @@
-"""The parts of `ratewise.optax`; import that."""
-
-__all__: list[str] = []

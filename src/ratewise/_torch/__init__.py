@@ -1,3 +1,0 @@
-"""The parts of `ratewise.torch`; import that."""
-
-__all__: list[str] = []

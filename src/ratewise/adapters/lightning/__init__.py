@@ -1,0 +1,3 @@
+"""Lightning: what attaches, listens and checks."""
+
+__all__: list[str] = []

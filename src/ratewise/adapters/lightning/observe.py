@@ -1,0 +1,110 @@
+"""The callback that lets schedules hear what a Lightning trainer measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback
+from torch import Tensor
+
+from ratewise.adapters.lightning.guard import check_in_charge, schedulers_of
+from ratewise.adapters.torch import metric_callbacks
+from ratewise.torch import Scheduler
+
+
+class Observe(Callback):
+    """Shows the schedulers what was logged, and stops the trainer when one of them is finished.
+
+    Metrics come by the names that `self.log` gave them: those of a validation when it has ended,
+    those of training with each update, or at the end of the epoch if they are logged `on_epoch`.
+    The sanity check does not count. With several processes that of the first one counts for all.
+
+    `attach` adds it where it knows the trainer; where not, write `Trainer(callbacks=[Observe()])`.
+    What is to be resumed exactly is best saved with a validation, or between two: between an
+    update and its validation Lightning saves a state from which that validation never comes.
+
+    Raises:
+        ScheduleError: while it runs, a metric that nothing measures, or another scheduler in the
+            place of one of ours.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, Any] = {}
+        self._committed: list[int] = []
+        self._configs: list[int] = []
+        self._validated = False
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Forget what another run had measured; only updates from here on count."""
+        self.__init__()
+        self._committed = [scheduler.committed for scheduler in schedulers_of(trainer)]
+
+    def on_train_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look whether our schedulers are still in charge."""
+        configs = [id(config.scheduler) for config in trainer.lr_scheduler_configs]
+        if configs != self._configs:
+            check_in_charge(trainer)
+            self._configs = configs
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Show what was logged with an update."""
+        schedulers = schedulers_of(trainer)
+        committed = [scheduler.committed for scheduler in schedulers]
+        if committed != self._committed:
+            self._committed = committed
+            self._show(trainer, schedulers)
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Set apart what was measured before."""
+        if not trainer.sanity_checking:
+            self._fresh(trainer)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Show what was validated."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        schedulers = schedulers_of(trainer)
+        names = self._show(trainer, schedulers)
+        self._validated = True
+        for scheduler in schedulers:
+            metric_callbacks.check(scheduler, self._held, typos=names)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Show what was measured over the epoch; by now everything has come once."""
+        schedulers = schedulers_of(trainer)
+        self._show(trainer, schedulers)
+        sure = self._validated or not trainer.enable_validation
+        for scheduler in schedulers:
+            metric_callbacks.check(scheduler, self._held, sure=sure)
+
+    def _show(self, trainer: Any, schedulers: list[Scheduler]) -> set[str]:
+        """Show what is new; return its names."""
+        if not any(map(metric_callbacks.wanted, schedulers)):
+            return set()
+        fresh = self._fresh(trainer)
+        for scheduler in schedulers:
+            names = metric_callbacks.wanted(scheduler) & set(fresh)
+            values = {name: float(fresh[name]) for name in sorted(names)}
+            if values and trainer.world_size > 1:
+                values = trainer.strategy.broadcast(values)
+            metric_callbacks.show(scheduler, values)
+        if any(scheduler.finished for scheduler in schedulers):
+            trainer.should_stop = True
+        return set(fresh)
+
+    def _fresh(self, trainer: Any) -> dict[str, Any]:
+        """Return what was measured since the last call; the trainer keeps what is old."""
+        now = dict(trainer.callback_metrics)
+        held, self._held = self._held, now
+        return {name: v for name, v in now.items() if not _same(v, held.get(name))}
+
+
+def _same(new: Any, old: Any) -> bool:
+    """Whether two values are one measurement; each that is made has memory of its own."""
+    if not (isinstance(new, Tensor) and isinstance(old, Tensor)):
+        return new is old
+    return new.data_ptr() == old.data_ptr()

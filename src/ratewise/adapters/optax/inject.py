@@ -1,0 +1,187 @@
+"""The transformation that gives every update of an optimizer the values of a plan."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ratewise.adapters.optax.rate import LAST_COUNT, Rate, check_countable
+from ratewise.adapters.optax.states import ALIASES
+from ratewise.schedule import Plan, ScheduleError
+from ratewise.schedule.errors import nearest, number, shorten
+
+Rates = dict[str, Rate]
+
+
+class PlanState(NamedTuple):
+    """State of `inject`.
+
+    Attributes:
+        count: Updates committed so far, int32; at 2**31 - 1 it stays there.
+        hyperparams: The values that the last update used, by argument of the optimizer (by group
+            and argument where there are groups); before the first, those that it will use.
+        inner_state: State of the optimizer.
+    """
+
+    count: Any
+    hyperparams: Any
+    inner_state: Any
+
+
+@dataclass(frozen=True)
+class Injected:
+    """An optimizer made anew, at each update, with the values of that update.
+
+    Attributes:
+        factory: What makes the optimizer.
+        fixed: Its arguments that are not scheduled.
+        default: Rates by argument, of all groups that have none of their own.
+        groups: The same, for groups by name.
+        labels: Tree of group names, or what gives one for a tree of parameters; None: no groups.
+        start: Updates committed before the first.
+    """
+
+    factory: Callable[..., Any]
+    fixed: Mapping[str, Any]
+    default: Rates
+    groups: Mapping[str, Rates]
+    labels: Any
+    start: int
+
+    def init(self, params: Any) -> PlanState:
+        """Return the state before the first update."""
+        count = jnp.asarray(self.start, jnp.int32)
+        values = self.values(count, params, precision_of(params))
+        return PlanState(count, values, self.optimizer(values, params).init(params))
+
+    def update(
+        self, updates: Any, state: Any, params: Any = None, **extra: Any
+    ) -> tuple[Any, PlanState]:
+        """Return the updates of the optimizer, and the state in which this one is counted."""
+        kept: Any = jax.tree.leaves(state.hyperparams)
+        dtype = kept[0].dtype if kept else None
+        values = self.values(state.count, updates, dtype)
+        inner = optax.with_extra_args_support(self.optimizer(values, updates))
+        new, inner_state = inner.update(updates, state.inner_state, params, **extra)
+        new, inner_state = like(new, updates), like(inner_state, state.inner_state)
+        count = jnp.minimum(state.count, LAST_COUNT - 1) + 1
+        return new, PlanState(count, values, inner_state)
+
+    def values(self, count: Any, tree: Any, dtype: Any) -> Any:
+        """Return the values of update `count`, in the precision in which they are used."""
+
+        def at(rates: Rates) -> dict[str, Any]:
+            return {name: rate(count).astype(dtype) for name, rate in rates.items()}
+
+        if self.labels is None:
+            return at(self.default)
+        return {name: at(self.groups.get(name, self.default)) for name in self.names(tree)}
+
+    def optimizer(self, values: Any, tree: Any) -> Any:
+        """Return the optimizer with these values."""
+        if self.labels is None:
+            return self.factory(**{**self.fixed, **values})
+        parts = {name: self.factory(**{**self.fixed, **own}) for name, own in values.items()}
+        partition = getattr(optax, "partition", None) or optax.multi_transform  # its older name
+        return partition(parts, self.labels)
+
+    def names(self, tree: Any) -> list[str]:
+        """Return the names of the groups of a tree; each of the plan's must be among them."""
+        labels = self.labels(tree) if callable(self.labels) else self.labels
+        names = sorted(set(jax.tree.leaves(labels)))
+        for name in self.groups:
+            if name not in names:
+                rule = "is not a label of any parameter"
+                raise ScheduleError(f"group {name!r}", rule, nearest(name, names))
+        return names
+
+
+def precision_of(params: Any) -> Any:
+    """Return the precision of hyperparameters: float32, or float64 where a parameter has it."""
+    wide = any(jnp.result_type(leaf) == jnp.float64 for leaf in jax.tree.leaves(params))
+    return jnp.float64 if wide else jnp.float32
+
+
+def like(new: Any, old: Any) -> Any:
+    """Return a tree in the precisions of another: small floats times a rate would grow to its."""
+
+    def cast(n: Any, o: Any) -> Any:
+        kind = getattr(o, "dtype", None)
+        same = kind is None or n.dtype == kind or not jnp.issubdtype(kind, jnp.floating)
+        return n if same else n.astype(kind)
+
+    return jax.tree.map(cast, new, old)
+
+
+def rates_of(
+    plan: Plan,
+    group: Plan | None,
+    factory: Any,
+    fixed: Mapping[str, Any],
+    double: bool,
+    check: Callable[[Rate], Rate] = check_countable,
+) -> Rates:
+    """Return the rates of a plan, or of a group in it, by argument of the optimizer."""
+    schedules = {**plan.schedules(), **(group.schedules() if group else {})}
+    peaks = {**plan.peak, **(group.peak if group else {})}
+    known = arguments(factory, fixed)
+    found: Rates = {}
+    for key, schedule in schedules.items():
+        name = argument(key, known, factory)
+        if name in found:
+            who = f"Plan({key}=…)"
+            raise ScheduleError(who, f"schedules {name} a second time", "leave one of them out")
+        peak = _peak(key, name, peaks.get(key), known[name])
+        found[name] = check(Rate(schedule, peak, double=double))
+    return found
+
+
+def arguments(factory: Any, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of what makes an optimizer, each with what it is here."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        rule = "needs what makes an optimizer"
+        raise ScheduleError(
+            f"inject(…, {shorten(factory)})", rule, "write inject(plan, optax.adamw)"
+        ) from None
+    known = {name: parameter.default for name, parameter in parameters.items()}
+    for name in fixed:
+        if name not in known:
+            rule = f"does not take {name}={shorten(fixed[name])}"
+            raise ScheduleError(called(factory), rule, nearest(name, known))
+    return {**known, **fixed}
+
+
+def argument(key: str, known: Mapping[str, Any], factory: Any) -> str:
+    """Return what an optimizer calls a key of a plan."""
+    for name in (*ALIASES.get(key, ()), key):
+        if name in known:
+            return name
+    rule = f"has no {' or '.join(ALIASES.get(key, (key,)))} to schedule"
+    raise ScheduleError(called(factory), rule, nearest(key, known))
+
+
+def called(factory: Any) -> str:
+    """Return the name of what makes an optimizer."""
+    inner = getattr(factory, "func", factory)  # of functools.partial
+    return getattr(inner, "__name__", None) or shorten(factory)
+
+
+def _peak(key: str, name: str, peak: float | None, given: Any) -> float:
+    if peak is not None:
+        return peak
+    if given is None or given is inspect.Parameter.empty:
+        fix = f"give Plan(…, peak={{{key!r}: 3e-4}}), or inject(…, {name}=3e-4)"
+        raise ScheduleError(f"Plan({key}=…)", "has no peak", fix)
+    value = number(f"inject(…, {name}={shorten(given)})", name, given)
+    if not value:
+        fix = f"give Plan(…, peak={{{key!r}: …}}), or inject(…, {name}=…)"
+        raise ScheduleError(f"Plan({key}=…)", f"scales {name}=0, which stays 0", fix)
+    return value

@@ -1,0 +1,295 @@
+"""The clock: it lives in the optimizer's step hooks and counts committed updates.
+
+It knows the optimizer's groups but not the optimizer, so that no cycle keeps one alive.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from ratewise.adapters.torch.feedback import Listener, Listeners
+from ratewise.adapters.torch.groups import (
+    Member,
+    adopt,
+    is_plain,
+    join_member,
+    put,
+    recognise,
+    separate_tensors,
+)
+from ratewise.adapters.torch.source import Source
+from ratewise.schedule import Schedule
+
+BLOCK = 1024  # updates computed at a time
+CELLS = 8192  # values computed at a time, where groups follow different schedules
+
+_compiling = torch.compiler.is_compiling
+
+
+class Clock:
+    """Writes base × f(t) before update t, and moves on to t+1 after it.
+
+    Two ways lead to the same bits. Where all groups follow one schedule and only their rate, as a
+    float, `before` writes it in a few instructions. Everything else goes through `write`.
+
+    Attributes:
+        t: Committed updates, which is the next update.
+        shift: Position in the schedule minus `t`.
+        code: What the code asked for.
+        used: What is followed: the code's, or a checkpoint's.
+        policy: What decides if the two differ.
+        members: The groups, in the optimizer's order.
+    """
+
+    __slots__ = (
+        "_block",
+        "_bundles",
+        "_cells",
+        "_eager",
+        "_factors",
+        "_groups",
+        "_next",
+        "_only",
+        "_peaks",
+        "_removed",
+        "_row",
+        "_rows",
+        "_size",
+        "_start",
+        "_stop",
+        "code",
+        "handles",
+        "listeners",
+        "members",
+        "plain",
+        "policy",
+        "shift",
+        "t",
+        "used",
+    )
+
+    def __init__(self, source: Source, policy: str | None) -> None:
+        self.t = self._next = 0
+        self.shift = 0
+        self.code = self.used = source
+        self.listeners = Listeners(source)
+        self.policy = policy
+        self.members: list[Member] = []
+        self.handles: list[RemovableHandle] = []
+        self._removed: list[Member] = []
+        self._eager = _outside_graphs()
+
+    # In the optimizer's step ----------------------------------------------------------------
+
+    def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """Write the rates of the coming update; the hook before `optimizer.step`.
+
+        The groups are compared after writing: another dict that is equal needs nothing.
+        """
+        if (stop := self._stop) > 0 and (t := self.t) < stop:  # t last: a compiler would guard it
+            self._next = t if hasattr(optimizer, "found_inf") and overflow(optimizer) else t + 1
+            if self._only is not None:
+                self._only["lr"] = self._block[t - self._start]
+            else:
+                level = self._block[t - self._start]
+                for group, peak in zip(self._groups, self._factors, strict=True):
+                    group["lr"] = peak * level
+            try:
+                if optimizer.param_groups == self._groups:
+                    return
+            except Exception:  # other parameters, which tensors cannot compare
+                pass
+        self._eager(self, optimizer, not _compiling())
+
+    def before_plainly(self, optimizer: Optimizer) -> None:
+        """Do what `before` does, for any groups and keys."""
+        self.sync(optimizer)
+        self._stop = -1
+        self._row = self.row(self.t)
+        self.write()
+        skipped = hasattr(optimizer, "found_inf") and overflow(optimizer)
+        self._next = self.t if skipped else self.t + 1
+
+    def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """Count the update; the hook after `optimizer.step`, which is skipped if that raises.
+
+        A step that calls the hooked step of its base class is counted once.
+        """
+        if self._stop < 0 and _compiling():
+            self._eager(self, None, False)
+        else:
+            self.t = self._next
+
+    # Values ---------------------------------------------------------------------------------
+
+    def row(self, t: int) -> list[float]:
+        """Return the values of update `t`, one for each cell."""
+        if self.plain:
+            level = float(self._bundles[0][0].values(1, t + self.shift)[0])
+            return [peak * level for peak in self._peaks]
+        if not self._start <= t < self._start + len(self._rows):
+            self._rows = self._table(t)
+            self._start = t
+        return self._rows[t - self._start]
+
+    def last(self) -> list[float]:
+        """Return the values that were written last, one for each cell."""
+        index = self._next - 1 - self._start
+        if self._stop < 0 or index < 0:
+            return self._row
+        return [factor * self._block[index] for factor in self._factors]
+
+    def _table(self, t: int) -> list[list[float]]:
+        out = np.empty((self._size, len(self._cells)))
+        for schedule, columns, peaks in self._bundles:
+            levels = schedule.values(self._size, t + self.shift)
+            out[:, columns] = np.multiply.outer(levels, peaks)
+        return out.tolist()
+
+    def prepare(self) -> None:
+        """Prepare the short way, from this update on; a function is asked when it is due.
+
+        A single group finds its rates in the block, many find the levels of their own.
+        """
+        if self.plain and self.used.form is not None and not self.listeners:
+            levels = self._bundles[0][0].values(self._size, self.t + self.shift)
+            single = self._only is not None
+            self._block: list[float] = (self._peaks[0] * levels if single else levels).tolist()
+            self._factors = [1.0] if single else self._peaks
+            self._start = self.t
+            self._stop = self.t + self._size
+
+    def observe(self, metrics: Mapping[str, Any]) -> None:
+        """Show the listening schedules what was measured after `t` updates."""
+        self.listeners.observe(self.t + self.shift, metrics)
+        self._rows = []
+
+    # Groups ---------------------------------------------------------------------------------
+
+    def sync(self, optimizer: Optimizer) -> None:
+        """Match the members to the optimizer's groups; a group that is new is read and joins."""
+        groups = optimizer.param_groups
+        if len(groups) == len(self.members) and all(
+            member.group is group for member, group in zip(self.members, groups, strict=True)
+        ):
+            return
+        self._remember_last()
+        known = [*self.members, *filter(Member.alive, self._removed)]
+        found = recognise(groups, known)
+        lost = [member for member in known if member not in set(found)]
+        for index, group in enumerate(groups):
+            member = found[index] or adopt(group, lost)
+            if member is None:
+                member = join_member(self.used, group, index, True, optimizer.defaults)
+            elif member.group is not group:
+                member.attach(group)
+            found[index] = member
+        self.members = [member for member in found if member is not None]
+        self._removed = [member for member in known if member not in set(self.members)]
+        for member in self._removed:
+            member.group = None
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Rebuild everything that depends on the groups or on the schedule followed."""
+        if self.listeners.source is not self.used:
+            self.listeners = Listeners(self.used)
+        separate_tensors(self.members, self.used)
+        cells = [(m, key, *m.places[key]) for m in self.members for key in m.places]
+        self._cells: list[tuple[Member, str, str, int | None]] = cells
+        self._peaks = [member.peak[key] for member, key, *_ in cells]
+        self._row = [member.last[key] for member, key, *_ in cells]
+        bundles: dict[int, tuple[Schedule | Listener, list[int]]] = {}
+        for column, (member, key, *_) in enumerate(cells):
+            schedule = self.used.parts(member.name)[key][0]
+            view = self.listeners.view(schedule)
+            bundles.setdefault(id(schedule), (view, []))[1].append(column)
+        peaks = np.array(self._peaks)
+        self._bundles = [(s, np.array(at), peaks[at]) for s, at in bundles.values()]
+        self.plain = len(bundles) == 1 and all(map(is_plain, self.members))
+        size = BLOCK if self.plain else max(1, min(BLOCK, CELLS // max(len(cells), 1)))
+        self._size = 1 if self.used.form is None or self.listeners else size
+        self._groups = [member.group for member in self.members if member.group is not None]
+        self._only = self._groups[0] if len(self._groups) == 1 else None
+        self._rows: list[list[float]] = []
+        self._start = self._stop = -1
+
+    def _remember_last(self) -> None:
+        if self.members:
+            for (member, key, *_), value in zip(self._cells, self.last(), strict=True):
+                member.last[key] = value
+
+    def write(self) -> None:
+        """Put the values written last in place (again)."""
+        for (member, _, name, index), value in zip(self._cells, self.last(), strict=True):
+            if member.group is not None:
+                put(member.group, name, index, value)
+
+    def targets(self) -> list[tuple[Member, str]]:
+        """Return (member, key) for each cell, in the order of `row` and `last`."""
+        return [(member, key) for member, key, *_ in self._cells]
+
+    def following(self) -> int:
+        """Return the update after the one under way; the same one, if it is to be skipped."""
+        return self._next
+
+    # Moving ---------------------------------------------------------------------------------
+
+    def set(self, t: int) -> None:
+        """Set the clock to `t` committed updates; `lay_out` or `set_last` comes next."""
+        self.t = self._next = t
+        self._stop = -1
+
+    def set_last(self) -> None:
+        """Take as written last what the last committed update would have used."""
+        self._row = self.row(max(self.t - 1, 0))
+
+    def snapshot(self) -> list[Member]:
+        """Return the members, their last values brought up to date."""
+        self._remember_last()
+        return self.members
+
+    def relink(self, optimizer: Optimizer) -> None:
+        """Find the groups again after `optimizer.load_state_dict` replaced them."""
+        self.sync(optimizer)
+        self.write()
+
+    def start(self, optimizer: Optimizer) -> None:
+        """Register the hooks."""
+        self.handles = [
+            optimizer.register_step_pre_hook(self.before),
+            optimizer.register_step_post_hook(self.after),
+            optimizer.register_load_state_dict_post_hook(self.relink),
+        ]
+
+
+def overflow(optimizer: Any) -> bool:
+    """Tell whether the optimizer was told to skip this update; reads from the device."""
+    found = optimizer.found_inf
+    return found is not None and bool(torch.as_tensor(found).any())
+
+
+@functools.cache
+def _outside_graphs() -> Callable[[Clock, Optimizer | None, bool], None]:
+    """Return what a hook does beyond the short way, kept out of the graphs of a compiled step.
+
+    Traced, the count of updates would be a constant and each update a graph of its own.
+    """
+
+    def run(clock: Clock, optimizer: Optimizer | None, prepare: bool) -> None:
+        if optimizer is None:
+            clock.set(clock.following())
+        else:
+            clock.before_plainly(optimizer)
+            if prepare:
+                clock.prepare()
+
+    outside: Any = torch.compiler.disable(run)
+    return outside

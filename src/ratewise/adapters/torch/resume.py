@@ -1,0 +1,233 @@
+"""Taking up a checkpoint: what differs from the code, and what the named policies make of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch.optim import Optimizer
+
+from ratewise.adapters.torch.clock import Clock
+from ratewise.adapters.torch.feedback import Listeners
+from ratewise.adapters.torch.groups import NO, SURE, Member, pair, who_is
+from ratewise.adapters.torch.source import Source
+from ratewise.adapters.torch.state import Saved, SavedGroup, labels
+from ratewise.schedule import ScheduleError, from_dict
+from ratewise.schedule.errors import nearest, shorten
+
+POLICIES = ("checkpoint", "code", "rescale", "continue")
+_WHO = "Scheduler.load_state_dict"
+
+Values = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where a run goes on: source, shift and, for each member, (base, peak, last)."""
+
+    source: Source
+    shift: int
+    values: dict[Member, tuple[Values, Values, Values]]
+    listening: dict[str, Any] | None = None
+
+
+def check_policy(policy: str | None) -> str | None:
+    """Return the policy, or say which there are."""
+    if policy is not None and policy not in POLICIES:
+        fix = f"{nearest(str(policy), POLICIES)}; there are {', '.join(POLICIES)}"
+        raise ScheduleError(f"Scheduler(resume={shorten(policy)})", "names no policy", fix)
+    return policy
+
+
+def load(clock: Clock, saved: Saved, policy: str | None, optimizer: Optimizer) -> None:
+    """Set a clock to what a checkpoint says; what differs from the code is settled by `policy`.
+
+    Nothing is changed unless everything can be.
+
+    Raises:
+        ScheduleError: groups cannot be matched, or something differs and there is no policy.
+    """
+    clock.sync(optimizer)
+    here = [member.label for member in clock.members]
+    found = pair(labels(saved.groups), here)
+    pairs = {clock.members[i]: saved.groups[j] for i, j in found.items()}
+    differences = list(_differences(clock, saved, pairs))
+    if differences and policy is None:
+        rule = f"got a checkpoint that differs from the code: {'; '.join(differences)}"
+        fix = f"choose with Scheduler(…, resume=…) one of {', '.join(map(repr, POLICIES))}"
+        raise ScheduleError(_WHO, rule, fix)
+    course = _course(clock, saved, pairs, policy if differences else None)
+    if not differences:
+        _commit(clock, saved, course)
+        return
+    before = _next_values(saved, pairs)
+    _commit(clock, saved, course)
+    _report(clock, pairs, before, str(policy))
+
+
+# What differs -------------------------------------------------------------------------------
+
+
+def _differences(clock: Clock, saved: Saved, pairs: dict[Member, SavedGroup]) -> Iterator[str]:
+    code = clock.code
+    if code.total != saved.total:
+        yield f"its total is {saved.total}, the code's {code.total}"
+    if not _same_plan(code, saved):
+        if code.text != saved.text:
+            yield f"its schedule is {saved.text}, the code's {code.text}"
+        elif code.total == saved.total:
+            yield f"its horizon is {saved.horizon}, the code's {dict(code.horizon)}"
+    for index, member in enumerate(clock.members):
+        group = pairs.get(member)
+        for key in member.read if group else ():
+            if group and key in group.base and not _agrees(member, group, key):
+                who = who_is(member.name, index)
+                yield f"its {key} of {who} is {group.base[key]:g}, the code's {member.read[key]:g}"
+
+
+def _same_plan(code: Source, saved: Saved) -> bool:
+    """Compare what is written down; of two functions nothing can be said: the code is trusted."""
+    if code.form == saved.form:
+        return True
+    if code.form is None or saved.form is None:
+        return False
+    return from_dict(code.form) == from_dict(saved.form)
+
+
+def _agrees(member: Member, group: SavedGroup, key: str) -> bool:
+    """Tell whether what was read in the code is what the checkpoint's run began with.
+
+    An optimizer that was loaded before brings the rate of its last update, and no wish of the code.
+    """
+    value = member.read[key]
+    if member.trust[key] == NO or _close(value, group.base[key]):
+        return True
+    return member.trust[key] != SURE and _close(value, group.last.get(key, math.nan))
+
+
+def _close(a: float, b: float) -> bool:
+    return math.isclose(a, b, rel_tol=1e-6)  # a float32 tensor rounds what it is given
+
+
+# Where to go on -----------------------------------------------------------------------------
+
+
+def _course(
+    clock: Clock, saved: Saved, pairs: dict[Member, SavedGroup], policy: str | None
+) -> Course:
+    if policy in (None, "checkpoint"):
+        source = clock.code if policy is None else saved.source()
+        theirs = {m: (dict(g.base), dict(g.peak), dict(g.last)) for m, g in pairs.items()}
+        return Course(source, saved.shift, theirs, saved.listening)
+    ours = {m: (base := _wish(m, g), dict(base), dict(g.last)) for m, g in pairs.items()}
+    if policy == "rescale":
+        return Course(clock.code, _rescaled(clock.code, saved) - saved.committed, ours)
+    if policy == "continue":
+        for member, group in pairs.items():
+            ours[member][1].update(_joined(clock.code, saved, member, group))
+    return Course(clock.code, 0, ours)
+
+
+def _wish(member: Member, group: SavedGroup) -> Values:
+    """Return the base values that the code asks for; what it does not know is the checkpoint's."""
+    known = {key for key in group.base if key in member.read and _agrees(member, group, key)}
+    wishes = {key: value for key, value in member.read.items() if key not in known}
+    return {**group.base, **wishes}
+
+
+def _rescaled(code: Source, saved: Saved) -> int:
+    """Return the position in the code's schedule at the progress of the checkpoint, k·T'/T."""
+    if not code.total or not saved.total:
+        rule = f"has total {saved.total} in the checkpoint and {code.total} in the code"
+        raise ScheduleError('Scheduler(resume="rescale")', rule, "give both runs a total")
+    position = saved.committed + saved.shift
+    return (2 * position * code.total + saved.total) // (2 * saved.total)
+
+
+def _joined(code: Source, saved: Saved, member: Member, group: SavedGroup) -> Values:
+    """Return the peaks with which the code's schedule goes on where the checkpoint's would."""
+    who = 'Scheduler(resume="continue")'
+    peaks: Values = {}
+    goal = _next_of(saved.source(), saved, group)
+    listeners = Listeners(code)
+    for key, (schedule, _) in code.parts(member.name).items():
+        level = float(listeners.view(schedule).values(1, saved.committed)[0])
+        if key not in goal or not group.peak[key]:
+            continue
+        if not level or not goal[key]:
+            which = "code's" if not level else "checkpoint's"
+            rule = f"finds the {which} {key} at 0 at update {saved.committed}"
+            raise ScheduleError(who, rule, 'use resume="code" or resume="rescale"')
+        peaks[key] = goal[key] / level
+    return peaks
+
+
+def _next_of(source: Source, saved: Saved, group: SavedGroup) -> Values:
+    position = saved.committed + saved.shift
+    listeners = Listeners(source)
+    listeners.restore(saved.listening)
+    levels = {
+        key: float(listeners.view(schedule).values(1, position)[0])
+        for key, (schedule, _) in source.parts(group.label[0]).items()
+        if key in group.peak
+    }
+    return {key: group.peak[key] * level for key, level in levels.items()}
+
+
+def _next_values(saved: Saved, pairs: dict[Member, SavedGroup]) -> dict[Member, Values]:
+    if saved.form is None:
+        return {}
+    source = saved.source()
+    return {member: _next_of(source, saved, group) for member, group in pairs.items()}
+
+
+# Going on -----------------------------------------------------------------------------------
+
+
+def _commit(clock: Clock, saved: Saved, course: Course) -> None:
+    snapshot = clock.used, clock.shift, clock.t
+    listeners = Listeners(course.source)
+    if course.listening is not None:
+        listeners.restore(course.listening)
+    heard = clock.listeners
+    kept = {m: (m.places, m.base, m.peak, m.last) for m in clock.members}
+    try:
+        clock.used, clock.shift, clock.listeners = course.source, course.shift, listeners
+        clock.set(saved.committed)
+        for index, member in enumerate(clock.members):
+            if member in course.values:
+                member.base, member.peak, member.last = map(dict, course.values[member])
+            member.aim(course.source, index)
+        clock.lay_out()
+        if course.source.form is not None:
+            clock.row(clock.t)  # what cannot be evaluated is refused now; functions are not asked
+    except Exception:
+        clock.used, clock.shift, committed = snapshot
+        clock.listeners = heard
+        for member, (places, base, peak, last) in kept.items():
+            member.places, member.base, member.peak, member.last = places, base, peak, last
+        clock.set(committed)
+        clock.lay_out()
+        raise
+    if clock.handles:
+        clock.write()
+
+
+def _report(
+    clock: Clock, pairs: dict[Member, SavedGroup], before: dict[Member, Values], policy: str
+) -> None:
+    """Print one line for each group: its values at the next update, before and after."""
+    after: dict[Member, Values] = {}
+    for (member, key), value in zip(clock.targets(), clock.row(clock.t), strict=True):
+        after.setdefault(member, {})[key] = value
+    for index, member in enumerate(clock.members):
+        if member in pairs:
+            old = before.get(member, {})
+            changes = ", ".join(
+                f"{key} {old[key]:g} -> {value:g}" if key in old else f"{key} -> {value:g}"
+                for key, value in after.get(member, {}).items()
+            )
+            where = f"at update {clock.t} (resume={policy!r})"
+            print(f"ratewise: {who_is(member.name, index)}: {changes} {where}")

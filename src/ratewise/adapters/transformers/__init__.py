@@ -1,0 +1,3 @@
+"""The Trainer of Transformers: what attaches, listens and checks."""
+
+__all__: list[str] = []

@@ -1,0 +1,85 @@
+"""Recipes: plans with a name, made by the rules from facts that many runs share."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from ratewise.advise.api import advise
+from ratewise.advise.facts import Facts
+from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.plan import Plan
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A plan with a name.
+
+    Args:
+        name: What `recipe` finds it by.
+        about: What it is for.
+        facts: The facts that it is made from.
+        plan: The plan; its notes say which rule gave which part.
+        origin: Ids of the rules that it comes from.
+    """
+
+    name: str
+    about: str
+    facts: Facts
+    plan: Plan
+    origin: tuple[str, ...]
+
+
+def recipes() -> dict[str, Plan]:
+    """Return the plans of all recipes by name.
+
+    >>> recipes()["pretraining"].lr
+    Warmup("5%") >> Linear(to=0)
+    """
+    return {name: known.plan for name, known in cookbook().items()}
+
+
+def recipe(name: str) -> Plan:
+    """Return the plan of a recipe; its notes name the rules that it was built from.
+
+    Args:
+        name: One of the names in `recipes()`.
+
+    Raises:
+        ScheduleError: no recipe has the name.
+
+    >>> recipe("lora").peak["lr"]
+    0.0002
+    """
+    return described(name).plan
+
+
+def described(name: str) -> Recipe:
+    """Return a recipe with all that is known of it.
+
+    Raises:
+        ScheduleError: no recipe has the name.
+    """
+    known = cookbook()
+    if name not in known:
+        raise ScheduleError(
+            f"recipe({shorten(name)})", "is not a recipe", nearest(str(name), known)
+        )
+    return known[name]
+
+
+@cache
+def cookbook() -> dict[str, Recipe]:
+    """Return all recipes by name."""
+    text = (files("ratewise.advise") / "recipes.toml").read_text(encoding="utf-8")
+    return {
+        name: _made(name, table["about"], Facts(**table["facts"]))
+        for name, table in tomllib.loads(text).items()
+    }
+
+
+def _made(name: str, about: str, facts: Facts) -> Recipe:
+    advice = advise(facts)
+    return Recipe(name, about, facts, advice.plans[0], advice.origins[0])

@@ -1,0 +1,172 @@
+"""The whole way: from a task to a schedule, its peak, and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ratewise.advise import Facts, advise
+from ratewise.advise.from_task import infer
+from ratewise.choose.peak_range import where_to_look
+from ratewise.choose.result import Choice, ChoiceInterrupted
+from ratewise.choose.search import Campaign
+from ratewise.choose.space import read_schedules, span, standard
+from ratewise.compare.api import checked_task, journal_at
+from ratewise.compare.comparison import Comparison
+from ratewise.compare.training import Progress, Training, shifted
+from ratewise.runs.engines.config import Crew, Hiring
+from ratewise.runs.journal.sizes import read_size
+from ratewise.runs.specs import Asked, Candidate, read_candidates
+from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import number, shorten, speaking_for, whole
+from ratewise.tasks.protocols import Task
+
+USUAL = 20
+"""Runs that the budget pays for if none is given."""
+
+ON_RAY, MOST_AT_ONCE = 4, 8
+"""Runs that are asked for together: on a cluster, and at most."""
+
+
+@speaking_for("choose")
+def choose(
+    task: Task,
+    candidates: Mapping[str, Candidate] | Iterable[Schedule | Plan | str] | None = None,
+    *,
+    total: int | str,
+    budget: int | None = None,
+    peaks: Iterable[float] | None = None,
+    seeds: int | Iterable[int] = 3,
+    finalists: int = 3,
+    facts: Facts | None = None,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    metric: str | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    disk: int | str = "10GB",
+    checkpoints: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 600.0,
+    engine: str | None = None,
+    workers: int | str = 0,
+    address: str | None = None,
+    tensorboard: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Choice:
+    """Find out which schedule at which peak suits a task, and how sure that is.
+
+    1. Advice gives the candidates and their order; a range test gives a ladder of peaks.
+    2. Probes: the first candidate and a trunk that is cooled at its end, at two peaks each.
+    3. Search, with one seed: a Gaussian process over the finished runs, about a loss-curve law
+       fitted to the probes where that makes the runs more likely, says how any other would end.
+       Next comes the run with the highest expected improvement per update that it still costs;
+       what it shares with a finished one costs nothing. The search ends when none promises more
+       than retrain noise.
+    4. Proof: the best few schedules, each at its own best peak, are repeated with the other seeds;
+       the verdict is that of `compare`.
+
+    With a journal, a choice that was stopped goes on where it was, to the same end; with a larger
+    budget it goes further.
+
+    Args:
+        task: What to train, a `Task`.
+        candidates: Schedules by name, or a list of them; without them eight usual shapes behind
+            two warm-ups, and what `advise` says.
+        total: Updates in a run, or a length such as "3 epochs".
+        budget: Updates that may be trained in all, range test and repeats included; twenty runs
+            if not given.
+        peaks: Peak learning rates to choose from; without them a ladder about what the range test
+            finds, which grows where the best peak is its last.
+        seeds: How many seeds (0, 1, …), or which; the first is that of the search.
+        finalists: How many schedules are repeated with the other seeds, at least 1.
+        facts: What is known of the training, for advice; without it what the task shows.
+        epoch: Updates in an epoch.
+        samples: Samples in an update.
+        tokens: Tokens in an update.
+        metric: Name of the metric that decides; without it the first that the task measures.
+        journal: SQLite file that keeps what is trained, as for `compare`.
+        disk: What checkpoints may take that later runs may branch from.
+        checkpoints: Where they are; beside the journal if not given.
+        checkpoint_every: Seconds after which a run that does not fork is saved all the same.
+        engine: "serial", "processes" or "ray".
+        workers: Worker processes, or "auto"; so many runs are asked for at once, at most eight, and
+            four on Ray.
+        address: Address of a cluster of Ray.
+        tensorboard: Folder for TensorBoard.
+        progress: Called as by `compare`.
+
+    Raises:
+        ScheduleError: an argument is not what it should be, before anything is trained.
+        ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
+    """
+    checked_task(task, "choose")
+    units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
+    with speaking_for(f"choose(total={shorten(total)})", "resolve"):
+        length = Hold().resolve(total, **units).length
+    known = Facts(**infer(task)[0]) if facts is None else facts
+    advice = advise(replace(known, total=known.total or length))
+    schedules = read_schedules(candidates) if candidates is not None else standard(advice, length)
+    asked = read_candidates(schedules, seeds=_listed(seeds), peaks=[1.0], total=total, **units)
+    numbers = list(dict.fromkeys(run.seed for run in asked))
+    longest = max(len(run.rates) for run in asked)
+    given = None if peaks is None else sorted({number("choose", "peaks", p) for p in peaks})
+    limit = _budget(budget, longest)
+    whole("choose", "finalists", finalists, low=1)
+    crew, size = Crew(Hiring(engine, workers, address)), read_size(disk)
+    every = number("choose", "checkpoint_every", checkpoint_every, low=0.0)
+    with journal_at(journal, in_memory=False) as path:
+        found, notes, rates = None, list[str](), given
+        if rates is None:
+            rates, found, notes = where_to_look(task, longest, limit, path)
+        training = Training(task, {}, metric, path, checkpoints, crew, every, tensorboard)
+        grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
+        campaign = Campaign(
+            space=grows(rates),
+            train=partial(_train, training, size, progress),
+            budget=limit,
+            seeds=numbers,
+            finalists=finalists,
+            grows=grows if given is None else None,
+            at_once=_at_once(engine, workers),
+            spent={"find": found.updates} if found is not None else {},
+            notes=notes,
+        )
+        try:
+            campaign.run()
+        except KeyboardInterrupt as stop:  # while it trained, or while it thought
+            raise ChoiceInterrupted(Choice.of(campaign, advice, found, True)) from stop
+        finally:
+            crew.dismiss()
+        return Choice.of(campaign, advice, found)
+
+
+def _train(
+    training: Training, disk: int, progress: Progress | None, asked: Sequence[Asked], before: int
+) -> Comparison:
+    return training.train(asked, disk, shifted(progress, before))
+
+
+def _listed(seeds: int | Iterable[int]) -> int | list[int]:
+    return seeds if isinstance(seeds, int) else list(seeds)
+
+
+def _at_once(engine: str | None, workers: int | str) -> int:
+    """Return how many runs are asked for together: more would be asked without knowing enough."""
+    if engine == "ray":
+        return ON_RAY
+    return min(max(1, workers if isinstance(workers, int) else 2), MOST_AT_ONCE)
+
+
+def _budget(budget: int | None, longest: int) -> int:
+    """Return the updates that may be trained."""
+    if budget is None:
+        return USUAL * longest
+    limit = whole("choose", "budget", budget, low=1)
+    if limit < 2 * longest:
+        rule = f"pays for less than two runs of {longest:,} updates"
+        fix = f"give {2 * longest:,} or more; {USUAL * longest:,} is usual"
+        raise ScheduleError(f"choose(budget={budget})", rule, fix)
+    return limit

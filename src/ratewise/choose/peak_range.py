@@ -1,0 +1,79 @@
+"""Where to look: a range test that costs little beside the runs, and the ladder it gives."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ratewise.choose.space import ladder
+from ratewise.range_test import Found
+from ratewise.range_test.api import find
+from ratewise.range_test.ladder import Ladder, Sweep
+from ratewise.range_test.result import conclude
+from ratewise.runs.journal import found_once
+from ratewise.schedule import ScheduleError
+
+SHARE = 0.05
+"""Share of the budget that a range test may take; it takes no more than one run either."""
+
+FEWEST, MOST = 24, 80
+"""Rungs of the range test."""
+
+DECADES = 1e3
+"""How far the range test goes below and above the rate of the task's optimizer."""
+
+EVENLY = 3, 3
+"""Peaks below and above the rate of the task's optimizer, where no range test says more."""
+
+SEEDS = (0, 1)
+"""Seeds of its sweeps, if there is room for both."""
+
+
+def where_to_look(
+    task: Any, total: int, budget: int, journal: str | os.PathLike[str]
+) -> tuple[list[float], Found | None, list[str]]:
+    """Return the peaks to try, the range test, and what there is to say about them.
+
+    Raises:
+        ScheduleError: neither a range test nor the task says where to look.
+    """
+    own = getattr(task, "peak", None)
+    room = min(total, int(SHARE * budget))
+    found = None
+    if room >= FEWEST:
+        seeds = SEEDS if room >= 2 * FEWEST else SEEDS[:1]
+        low, high = (own / DECADES, own * DECADES) if own else (1e-7, 10.0)
+        rungs = min(MOST, room // len(seeds))
+        steps = Ladder(low, high, rungs, max(1, room // (len(seeds) * rungs)))
+        found = _found(task, steps, seeds, journal)
+        if found.rate is not None:
+            return ladder(found.rate), found, []
+    why = "the budget has no room for a range test"
+    if found is not None:
+        why = f"the range test has no answer, because {found.reason}"
+    if not own:
+        rule = f"does not know where to look: {why}"
+        raise ScheduleError("choose", rule, "give peaks=[3e-4, 1e-3, 3e-3]")
+    return ladder(float(own), *EVENLY), found, [f"Peaks are around the task's own {own:g}: {why}."]
+
+
+def _found(task: Any, steps: Ladder, seeds: tuple[int, ...], journal: Any) -> Found:
+    """Return a range test, from the journal if it was made before."""
+
+    def make() -> list[list[float]]:
+        found = find(
+            task,
+            lowest=steps.lowest,
+            highest=steps.highest,
+            rungs=steps.rungs,
+            updates=steps.updates,
+            seeds=seeds,
+        )
+        return [sweep.losses for sweep in found.sweeps]
+
+    told = found_once(journal, task, f"find {steps} {seeds}", make)
+    sweeps = tuple(Sweep(steps, seed) for seed in seeds)
+    for sweep, losses in zip(sweeps, told, strict=True):
+        for loss in losses:
+            sweep.tell(loss)
+    return conclude(steps, sweeps)

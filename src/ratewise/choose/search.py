@@ -1,0 +1,253 @@
+"""Probe, search, prove: which runs are trained, within a budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ratewise.choose.law_prior import foresee
+from ratewise.choose.searcher import Promise, Pursuit
+from ratewise.choose.space import Space, widened
+from ratewise.compare.comparison import Comparison, Interrupted, Record
+from ratewise.runs.specs import Asked
+from ratewise.runs.tree import PrefixTree
+
+REFITS = (4, 6, 8, 10, 14, 20, 28, 40)
+"""Numbers of finished runs at which the law is fitted to them."""
+
+LEAST = 12
+"""Runs that are finished before the search may stop of itself."""
+
+WORTH = 0.02
+"""Expected improvement, in units of retrain noise, below which no run is worth its updates."""
+
+WIDENINGS = 3
+"""How often the ladder of peaks grows where the best is its last."""
+
+PROVING = 0.5
+"""Share of the budget that repeats of the finalists may take."""
+
+Train = Callable[[Sequence[Asked], int], Comparison]
+"""Trains runs; the second number is what was trained before them."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run that was trained to find the best one, and what was expected of it.
+
+    Args:
+        stage: "probe" or "search".
+        name: Name of the schedule.
+        peak: Peak learning rate.
+        metric: Final metric; NaN if it broke.
+        expected: What was expected before it was trained; NaN for a probe.
+        spread: Standard deviation of that.
+        updates: Updates that it cost.
+    """
+
+    stage: str
+    name: str
+    peak: float
+    metric: float
+    expected: float = math.nan
+    spread: float = math.nan
+    updates: int = 0
+
+
+@dataclass(eq=False)
+class Campaign:
+    """Trains what promises most, until nothing is worth it or the budget is spent.
+
+    Args:
+        space: What is chosen from.
+        train: What trains.
+        budget: Updates that may be trained.
+        seeds: Seeds; the first is that of the search.
+        finalists: How many are repeated with the others.
+        grows: Makes the same space at other peaks, or None if the peaks are the user's.
+        at_once: How many runs are trained at the same time.
+        spent: Updates by stage.
+    """
+
+    space: Space
+    train: Train
+    budget: int
+    seeds: Sequence[int]
+    finalists: int
+    grows: Callable[[Sequence[float]], Space] | None = None
+    at_once: int = 1
+    spent: dict[str, int] = field(default_factory=dict[str, int])
+    trials: list[Trial] = field(default_factory=list[Trial])
+    records: dict[int, Record] = field(default_factory=dict[int, Record])
+    proof: Comparison | None = None
+    notes: list[str] = field(default_factory=list[str])
+    stopped: str = ""
+
+    def __post_init__(self) -> None:
+        self.pursuit = Pursuit([run.rates for run in self.space.runs])
+        self.sign = 1.0
+        self.metric = ""
+
+    def run(self) -> None:
+        """Probe, search and prove.
+
+        Raises:
+            Interrupted: it was stopped by hand; what was finished is kept here.
+        """
+        probes = self._affordable(self.space.probes(), self.budget - self._spent)
+        self._train("probe", [Promise(i, 0, math.nan, math.nan, 0.0, 0.0) for i in probes])
+        widenings = 0
+        while True:
+            self._search()
+            best = self.pursuit.best
+            side = "below" if best is None else self.space.edge(best)
+            if side is None or self.grows is None or widenings >= WIDENINGS or self._room() <= 0:
+                break
+            widenings += 1
+            self._widen(side, self.grows)
+        self._prove()
+
+    # Search -----------------------------------------------------------------------------------
+
+    def _search(self) -> None:
+        while True:
+            asked = self._next()
+            if not asked:
+                return
+            self._train("search", asked)
+
+    def _next(self) -> list[Promise]:
+        """Return the runs to train next, or none: nothing is worth it, or the budget is spent."""
+        room = self._room()
+        found = self.pursuit.ask_several(self.at_once, room)
+        if not found:
+            everything = len(self.records) == len(self.space.runs)
+            self.stopped = "everything was trained" if everything else "the budget is spent"
+            return []
+        if len(self.records) >= LEAST and found[0].worth < WORTH:
+            self.stopped = "no other run promises more than retrain noise"
+            return []
+        return found
+
+    def _room(self) -> int:
+        """Return the updates that the search may still spend."""
+        return self.budget - self._spent - self._reserve()
+
+    def _reserve(self) -> int:
+        """Return the updates that are kept for repeats of the finalists."""
+        wanted = self.finalists * (len(self.seeds) - 1) * self._longest()
+        return min(wanted, int(PROVING * self.budget))
+
+    def _longest(self) -> int:
+        return max(len(run.rates) for run in self.space.runs)
+
+    @property
+    def _spent(self) -> int:
+        return sum(self.spent.values())
+
+    def _affordable(self, runs: Sequence[int], budget: int) -> list[int]:
+        """Return the first of some runs that can be paid for, at least two."""
+        kept: list[int] = []
+        for run in runs:
+            tried = [*kept, run]
+            tree = PrefixTree.of((0, self.space.runs[i].rates) for i in tried)
+            if tree.planned > budget and len(kept) >= 2:
+                break
+            kept = tried
+        return kept
+
+    def _train(self, stage: str, asked: Sequence[Promise]) -> None:
+        """Train runs, and learn from how they ended."""
+        runs = [self.space.runs[one.run] for one in asked]
+        try:
+            result = self.train(runs, self._spent)
+        except Interrupted as stop:
+            self._learn(stage, asked, stop.comparison)
+            raise
+        self._learn(stage, asked, result)
+
+    def _learn(self, stage: str, asked: Sequence[Promise], result: Comparison) -> None:
+        before = len(self.records)
+        self.metric = result.metric
+        self.sign = -1.0 if result.higher_is_better else 1.0
+        for one, record in zip(asked, result.runs, strict=True):
+            value = record.metrics[result.metric]
+            if not math.isfinite(value) and record.diverged is None and record.error is None:
+                continue  # stopped by hand on its way
+            updates = int(self.pursuit.costs[one.run])
+            told = self.sign * one.mean, one.spread, updates
+            self.records[one.run] = record
+            self.spent[stage] = self.spent.get(stage, 0) + updates
+            self.trials.append(Trial(stage, record.name, record.peak, value, *told))
+            self.pursuit.tell(one.run, self.sign * value)
+        if any(before < count <= len(self.records) for count in REFITS):
+            self._foresee()
+
+    def _foresee(self) -> None:
+        """Ask a law, fitted to what is finished, about all runs."""
+        rates = [run.rates for run in self.space.runs]
+        self.pursuit.law = foresee(list(self.records.values()), rates)
+        self.pursuit.belief = None
+
+    def _widen(self, side: str, grows: Callable[[Sequence[float]], Space]) -> None:
+        """Go on with more peaks where the best is the last of the ladder."""
+        new = grows(widened(self.space.peaks, side))
+        self.notes.append(f"The range of peaks was widened {side}, to {new.peaks[0]:g} … "
+                          f"{new.peaks[-1]:g}.")  # fmt: skip
+        moved = {new.place(self.space.runs[i]): i for i in self.records}
+        records = {place: self.records[i] for place, i in moved.items()}
+        known = {place: self.pursuit.known[i] for place, i in moved.items()}
+        self.space, self.records = new, records
+        self.pursuit = Pursuit([run.rates for run in new.runs])
+        for run, value in known.items():
+            self.pursuit.tell(run, value)
+        self._foresee()
+
+    # Proof ------------------------------------------------------------------------------------
+
+    def leaders(self, count: int) -> list[int]:
+        """Return the best finished runs, one of each schedule at its own best peak."""
+        known = {i: v for i, v in self.pursuit.known.items() if math.isfinite(v)}
+        found: dict[str, int] = {}
+        for i in sorted(known, key=lambda one: known[one]):
+            found.setdefault(self.space.runs[i].name, i)
+        return list(found.values())[:count]
+
+    def _prove(self) -> None:
+        """Repeat the finalists with the other seeds, as many as the budget allows."""
+        left = self.budget - self._spent
+        longest = self._longest()
+        picked = self.leaders(self.finalists)
+        while len(picked) > 2 and left < len(picked) * longest:
+            picked.pop()
+        extra = 0 if len(picked) < 2 else min(left // (len(picked) * longest), len(self.seeds) - 1)
+        finals = [self.space.runs[i] for i in picked]
+        self.proof = self._repeated(finals, list(self.seeds[:1]))
+        for count in range(1, extra + 1):
+            self.proof = self._repeated(finals, list(self.seeds[: count + 1]))
+            if count > 1 and self.proof.verdict.decided:
+                break
+
+    def _repeated(self, finals: Sequence[Asked], seeds: Sequence[int]) -> Comparison:
+        asked = [replace(run, seed=seed) for run in finals for seed in seeds]
+        result = self.train(asked, self._spent)
+        new = PrefixTree.of((seed, run.rates) for run in finals for seed in seeds[1:]).planned
+        self.spent["prove"] = new
+        return result
+
+    @property
+    def exhaustive(self) -> int:
+        """Updates of all runs of the space with every seed, each trained alone."""
+        return len(self.seeds) * sum(len(run.rates) for run in self.space.runs)
+
+    def believed(self) -> list[tuple[Asked, float, float]]:
+        """Return what is believed of every run: the run, its metric and a standard deviation."""
+        belief = self.pursuit.know()
+        spread = np.hypot(belief.spread, belief.noise)
+        return [
+            (run, self.sign * float(belief.mean[i]), float(spread[i]))
+            for i, run in enumerate(self.space.runs)
+        ]

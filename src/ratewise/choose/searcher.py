@@ -1,0 +1,152 @@
+"""Which run to train next: the one that promises most for the updates it still costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ratewise.choose.surrogate import Belief, Floats, believe, features
+from ratewise.runs.tree import common_prefix
+from ratewise.tasks.protocols import Rates
+
+CHEAPEST = 0.02
+"""Share of a run that even a run that shares nearly everything is taken to cost."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A run that might be trained next.
+
+    Args:
+        run: Its index in the space.
+        updates: Updates that it still costs.
+        mean: Expected final metric, less is better.
+        spread: Standard deviation of that, retrain noise included.
+        gain: Expected improvement over the best so far.
+        worth: The same without retrain noise, in units of retrain noise.
+    """
+
+    run: int
+    updates: int
+    mean: float
+    spread: float
+    gain: float
+    worth: float
+
+
+@dataclass(eq=False)
+class Pursuit:
+    """Asks for runs of a space, one after another, and is told how they ended.
+
+    A run costs what it does not share with those that were trained: everything behind the longest
+    beginning it has in common with one of them.
+
+    Args:
+        runs: The rates of every run of the space, float64[total] each.
+        law: What a law foresees for each, float64[runs], once there is one.
+
+    Attributes:
+        known: Final metric of the runs that were trained, less is better; NaN if one broke.
+        belief: What is believed of all runs, or None before two are finished.
+
+    >>> space = [rate * np.ones(10) for rate in (0.1, 0.2, 0.4)]
+    >>> pursuit = Pursuit(space)
+    >>> pursuit.tell(0, 3.0); pursuit.tell(1, 2.0)
+    >>> pursuit.ask().run
+    2
+    """
+
+    runs: Sequence[Rates]
+    law: Floats | None = None
+    known: dict[int, float] = field(default_factory=dict[int, float])
+    belief: Belief | None = None
+
+    def __post_init__(self) -> None:
+        self._table = features(self.runs)
+        self._shared = np.zeros(len(self.runs), dtype=np.int64)
+
+    def tell(self, run: int, value: float) -> None:
+        """Take the final metric of a run that was trained to its end; NaN if it broke."""
+        self.known[run] = value if math.isfinite(value) else math.nan
+        self.trained([self.runs[run]])
+        self.belief = None
+
+    def trained(self, others: Iterable[Rates]) -> None:
+        """Take note of runs that others can branch from, such as forks that were cooled."""
+        for rates in others:
+            for i, mine in enumerate(self.runs):
+                if self._shared[i] < len(mine):
+                    self._shared[i] = max(self._shared[i], common_prefix(mine, rates))
+
+    @property
+    def best(self) -> int | None:
+        """The best run so far, or None if none has got to its end."""
+        finished = {i: value for i, value in self.known.items() if math.isfinite(value)}
+        return min(finished, key=lambda i: finished[i]) if finished else None
+
+    @property
+    def costs(self) -> Floats:
+        """Updates that each run still costs, float64[runs]."""
+        return np.array([len(one) for one in self.runs]) - self._shared.astype(np.float64)
+
+    def know(self) -> Belief:
+        """Return what is believed of all runs from those that are finished."""
+        if self.belief is None:
+            self.belief = believe(self._table, self.known, self.law)
+        return self.belief
+
+    def ask_several(self, count: int, budget: float = math.inf) -> list[Promise]:
+        """Return runs to train at the same time, the best first; none if none is left.
+
+        Each is the best if those before it end as expected.
+
+        Args:
+            count: How many, at least 1.
+            budget: Updates that they may cost together.
+        """
+        first = self.ask(budget)
+        if first is None:
+            return []
+        found, guess = [first], self._copy()
+        while len(found) < count:
+            budget -= found[-1].updates
+            guess.tell(found[-1].run, found[-1].mean)
+            more = guess.ask(budget)
+            if more is None:
+                break
+            found.append(more)
+        return found
+
+    def _copy(self) -> Pursuit:
+        other = Pursuit(self.runs, self.law, dict(self.known))
+        other._shared = self._shared.copy()
+        return other
+
+    def ask(self, budget: float = math.inf) -> Promise | None:
+        """Return the run with the highest expected improvement per update, or None if none is left.
+
+        Args:
+            budget: Updates that it may cost at most.
+        """
+        costs = self.costs
+        open_ones = [i for i in range(len(self.runs)) if i not in self.known and costs[i] <= budget]
+        if not open_ones:
+            return None
+        belief, lead = self.know(), self._lead()
+        gain = belief.improvement(lead, lucky=True)
+        sure = belief.improvement(lead, lucky=False)
+        least = np.array([CHEAPEST * len(one) for one in self.runs])
+        per_update = gain / np.maximum(costs, least)
+        i = max(open_ones, key=lambda one: per_update[one])
+        noise = max(belief.noise, 1e-300)
+        spread = float(np.hypot(belief.spread[i], belief.noise))
+        worth = max(float(sure[one]) for one in open_ones) / noise
+        return Promise(i, int(costs[i]), float(belief.mean[i]), spread, float(gain[i]), worth)
+
+    def _lead(self) -> float:
+        """Return what has to be beaten."""
+        best = self.best
+        return float(self.know().mean.max()) if best is None else self.known[best]

@@ -1,0 +1,127 @@
+"""Advice and recipes on the command line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ratewise import ScheduleError
+from ratewise.cli.errors import spoken_errors
+
+_TASK = (
+    "pretraining, continued pretraining, fine-tuning, preference tuning, vision transfer, "
+    "image classification or other."
+)
+_OPTIMIZER = "adam, adamw, sgd, muon, schedule-free, prodigy, d-adaptation or other."
+_SEEN = "spikes, plateau, divergence, jitter, edge peak, early best, late best; more than once."
+_STATE = "What to read facts from: trainer_state.json of a Trainer, or MODULE:TASK."
+ASKED = ("task", "kind", "method", "optimizer", "horizon", "total")
+
+Word = str | None
+Count = int | None
+Number = float | None
+
+
+def advise(
+    task: Annotated[Word, typer.Option(help=_TASK)] = None,
+    method: Annotated[Word, typer.Option(help="full or lora.")] = None,
+    optimizer: Annotated[Word, typer.Option(help=_OPTIMIZER)] = None,
+    kind: Annotated[Word, typer.Option(help="language model, encoder or vision.")] = None,
+    batch: Annotated[Count, typer.Option(help="Samples in an update.")] = None,
+    batch_before: Annotated[Count, typer.Option(help="The same, when the peak was tuned.")] = None,
+    examples: Annotated[Count, typer.Option(help="Samples to train on.")] = None,
+    total: Annotated[Count, typer.Option(help="Updates in the run.")] = None,
+    horizon: Annotated[Word, typer.Option(help="known or open.")] = None,
+    trials: Annotated[Count, typer.Option(help="Runs that can be paid for.")] = None,
+    beta2: Annotated[Number, typer.Option(help="Second beta of the optimizer.")] = None,
+    peak: Annotated[Number, typer.Option(help="Peak rate in use, of the batch before.")] = None,
+    seen: Annotated[list[str] | None, typer.Option(help=_SEEN, show_default=False)] = None,
+    state: Annotated[Word, typer.Option("--from", help=_STATE, metavar="FILE|TASK")] = None,
+) -> None:
+    """Say which rules fit what is known, with their sources, and which schedules to try."""
+    with spoken_errors():
+        given: dict[str, Any] = {"task": task, "method": method, "optimizer": optimizer}
+        given |= {"kind": kind, "batch": batch, "batch_before": batch_before}
+        given |= {"examples": examples, "total": total, "horizon": horizon, "trials": trials}
+        given |= {"beta2": beta2, "peak": peak, "seen": _signs(seen)}
+        known = {name: value for name, value in given.items() if value is not None}
+        if state is not None:
+            known = _completed(known, state)
+        if _is_terminal():
+            known |= {name: value for name in ASKED if (value := _ask(name, known)) is not None}
+        typer.echo(_advice(known))
+
+
+def recipes(
+    name: Annotated[Word, typer.Argument(help="A recipe; left out, all.")] = None,
+) -> None:
+    """List the recipes, or show one with the rules that it was built from."""
+    with spoken_errors():
+        from ratewise.advise.format import bare
+        from ratewise.advise.recipes import cookbook, described
+
+        if name is None:
+            for known in cookbook().values():
+                typer.echo(f"{known.name}: {known.about}\n    {bare(known.plan)}")
+            return
+        known = described(name)
+        typer.echo(f"{known.name}: {known.about}\n    {bare(known.plan)}")
+        for note in known.plan.notes:
+            typer.echo(f"    {note}")
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _signs(seen: list[str] | None) -> list[str] | None:
+    """Return what `--seen` names, given again and again or with commas between."""
+    if not seen:
+        return None
+    return [sign.strip() for given in seen for sign in given.split(",") if sign.strip()]
+
+
+def _completed(known: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return what was given, completed by what a record or a task shows; what it shows is said."""
+    if ":" in source and not Path(source).exists():
+        from ratewise.advise.from_task import infer
+        from ratewise.cli.tasks import load_task
+
+        found, told = infer(load_task(source))
+    else:
+        from ratewise.advise.from_log import read_state
+
+        found, told = read_state(source)
+    for line in told:
+        typer.echo(f"{source}: {line}", err=True)
+    signs = {*known.get("seen", ()), *found.get("seen", ())}
+    return found | known | ({"seen": signs} if signs else {})
+
+
+def _ask(name: str, known: dict[str, Any]) -> str | int | None:
+    """Return what the user at the terminal says of a fact, or None."""
+    from ratewise.advise.facts import CHOICES
+
+    if name in known:
+        return None
+    choices = f" ({', '.join(CHOICES[name])})" if name in CHOICES else " (updates in the run)"
+    answer = typer.prompt(f"{name}{choices}, Enter if not known", "", show_default=False, err=True)
+    return int(answer) if answer.isdecimal() else answer.strip() or None
+
+
+def _advice(known: dict[str, Any]) -> str:
+    from ratewise.advise import advise as ask_the_rules
+
+    try:
+        return str(ask_the_rules(**known))
+    except ScheduleError as error:
+        match = re.fullmatch(r"Facts\((\w+)=(.*)\)", error.who, re.DOTALL)
+        if match is None:
+            raise
+        option = match[1].replace("_", "-")
+        fix = error.fix.replace("give batch=… too", "give --batch N too")
+        raise ScheduleError(f"--{option} {match[2]}", error.rule, fix) from None

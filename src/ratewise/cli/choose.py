@@ -1,0 +1,159 @@
+"""The whole way, on the command line."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ratewise import ScheduleError
+from ratewise._extras import require
+from ratewise.cli.errors import spoken_errors
+from ratewise.cli.output import check_new, watched
+from ratewise.cli.parsing import read_peaks, read_specs, read_total
+from ratewise.cli.tasks import load_task
+
+Word = str | None
+
+TARGETS = ("deepspeed", "keras", "lightning", "optax", "torch", "transformers")
+_CANDIDATES = "Schedules to choose from, as show takes them; the usual ones without."
+
+
+def choose(
+    task: Annotated[
+        Word, typer.Argument(metavar="MODULE:TASK", help="What to train.", show_default=False)
+    ] = None,
+    specs: Annotated[
+        list[str] | None, typer.Argument(metavar="SPEC", help=_CANDIDATES, show_default=False)
+    ] = None,
+    total: Annotated[
+        Word, typer.Option(metavar="N", help='Updates in a run, or "3 epochs".')
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(metavar="UPDATES", help="What may be trained in all; 20 runs.")
+    ] = None,
+    peaks: Annotated[Word, typer.Option(help="Peak rates; by a range test if not given.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds of the finalists; 3.", min=1)] = None,
+    finalists: Annotated[int | None, typer.Option(help="Schedules repeated; 3.", min=1)] = None,
+    epoch: Annotated[float | None, typer.Option(help="Updates in an epoch.", metavar="N")] = None,
+    samples: Annotated[float | None, typer.Option(help="Samples in an update.")] = None,
+    tokens: Annotated[float | None, typer.Option(help="Tokens in an update.")] = None,
+    metric: Annotated[Word, typer.Option(help="Metric that decides; the task's first.")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="File that keeps all that is trained.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Journal of a choice to go on with.")] = None,
+    disk: Annotated[str, typer.Option(help="What checkpoints may take.")] = "10GB",
+    checkpoints: Annotated[Word, typer.Option(help="Where they are: s3://…")] = None,
+    workers: Annotated[str, typer.Option(help="Worker processes, or auto.")] = "0",
+    engine: Annotated[Word, typer.Option(help="Who trains: serial, processes or ray.")] = None,
+    address: Annotated[Word, typer.Option(help="Of a cluster of Ray.")] = None,
+    code: Annotated[
+        Word, typer.Option(metavar="TARGET", help=f"Print it as code: {', '.join(TARGETS)}.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="New folder for report.html, choice.json, figure.png."),
+    ] = None,
+) -> None:
+    """Find out which schedule at which peak suits a task: probe, predict, prove."""
+    with spoken_errors():
+        for module in ("scipy", "sklearn"):
+            require(module, extra="search")
+        from ratewise.choose import Choice, ChoiceInterrupted
+        from ratewise.choose import choose as find_out
+        from ratewise.runs.engines.config import Hiring
+        from ratewise.runs.journal import remember
+
+        if code is not None and code not in TARGETS:
+            fix = f"write one of {', '.join(TARGETS)}"
+            raise ScheduleError(f"--code {code}", "is no target", fix)
+        if out is not None:
+            check_new(out)
+        hired = int(workers) if workers.isdecimal() else workers
+        Hiring(engine, hired, address)
+        given = {"task": task, "total": total, "budget": budget, "peaks": peaks, "seeds": seeds}
+        given |= {"finalists": finalists, "specs": specs, "metric": metric}
+        given |= {"epoch": epoch, "samples": samples, "tokens": tokens}
+        words = asked(given, resume)
+        options = read_options(words)
+        what = load_task(words["task"])
+        kept = journal or resume
+        if kept is not None:
+            remember(kept, {"command": "choose", **words})
+        options |= {"journal": kept, "disk": disk, "checkpoints": checkpoints}
+        options |= {"workers": hired, "engine": engine, "address": address}
+        try:
+            found, stopped = watched(partial(find_out, what, **options))
+        except ChoiceInterrupted as stop:
+            found, stopped = stop.choice, True
+        except KeyboardInterrupt:
+            found, stopped = None, True
+            typer.echo("stopped before a run was finished", err=True)
+        if kept is not None and not stopped:
+            remember(kept, {"command": "choose", **words, "ended": True})
+        if isinstance(found, Choice):
+            _say(found, as_json, code, out)
+        if stopped and kept is not None:
+            typer.echo(f"go on with  ratewise choose --resume {kept}", err=True)
+    if stopped:
+        raise typer.Exit(130)
+
+
+def asked(given: dict[str, Any], resume: Path | None) -> dict[str, Any]:
+    """Return what is asked for, completed by what a journal remembers.
+
+    Raises:
+        ScheduleError: there is nothing to resume, or a task or a length is missing.
+    """
+    known: dict[str, Any] = {}
+    if resume is not None:
+        from ratewise.runs.journal import asked_for
+
+        known = asked_for(resume)
+        if known.get("command") != "choose":
+            rule = "was begun by compare, not by choose"
+            fix = f"write ratewise compare --resume {resume}, or give the task and the total"
+            if given["task"] is None or given["total"] is None:
+                raise ScheduleError(f"--resume {resume}", rule, fix)
+            known = {}
+    chosen = {
+        name: known.get(name) if value in (None, []) else value for name, value in given.items()
+    }
+    if not chosen["task"] or not chosen["total"]:
+        fix = "write ratewise choose MODULE:TASK --total N, or --resume runs.db"
+        raise ScheduleError("ratewise choose", "needs a task and the length of a run", fix)
+    return chosen
+
+
+def read_options(words: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `choose` that words stand for."""
+    units = {name: words[name] for name in ("epoch", "samples", "tokens")}
+    total = read_total(words["total"])
+    peaks = read_peaks(words["peaks"])
+    if isinstance(peaks, str):
+        peaks = None  # "auto" is what it does
+    options: dict[str, Any] = {"total": total, "peaks": peaks, "metric": words["metric"], **units}
+    options |= {
+        name: words[name] for name in ("budget", "seeds", "finalists") if words[name] is not None
+    }
+    if words["specs"]:
+        options["candidates"] = read_specs(words["specs"], total=total, **units)[0]
+    return options
+
+
+def _say(found: Any, as_json: bool, code: str | None, out: Path | None) -> None:
+    """Print a choice as it is asked for, and write it down."""
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), allow_nan=False))
+    elif code is not None:
+        typer.echo(found.code(code))
+    else:
+        typer.echo(found.report(), color=True)
+    if out is not None:
+        found.save(out)
+        typer.echo(f"wrote {out / 'report.html'}", err=as_json or code is not None)

@@ -1,0 +1,109 @@
+"""From logs to a ranking, on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ratewise import Hold, ScheduleError
+from ratewise._extras import require
+from ratewise.cli.errors import spoken_errors
+from ratewise.cli.find import check_figure
+from ratewise.cli.output import check_new, write_results, writing
+from ratewise.cli.parsing import read_peaks, read_specs, read_total
+
+_LOGS = (
+    "CSV, trainer_state.json, TensorBoard events, Lightning's metrics.csv, a journal, or a folder "
+    "of these."
+)
+_CANDIDATES = "Schedules to rank, as show takes them; more than once, or several behind it."
+_PEAKS = "Peak rates of the candidates, such as 1e-4,3e-4; those of the logs if not given."
+_LAW = "auto, mixed, power, momentum, multipower, ema or formless."
+_SCHEDULE = "What the logs were trained with, if they have no rates."
+_WARMUP = "Updates of a warm-up that ended before the first rate was logged."
+
+Word = str | None
+
+
+def predict(
+    logs: Annotated[list[str], typer.Argument(metavar="LOG", help=_LOGS)],
+    candidates: Annotated[
+        list[str] | None, typer.Option(metavar="SPEC", help=_CANDIDATES, show_default=False)
+    ] = None,
+    total: Annotated[
+        Word, typer.Option(metavar="N", help="Updates of the candidates; the longest log's.")
+    ] = None,
+    peaks: Annotated[Word, typer.Option(help=_PEAKS)] = None,
+    law: Annotated[str, typer.Option(help=_LAW)] = "auto",
+    loss: Annotated[Word, typer.Option(metavar="NAME", help="Column of losses.")] = None,
+    rate: Annotated[Word, typer.Option(metavar="NAME", help="Column of learning rates.")] = None,
+    step: Annotated[Word, typer.Option(metavar="NAME", help="Column of updates.")] = None,
+    schedule: Annotated[Word, typer.Option(metavar="SPEC", help=_SCHEDULE)] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="Peak rate of --schedule, and of candidates.", metavar="RATE"),
+    ] = None,
+    warmup: Annotated[int, typer.Option(metavar="N", help=_WARMUP)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for results.json and figure.png.", metavar="DIR")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).", metavar="FILE")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Fit a law to the loss curves in logs, and rank schedules that nobody has trained."""
+    with spoken_errors():
+        require("scipy", extra="search")
+        from ratewise.logs.reading import read_logs
+        from ratewise.predict.forecast import forecast
+
+        if figure is not None:
+            check_figure(figure)
+        if out is not None:
+            check_new(out)
+        paths, specs = split(logs, candidates or [])
+        named, guessed = read_specs(specs)
+        asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}
+        columns: Any = {"loss": loss, "rate": rate, "step": step, "warmup": warmup}
+        read = read_logs(paths, **columns, schedule=schedule, lr=lr)
+        notes = [*guessed, f"losses are from {', '.join(read.loss)}", *read.notes]
+        found = forecast(read.curves, named or None, **asked, notes=notes)
+        if figure is not None:
+            with writing(figure):
+                found.figure().savefig(figure, dpi=150)
+        typer.echo(json.dumps(found.to_dict(), allow_nan=False) if as_json else found.text(),
+                   color=True)  # fmt: skip
+        if out is not None:
+            typer.echo(write_results(found, out), err=as_json)
+
+
+def split(words: list[str], specs: list[str]) -> tuple[list[str], list[str]]:
+    """Return logs and candidates: what stands behind `--candidates SPEC` may be more of these."""
+    behind = [word for word in words if specs and "(" in word and not Path(word).exists()]
+    paths = [word for word in words if word not in behind]
+    if not paths:
+        raise ScheduleError("ratewise predict", "needs a log", "write ratewise predict LOG…")
+    return paths, [*specs, *behind]
+
+
+def _peaks(peaks: str | None, lr: float | None) -> list[float] | None:
+    given = read_peaks(peaks)
+    if given is None and lr is not None:
+        return [lr]
+    return None if given is None or isinstance(given, str) else given
+
+
+def _updates(total: str | None) -> int | None:
+    """Return a number of updates such as 10000 or 10k."""
+    text = read_total(total)
+    if text is None:
+        return None
+    if not re.fullmatch(r"[\d_.]+[kKMBGT]? updates", text):
+        rule = "is no number of updates"
+        raise ScheduleError(f"--total {total}", rule, "write it such as 10000 or 10k")
+    return Hold().resolve(text).length

@@ -1,0 +1,212 @@
+"""Compare schedules on a task: every shared prefix is trained once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ratewise.compare.comparison import Comparison
+from ratewise.compare.halving import Halving, read_halving
+from ratewise.compare.peak_rounds import search_peaks
+from ratewise.compare.peaks import Search
+from ratewise.compare.training import Progress, Training, shifted
+from ratewise.runs.engines.config import Hiring
+from ratewise.runs.journal.sizes import read_size
+from ratewise.runs.optimizers import Tasks
+from ratewise.runs.specs import Candidate, Peaks, read_candidates
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import number, shorten
+from ratewise.tasks.protocols import Task
+
+
+def compare(
+    task: Task,
+    candidates: Mapping[str, Candidate],
+    *,
+    total: int | str | None = None,
+    peaks: Peaks | Search | str = None,
+    prune: Halving | str | None = None,
+    seeds: int | Iterable[int] = 1,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    metric: str | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    disk: int | str = 0,
+    checkpoints: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 600.0,
+    engine: str | None = None,
+    workers: int | str = 0,
+    address: str | None = None,
+    tensorboard: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Train every candidate at every peak with every seed, and say which is best, or that none is.
+
+    Runs with the same seed share every update up to the first at which their rates differ: it is
+    trained once, and the results are to the last bit those of training each run alone.
+
+    Each candidate is judged at its own best peak by its final metric; the seeds are blocks, and
+    the verdict is Tukey's at 90 % (see `Comparison.verdict`). A run whose loss is no longer finite
+    ends there, with NaN as metrics; so does one whose code raises, with the traceback in its
+    record's `error`. The others go on. Ctrl-C raises a `KeyboardInterrupt` whose `.comparison`
+    holds the runs finished so far.
+
+    With a journal nothing is lost: every stretch is committed when it is trained, with a
+    checkpoint where runs fork. The same comparison, begun again after it was stopped or killed,
+    goes on from there; with more candidates, peaks, seeds or a longer total it trains only what is
+    new. One process at a time writes a journal.
+
+    With workers, or on a cluster of Ray, stretches that do not wait for each other are trained at
+    once, and the results are the same bits. The task is sent there: it has to be made of functions
+    and classes at the top of a module. Whoever dies is replaced, and the stretch tried again.
+
+    Args:
+        task: What to train: a `TorchTask`, `TrainerTask`, `LightningTask` or `KerasTask`, or a
+            `Task` of your own.
+        candidates: Schedules by name: a schedule, a plan of a learning rate, the text of one, or
+            a pair of any of these and its own total. An optimizer may stand before it, as in
+            `(optimizer, schedule)` or `(optimizer, schedule, total)`: a function of the model, in
+            place of the task's. Runs share updates only if it is the same function.
+        total: Updates in a run, at least 1, or a length such as "3 epochs"; without it every
+            candidate has to know its own.
+        peaks: Peak learning rates, each in (0, inf), for all candidates or for some by name;
+            without them a plan's own peak is used, or the one of the task's optimizer. "auto"
+            looks for the best peak of each candidate, between a tenth and ten times the task's;
+            a `Search` says between which, and how long.
+        prune: "halving", or a `Halving`, drops candidates on the way: whoever is not among the
+            best once cooled. All are trained to their ends without it.
+        seeds: How many seeds (0, 1, …), or which.
+        epoch: Updates in an epoch, in (0, inf), for lengths in epochs.
+        samples: Samples in an update, in (0, inf), for lengths in samples.
+        tokens: Tokens in an update, in (0, inf), for lengths in tokens.
+        metric: Name of the metric that decides; without it the first that the task measures.
+        journal: SQLite file that keeps what is trained; made if it is not there. States are
+            pickled beside it: trust it as you trust the task's code.
+        disk: What checkpoints may take beyond those that are needed to go on, for comparisons to
+            come: bytes, or a text such as "2GB".
+        checkpoints: Where they are: a folder, or an address that fsspec knows, such as
+            "s3://bucket/runs"; beside the journal if not given. Whoever trains writes there.
+        checkpoint_every: Seconds after which a run that does not fork is saved all the same.
+        engine: "serial", "processes" or "ray"; without it processes if there are workers.
+        workers: Worker processes; "auto" for one per device, or per core where there is none.
+        address: Address of a cluster of Ray, as `ray.init` takes it.
+        tensorboard: Folder for TensorBoard: of every run its rates and losses, as it ends.
+        progress: Called after every piece of training with the updates done, the updates planned
+            and the name of what is being trained.
+
+    Raises:
+        ScheduleError: a candidate, a peak, a seed or a metric cannot be as given; nothing has
+            been trained then.
+        Exception: whatever the task raises when it is first opened, saved and measured.
+    """
+    options: dict[str, Any] = {"total": total, "epoch": epoch, "samples": samples}
+    options |= {"tokens": tokens, "metric": metric}
+    options["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
+    every = number("compare", "checkpoint_every", checkpoint_every, low=0.0)
+    options |= {"hiring": Hiring(engine, workers, address), "every": every}
+    options["tensorboard"] = tensorboard
+    options["prune"] = read_halving(prune)
+    if options["prune"] is not None and isinstance(peaks, Search | str):
+        rule = "cannot be together with a search for peaks"
+        raise ScheduleError("compare(prune=…)", rule, "give peaks=[…] to prune among")
+    in_memory = options["hiring"].alone and options["prune"] is None
+    with journal_at(journal, in_memory) as path:
+        options |= {"journal": path, "disk": read_size(disk), "checkpoints": checkpoints}
+        return _compare(task, candidates, peaks, progress, options)
+
+
+@contextmanager
+def journal_at(given: str | os.PathLike[str] | None, in_memory: bool) -> Generator[Any]:
+    """Yield the journal; one that ends with the comparison where the user needs none."""
+    if given is not None or in_memory:
+        yield given
+    else:
+        with tempfile.TemporaryDirectory(prefix="ratewise-") as folder:
+            yield os.path.join(folder, "runs.db")
+
+
+def _compare(
+    task: Task,
+    candidates: Mapping[str, Candidate],
+    peaks: Peaks | Search | str,
+    progress: Progress | None,
+    options: Mapping[str, Any],
+) -> Comparison:
+    """Compare at the peaks given, or look for them."""
+    if not isinstance(peaks, Search | str):
+        return _once(task, candidates, peaks=peaks, progress=progress, **options)
+    search = _read_search(task, peaks)
+    done = 0
+
+    def once(asked: Mapping[str, Sequence[float]]) -> Comparison:
+        nonlocal done
+        some = {name: candidates[name] for name in asked}
+        result = _once(task, some, peaks=asked, progress=shifted(progress, done), **options)
+        done += result.trained
+        return result
+
+    return search_peaks(once, list(candidates), search)
+
+
+def _read_search(task: Any, peaks: Search | str) -> Search:
+    if isinstance(peaks, Search):
+        return peaks
+    who = f"compare(peaks={shorten(peaks)})"
+    if peaks != "auto":
+        raise ScheduleError(who, "is no list of peaks", 'give learning rates, or peaks="auto"')
+    peak = getattr(checked_task(task), "peak", None)
+    if not peak:
+        rule = "does not know where to look, as the task has no learning rate"
+        raise ScheduleError(who, rule, "give peaks=Search(1e-5, 1e-2)")
+    return Search.around(float(peak))
+
+
+def _once(
+    task: Task,
+    candidates: Mapping[str, Candidate],
+    *,
+    peaks: Peaks,
+    seeds: int | Iterable[int],
+    total: int | str | None,
+    epoch: float | None,
+    samples: float | None,
+    tokens: float | None,
+    metric: str | None,
+    journal: str | os.PathLike[str] | None,
+    disk: int,
+    checkpoints: str | os.PathLike[str] | None,
+    hiring: Hiring,
+    every: float,
+    prune: Halving | None,
+    tensorboard: str | os.PathLike[str] | None,
+    progress: Progress | None,
+) -> Comparison:
+    """Compare at the peaks given."""
+    tasks = Tasks(task)
+    asked = read_candidates(
+        candidates,
+        seeds=seeds,
+        peaks=peaks,
+        default_peak=tasks.peak,
+        total=total,
+        epoch=epoch,
+        samples=samples,
+        tokens=tokens,
+    )
+    others = {one.optimizer: tasks.of(one.maker) for one in asked if one.optimizer is not None}
+    every_part = Training(
+        checked_task(task), others, metric, journal, checkpoints, hiring, every, tensorboard
+    )
+    return every_part.pruned(asked, prune, disk, progress)
+
+
+def checked_task(task: Any, who: str = "compare") -> Task:
+    """Refuse what is no task."""
+    if not isinstance(task, Task):
+        rule = f"needs a task with open(seed), got {shorten(task)}"
+        raise ScheduleError(who, rule, "give a TorchTask, or write the Task protocol")
+    return task

@@ -1,0 +1,262 @@
+"""The result of a comparison: records, a table, a verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ratewise.compare.statistics import Difference, differences
+from ratewise.compare.time_to_target import TimeToTarget, time_to_target
+from ratewise.compare.verdict import Standing, Verdict, judge, ranked
+from ratewise.schedule.lengths import Length
+from ratewise.tasks.protocols import Losses, Rates
+from ratewise.view.tables import tabled
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What one run did.
+
+    Args:
+        name: Name of the candidate.
+        schedule: The resolved schedule, as text.
+        peak: Peak learning rate.
+        seed: Seed.
+        metrics: Final metrics by name; NaN if the run diverged or failed, or did not get there.
+        losses: Training loss of every update, float64[total]; NaN where there was none.
+        rates: Learning rate of every update, float64[total].
+        diverged: The first update whose loss was not finite, or None.
+        error: Traceback of an exception in the task's code, or None.
+        optimizer: Name of the optimizer that the candidate brought, or None: the task's own.
+    """
+
+    name: str
+    schedule: str
+    peak: float
+    seed: int
+    metrics: dict[str, float]
+    losses: Losses = field(repr=False)
+    rates: Rates = field(repr=False)
+    diverged: int | None = None
+    error: str | None = field(default=None, repr=False)
+    optimizer: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON types, without the rates, which follow from the schedule."""
+        return {
+            "name": self.name,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "total": len(self.rates),
+            "peak": self.peak,
+            "seed": self.seed,
+            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
+            "losses": [_finite(loss) for loss in self.losses.tolist()],
+            "diverged": self.diverged,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A candidate that was dropped on the way.
+
+    Args:
+        name: Name of the candidate.
+        peak: Its peak learning rate.
+        at: Share of its total, in (0, 1), behind which it was dropped.
+        metric: Mean of the metric that decides over its forks that were cooled there.
+    """
+
+    name: str
+    peak: float
+    at: float
+    metric: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Every run of a comparison, and what it says; `print(comparison)` shows table and verdict.
+
+    Args:
+        runs: One record per candidate, peak and seed, in the order they were asked for.
+        metric: Name of the metric that decides.
+        higher_is_better: Whether more of it is better.
+        trained: Updates that were trained.
+        asked: Updates that all runs would take, each trained alone.
+        notes: What else there is to know, each a sentence.
+        pruned: Candidates that were dropped on the way.
+    """
+
+    runs: tuple[Record, ...] = field(repr=False)
+    metric: str
+    higher_is_better: bool
+    trained: int
+    asked: int
+    notes: tuple[str, ...] = ()
+    pruned: tuple[Pruned, ...] = ()
+
+    @property
+    def sharing(self) -> float:
+        """Updates asked for per update trained; above 1 thanks to shared prefixes."""
+        return self.asked / self.trained if self.trained else 1.0
+
+    @cached_property
+    def standings(self) -> tuple[Standing, ...]:
+        """The candidates, each at its own best peak, from best to worst."""
+        names = dict.fromkeys(run.name for run in self.runs)
+        return tuple(ranked([self._standing(name) for name in names], self.higher_is_better))
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The winner with its margin, or who is within noise; `str()` says why."""
+        return judge(self.standings, self.metric, self.higher_is_better)
+
+    @cached_property
+    def differences(self) -> tuple[Difference, ...]:
+        """How much worse each candidate is than the best, paired by seed, the nearest first."""
+        return differences(self.standings, self.higher_is_better)
+
+    def best(self, name: str) -> tuple[Record, ...]:
+        """Return the runs of a candidate at its best peak, one per seed."""
+        peak = next(one.peak for one in self.standings if one.name == name)
+        return tuple(run for run in self.runs if run.name == name and run.peak == peak)
+
+    def time_to_target(
+        self, target: float | None = None, *, metric: bool = False, over: Length = "5%"
+    ) -> TimeToTarget:
+        """Return after how many updates each candidate, at its best peak, is at a target.
+
+        A run is there after t updates if the mean of its last w training losses is at the target:
+
+            s(t) = (loss[t − w] + … + loss[t − 1]) / w,   T = min {t : s(t) ≤ target},   t ≥ w
+
+        Without a target it is the median over the seeds of s at the end of the best candidate's
+        runs, which it reaches itself with at least half of its seeds. The mean looks back only,
+        over the same w for all; a run that is shorter than w never gets there, and neither does
+        one that diverged, raised or was dropped.
+
+        Args:
+            target: What is to be reached, a finite number.
+            metric: Whether that is the final metric, measured once, at the end of each run, so
+                that T is its total or never. So it is, too, if no training losses are known.
+            over: w, in updates or as a share of the best candidate's run; at least one update.
+        """
+        return time_to_target(self, target, metric, over)
+
+    @cached_property
+    def _soon(self) -> TimeToTarget:
+        return self.time_to_target()
+
+    def table(self) -> str:
+        """Return one line per candidate at its best peak, the best first, as text.
+
+        The last column are the median updates to the target, see `time_to_target`, and how many
+        seeds got there if not all.
+        """
+        head = ["schedule", "peak", self.metric, "± sd", "behind by (90 %)", "p", "seeds", "failed"]
+        behind = {one.name: one for one in self.differences}
+        rows = [head, *(_row(one, behind.get(one.name)) for one in self.standings)]
+        if math.isfinite(self._soon.target):
+            said = [str(one) for one in self._soon.candidates]
+            column = [f"updates to {self._soon.target:.3g}", *said]
+            rows = [[*row, cell] for row, cell in zip(rows, column, strict=True)]
+        return tabled(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON types; numbers that are not finite become None."""
+        verdict = self.verdict
+        return {
+            "metric": self.metric,
+            "higher_is_better": self.higher_is_better,
+            "trained": self.trained,
+            "asked": self.asked,
+            "verdict": {
+                "text": verdict.text,
+                "best": verdict.best,
+                "within": list(verdict.within),
+                "gap": _finite(verdict.gap),
+                "margin": _finite(verdict.margin),
+                "why": verdict.why,
+                "advice": list(verdict.advice),
+            },
+            "differences": [
+                {key: v if key == "name" else _finite(v) for key, v in vars(one).items()}
+                for one in self.differences
+            ],
+            "time_to_target": self._soon.to_dict(),
+            "notes": list(self.notes),
+            "pruned": [vars(one) | {"metric": _finite(one.metric)} for one in self.pruned],
+            "runs": [run.to_dict() for run in self.runs],
+        }
+
+    def figure(self) -> Any:
+        """Return a matplotlib figure: the schedules above, their metric below.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        from ratewise.view.comparison import draw
+
+        return draw(self)
+
+    def __str__(self) -> str:
+        share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"
+        soon = [self._soon.text] if math.isfinite(self._soon.target) else []
+        notes = [*soon, *self.notes, *self._dropped()]
+        return "\n".join([f"{self.table()}\n", str(self.verdict), *notes, share])
+
+    def _dropped(self) -> list[str]:
+        """Say who was dropped on the way, and where."""
+        said: dict[float, list[str]] = {}
+        for one in self.pruned:
+            said.setdefault(one.at, []).append(f"{one.name} at {one.peak:g} ({one.metric:.4g})")
+        return [f"Dropped at {at:.0%}, once cooled: {', '.join(who)}." for at, who in said.items()]
+
+    def _standing(self, name: str) -> Standing:
+        runs = [run for run in self.runs if run.name == name]
+        by_peak: dict[float, list[float]] = {}
+        for run in runs:
+            by_peak.setdefault(run.peak, []).append(run.metrics[self.metric])
+        finished = {peak: values for peak, values in by_peak.items() if np.isfinite(values).all()}
+        sign = -1.0 if self.higher_is_better else 1.0
+        best = min(finished or by_peak, key=lambda peak: sign * float(np.mean(by_peak[peak])))
+        return Standing(
+            name=name,
+            peak=best,
+            values=tuple(finished.get(best, ())),
+            peaks=tuple(sorted(by_peak)),
+            total=len(runs[0].rates),
+            failed=sum(not math.isfinite(run.metrics[self.metric]) for run in runs),
+        )
+
+
+class Interrupted(KeyboardInterrupt):
+    """A comparison stopped by hand; `comparison` holds the runs as far as they came."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        finished = sum(math.isfinite(run.metrics[comparison.metric]) for run in comparison.runs)
+        super().__init__(
+            f"stopped with {finished} of {len(comparison.runs)} runs finished; "
+            "they are in this exception's .comparison"
+        )
+        self.comparison = comparison
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _row(one: Standing, behind: Difference | None) -> list[str]:
+    numbers = [f"{value:.4g}" if value == value else "–" for value in (one.mean, one.spread)]
+    peak = f"{one.peak:.3g}" if one.values else "–"
+    gap = p = "–"
+    if behind is not None:
+        gap = f"{behind.mean:.3g}"
+        if behind.low == behind.low:
+            gap, p = f"{gap} [{behind.low:.2g}, {behind.high:.2g}]", f"{behind.p:.2g}"
+    return [one.name, peak, *numbers, gap, p, str(len(one.values)), str(one.failed or "–")]

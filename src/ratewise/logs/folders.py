@@ -1,0 +1,102 @@
+"""What a path leads to: which files are logs, and of which format."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from ratewise.logs import delimited, events, journal, trainer
+from ratewise.logs.table import Table, unreadable
+from ratewise.schedule import ScheduleError
+
+STATE, METRICS, EVENTS = "trainer_state.json", "metrics.csv", "tfevents"
+DEEPEST = 6
+"""Folders that are looked into below the one given."""
+
+
+def read_tables(path: str | os.PathLike[str]) -> tuple[list[Table], list[str]]:
+    """Return the logs that a path leads to, and what of a folder could not be read.
+
+    Raises:
+        ScheduleError: there is none, or a file that was named itself cannot be read.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise unreadable(str(path), "is not found", "give the path of a log")
+    try:
+        if not place.is_dir():
+            return read_file(place), []
+        return _gathered(place)
+    except OSError as error:
+        raise unreadable(str(path), f"cannot be read ({error.strerror})") from None
+
+
+def read_file(path: Path) -> list[Table]:
+    """Return the logs in one file, whose format its first bytes and its name tell."""
+    with path.open("rb") as file:
+        begin = file.read(512)
+    if not begin.strip():
+        raise unreadable(str(path), "is empty", "give the log of a run")
+    if begin.startswith(b"SQLite format 3\0"):
+        return journal.read(path)
+    if EVENTS in path.name:
+        return [events.read(path, [path], _name(path))]
+    if path.suffix == ".json" or begin.lstrip().startswith(b"{"):
+        return [trainer.read(path, _name(path))]
+    return [delimited.read(path, _name(path))]
+
+
+def _gathered(folder: Path) -> tuple[list[Table], list[str]]:
+    """Return the logs in a folder; those that cannot be read are told of if others can."""
+    found: list[Table] = []
+    errors: list[ScheduleError] = []
+    for read in _logs(folder, DEEPEST):
+        try:
+            found += read()
+        except ScheduleError as error:
+            errors.append(error)
+    if not found:
+        if errors:
+            raise errors[0]
+        names = ", ".join(sorted(one.name for one in folder.iterdir())[:8]) or "nothing"
+        raise unreadable(str(folder), f"holds no log, but {names}")
+    return found, [str(error) for error in errors]
+
+
+def _logs(folder: Path, deep: int) -> list[Callable[[], list[Table]]]:
+    """Return what reads the logs in a folder, in the order of their names.
+
+    Of a Trainer's folder the last checkpoint counts, which holds the whole log.
+    """
+    inside = sorted(folder.iterdir())
+    states = [one / STATE for one in inside if re.fullmatch(r"checkpoint-\d+", one.name)]
+    states = [one for one in states if one.is_file()]
+    if (folder / STATE).is_file():
+        return [lambda: read_file(folder / STATE)]
+    if states:
+        last = max(states, key=lambda one: int(one.parent.name.partition("-")[2]))
+        return [lambda: read_file(last)]
+    if (folder / METRICS).is_file():
+        return [lambda: read_file(folder / METRICS)]
+    found: list[Callable[[], list[Table]]] = []
+    if written := [one for one in inside if EVENTS in one.name and one.is_file()]:
+        found.append(lambda: [events.read(folder, written, folder.resolve().name)])
+    found += [_reader(one) for one in inside if one.suffix in (".csv", ".tsv") and one.is_file()]
+    if deep:
+        below = [one for one in inside if one.is_dir() and not one.is_symlink()]
+        found += [read for one in below for read in _logs(one, deep - 1)]
+    return found
+
+
+def _reader(path: Path) -> Callable[[], list[Table]]:
+    return lambda: read_file(path)
+
+
+def _name(path: Path) -> str:
+    """Return what the run of a file is called: the file, or its folder if all have that name."""
+    folder = path.resolve().parent
+    if path.name == STATE and re.fullmatch(r"checkpoint-\d+", folder.name):
+        return folder.parent.name
+    return folder.name if path.name in (STATE, METRICS) or EVENTS in path.name else path.stem

@@ -1,0 +1,110 @@
+"""The journal that `compare` keeps: every run with the exact rate of each update."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ratewise.logs.table import Table, unreadable
+from ratewise.runs.journal.database import check
+from ratewise.schedule import ScheduleError
+
+WINDOWS = 200
+"""Points that the losses of a run are averaged to at most; single batches say little."""
+
+NEWEST = (
+    "SELECT task FROM stretches WHERE task IN "
+    "(SELECT runs.task FROM runs JOIN rates ON rates.run = runs.run) ORDER BY ended DESC LIMIT 1"
+)
+QUERY = (
+    "SELECT rates.name, rates.peak, runs.seed, runs.losses, rates.rates, runs.diverged, "
+    "runs.error, runs.optimizer FROM runs JOIN rates ON rates.run = runs.run "
+    "WHERE runs.task = ? ORDER BY rates.name, rates.peak, runs.seed"
+)
+
+
+def read(path: Path) -> list[Table]:
+    """Return every finished run of a journal's newest task, and say which are left out.
+
+    A journal keeps the training loss of every update; metrics it has of the ends of runs only, so
+    that they make no curve. Losses are averaged over windows of equal length, and each average
+    stands at the middle of its window.
+
+    Raises:
+        ScheduleError: it is no journal, holds no run, or was kept before rates were.
+    """
+    where = str(path)
+    try:
+        file = sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)
+        file.text_factory = _text
+        try:
+            check(file, f"Log {where!r}")
+            rows, elsewhere = _rows(file, where)
+        finally:
+            file.close()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise unreadable(where, f"cannot be read: {error}") from None
+    whole = [row for row in rows if row[5] is None and row[6] is None]
+    if not whole:
+        raise unreadable(where, "holds no run that ended well", "compare a few schedules first")
+    try:
+        first, *others = [_table(where, row) for row in whole]
+        return [replace(first, said=tuple(_said(where, rows, elsewhere))), *others]
+    except (OverflowError, TypeError, ValueError):
+        raise unreadable(where, "is damaged", "give a copy that is whole") from None
+
+
+def _text(content: bytes) -> str:
+    """Return text of a journal, also where a byte of it is damaged."""
+    return content.decode("utf-8", errors="replace")
+
+
+def _said(where: str, rows: list[tuple[Any, ...]], elsewhere: int) -> list[str]:
+    """Return what was taken, and what was left out."""
+    kind = "training losses, averaged over windows; metrics are known at the ends only"
+    said = [f"{where}: {kind}"]
+    if elsewhere:
+        said.append(f"{where}: {elsewhere} runs of other tasks are left out")
+    if len({row[7] for row in rows}) > 1:
+        said.append(f"{where}: runs of several optimizers, and a law holds for one")
+    for row in rows:
+        if row[5] is not None or row[6] is not None:
+            why = "failed" if row[5] is None else "diverged"
+            said.append(f"{_called(row)}: left out, it {why}")
+    return said
+
+
+def _rows(file: sqlite3.Connection, where: str) -> tuple[list[tuple[Any, ...]], int]:
+    """Return the runs of the newest task, and how many there are of others."""
+    (runs,) = file.execute("SELECT COUNT(*) FROM runs").fetchone()
+    if not runs:
+        raise unreadable(where, "holds no finished run yet", "wait until some runs have ended")
+    kept = file.execute("SELECT 1 FROM sqlite_master WHERE name = 'rates'").fetchone()
+    task = kept and file.execute(NEWEST).fetchone()
+    if not task:
+        rule = "keeps no rates, since an earlier version wrote it"
+        fix = "compare the same again with it: nothing is trained twice, and the rates are added"
+        raise ScheduleError(f"Log {where!r}", rule, fix)
+    other = "SELECT COUNT(*) FROM runs WHERE task <> ?"
+    return file.execute(QUERY, task).fetchall(), file.execute(other, task).fetchone()[0]
+
+
+def _called(row: tuple[Any, ...]) -> str:
+    name, peak, seed = row[:3]
+    return f"{name}, peak {peak:g}, seed {seed}"
+
+
+def _table(where: str, row: tuple[Any, ...]) -> Table:
+    losses, rates = (np.frombuffer(one, "<f8").astype(np.float64) for one in row[3:5])
+    width = max(len(losses) // WINDOWS, 1)
+    count = len(losses) // width
+    cut = len(losses) - count * width  # what does not fill a window, at the start
+    # The loss of update t was measured after t updates.
+    steps = np.floor(cut + (np.arange(count) + 0.5) * width)
+    means = losses[cut:].reshape(count, width).mean(axis=1)
+    columns = {"step": steps[steps > 0], "loss": means[steps > 0]}
+    return Table(where, _called(row), columns, rates=rates)

@@ -1,0 +1,82 @@
+"""The rate of every update: from a log, or from a schedule that the user knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ratewise.logs.columns import rate_of
+from ratewise.logs.curve import Array
+from ratewise.logs.table import Table
+from ratewise.runs.specs import read_candidates
+from ratewise.schedule import Plan, Schedule, ScheduleError
+
+LOWEST, CLIMB = -1.01, 0.25
+"""Where the line through the first two rates is at update 0 if they are of a warm-up, as shares of
+the first. Below 0 it is where the warm-up's own first update had a rate of 0."""
+
+Written = Schedule | Plan | str
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Where the rates of logs are from.
+
+    Args:
+        column: A column that the user named.
+        schedule: What the runs were trained with, in place of a column.
+        lr: Its peak learning rate.
+        warmup: Updates of a linear warm-up from 0 that ended before a rate was logged.
+    """
+
+    column: str | None
+    schedule: Written | None
+    lr: float | None
+    warmup: int
+
+    def of(self, table: Table, step: str, last: int) -> Array:
+        """Return the rates of the first `last` updates, or of more."""
+        if self.schedule is not None:
+            return _scheduled(self.schedule, self.lr, last)
+        if table.rates is not None:
+            return table.rates
+        return _logged(table, step, rate_of(table, self.column), last, self.warmup)
+
+
+def _logged(table: Table, step: str, column: str, last: int, warmup: int) -> Array:
+    """Return the rate of every update, linear between those that were logged."""
+    steps, rates, _ = table.series(step, column)
+    good = np.isfinite(rates)
+    steps, rates = steps[good] + table.ahead, rates[good]
+    if not len(steps):
+        rule = f"has no number in {column}"
+        raise ScheduleError(f"Log {table.where!r}", rule, "name it with rate=…")
+    if rates.min() < 0:
+        rule = f"has a learning rate of {rates.min():g} in {column}"
+        raise ScheduleError(f"Log {table.where!r}", rule, "name it with rate=…")
+    at = np.arange(1, last + 1, dtype=np.float64)
+    found = np.interp(at, steps, rates)
+    before = at < steps[0]
+    if warmup:
+        climb = at < min(warmup, steps[0])
+        found[climb] = rates[0] * at[climb] / min(warmup, steps[0])
+    elif before.any() and len(steps) > 1 and rates[1] > rates[0]:
+        slope = (rates[1] - rates[0]) / (steps[1] - steps[0])
+        if LOWEST * rates[0] <= rates[0] - slope * steps[0] <= CLIMB * rates[0]:
+            found[before] = np.maximum(rates[0] + slope * (at[before] - steps[0]), 0.0)
+    return found
+
+
+def _scheduled(schedule: Written, lr: float | None, total: int) -> Array:
+    """Return the rates of a run whose schedule the user knows."""
+    peaks = None if lr is None else [lr]
+    try:
+        (asked,) = read_candidates({"schedule": schedule}, seeds=1, peaks=peaks, total=total)
+    except ScheduleError as error:
+        fix = "give its peak with lr=…" if lr is None else error.fix
+        raise ScheduleError(f"schedule={str(schedule)!r}", error.rule, fix) from None
+    if len(asked.rates) < total:
+        rule = f"ends after {len(asked.rates):,} updates, and the log after {total:,}"
+        raise ScheduleError(f"schedule={str(schedule)!r}", rule, "give the one it was trained with")
+    return asked.rates

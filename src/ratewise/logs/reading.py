@@ -1,0 +1,168 @@
+"""Logs of any format to loss curves."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ratewise.logs.columns import loss_column, loss_of, step_of
+from ratewise.logs.curve import FEWEST, Array, Curve
+from ratewise.logs.folders import read_tables
+from ratewise.logs.rates import Rates, Written
+from ratewise.logs.table import Table
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import whole
+
+MOST = 10**8
+"""Updates beyond which a column counts something else, tokens or samples."""
+
+Place = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Some logs, read.
+
+    Args:
+        curves: The runs.
+        loss: Columns that the losses are from.
+        notes: What was left out, and what was taken for what.
+    """
+
+    curves: tuple[Curve, ...]
+    loss: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_curves(
+    path: Place | Iterable[Place],
+    *,
+    loss: str | None = None,
+    rate: str | None = None,
+    step: str | None = None,
+    schedule: Written | None = None,
+    lr: float | None = None,
+    warmup: int = 0,
+) -> tuple[Curve, ...]:
+    """Return the runs in a log, as curves for `fit`.
+
+    | log | what it is |
+    |---|---|
+    | CSV | any separator; of Lightning's CSVLogger with LearningRateMonitor too |
+    | `trainer_state.json` | of a Trainer of Transformers, or one of its folders |
+    | event files | of TensorBoard, or a folder of runs |
+    | journal | of `compare`: all runs that ended well, with exact rates |
+
+    Columns are found by their usual names; validation losses are taken if every run has eight of
+    them, else training losses. Rates are linear between points where they were logged. What a
+    resumed run wrote again replaces what was there.
+
+    Args:
+        path: One log or several: files or folders.
+        loss: Column of the losses.
+        rate: Column of the learning rates.
+        step: Column of the updates made.
+        schedule: What the runs were trained with from the first to the last logged update, in
+            place of a column of rates.
+        lr: Peak learning rate of that.
+        warmup: Updates of a linear warm-up from 0 that ended before a rate was logged.
+
+    Raises:
+        ScheduleError: a log cannot be read, or a column is not found.
+    """
+    names = {"loss": loss, "rate": rate, "step": step}
+    return read_logs(path, **names, schedule=schedule, lr=lr, warmup=warmup).curves
+
+
+def read_logs(
+    path: Place | Iterable[Place],
+    *,
+    loss: str | None = None,
+    rate: str | None = None,
+    step: str | None = None,
+    schedule: Written | None = None,
+    lr: float | None = None,
+    warmup: int = 0,
+) -> Reading:
+    """Return the runs as `read_curves` does, and what was left out."""
+    rates = Rates(rate, schedule, lr, whole("read_curves", "warmup", warmup))
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    if not paths:
+        raise ScheduleError("read_curves", "needs a log", "give the path of one")
+    tables: list[Table] = []
+    notes: list[str] = []
+    for one in paths:
+        found, said = read_tables(one)
+        tables += found
+        notes += said
+    tables = _named_apart(tables)
+    steps = [step_of(table, step) for table in tables]
+    kind = None if loss is not None else loss_of(tables, steps, FEWEST)
+    curves: list[Curve] = []
+    errors: list[ScheduleError] = []
+    columns: list[str] = []
+    for table, count in zip(tables, steps, strict=True):
+        notes += table.said
+        column = loss_column(table, loss, kind)
+        columns.append(column)
+        try:
+            curve, said = _curve(table, count, column, rates)
+        except NoCurve as error:
+            errors.append(error)
+        else:
+            curves.append(curve)
+            notes += said
+    if not curves:
+        raise errors[0]
+    notes += [f"{error.who} is left out: it {error.rule}" for error in errors]
+    return Reading(tuple(curves), tuple(dict.fromkeys(columns)), tuple(dict.fromkeys(notes)))
+
+
+class NoCurve(ScheduleError):
+    """A run that makes no curve, too short or constant; others may."""
+
+
+def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, list[str]]:
+    steps, losses, replaced = table.series(step, loss)
+    said = [f"{table.name}: {replaced} points were written again later"] if replaced else []
+    kept = steps >= 1
+    steps, losses = steps[kept], losses[kept]
+    _check(table, step, steps)
+    if len(steps) < FEWEST:
+        has = f"has {len(steps)} points with {loss}, too few to say anything"
+        raise NoCurve(
+            f"Log {table.where!r}", has, f"give {FEWEST} or more, or name another with loss=…"
+        )
+    every = rates.of(table, step, int(steps[-1]))
+    try:
+        return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
+    except ScheduleError as error:
+        raise NoCurve(f"Log {table.where!r}", error.rule, error.fix) from None
+
+
+def _check(table: Table, step: str, steps: Array) -> None:
+    who = f"Log {table.where!r}"
+    if (steps != np.floor(steps)).any():
+        rule = f"has steps in {step} that are no whole numbers"
+        raise ScheduleError(who, rule, "name that of updates with step=…")
+    if len(steps) and steps[-1] > MOST:
+        rule = f"counts to {steps[-1]:.3g} in {step}, which cannot be updates"
+        raise ScheduleError(who, rule, "name that of updates with step=…")
+
+
+def _named_apart(tables: Sequence[Table]) -> list[Table]:
+    """Return the tables with names of their own: the path where two have the same."""
+    counts = Counter(table.name for table in tables)
+    apart = [
+        replace(table, name=table.where) if counts[table.name] > 1 else table for table in tables
+    ]
+    seen: Counter[str] = Counter()
+    for i, table in enumerate(apart):
+        seen[table.name] += 1
+        if seen[table.name] > 1:
+            apart[i] = replace(table, name=f"{table.name} ({seen[table.name]})")
+    return apart

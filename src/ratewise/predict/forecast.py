@@ -1,0 +1,212 @@
+"""What logs say of schedules nobody has trained: a fit, a ranking and how to tell it."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ratewise.logs.curve import Curve
+from ratewise.predict.api import fit
+from ratewise.predict.result import Fit, Prediction
+from ratewise.runs.specs import Candidate
+from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.view.tables import tabled
+from ratewise.view.ticks import rate as spell
+
+SHAPES = {
+    "constant": "Hold()",
+    "linear": "Linear(to=0)",
+    "cosine": "Cosine(to=0)",
+    "cosine to 10 %": "Cosine(to=0.1)",
+    "cooldown 20 %": 'Hold() >> Linear(to=0, over="20%")',
+    "1-sqrt 20 %": 'Hold() >> Sqrt(to=0, over="20%")',
+}
+"""What is ranked if nothing is asked for, each behind the warm-up of the runs."""
+
+FREE = "any form"
+"""What the schedule is called that the law likes best of all forms."""
+
+READ = 12
+"""Runs that are told of one by one."""
+
+SHOWN = 20
+"""Lines of the table that are shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Predictions of a fit, the best first.
+
+    Args:
+        fit: The fitted law.
+        predictions: What it says of each candidate at each peak.
+        schedules: The text of each candidate by name.
+        notes: What was left out on the way.
+    """
+
+    fit: Fit
+    predictions: tuple[Prediction, ...]
+    schedules: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    def table(self) -> str:
+        """Return the ranking, a line each: name, peak, loss, interval and notes."""
+        head = ("schedule", "peak", "loss", "90 % interval", "")
+        rows = [
+            (one.name, spell(float(f"{one.peak:.4g}")), f"{one.loss:#.5g}",
+             f"{one.low:#.5g} to {one.high:#.5g}", "; ".join(one.notes))
+            for one in self.predictions[:SHOWN]
+        ]  # fmt: skip
+        table = tabled([head, *rows], left=(0, 4))
+        more = len(self.predictions) - len(rows)
+        return f"{table}\nand {more} more" if more else table
+
+    def text(self, width: int | None = None, colour: bool | None = None) -> str:
+        """Return what was read, the law, the curves drawn as text, the ranking and the advice.
+
+        Args:
+            width: Columns; left out, as wide as the terminal, at most 120.
+            colour: Whether to use colours; left out, if standard output is a terminal.
+        """
+        from ratewise.view.prediction_text import draw
+        from ratewise.view.terminal import NARROWEST, is_coloured, screen_width
+
+        width = screen_width() if width is None else max(width, NARROWEST)
+        colour = is_coloured(sys.stdout) if colour is None else colour
+        runs = [f"read {_told(one)}" for one in self.fit.curves[:READ]]
+        if len(self.fit.curves) > READ:
+            runs.append(f"read {len(self.fit.curves) - READ} more")
+        notes = [f"note: {note}" for note in self.notes]
+        told = [textwrap.fill(line, width, subsequent_indent="  ") for line in [*runs, *notes]]
+        law = [textwrap.fill(line, width) for line in str(self.fit).splitlines()]
+        picture = draw(self.fit, self.predictions, width, colour)
+        advice = textwrap.fill(self.advice(), width)
+        return "\n".join([*told, *law, "", picture, self.table(), "", advice])
+
+    def advice(self) -> str:
+        """Return which to train, and how sure that is."""
+        best = self.predictions[0]
+        peak = spell(float(f"{best.peak:.4g}"))
+        said = f"The best is “{best.name}” at a peak of {peak}: {self.schedules[best.name]}."
+        near = sum(one.low <= best.high for one in self.predictions[1:])
+        if near:
+            said += f" The intervals of {near} more overlap with its own."
+        return f"{said} No law foresees divergence: train the first few to prove it."
+
+    def figure(self) -> Any:
+        """Return a `matplotlib.figure.Figure` of the runs and of the best few predictions.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        return self.fit.figure(self.predictions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the runs, the law, the ranking and the notes as primitives."""
+        return {
+            "runs": [_as_dict(one) for one in self.fit.curves],
+            "law": {"name": self.fit.name, "error": self.fit.error, "value": repr(self.fit.law)},
+            "predictions": [self._prediction(one) for one in self.predictions],
+            "notes": [*self.notes, *self.fit.notes],
+        }
+
+    def _prediction(self, one: Prediction) -> dict[str, Any]:
+        told = {"name": one.name, "schedule": self.schedules[one.name], "peak": one.peak}
+        told |= {"total": len(one.rates), "loss": one.loss, "low": one.low, "high": one.high}
+        return told | {"notes": list(one.notes)}
+
+    def __str__(self) -> str:
+        return f"{self.fit}\n{self.table()}\n{self.advice()}"
+
+
+def forecast(
+    curves: Iterable[Curve],
+    candidates: Mapping[str, Candidate] | None = None,
+    *,
+    peaks: Sequence[float] | None = None,
+    total: int | None = None,
+    law: str = "auto",
+    notes: Iterable[str] = (),
+) -> Forecast:
+    """Fit a law to some runs, and return what it says of others.
+
+    Args:
+        curves: The runs.
+        candidates: Schedules by name; left out, six usual shapes and the best of any form, behind
+            the warm-up that the runs had.
+        peaks: Peak learning rates; left out, those of the runs that the law was fitted to.
+        total: Updates; left out, those of the longest run.
+        law: The law, as `fit` takes it.
+        notes: What was left out before.
+
+    Raises:
+        ScheduleError: no law can be fitted, or a candidate does not fit into the run.
+    """
+    fitted = fit(curves, law)
+    length = max(len(one.every_rate) for one in fitted.curves) if total is None else total
+    tried = fitted_peaks(fitted.curves) if peaks is None else list(peaks)
+    said = list(notes)
+    climb = min(warmup_of(fitted.curves), length // 2)
+    asked = behind(climb) if candidates is None else candidates
+    found = fitted.rank(asked, lr=tried, total=length)
+    texts = {name: _text(one) for name, one in asked.items()}
+    if candidates is None:
+        try:
+            free = fitted.best(total=length, lr=found[0].peak, warmup=climb)
+        except ScheduleError as error:
+            said.append(f"no best of any form: the law {fitted.name!r} {error.rule}")
+        else:
+            best = fitted.rank({FREE: free}, lr=found[0].peak, total=length)
+            found = tuple(sorted([*found, *best], key=lambda one: one.loss))
+            texts[FREE] = repr(free)
+    return Forecast(fitted, found, texts, tuple(said))
+
+
+def fitted_peaks(curves: Sequence[Curve]) -> list[float]:
+    """Return the different peaks of some runs, rising, in six figures."""
+    return sorted({float(f"{one.every_rate.max():.6g}") for one in curves})
+
+
+def warmup_of(curves: Sequence[Curve]) -> int:
+    """Return how many updates the runs took to climb to their peak, the median of those that did.
+
+    The first rate of a run without a warm-up is its highest.
+    """
+    tops = [int(np.argmax(one.every_rate >= 0.999 * one.every_rate.max())) for one in curves]
+    return int(np.median(tops))
+
+
+def behind(warmup: int) -> dict[str, str]:
+    """Return the usual shapes behind a warm-up."""
+    climb = f"Warmup({warmup}) >> " if warmup else ""
+    return {name: climb + shape for name, shape in SHAPES.items()}
+
+
+def _text(candidate: Any) -> str:
+    if isinstance(candidate, tuple):
+        return " for ".join(map(str, candidate))
+    return candidate if isinstance(candidate, str) else _written(candidate)
+
+
+def _written(candidate: Schedule | Plan) -> str:
+    return repr(candidate.lr if isinstance(candidate, Plan) else candidate)
+
+
+def _told(curve: Curve) -> str:
+    steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
+    peak = spell(float(f"{curve.every_rate.max():.4g}"))
+    return (
+        f"{curve.name}: {len(steps)} points, updates {int(steps[0]):,} to {int(steps[-1]):,}, "
+        f"peak {peak}, loss {losses[0]:.4g} to {losses[-1]:.4g}"
+    )
+
+
+def _as_dict(curve: Curve) -> dict[str, Any]:
+    steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
+    told: dict[str, Any] = {"name": curve.name, "points": len(steps), "last": int(steps[-1])}
+    return told | {"peak": float(curve.every_rate.max()), "loss": float(losses[-1])}

@@ -1,0 +1,138 @@
+"""The multi-power law: what a drop of the rate gives, and how long it takes to give it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ratewise.logs.curve import Array
+from ratewise.predict.forms import Form
+from ratewise.predict.grid import Grid
+from ratewise.predict.power import TYPICAL
+
+BINS = 192
+"""Drops of the rate that are told apart while the law is fitted."""
+
+
+@dataclass(frozen=True)
+class MultiPowerLaw:
+    """A power of the summed rates, less what each drop of the rate has given so far.
+
+    L(t) = floor + amount·(S(t) / length)^-exponent - drop·Σ_k (η_{k-1} - η_k)/reference·G_k(t)
+    G_k(t) = 1 - (1 + scale·(η_k / reference)^-gamma·S_k(t))^-beta,  S_k(t) = Σ_{k ≤ i ≤ t} η_i
+
+    S is the sum of the rates over `reference`. Drops count from the first update at the highest
+    rate before any drop, so that a warm-up is progress and nothing else; a later rise is a
+    negative drop.
+
+    Source: Luo et al. 2025, arXiv 2503.12811.
+    """
+
+    floor: float
+    amount: float
+    exponent: float
+    drop: float
+    scale: float
+    beta: float
+    gamma: float
+    reference: float
+    length: float
+
+    def losses(self, rates: Array) -> Array:
+        """Return the loss after each update of a run, float64[T]."""
+        steps = np.unique(np.linspace(1, len(rates), min(len(rates), 400)).astype(np.int64))
+        theta = np.array([self.exponent, np.log(self.scale), self.beta, self.gamma])
+        form = MultiPowerForm(self.reference, self.length, bins=4 * BINS)
+        c = np.array([self.floor - self.drop, self.amount, self.drop])
+        grid = Grid.of(rates, steps, len(rates))
+        sums = np.cumsum(rates) / self.reference / self.length
+        smooth = self.amount * sums**-self.exponent
+        least = form.columns(grid, theta) @ c - smooth[steps - 1]
+        return smooth + np.interp(np.arange(1, len(rates) + 1), steps, least)
+
+
+class MultiPowerForm(Form):
+    """The form of a `MultiPowerLaw`: θ = exponent, log scale, beta, gamma.
+
+    Three curves do not tell scale, beta and gamma apart. So they are drawn to where fits of three
+    model sizes lie that were published with the law.
+    """
+
+    def __init__(self, reference: float, length: float, bins: int = BINS, tie: float = 0.0) -> None:
+        self.reference, self.length, self.bins, self.tie = reference, length, bins, tie
+        # published: 2 per unit of (η^-γ·η·updates), with η itself; here η is in units of reference
+        shift = float(np.log(2.0) + (1 - 0.64) * np.log(reference))
+        self.centre = np.array([0.4, shift, 0.6, 0.64])
+        self.spread = np.array([0.4, 0.5, 0.1, 0.1])
+        self.low = np.array([0.02, shift - 6, 0.05, 0.0])
+        self.high = np.array([3.0, shift + 6, 2.0, 1.5])
+
+    def penalty(self) -> Array:
+        return np.array([[0.0, -TYPICAL, 1.0]]) * self.tie
+
+    def _drops(self, grid: Grid) -> tuple[Array, Array, Array]:
+        """Return the drops merged into bins: their height, the level after, the sum before."""
+        level = grid.mean / self.reference
+        sums = np.cumsum(level) * grid.size
+        first = int(np.argmax(level >= level.max() * (1 - 1e-9)))
+        falls = np.append(0.0, level[:-1] - level[1:])
+        falls[: first + 1] = 0.0
+        at = np.flatnonzero(falls)
+        if not len(at):
+            return np.zeros(1), np.ones(1), np.zeros(1)
+        before = sums[at] - level[at] * grid.size
+        if len(at) > self.bins:
+            size = np.abs(falls[at])
+            edges = np.searchsorted(np.cumsum(size), size.sum() * np.arange(self.bins) / self.bins)
+            edges = np.unique(edges)
+            total = np.maximum(np.add.reduceat(size, edges), 1e-300)
+            mean = [np.add.reduceat(size * x, edges) / total for x in (level[at], before)]
+            return np.add.reduceat(falls[at], edges), mean[0], mean[1]
+        return falls[at], level[at], before
+
+    def _parts(self, grid: Grid, theta: Array) -> tuple[Array, ...]:
+        falls, after, before = self._drops(grid)
+        summed = grid.sums(grid.mean / self.reference)
+        since = np.maximum(summed[:, None] - before, 0.0)
+        logs = np.log(np.maximum(after, 1e-6))
+        x = np.exp(theta[1] - theta[3] * logs) * since
+        left = (1 + x) ** -theta[2]
+        return falls, logs, np.maximum(summed, 1e-9) / self.length, x, left
+
+    def columns(self, grid: Grid, theta: Array) -> Array:
+        falls, _, progress, _, left = self._parts(grid, theta)
+        ones = np.ones_like(progress)
+        # floor + drop·(highest - Σ falls·G): the same law, and no coefficient is negative
+        gained = (1 - left) @ falls
+        return np.stack([ones, progress ** -theta[0], 1.0 - gained], axis=1)
+
+    def slopes(self, grid: Grid, theta: Array, c: Array) -> Array:
+        falls, logs, progress, x, left = self._parts(grid, theta)
+        fall = c[1] * progress ** -theta[0]
+        inner = -c[2] * theta[2] * left / (1 + x) * x * falls
+        return np.stack(
+            [
+                -fall * np.log(progress),
+                inner.sum(1),
+                -c[2] * (left * np.log1p(x)) @ falls,
+                -inner @ logs,
+            ],
+            axis=1,
+        )
+
+    def law(self, theta: Array, c: Array) -> Any:
+        floor, amount, drop = c.tolist()
+        exponent, scale, beta, gamma = theta.tolist()
+        return MultiPowerLaw(
+            floor=floor + drop,
+            amount=amount,
+            exponent=exponent,
+            drop=drop,
+            scale=float(np.exp(scale)),
+            beta=beta,
+            gamma=gamma,
+            reference=self.reference,
+            length=self.length,
+        )

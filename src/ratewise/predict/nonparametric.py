@@ -1,0 +1,199 @@
+"""A law without a form: free progress and free noise, for short runs that are no power laws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ratewise.logs.curve import Array
+from ratewise.predict.forms import Form
+from ratewise.predict.grid import Grid
+
+KNOTS = 9
+"""Knots of the progress curve, its ends included."""
+
+SMOOTH = 3.0
+"""Weight of the second differences of the progress curve, in units of a residual's scale."""
+
+
+@dataclass(frozen=True)
+class FormlessLaw:
+    """Loss as a free falling function of progress and a free rising function of the lagging rate.
+
+    L(t) = g(log S(t)) + h(M(t)),  S(t) = Σ φ(rate),  M(t) the moving average over `lag` updates
+
+    The slope of g is piecewise linear, -drops[j] ≤ 0 at knots[j] and constant beyond the ends; at
+    the last knot g is `floor`. h(M) = Σ noise[j]·max(M - hinges[j], 0) / reference, noise ≥ 0 and
+    hinges[0] = 0, rises and is convex. φ is a power of the rate whose exponent changes at `bends`;
+    φ(reference) = 1.
+    """
+
+    floor: float
+    knots: tuple[float, ...]
+    drops: tuple[float, ...]
+    hinges: tuple[float, ...]
+    noise: tuple[float, ...]
+    bends: tuple[float, ...]
+    exponents: tuple[float, ...]
+    lag: float
+    reference: float
+
+    def losses(self, rates: Array) -> Array:
+        """Return the loss after each update of a run, float64[T]."""
+        grid = Grid.of(rates, np.arange(1, len(rates) + 1), len(rates))
+        form = FormlessForm(self.reference, self.knots, self.hinges, self.bends)
+        theta = np.array([*self.exponents, np.log(self.lag)])
+        return form.columns(grid, theta) @ np.array([self.floor, *self.drops, *self.noise])
+
+
+class FormlessForm(Form):
+    """The form of a `FormlessLaw`: θ = the exponents of φ and the log of the lag.
+
+    Args:
+        reference: The rate whose φ is 1.
+        knots: In log S, from the least to the most progress, float[k].
+        hinges: Rates where the noise may grow steeper, the first of them 0.
+        bends: Rates at which the exponent of φ changes, rising.
+    """
+
+    def __init__(
+        self,
+        reference: float,
+        knots: tuple[float, ...],
+        hinges: tuple[float, ...],
+        bends: tuple[float, ...],
+    ) -> None:
+        self.reference, self.knots, self.hinges, self.bends = reference, knots, hinges, bends
+        count = len(bends) + 1
+        self.centre = np.array([0.7] * count + [np.log(60.0)])
+        self.spread = np.array([0.35] * count + [1.0])
+        self.low = np.array([-0.3] * count + [np.log(2.0)])
+        self.high = np.array([2.0] * count + [np.log(1e4)])
+
+    @classmethod
+    def around(cls, grids: Sequence[Grid]) -> FormlessForm:
+        """Return the form with knots and hinges where the runs are.
+
+        The exponent of φ changes at a quarter and at nine tenths of the highest peak, and at the
+        lowest where the peaks are apart; noise may grow steeper at four fifths of each peak. The
+        knots are quantiles of log S over all points, at the usual exponent.
+        """
+        peaks: list[float] = sorted({float(f"{grid.mean.max():.6g}") for grid in grids})
+        low, high = peaks[0], peaks[-1]
+        lowest = [low] if low < 0.2 * high else []
+        bends = [*lowest, high / 4, 0.9 * high]
+        hinges = (0.0, *(0.8 * peak for peak in peaks[:: max(1, len(peaks) // 6)]))
+        rough = cls(high, (0.0, 1.0), (0.0,), tuple(bends))
+        x = np.concatenate([np.log(rough._parts(grid, rough.centre)[2]) for grid in grids])
+        knots = np.quantile(x, np.linspace(0, 1, KNOTS))
+        apart = np.append(True, np.diff(knots) > 1e-6 * max(1.0, float(np.ptp(knots))))
+        return cls(high, tuple(knots[apart].tolist()), hinges, tuple(bends))
+
+    def starts(self) -> list[Array]:
+        found: list[Array] = []
+        for power in (0.4, 0.8, 1.2):
+            for lag in (15.0, 80.0, 300.0):
+                found.append(np.array([power] * (len(self.bends) + 1) + [np.log(lag)]))
+        return found
+
+    def _pieces(self, rates: Array) -> Array:
+        """Return d log φ / d exponent at some rates, float64[n, exponents]."""
+        logs = np.log(np.maximum(rates, 1e-12 * self.reference))
+        edges = np.log([1e-300, *self.bends, np.inf])
+        inner = np.clip(logs[:, None], edges[:-1], edges[1:])
+        there = np.clip(np.log(self.reference), edges[:-1], edges[1:])
+        return inner - there
+
+    def _parts(self, grid: Grid, theta: Array) -> tuple[Array, ...]:
+        pieces = self._pieces(grid.mean)
+        each = np.where(grid.mean > 0, np.exp(np.minimum(pieces @ theta[:-1], 50.0)), 0.0)
+        progress = np.maximum(grid.sums(each), 1e-9)
+        mean, by_lag = grid.lagged(grid.mean, float(np.exp(theta[-1])))
+        return pieces, each, progress, mean, by_lag
+
+    def _falls(self, x: Array) -> tuple[Array, Array]:
+        """Return the falls that are left at log S, one for each knot, and their slopes.
+
+        The slope of the j-th is a hat around knot j; that of the first and the last go on for ever.
+        """
+        knots = np.array(self.knots)
+        gaps = np.diff(knots)
+        z = x[:, None]
+        share = np.clip((z - knots[:-1]) / gaps, 0, 1)  # in each interval
+        rising = gaps * share**2 / 2
+        falling = gaps * (share - share**2 / 2)
+        area = np.zeros((len(x), len(knots)))
+        area[:, :-1] += falling
+        area[:, 1:] += rising
+        area[:, 0] += np.minimum(x - knots[0], 0)
+        area[:, -1] += np.maximum(x - knots[-1], 0)
+        hats = np.zeros_like(area)
+        inside = (z >= knots[:-1]) & (z < knots[1:])
+        hats[:, :-1] += np.where(inside, 1 - share, 0)
+        hats[:, 1:] += np.where(inside, share, 0)
+        hats[:, 0] += x < knots[0]
+        hats[:, -1] += x >= knots[-1]
+        whole = np.append(gaps, 0) / 2 + np.append(0, gaps) / 2
+        return whole - area, -hats
+
+    def penalty(self) -> Array:
+        count = len(self.knots)
+        rows = np.zeros((count - 2, 1 + count + len(self.hinges)))
+        for i in range(count - 2):
+            rows[i, 1 + i : 4 + i] = [1, -2, 1]
+        return rows * SMOOTH
+
+    def columns(self, grid: Grid, theta: Array) -> Array:
+        _, _, progress, mean, _ = self._parts(grid, theta)
+        falls, _ = self._falls(np.log(progress))
+        noise = np.maximum(mean[:, None] - np.array(self.hinges), 0) / self.reference
+        return np.concatenate([np.ones((len(mean), 1)), falls, noise], axis=1)
+
+    def slopes(self, grid: Grid, theta: Array, c: Array) -> Array:
+        pieces, each, progress, mean, by_lag = self._parts(grid, theta)
+        count = len(self.knots)
+        _, slope = self._falls(np.log(progress))
+        by_log = slope @ c[1 : 1 + count] / progress
+        found = [by_log * grid.sums(each * piece) for piece in pieces.T]
+        above = (mean[:, None] > np.array(self.hinges)) @ c[1 + count :]
+        return np.stack([*found, above * by_lag / self.reference], axis=1)
+
+    def last(
+        self, law: FormlessLaw, rates: Array, sizes: Array, counts: Array
+    ) -> tuple[float, Array]:
+        """Return the loss after the last stretch, and its derivatives by the rate of each.
+
+        Args:
+            law: The law.
+            rates: Mean rate of each stretch, float64[k].
+            sizes: Updates of each, float64[k].
+            counts: How much each counts in the moving average at the end, float64[k].
+        """
+        exponents = np.array(law.exponents)
+        each = np.where(rates > 0, np.exp(np.minimum(self._pieces(rates) @ exponents, 50.0)), 0.0)
+        progress = np.array([each @ sizes])
+        falls, slope = self._falls(np.log(progress))
+        above = np.maximum(counts @ rates - np.array(self.hinges), 0.0)
+        loss = law.floor + falls[0] @ law.drops + above @ law.noise / self.reference
+        power = exponents[np.searchsorted(np.array(self.bends), rates)]
+        by_rate = power * each / np.maximum(rates, 1e-12 * self.reference) * sizes
+        found = slope[0] @ law.drops / progress[0] * by_rate
+        found += (above > 0) @ np.array(law.noise) / self.reference * counts
+        return float(loss), found
+
+    def law(self, theta: Array, c: Array) -> Any:
+        count = len(self.knots)
+        return FormlessLaw(
+            float(c[0]),
+            self.knots,
+            tuple(map(float, c[1 : 1 + count])),
+            self.hinges,
+            tuple(map(float, c[1 + count :])),
+            self.bends,
+            tuple(map(float, theta[:-1])),
+            float(np.exp(theta[-1])),
+            self.reference,
+        )

@@ -1,0 +1,272 @@
+"""A fitted law: what it says of schedules nobody has trained, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ratewise.logs.curve import Array, Curve
+from ratewise.predict.final_loss import exact
+from ratewise.predict.law import Law, MixedLaw
+from ratewise.runs.specs import Asked, Candidate, read_candidates
+from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import number, speaking_for, whole
+
+LEVEL = 0.9
+"""Share of final losses that an interval is meant to hold."""
+
+WIDTH = 1.8
+"""Standard errors on either side of a prediction: a tenth more than for a normal distribution."""
+
+PLAIN = 0.004
+"""Relative error of a final loss before any run was held out, and how many runs that counts for."""
+
+BEFORE = 0.5
+
+NEAR = 1.0
+"""Distance in log peak at which a run that was held out says less of a prediction."""
+
+LEAST = 5e-4
+"""Smallest relative error that is ever claimed."""
+
+LONGER = 1.05
+"""Runs this many times as long as the longest, or as steep, are outside what was fitted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a law says of one schedule at one peak.
+
+    Args:
+        name: Name of the candidate.
+        peak: Peak learning rate.
+        loss: Predicted loss after the last update.
+        low: Lower end of its 90 % interval.
+        high: Upper end.
+        notes: Why it should be trusted less: rates or lengths outside what was fitted.
+        rates: The rates, float64[total].
+        losses: Predicted loss after every update, float64[total].
+    """
+
+    name: str
+    peak: float
+    loss: float
+    low: float
+    high: float
+    notes: tuple[str, ...]
+    rates: Array = field(repr=False)
+    losses: Array = field(repr=False)
+
+    def __str__(self) -> str:
+        told = f"{self.name} at {self.peak:g}: {self.loss:.4f} ({self.low:.4f} to {self.high:.4f})"
+        return "; ".join([told, *self.notes])
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A law fitted to some runs.
+
+    It holds for the task, model, batch and optimizer of these runs. No law foresees divergence: a
+    rate above those that were trained may break the run, whatever is predicted.
+
+    Args:
+        law: The law, a value with named parameters.
+        curves: The runs it was fitted to.
+        name: What kind of law it is.
+        notes: What was left out, and why.
+        held: Relative errors of the final losses of runs that were held out.
+        peaks: The peaks of these runs.
+    """
+
+    law: Law
+    curves: tuple[Curve, ...]
+    name: str
+    notes: tuple[str, ...] = ()
+    held: tuple[float, ...] = ()
+    peaks: tuple[float, ...] = ()
+
+    def losses(self, *, steps: ArrayLike, rates: ArrayLike) -> Array:
+        """Return the predicted losses at some updates.
+
+        Args:
+            steps: Updates made, int[n], rising.
+            rates: The rate of every update, or the rates at `steps`, linear in between.
+        """
+        at = np.asarray(steps, dtype=np.int64)
+        given = np.asarray(rates, dtype=np.float64)
+        if at.ndim != 1 or not len(at) or (np.diff(at) <= 0).any() or at[0] < 1:
+            fix = "give the updates after which the loss is wanted, rising"
+            raise ScheduleError("Fit.losses(steps=…)", "needs steps of 1 or more", fix)
+        if len(given) == len(at):
+            given = np.interp(np.arange(1, int(at[-1]) + 1), at, given)
+        if len(given) < at[-1] or not np.isfinite(given).all() or (given < 0).any():
+            rule = f"needs a rate of 0 or more for each of {int(at[-1])} updates"
+            raise ScheduleError("Fit.losses(rates=…)", rule, "give one per update or per step")
+        return self.law.losses(given)[at - 1]
+
+    def predict(self, schedule: Schedule | Plan | str, *, lr: float, total: int) -> Prediction:
+        """Return what a run under a schedule would come to.
+
+        Args:
+            schedule: A schedule, a plan, or the text of one.
+            lr: Its peak learning rate.
+            total: Updates of the run.
+
+        Raises:
+            ScheduleError: the schedule does not fit into the run.
+        """
+        return self.rank({str(schedule): schedule}, lr=lr, total=total)[0]
+
+    def rank(
+        self,
+        candidates: Mapping[str, Candidate] | Iterable[Schedule | Plan | str],
+        *,
+        lr: float | Iterable[float],
+        total: int | None = None,
+    ) -> tuple[Prediction, ...]:
+        """Return the predictions of several schedules at several peaks, the best first.
+
+        Args:
+            candidates: Schedules by name, or a list of them, as `compare` takes them.
+            lr: One peak or several.
+            total: Updates, of those without a total of their own.
+        """
+        named: Mapping[str, Any] = _named(candidates)
+        peaks = [float(lr)] if isinstance(lr, int | float) else list(lr)
+        with speaking_for("Fit.rank"):
+            asked = read_candidates(named, seeds=1, peaks=peaks, total=total)
+        return tuple(sorted(map(self._predicted, asked), key=lambda one: one.loss))
+
+    def best(
+        self,
+        *,
+        total: int,
+        lr: float,
+        shapes: Mapping[str, Candidate] | Iterable[Schedule | Plan | str] | None = None,
+        warmup: int = 0,
+        within: float = 2e-4,
+        stairs: bool = True,
+    ) -> Schedule:
+        """Return the schedule whose predicted final loss is the lowest.
+
+        Args:
+            total: Updates of the run.
+            lr: Peak learning rate, which no level exceeds.
+            shapes: Schedules to choose from; without them the form is free: after the warm-up the
+                rate may fall in any way, in lines or in stairs. What comes out is written down
+                with as few points as keep the predicted loss.
+            warmup: Updates of a linear warm-up before it. Laws do not see what it is for.
+            within: How much of the predicted loss may be lost by writing it down, relative; stairs
+                have to be better than lines by more.
+            stairs: Whether the rate may fall in stairs.
+
+        Raises:
+            ScheduleError: the law does not see rates, or an argument is outside its interval.
+        """
+        peak = number("Fit.best", "lr", lr, above=True)
+        length = whole("Fit.best", "total", total, low=2)
+        if shapes is not None:
+            named = _named(shapes)
+            first = self.rank(named, lr=peak, total=length)[0]
+            return _schedule(named[first.name], length)
+        from ratewise.predict.optimum import optimal
+
+        before = whole("Fit.best", "warmup", warmup, high=length - 2)
+        return optimal(self.law, peak, length, before, within, stairs)
+
+    def figure(self, predictions: Iterable[Prediction] = ()) -> Any:
+        """Return a `matplotlib.figure.Figure` of the runs, and of the first six predictions.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        from ratewise.view.prediction import draw
+
+        return draw(self, list(predictions))
+
+    @property
+    def error(self) -> float:
+        """The relative error that a predicted final loss is expected to have, over all peaks."""
+        return self._error(np.ones(len(self.held)))
+
+    def error_at(self, peak: float) -> float:
+        """Return the relative error that a predicted final loss at a peak is expected to have.
+
+        e = (½·.004 + Σ w_i·√(π/2)·|e_i|) / (½ + Σ w_i),  w_i = exp(-½·log(peak/peak_i)²)
+        over the runs i that were held out; a peak outside theirs counts as the nearest of them.
+        Single large misses count by their size, not by its square.
+
+        Args:
+            peak: Peak learning rate, above 0.
+        """
+        if not self.peaks:
+            return self.error
+        at = np.log(np.clip(peak, min(self.peaks), max(self.peaks)))
+        return self._error(np.exp(-0.5 * ((at - np.log(self.peaks)) / NEAR) ** 2))
+
+    def _error(self, weights: Array) -> float:
+        missed = weights @ np.abs(np.array(self.held)) * np.sqrt(np.pi / 2)
+        return max(float((BEFORE * PLAIN + missed) / (BEFORE + weights.sum())), LEAST)
+
+    def interval(self, rates: ArrayLike) -> tuple[float, float]:
+        """Return the ends of the 90 % interval of the loss after the last update of a run.
+
+        Args:
+            rates: The rate of every update, float[total], not all 0.
+        """
+        given = np.asarray(rates, dtype=np.float64)
+        return self._interval(given, exact(self.law, given))
+
+    def _interval(self, rates: Array, loss: float) -> tuple[float, float]:
+        apart = self.law.apart(rates, exact) if isinstance(self.law, MixedLaw) else 0.0
+        half = WIDTH * float(np.hypot(self.error_at(float(rates.max())) * loss, apart))
+        return max(loss - half, 0.0), loss + half
+
+    def _predicted(self, one: Asked) -> Prediction:
+        losses = self.law.losses(one.rates)
+        loss = float(losses[-1])
+        low, high = self._interval(one.rates, loss)
+        notes = self._outside(one.rates)
+        return Prediction(one.name, one.peak, loss, low, high, notes, one.rates, losses)
+
+    def _outside(self, rates: Array) -> tuple[str, ...]:
+        """Return what of a run is outside the range of those that were fitted."""
+        highest = max(float(curve.every_rate.max()) for curve in self.curves)
+        lowest = min(float(curve.every_rate.max()) for curve in self.curves)
+        longest = max(len(curve.every_rate) for curve in self.curves)
+        said: list[str] = []
+        if rates.max() > LONGER * highest:
+            said.append(f"its peak is above {highest:g}, the highest that was fitted")
+        if rates.max() < lowest / LONGER:
+            said.append(f"its peak is below {lowest:g}, the lowest that was fitted")
+        if len(rates) > LONGER * longest:
+            said.append(f"it is longer than {longest:,} updates, the most that were fitted")
+        return tuple(said)
+
+    def __str__(self) -> str:
+        runs = f"{len(self.curves)} run" + "s" * (len(self.curves) > 1)
+        kind = "the mean of two laws" if self.name == "mixed" else f"the law {self.name!r}"
+        told = [f"{kind} fitted to {runs}; final losses are missed by about {self.error:.1%}"]
+        return "\n".join([*told, *self.notes])
+
+
+def _named(candidates: Any) -> Mapping[str, Any]:
+    if isinstance(candidates, Mapping):
+        return cast("Mapping[str, Any]", candidates)
+    return {str(one): one for one in candidates}
+
+
+def _schedule(candidate: Any, total: int) -> Schedule:
+    """Return the schedule of a candidate that `read_candidates` took."""
+    from ratewise.schedule import parse
+
+    if isinstance(candidate, tuple):
+        candidate = next(part for part in candidate if isinstance(part, Schedule | Plan | str))
+    given = parse(candidate) if isinstance(candidate, str) else candidate
+    schedule = given.lr if isinstance(given, Plan) else given
+    assert isinstance(schedule, Schedule)
+    return schedule

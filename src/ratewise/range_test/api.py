@@ -1,0 +1,110 @@
+"""The range test: raise the rate until it breaks, and say where to train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ratewise.range_test.ladder import Ladder, Sweep
+from ratewise.range_test.result import Found, conclude
+from ratewise.range_test.sources import choose_source
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import shorten, whole
+
+
+def find(
+    task: Any = None,
+    *,
+    lowest: float = 1e-7,
+    highest: float = 10.0,
+    rungs: int = 100,
+    updates: int = 2,
+    seeds: int | Iterable[int] = 3,
+    step: Callable[[Any], Any] | None = None,
+    model: Any = None,
+    optimizer: Any = None,
+    batches: Any = None,
+    trainer: Any = None,
+    also: Iterable[Any] = (),
+) -> Found:
+    """Raise the learning rate until training breaks, and say where it learns and where it breaks.
+
+    The rate climbs from `lowest` to `highest` in equal ratios, by committed updates; with several
+    seeds it does so several times. A sweep ends where it diverges. Groups keep their ratios: the
+    rates are those of the group with the largest.
+
+    Whatever was given is afterwards as it was before, to the bit, also after an exception or
+    Ctrl-C: weights, buffers, gradients, modes, the optimizer, the random numbers of the process,
+    the generators of a loader, and all that `also` names.
+
+    Args:
+        task: A task (see `Task`), a `transformers.Trainer`, a Lightning module or a compiled
+            Keras model; left out for a loop of your own.
+        lowest: First rate, in (0, highest).
+        highest: Last rate, at least ten times the first.
+        rungs: Number of rates, at least 8.
+        updates: Updates at each rate, at least 1, whose losses are averaged.
+        seeds: How many sweeps, or their seeds: those of a task, or of the order of the data and
+            of the random numbers. A model that is there already starts with the same weights.
+        step: For a loop of your own: what you do with a batch (forward, backward,
+            `optimizer.step()`), returning the loss. It may make an update in every n-th call.
+        model: The module that `step` trains, or a list of them.
+        optimizer: The optimizer that `step` uses.
+        batches: What to iterate for batches, again when it ends: a loader, a list. For Lightning
+            it may be a data module; for Keras it may be (x, y).
+        trainer: For a Lightning module: the trainer whose precision, clipping and accumulation
+            count. It is only read.
+        also: What else changes in `step`, each with `state_dict` and `load_state_dict`: a
+            `GradScaler`, a scheduler, an average of the weights.
+
+    Raises:
+        ScheduleError: an argument is not what it should be, before anything is trained.
+
+    >>> class Run:
+    ...     w = 1.0
+    ...     def train(self, rates):
+    ...         losses = []
+    ...         for rate in rates:
+    ...             losses.append(self.w ** 2)
+    ...             self.w -= rate * 2 * self.w
+    ...         return losses
+    ...     def save(self): return self.w
+    ...     def restore(self, w): self.w = w
+    ...     def measure(self): return {}
+    >>> class Parabola:
+    ...     def open(self, seed): return Run()
+    >>> found = find(Parabola(), lowest=1e-5, seeds=1)
+    >>> bool(0.1 < found.rate < 1.1)  # it diverges above 1
+    True
+    """
+    ladder = Ladder(lowest, highest, rungs, updates)
+    numbers = read_seeds(seeds)
+    source = choose_source(
+        task,
+        step=step,
+        model=model,
+        optimizer=optimizer,
+        batches=batches,
+        trainer=trainer,
+        also=tuple(also),
+    )
+    sweeps = [Sweep(ladder, seed) for seed in numbers]
+    with source as climb:
+        for sweep in sweeps:
+            climb(sweep)
+    return conclude(ladder, tuple(sweeps))
+
+
+def read_seeds(seeds: int | Iterable[int]) -> list[int]:
+    """Return the seeds that a number or a list of them means."""
+    who = f"find(seeds={shorten(seeds)})"
+    if isinstance(seeds, int):
+        return list(range(whole(who, "the number of seeds", seeds, low=1)))
+    if not isinstance(seeds, Iterable) or isinstance(seeds, str | bytes):
+        rule = f"needs a number of seeds or a list of them, got {shorten(seeds)}"
+        raise ScheduleError(who, rule, "give seeds=3, or seeds=[0, 1, 2]")
+    numbers = [whole(who, "every seed", seed) for seed in seeds]
+    if not numbers or len(set(numbers)) < len(numbers):
+        rule = "needs at least one seed, and each once"
+        raise ScheduleError(who, rule, "give seeds=3, or seeds=[0, 1, 2]")
+    return numbers

@@ -1,0 +1,138 @@
+"""The rates of a range test, rung by rung, and when it is over."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ratewise.range_test.smoothing import Floats
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import number, whole
+
+FEWEST = 8
+"""Rungs that a curve needs at least."""
+PATIENCE = 2
+"""Rungs in a row that have to be above the ceiling before a sweep is over."""
+LOUD = 10.0
+"""Standard deviations of the noise that the ceiling is above the start, at least."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Rates in equal steps of log10, each held for some updates.
+
+    rate(i) = lowest · (highest / lowest)^(i / (rungs − 1)),  i in [0, rungs)
+
+    Args:
+        lowest: First rate, in (0, highest).
+        highest: Last rate, in (lowest, inf).
+        rungs: Number of rates, at least 8.
+        updates: Updates at each rate, at least 1.
+
+    Raises:
+        ScheduleError: an argument is out of its interval.
+
+    >>> Ladder(1e-3, 10.0, 9, 1).rates[[0, 4, 8]].round(6).tolist()
+    [0.001, 0.1, 10.0]
+    """
+
+    lowest: float = 1e-7
+    highest: float = 10.0
+    rungs: int = 100
+    updates: int = 2
+
+    def __post_init__(self) -> None:
+        low = number(f"find(lowest={self.lowest!r})", "lowest", self.lowest, above=True)
+        who = f"find(lowest={self.lowest!r}, highest={self.highest!r})"
+        high = number(who, "highest", self.highest, low=low, above=True)
+        whole(f"find(rungs={self.rungs!r})", "rungs", self.rungs, low=FEWEST)
+        whole(f"find(updates={self.updates!r})", "updates", self.updates, low=1)
+        if high < 10 * low:
+            fix = f"give highest={10 * low:g} or more"
+            raise ScheduleError(who, "spans less than a decade", fix)
+
+    @property
+    def rates(self) -> Floats:
+        """The rate of each rung, float64[rungs]."""
+        return np.geomspace(self.lowest, self.highest, self.rungs)
+
+    @property
+    def places(self) -> Floats:
+        """The decimal logarithm of each rate, float64[rungs]."""
+        return np.log10(self.rates)
+
+    @property
+    def all_rates(self) -> Floats:
+        """The rate of each update, float64[rungs · updates + 1].
+
+        A loss is seen before the update that descends it, so it tells of the rates before. One
+        more update shows what the last one did.
+        """
+        return np.append(np.repeat(self.rates, self.updates), self.highest)
+
+
+@dataclass(eq=False)
+class Sweep:
+    """One climb of the ladder: it is told the loss of every update, and says when to stop.
+
+    A sweep is over when a loss is not finite, or when two rungs in a row are above a ceiling: as
+    far above the start as the best is below it, and ten standard deviations of the noise at
+    least. Nothing of it changes when losses are multiplied, or a number is added to all.
+
+    Args:
+        ladder: The ladder.
+        seed: Seed of the data and the random numbers.
+    """
+
+    ladder: Ladder
+    seed: int
+    losses: list[float] = field(default_factory=list[float])
+    """Loss of every update made, as it was told."""
+    rungs: list[float] = field(default_factory=list[float])
+    """Mean loss of each rung, of the updates that came after its rate was used."""
+    broke: int | None = None
+    """The rung at which it diverged, or None."""
+
+    def tell(self, loss: float) -> bool:
+        """Take the loss of one more update; return whether to stop."""
+        self.losses.append(loss)
+        if not math.isfinite(loss):
+            self.broke = max(len(self.losses) - 2, 0) // self.ladder.updates
+            return True
+        seen, k = len(self.losses) - 1, self.ladder.updates
+        if seen and seen % k == 0:
+            self.rungs.append(float(np.mean(self.losses[-k:])))
+            self._judge()
+        return self.broke is not None or len(self.losses) >= self.ladder.rungs * k + 1
+
+    @property
+    def rate(self) -> float | None:
+        """The rate that it diverged at, or None."""
+        return None if self.broke is None else float(self.ladder.rates[self.broke])
+
+    def _judge(self) -> None:
+        done = len(self.rungs)
+        if done < FEWEST:  # only what is beyond doubt
+            high = self.losses[0] + 1e3 * (abs(self.losses[0]) + 1e-12)
+        else:
+            high = ceiling(np.array(self.rungs[: done - PATIENCE]))
+        if min(self.rungs[-PATIENCE:]) > high and done >= PATIENCE:
+            self.broke = done - PATIENCE
+
+
+def noise_of(losses: Floats) -> float:
+    """Return the standard deviation of what is between neighbours, whatever the curve does."""
+    if len(losses) < 4:
+        return 0.0
+    bends = np.abs(losses[2:] - 2 * losses[1:-1] + losses[:-2])
+    return float(np.median(bends)) / (0.6745 * math.sqrt(6))
+
+
+def ceiling(losses: Floats) -> float:
+    """Return the loss above which a sweep with these rungs has diverged."""
+    first = losses[: max(len(losses) // 10, 5)]
+    padded = np.convolve(losses, np.ones(3) / 3, mode="valid") if len(losses) > 2 else losses
+    start = float(np.median(first))
+    return start + max(start - float(padded.min()), LOUD * noise_of(losses))

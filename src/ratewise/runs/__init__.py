@@ -1,0 +1,6 @@
+"""What is trained: runs that share what they begin with, by an engine, into a journal."""
+
+from ratewise.runs.specs import Asked
+from ratewise.runs.tree import PrefixTree
+
+__all__ = ["Asked", "PrefixTree"]

@@ -1,0 +1,129 @@
+"""Which engine a comparison is trained by."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ratewise.runs.engines import Engine
+from ratewise.runs.engines.states import States
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import nearest, shorten
+from ratewise.tasks.protocols import Task
+
+ENGINES = ("serial", "processes", "ray")
+
+
+@dataclass(frozen=True)
+class Hiring:
+    """What trains: one of the engines, and how many workers or which cluster.
+
+    Args:
+        engine: "serial", "processes" or "ray"; None for processes if there are workers.
+        workers: Worker processes, at least 1; "auto" for one per device, or per core without any.
+        address: Of a cluster, for Ray.
+
+    Raises:
+        ScheduleError: these do not go together.
+    """
+
+    engine: str | None = None
+    workers: int | str = 0
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        engine, who = self.engine, f"compare(engine={self.engine!r})"
+        if engine is not None and engine not in ENGINES:
+            rule = f"is no engine; those are {', '.join(ENGINES)}"
+            raise ScheduleError(who, rule, nearest(str(engine), ENGINES))
+        count = self.workers
+        if count != "auto" and (
+            isinstance(count, bool | str) or not isinstance(count, int) or count < 0
+        ):
+            rule = f"needs a number of workers, got {shorten(count)}"
+            raise ScheduleError("compare", rule, 'give workers=2, or workers="auto"')
+        if self.address is not None and engine != "ray":
+            raise ScheduleError(who, "has no address", 'give engine="ray" with an address')
+        if count and engine in ("serial", "ray"):
+            fix = "leave workers out; Ray takes what the task asks for in `resources`"
+            raise ScheduleError(who, f"takes no workers, got {shorten(count)}", fix)
+
+    @property
+    def alone(self) -> bool:
+        """Whether everything is trained in this process."""
+        return self.engine == "serial" or (self.engine is None and not self.workers)
+
+    def open(self, tasks: Mapping[str | None, Task], states: States) -> Engine:
+        """Return the engine, ready to train.
+
+        Raises:
+            ScheduleError: the task cannot be sent to others.
+        """
+        if self.engine == "ray":
+            from ratewise.runs.engines.ray import Ray
+
+            return Ray(tasks, states, self.address)
+        from ratewise.runs.engines.processes import Processes
+
+        devices = _devices()
+        count = len(devices) or _cores() if self.workers in ("auto", 0) else int(self.workers)
+        return Processes(tasks, states, count, devices)
+
+
+class Crew:
+    """Whoever was hired, kept from one list of runs to the next, until they are dismissed.
+
+    All lists are of the same tasks, and their states are in the same place.
+    """
+
+    def __init__(self, hiring: Hiring) -> None:
+        self._hiring = hiring
+        self._engine: Engine | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether everything is trained in this process."""
+        return self._hiring.alone
+
+    def open(self, tasks: Mapping[str | None, Task], states: States) -> Engine:
+        """Return the engine, which is the same every time; closing it does nothing."""
+        if self._engine is None:
+            self._engine = self._hiring.open(tasks, states)
+        return Lent(self._engine)
+
+    def dismiss(self) -> None:
+        """End them, whatever they do."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+class Lent:
+    """An engine that stays open when it is closed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.ordered = engine.ordered
+        self.free, self.start, self.wait = engine.free, engine.start, engine.wait
+
+    def close(self) -> None:
+        """Leave them for the next list."""
+
+
+def _devices() -> list[str]:
+    """Return the GPUs, as CUDA_VISIBLE_DEVICES names them; none where PyTorch is not in use."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [] if visible is None else [name.strip() for name in visible.split(",")]
+    return names or [str(device) for device in range(torch.cuda.device_count())]
+
+
+def _cores() -> int:
+    """Return how many processes the cores have room for, as many threads as each computes with."""
+    torch: Any = sys.modules.get("torch")
+    own = torch.get_num_threads() if torch is not None else 1
+    return max(1, len(os.sched_getaffinity(0)) // own)

@@ -1,0 +1,191 @@
+"""The engine of one machine: worker processes that are given stretches through pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from ratewise.runs.engines.jobs import Done, Event, Gone, Job, Lost, Stuck
+from ratewise.runs.engines.states import States
+from ratewise.runs.engines.worker import Bench
+from ratewise.schedule import ScheduleError
+from ratewise.tasks.protocols import Task
+
+STILLBORN = 3
+"""So many workers in a row that die before they begin are no accident."""
+
+
+class Processes:
+    """Trains as many jobs at once as there are workers.
+
+    A worker is a fresh interpreter. It computes with as many threads as this process, so that
+    results do not depend on how many workers there are. One that dies is replaced.
+
+    Args:
+        tasks: The task, and with other optimizers by name.
+        states: Where states are kept; all workers read and write there.
+        workers: How many.
+        devices: What each worker sees as CUDA_VISIBLE_DEVICES, in turn; none for whatever is there.
+
+    Raises:
+        ScheduleError: the task cannot be sent to another process.
+    """
+
+    ordered = False
+
+    def __init__(
+        self,
+        tasks: Mapping[str | None, Task],
+        states: States,
+        workers: int,
+        devices: Sequence[str] = (),
+    ) -> None:
+        self._sent = packed(dict(tasks), states)
+        self._devices = devices
+        self._workers: list[Worker] = []
+        self._most = workers
+        self._stillborn = 0
+
+    def free(self) -> int:
+        """Return how many jobs can be begun now."""
+        return self._most - sum(worker.job is not None for worker in self._workers)
+
+    def start(self, job: Job) -> None:
+        """Begin a job, on the worker that stands where it begins if there is one."""
+        name = job.name(job.start)
+        idle = [worker for worker in self._workers if worker.job is None]
+        chosen = next((worker for worker in idle if worker.at == name), None)
+        if chosen is None and len(self._workers) < self._most:
+            chosen = self._hire()
+        (chosen or idle[0]).give(job)
+
+    def _hire(self) -> Worker:
+        taken = {worker.place for worker in self._workers}
+        place = next(place for place in range(self._most) if place not in taken)
+        device = self._devices[place % len(self._devices)] if self._devices else None
+        worker = Worker(place, self._sent, device)
+        self._workers.append(worker)
+        return worker
+
+    def wait(self) -> Iterator[Event]:
+        """Yield what happens next; several workers may have something to say."""
+        busy = [worker for worker in self._workers if worker.job is not None]
+        ready = wait([worker.pipe for worker in busy])
+        for worker in busy:
+            if worker.pipe in ready:
+                event = worker.hear()
+                if isinstance(event, Lost):
+                    self._workers.remove(worker)
+                    event = self._judged(event, worker)
+                if event is not None:
+                    yield event
+
+    def _judged(self, event: Lost, worker: Worker) -> Event:
+        """Return what to make of a dead worker: several that never began will not begin."""
+        self._stillborn = 0 if worker.began else self._stillborn + 1
+        if self._stillborn < STILLBORN:
+            return event
+        rule = "cannot begin: its workers end as they start, see what they printed"
+        return Stuck(event.index, rule, 'put what the script does under if __name__ == "__main__":')
+
+    def close(self) -> None:
+        """End the workers, whatever they do."""
+        for worker in self._workers:
+            worker.end()
+        self._workers = []
+
+
+class Worker:
+    """A process, and what it is doing."""
+
+    def __init__(self, place: int, sent: bytes, device: str | None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.place = place
+        self.pipe, far = context.Pipe()
+        arguments = (far, sent, threads(), device)
+        self._process = context.Process(target=serve, args=arguments, daemon=True)
+        self._process.start()
+        far.close()
+        self.began = False
+        self.job: Job | None = None
+        self.at: str | None = None
+
+    def give(self, job: Job) -> None:
+        """Send it a job; that it has died in the meantime is heard later."""
+        self.job, self.at = job, None
+        with contextlib.suppress(OSError):
+            self.pipe.send(job)
+
+    def hear(self) -> Event | None:
+        """Return what it says, None if it is ready; `Lost` if it has died."""
+        assert self.job is not None
+        job = self.job
+        try:
+            event: Event | None = self.pipe.recv()
+        except (EOFError, OSError):
+            self.end()
+            return Lost(job.index, f"a worker process died ({self._process.exitcode})")
+        self.began = True
+        if isinstance(event, Done | Gone | Stuck):
+            self.job = None
+            stands = isinstance(event, Done) and event.whole and not job.measure
+            self.at = job.name(len(job.rates)) if stands else None
+        return event
+
+    def end(self) -> None:
+        """End it."""
+        self.pipe.close()
+        self._process.kill()
+        self._process.join()
+
+
+def packed(
+    tasks: Mapping[str | None, Task], states: States, dumps: Callable[[Any], bytes] = pickle.dumps
+) -> bytes:
+    """Return what a worker needs, as bytes.
+
+    Raises:
+        ScheduleError: the task cannot be pickled.
+    """
+    try:
+        return dumps((tasks, states))
+    except Exception as error:
+        rule = f"cannot be sent to workers: {error}"
+        fix = "make it of functions and classes at the top of a module, or train without workers"
+        raise ScheduleError(f"Task {type(tasks[None]).__name__}", rule, fix) from None
+
+
+def threads() -> int | None:
+    """Return how many threads PyTorch computes with here; None if it is not in use."""
+    torch: Any = sys.modules.get("torch")
+    return torch.get_num_threads() if torch is not None else None
+
+
+def unpacked(sent: bytes, count: int | None) -> Bench:
+    """Return a bench with what was packed elsewhere, computing with so many threads."""
+    tasks, states = pickle.loads(sent)
+    if count is not None:
+        torch: Any = importlib.import_module("torch")
+        torch.set_num_threads(count)
+    return Bench(tasks, states)
+
+
+def serve(pipe: Connection, sent: bytes, count: int | None, device: str | None) -> None:
+    """Train what comes through a pipe, until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends us
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    bench = unpacked(sent, count)
+    with contextlib.suppress(EOFError, OSError):  # the driver is gone
+        pipe.send(None)
+        while True:
+            for event in bench.work(pipe.recv()):
+                pipe.send(event)

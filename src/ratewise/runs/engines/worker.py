@@ -1,0 +1,178 @@
+"""The bench: where a stretch is trained, by whichever engine."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ratewise.runs.engines.jobs import Done, Event, Gone, Job, Kept, Part, Stuck, Trained
+from ratewise.runs.engines.states import States
+from ratewise.tasks.protocols import Losses, Run, Task
+
+PIECE = 100
+"""Updates trained between two looks at the losses, and between two reports of progress."""
+
+Root = tuple[int, str | None]
+
+
+class Bench:
+    """Trains jobs one after the other with one run of a task.
+
+    The run stays open from job to job: who goes on where the last one stopped restores nothing.
+    After an exception in the task's code it is opened anew, as nobody knows what it left behind.
+
+    Args:
+        tasks: The task, and with other optimizers, by their names; the task's own is None.
+        states: Where states are kept.
+    """
+
+    def __init__(self, tasks: Mapping[str | None, Task], states: States) -> None:
+        self._tasks, self._states = tasks, states
+        self._run: Run | None = None
+        self._root: Root | None = None
+        self._at: str | None = None
+        self._fresh = False
+        self._first: Any = None
+
+    def rehearse(self, seed: int, optimizer: str | None) -> Mapping[str, float]:
+        """Open, save, measure and restore once, so that a mistake in them costs no training.
+
+        Returns:
+            What was measured.
+        """
+        run = self._open((seed, optimizer))
+        state = run.save()
+        measured = run.measure()
+        run.restore(state)
+        return measured
+
+    def work(self, job: Job) -> Iterator[Event]:
+        """Train a job; yield what happens, a `Done` at the end if nothing came in between."""
+        try:
+            if not self._stand(job):
+                yield Gone(job.index, job.name(job.start))
+                return
+        except Exception:
+            yield self._failed(job, np.full(len(job.rates) - job.start, np.nan), 0.0)
+            return
+        yield from self._train(job)
+
+    def _train(self, job: Job) -> Iterator[Event]:
+        low, total = job.start, len(job.rates)
+        began = time.monotonic()
+        losses = np.full(total, np.nan)
+        try:
+            for t in range(low, total, PIECE):
+                stop = min(t + PIECE, total)
+                assert self._run is not None
+                self._at = None
+                losses[t:stop] = checked(self._run.train(job.rates[t:stop]), job.rates[t:stop])
+                yield Trained(job.index, stop - t)
+                if not np.isfinite(losses[t:stop]).all():
+                    bad = cut(losses, t)
+                    yield Done(job.index, losses[low:], {}, None, bad, None, _since(began))
+                    return
+                if stop < total and _since(began) >= job.every:
+                    kept = self._save(job, stop)
+                    yield Part(job.index, stop, losses[low:stop], kept, _since(began))
+                    low, began = stop, time.monotonic()
+            yield self._end(job, losses[low:], began)
+        except NoRoom as error:
+            rule = f"cannot write checkpoints any more: {error}"
+            yield Stuck(job.index, rule, "make room; with the same journal it goes on from here")
+        except Exception:
+            yield self._failed(job, losses[low:], _since(began))
+
+    def _end(self, job: Job, losses: Losses, began: float) -> Done:
+        """Save and measure; where others go on, they do so from the state saved before."""
+        kept = self._save(job, len(job.rates)) if job.save else None
+        self._at = job.name(len(job.rates))
+        metrics: dict[str, float] = {}
+        error = None
+        if job.measure:
+            self._at = None
+            try:
+                assert self._run is not None
+                metrics = {name: float(value) for name, value in self._run.measure().items()}
+            except Exception:
+                error = self._forget()
+        return Done(job.index, losses, metrics, error, None, kept, _since(began))
+
+    def _save(self, job: Job, updates: int) -> Kept:
+        assert self._run is not None
+        state = self._run.save()
+        try:
+            return self._states.write(job.name(updates), state)
+        except OSError as error:
+            raise NoRoom(error) from error
+
+    def _stand(self, job: Job) -> bool:
+        """Bring the run to where the job begins; return whether that state could be had."""
+        root = job.seed, job.optimizer
+        if not job.start:
+            self._begin(root, job.opens)
+            return True
+        name = job.name(job.start)
+        warm = self._run is not None and self._at == name
+        if not warm:
+            there, state = self._states.read(name, job.digest)
+            if not there:
+                return False
+            run = self._run if self._root == root and self._run is not None else self._open(root)
+            self._at = None
+            self._fresh = False
+            run.restore(state)
+        if job.last:
+            self._states.let_go(name)
+        return True
+
+    def _begin(self, root: Root, again: bool) -> None:
+        """Bring the run to its beginning."""
+        if self._run is not None and self._root == root and self._first is not None:
+            self._run.restore(self._first)
+        else:
+            run = self._run if self._fresh and self._root == root else None
+            run = self._open(root) if run is None else run
+            self._first = run.save() if again else None
+        self._fresh = False
+        self._at = None
+
+    def _open(self, root: Root) -> Run:
+        self._run = self._first = None  # let go of the old one's memory first
+        self._run, self._root = self._tasks[root[1]].open(root[0]), root
+        self._at, self._fresh = None, True
+        return self._run
+
+    def _failed(self, job: Job, losses: Losses, seconds: float) -> Done:
+        return Done(job.index, losses, {}, self._forget(), None, None, seconds)
+
+    def _forget(self) -> str:
+        self._run = self._at = self._first = None
+        return traceback.format_exc()
+
+
+class NoRoom(Exception):
+    """A state could not be written."""
+
+
+def checked(losses: Any, rates: Losses) -> Losses:
+    """Return the losses of a piece, or refuse them."""
+    given = np.asarray(losses, dtype=np.float64)
+    if given.shape != rates.shape:
+        raise ValueError(f"train(rates) of {len(rates)} rates returned losses of {given.shape}")
+    return given
+
+
+def cut(losses: Losses, low: int) -> int:
+    """Return the first loss from `low` on that is not finite, and blank what follows it."""
+    first = low + int(np.argmin(np.isfinite(losses[low:])))
+    losses[first + 1 :] = np.nan
+    return first
+
+
+def _since(began: float) -> float:
+    return time.monotonic() - began

@@ -1,0 +1,300 @@
+"""The journal as a comparison sees it: what is known already, and what is to be kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ratewise.runs.journal.database import Lock, blob, connect
+from ratewise.runs.journal.keys import key
+from ratewise.runs.journal.store import open_store
+from ratewise.runs.records import Outcome
+from ratewise.runs.specs import Asked
+from ratewise.schedule import ScheduleError
+from ratewise.tasks.protocols import Losses, Rates
+
+
+class Found(NamedTuple):
+    """A state that was saved behind `updates` updates, and the losses until there."""
+
+    updates: int
+    digest: str
+    state: str
+    losses: Losses
+
+
+class Book:
+    """A journal, open for one comparison.
+
+    Everything that was trained has a name, made of the task, the seed, the optimizer and the exact
+    rates until then. A stretch is committed in one transaction, behind its checkpoint; what was
+    committed is not trained again, by this comparison or by any other of the same task.
+
+    Args:
+        path: The SQLite file; checkpoints are beside it, in a folder of the same name.
+        disk: Bytes that checkpoints may take beyond those that are needed to go on; those are
+            kept for comparisons to come, the newest first.
+        checkpoints: Folder of the checkpoints, or an address that fsspec knows.
+
+    Raises:
+        ScheduleError: the file cannot be written, is none of ours, or another one writes it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        disk: int = 0,
+        checkpoints: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._lock = Lock(self.path)
+        try:
+            beside = self.path.with_name(self.path.name + ".checkpoints")
+            self.store = open_store(beside if checkpoints is None else checkpoints)
+            self._file = connect(self.path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self.disk = disk
+        self.task = ""
+        self.reused = 0
+        self.damaged = 0
+        self._comparison = 0
+        self.store.tidy({row[0] for row in self._file.execute("SELECT state FROM checkpoints")})
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+        self._lock.release()
+
+    def begin(self, task: str, name: str, metrics: Sequence[str]) -> None:
+        """Say what is compared."""
+        self.task = task
+        with self:
+            row = (task, name, json.dumps(list(metrics)))
+            self._file.execute("INSERT OR IGNORE INTO tasks VALUES (?, ?, ?)", row)
+
+    def plan(self, asked: int, planned: int, runs: int, finished: int) -> None:
+        """Say how much there is to do."""
+        with self:
+            row = (time.time(), socket.gethostname(), asked, planned, runs, finished, os.getpid())
+            cursor = self._file.execute(
+                "INSERT INTO comparisons "
+                "(begun, host, asked, planned, trained, runs, finished, pid) "
+                "VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
+                row,
+            )
+            self._comparison = cursor.lastrowid or 0
+
+    def end(self) -> None:
+        """Say that everything is done, and keep no more checkpoints than the budget allows."""
+        with self:
+            row = (time.time(), self._comparison)
+            self._file.execute("UPDATE comparisons SET ended = ? WHERE comparison = ?", row)
+            self._file.execute("UPDATE checkpoints SET needed = 0")
+        self.forget()
+
+    def __enter__(self) -> Book:
+        """Begin a transaction."""
+        self._write("BEGIN IMMEDIATE")
+        return self
+
+    def __exit__(self, kind: Any, *rest: Any) -> None:
+        self._write("ROLLBACK" if kind else "COMMIT")
+
+    def _write(self, statement: str) -> None:
+        try:
+            self._file.execute(statement)
+        except sqlite3.OperationalError as error:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            raise _stopped(self.path, error) from error
+
+    # What is known --------------------------------------------------------------------------
+
+    def key(self, seed: int, optimizer: str | None, rates: Rates) -> str:
+        """Return the name of a state of the task."""
+        return key(self.task, seed, optimizer, rates)
+
+    def finished(self, run: Asked) -> tuple[Outcome, Losses] | None:
+        """Return what came of a run that was trained before, and its losses; None if it was not."""
+        row = self._rates_row(run)
+        query = "SELECT metrics, losses, diverged, error FROM runs WHERE run = ?"
+        found = self._file.execute(query, row[:1]).fetchone()
+        if found is None:
+            return None
+        self._keep_rates(row)
+        losses = np.frombuffer(found[1], "<f8").astype(np.float64)
+        metrics = {n: float("nan") if v is None else v for n, v in json.loads(found[0]).items()}
+        self.reused += len(losses)
+        return Outcome(losses, metrics, found[3], found[2], found[3] is None), losses
+
+    def furthest(self, seed: int, optimizer: str | None, rates: Rates, low: int) -> Found | None:
+        """Return the furthest state on the way of a run that is kept behind update `low`, if any.
+
+        Whoever reads the state finds out whether it is whole.
+        """
+        root = self.key(seed, optimizer, rates[:0])
+        rows = self._file.execute(
+            "SELECT updates, state, digest FROM checkpoints "
+            "WHERE root = ? AND updates > ? AND updates <= ? ORDER BY updates DESC",
+            (root, low, len(rates)),
+        ).fetchall()
+        for updates, name, digest in rows:
+            if name != self.key(seed, optimizer, rates[:updates]):
+                continue
+            losses = self._losses(name, low)
+            if losses is not None:
+                return Found(updates, digest, name, losses)
+            self.lose(name)
+        return None
+
+    def _losses(self, stop: str, low: int) -> Losses | None:
+        """Return the losses from update `low` to a state, stretch by stretch from the end."""
+        pieces: list[Losses] = []
+        while True:
+            row = self._file.execute(
+                "SELECT start, low, losses FROM stretches WHERE stop = ?", (stop,)
+            ).fetchone()
+            if row is None:
+                return None
+            losses = np.frombuffer(row[2], "<f8").astype(np.float64)
+            pieces.append(losses[max(low - row[1], 0) :])
+            if row[1] <= low:
+                return np.concatenate(pieces[::-1])
+            stop = row[0]
+
+    def lose(self, name: str) -> None:
+        """Forget a checkpoint that is damaged; it is trained again from the one before it."""
+        self.damaged += 1
+        with self:
+            self._file.execute("DELETE FROM checkpoints WHERE state = ?", (name,))
+        self.store.remove(name)
+
+    # What is kept ---------------------------------------------------------------------------
+
+    def commit(
+        self,
+        seed: int,
+        optimizer: str | None,
+        rates: Rates,
+        low: int,
+        losses: Losses,
+        *,
+        kept: tuple[int, str] | None = None,
+        runs: Mapping[Asked, tuple[Outcome, Losses]] | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """Keep a stretch that was trained from update `low` to the end of `rates`, or not at all.
+
+        Args:
+            seed: Seed of the runs.
+            optimizer: Their optimizer.
+            rates: Rates from the start of the run to the end of the stretch.
+            low: Update at which it began.
+            losses: Losses of the stretch.
+            kept: Bytes and SHA-256 of the state at its end, written before, if others need it.
+            runs: What came of the runs that have ended with it, and their losses.
+            seconds: Time that it took.
+
+        Raises:
+            ScheduleError: it cannot be written; what was committed before is kept.
+        """
+        stop = self.key(seed, optimizer, rates)
+        with self:
+            if len(losses):
+                start = self.key(seed, optimizer, rates[:low])
+                row = (stop, start, self.task, low, len(rates), blob(losses), seconds)
+                self._insert("stretches", (*row, socket.gethostname(), time.time()))
+            if kept is not None:
+                root = self.key(seed, optimizer, rates[:0])
+                self._insert("checkpoints", (stop, root, len(rates), *kept, 1))
+            for run, (outcome, all_losses) in (runs or {}).items():
+                self._insert("runs", self._run_row(run, outcome, all_losses))
+                self._insert("rates", self._rates_row(run))
+            self._count(len(losses), len(runs or {}))
+
+    def _run_row(self, run: Asked, outcome: Outcome, losses: Losses) -> tuple[Any, ...]:
+        metrics = {n: v if np.isfinite(v) else None for n, v in outcome.metrics.items()}
+        what = (self._rates_row(run)[0], self.task, run.seed, run.optimizer, len(run.rates))
+        return (*what, json.dumps(metrics), blob(losses), outcome.diverged, outcome.error)
+
+    def _rates_row(self, run: Asked) -> tuple[Any, ...]:
+        name = self.key(run.seed, run.optimizer, run.rates)
+        return name, run.name, run.peak, blob(run.rates)
+
+    def _keep_rates(self, row: tuple[Any, ...]) -> None:
+        """Keep the rates of a run that was trained before they were kept."""
+        if not self._file.execute("SELECT 1 FROM rates WHERE run = ?", row[:1]).fetchone():
+            with self:
+                self._insert("rates", row)
+
+    def _insert(self, table: str, row: tuple[Any, ...]) -> None:
+        marks = ", ".join("?" * len(row))
+        try:
+            self._file.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)
+        except sqlite3.OperationalError as error:
+            raise _stopped(self.path, error) from error
+
+    def _count(self, trained: int, finished: int) -> None:
+        self._file.execute(
+            "UPDATE comparisons SET trained = trained + ?, finished = finished + ? "
+            "WHERE comparison = ?",
+            (trained, finished, self._comparison),
+        )
+
+    def doing(self, what: str) -> None:
+        """Say what is being trained, for whoever looks on."""
+        with self:
+            row = (what, self._comparison)
+            self._file.execute("UPDATE comparisons SET doing = ? WHERE comparison = ?", row)
+
+    def claim(self, ways: Iterable[tuple[int, str | None, Rates, int]]) -> None:
+        """Say that the states from which some ways can go on are needed.
+
+        Args:
+            ways: For each its seed, its optimizer, its rates, and the update to be behind of.
+        """
+        if self._file.execute("SELECT 1 FROM checkpoints WHERE NOT needed").fetchone() is None:
+            return
+        states = [found.state for way in ways if (found := self.furthest(*way)) is not None]
+        with self:
+            query = "UPDATE checkpoints SET needed = 1 WHERE state = ?"
+            self._file.executemany(query, [(state,) for state in states])
+
+    def need(self, name: str) -> None:
+        """Say that a state is needed again."""
+        with self:
+            self._file.execute("UPDATE checkpoints SET needed = 1 WHERE state = ?", (name,))
+
+    def release(self, seed: int, optimizer: str | None, rates: Rates) -> None:
+        """Say that no run needs a state any more; it goes when the budget is full."""
+        name = self.key(seed, optimizer, rates)
+        with self:
+            self._file.execute("UPDATE checkpoints SET needed = 0 WHERE state = ?", (name,))
+        self.forget()
+
+    def forget(self) -> None:
+        """Remove checkpoints that nobody needs, the least recent first, down to the budget."""
+        query = "SELECT state, bytes FROM checkpoints WHERE NOT needed ORDER BY updates DESC"
+        room = self.disk
+        for name, size in self._file.execute(query).fetchall():
+            room -= size
+            if room < 0:
+                with self:
+                    self._file.execute("DELETE FROM checkpoints WHERE state = ?", (name,))
+                self.store.remove(name)
+
+
+def _stopped(path: Path, error: Exception) -> ScheduleError:
+    rule = f"cannot write to the journal any more: {error}"
+    fix = "make room, and compare with the same journal again; what was committed is kept"
+    return ScheduleError(f"compare(journal={str(path)!r})", rule, fix)

@@ -1,0 +1,222 @@
+"""The prefix tree: runs that begin with the same rates and seed share what they begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ratewise.tasks.protocols import Rates
+
+Bits = NDArray[np.uint64]
+Root = tuple[int, str | None]
+"""What runs have to have in common to share anything: seed and optimizer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Updates that are trained in one go, from one fork of the tree to the next.
+
+    Args:
+        seed: Seed of the runs that share it.
+        start: The first update it makes, counted from the beginning of the run.
+        rates: Absolute rates, float64[k]; a seed's first stretch has none, it only opens the run.
+        parent: Index of the stretch it continues, or None.
+        children: Indices of the stretches that continue it, in the order of training.
+        ends: Indices of the runs that end with it.
+        runs: Indices of all the runs it is a part of.
+        optimizer: Name of the optimizer that the runs bring, or None.
+    """
+
+    seed: int
+    start: int
+    rates: Rates = field(repr=False)
+    parent: int | None
+    children: tuple[int, ...]
+    ends: tuple[int, ...]
+    runs: tuple[int, ...] = field(repr=False)
+    optimizer: str | None = None
+
+    @property
+    def stop(self) -> int:
+        """The update after its last."""
+        return self.start + len(self.rates)
+
+    @property
+    def is_returned_to(self) -> bool:
+        """Whether its end is saved: it forks, or a run ends there and others go on."""
+        return len(self.children) > 1 or bool(self.ends and self.children)
+
+
+@dataclass(frozen=True, eq=False)
+class PrefixTree:
+    """All stretches, parents before children, in the order that holds the fewest states.
+
+    Two runs share update `t` if and only if their seeds and optimizers are equal and their rates
+    of updates 0 … t are, to the last bit. With `n` runs of a seed and an optimizer at most
+    ⌊log2(n)⌋ states are held at once.
+
+    >>> tree = PrefixTree.of([(0, np.array([.1, .1, .1])), (0, np.array([.1, .1, .01]))])
+    >>> tree.asked, tree.planned, [stretch.rates.tolist() for stretch in tree.stretches]
+    (6, 4, [[], [0.1, 0.1], [0.1], [0.01]])
+    """
+
+    stretches: tuple[Stretch, ...]
+    asked: int
+    """Updates that the runs would take, each trained alone."""
+
+    @classmethod
+    def of(
+        cls, runs: Iterable[tuple[int, Rates]], optimizers: Iterable[str | None] | None = None
+    ) -> PrefixTree:
+        """Build the tree of runs, each a seed and its absolute rates, float64[total].
+
+        Args:
+            runs: The runs.
+            optimizers: Name of the optimizer of each, or None where it is the task's own.
+        """
+        listed = [(seed, np.ascontiguousarray(rates, dtype=np.float64)) for seed, rates in runs]
+        named = [None] * len(listed) if optimizers is None else list(optimizers)
+        roots: dict[Root, list[int]] = {}
+        for index, ((seed, _), optimizer) in enumerate(zip(listed, named, strict=True)):
+            roots.setdefault((seed, optimizer), []).append(index)
+        rates = [rates for _, rates in listed]
+        stretches: list[Stretch] = []
+        for root, members in roots.items():
+            _lay_out(_grow(rates, members), root, rates, stretches)
+        return cls(tuple(stretches), sum(len(one) for one in rates))
+
+    @cached_property
+    def planned(self) -> int:
+        """Updates in the tree: what is left to train when prefixes are shared."""
+        return sum(len(stretch.rates) for stretch in self.stretches)
+
+    @property
+    def sharing(self) -> float:
+        """Updates asked for per update planned, in [1, inf)."""
+        return self.asked / self.planned if self.planned else 1.0
+
+    @cached_property
+    def held(self) -> int:
+        """The most states that a walk holds at once to come back to forks."""
+        now = most = 0
+        for index, stretch in enumerate(self.stretches):
+            if stretch.parent is not None:
+                parent = self.stretches[stretch.parent]
+                now -= parent.is_returned_to and index == parent.children[-1]
+            now += stretch.is_returned_to
+            most = max(most, now)
+        return most
+
+    @cached_property
+    def ways(self) -> list[int]:
+        """For each stretch, the updates from its start to the furthest end behind it."""
+        ways = [len(stretch.rates) for stretch in self.stretches]
+        for index, stretch in reversed(list(enumerate(self.stretches))):
+            ways[index] += max((ways[child] for child in stretch.children), default=0)
+        return ways
+
+    def path(self, index: int) -> tuple[int, ...]:
+        """Return the indices of the stretches from the seed's first to the one given."""
+        steps: list[int] = []
+        step: int | None = index
+        while step is not None:
+            steps.append(step)
+            step = self.stretches[step].parent
+        return tuple(reversed(steps))
+
+
+@dataclass(eq=False)
+class _Node:
+    """A fork or an end while the tree is built; `depth` is the number of updates before it."""
+
+    depth: int
+    runs: list[int]
+    ends: list[int] = field(default_factory=list[int])
+    children: list[_Node] = field(default_factory=list["_Node"])
+    need: int = 0
+    """States held at once from this node on, when the neediest child comes last."""
+
+    def take(self, child: _Node) -> None:
+        self.children.append(child)
+        self.runs.extend(child.runs)
+
+    def finish(self) -> _Node:
+        """Put the children, all finished, in the order of training."""
+        self.children.sort(key=lambda child: (child.need, min(child.runs)))
+        needs = [child.need for child in self.children]
+        own = 1 if self.ends and needs else 0
+        self.need = max([own, *needs[-1:], *(need + 1 for need in needs[:-1])])
+        return self
+
+
+def _grow(rates: Sequence[Rates], members: Sequence[int]) -> _Node:
+    """Return the compressed trie of the members' rates.
+
+    Sorted as strings of bytes, runs with a common prefix are neighbours, and the trie follows from
+    the lengths of the neighbours' common prefixes alone. `path` is the branch grown last.
+    """
+    root = _Node(0, [])
+    path = [root]
+    before: Bits | None = None
+    for index in sorted(members, key=lambda member: rates[member].tobytes()):
+        bits: Bits = rates[index].view(np.uint64)
+        _close(path, 0 if before is None else common_prefix(before, bits))
+        if len(bits) > path[-1].depth:
+            path.append(_Node(len(bits), []))
+        path[-1].ends.append(index)
+        path[-1].runs.append(index)
+        before = bits
+    _close(path, 0)
+    return root.finish()
+
+
+def _close(path: list[_Node], depth: int) -> None:
+    """Hang the nodes below `depth` on their parents, with a fork at `depth` where there is none."""
+    while path[-1].depth > depth:
+        child = path.pop().finish()
+        if path[-1].depth < depth:
+            path.append(_Node(depth, []))
+        path[-1].take(child)
+
+
+def common_prefix(a: Rates | Bits, b: Rates | Bits) -> int:
+    """Return how many first rates two runs have in common, to the last bit."""
+    n = min(len(a), len(b))
+    differ = a.view(np.uint64)[:n] != b.view(np.uint64)[:n]
+    return int(np.argmax(differ)) if differ.any() else n
+
+
+def _lay_out(root: _Node, of: Root, rates: Sequence[Rates], out: list[Stretch]) -> None:
+    """Append the nodes below `root` to the stretches, parents first and the neediest child last."""
+    order = list(_preorder(root))
+    place = {id(node): len(out) + i for i, (node, _) in enumerate(order)}
+    for node, parent in order:
+        out.append(
+            Stretch(
+                seed=of[0],
+                start=0 if parent is None else parent.depth,
+                rates=_span(rates, node, parent),
+                parent=None if parent is None else place[id(parent)],
+                children=tuple(place[id(child)] for child in node.children),
+                ends=tuple(sorted(node.ends)),
+                runs=tuple(sorted(node.runs)),
+                optimizer=of[1],
+            )
+        )
+
+
+def _span(rates: Sequence[Rates], node: _Node, parent: _Node | None) -> Rates:
+    start = 0 if parent is None else parent.depth
+    return rates[node.runs[0]][start : node.depth]
+
+
+def _preorder(root: _Node) -> Iterator[tuple[_Node, _Node | None]]:
+    stack: list[tuple[_Node, _Node | None]] = [(root, None)]
+    while stack:
+        node, parent = stack.pop()
+        yield node, parent
+        stack.extend((child, node) for child in reversed(node.children))

@@ -1,0 +1,3 @@
+"""A compiled Keras model as a task."""
+
+__all__: list[str] = []

@@ -1,0 +1,198 @@
+"""A compiled Keras model as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ratewise._extras import require
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import shorten
+from ratewise.tasks.keras.loader_state import Batches, as_numpy, derived, stream
+from ratewise.tasks.keras.snapshot import Held, built, to_mode
+from ratewise.tasks.keras.step import split, step_of
+from ratewise.tasks.protocols import Losses, Rates
+
+keras = require("keras", extra="keras")
+
+TAPE_BYTES = 256 * 2**20
+IDLE = 1000
+"""Batches in a row without an update, after which something is wrong."""
+_METRIC = 2
+_MODEL = "KerasTask(model=…)"
+
+
+@dataclass(frozen=True)
+class KerasTask:
+    """Train a compiled Keras model batch by batch; the rates come from `compare`.
+
+    It works on TensorFlow, JAX and PyTorch. An update is the model's own `train_step`, so the
+    weights are those of `model.fit` with the same rates and batches, bit for bit. On PyTorch that
+    takes a `Dropout` with a seed, as one without draws from numbers that `fit` also draws from for
+    its loader. With gradient accumulation, or with a loss scale that skips some, a rate is that of
+    an update and not of a batch. No callback is called, and `steps_per_execution` is 1.
+
+    A run is saved as the variables of the model and its optimizer (weights, moving averages, the
+    seeds of dropout, moments), on PyTorch the buffers of its modules, the random numbers of
+    `random` and numpy (and PyTorch), and the position in the data. What learns elsewhere is not
+    seen, nor are TensorFlow's global random numbers: give random layers a
+    `keras.random.SeedGenerator`, as Keras' own have.
+
+    On TensorFlow a step is compiled once, as in `fit`: all batches need the sizes that the first
+    two have in common, or those of a `tf.data.Dataset`. The number of rows is free.
+
+    Args:
+        model: Returns a new model that is compiled with a number as its rate. Before, `random`
+            and numpy were seeded, as by `keras.utils.set_random_seed(seed)`.
+        data: Returns the batches for a seed, `(x, y)` or `(x, y, sample_weight)` each: a dataset
+            or anything that can be iterated. It is called again to go back, and is to shuffle
+            with the seed; when it ends it begins again.
+        metric: Returns a float, then called "metric", or a dict of floats, of the model:
+            `lambda model: model.evaluate(x, y, verbose=0, return_dict=True)`. An optimizer's
+            averaged weights are in place, as after `fit`; whatever it changes is put back.
+        optimizer: Returns the optimizer of a model, in place of the one it was compiled with.
+        higher_is_better: Names of the metrics of which more is better; of all others less is.
+        tape_bytes: Memory for recent batches, in bytes, in [0, inf): where it reaches back to a
+            fork, going back costs nothing, and otherwise the data are read again up to there.
+
+    Raises:
+        ScheduleError: an argument is not what it should be; at `open`, the model is not compiled,
+            its optimizer follows a schedule or has no rate above 0, or there is no batch.
+    """
+
+    model: Callable[[], Any]
+    data: Callable[[int], Any]
+    metric: Callable[[Any], Any]
+    optimizer: Callable[[Any], Any] | None = None
+    higher_is_better: tuple[str, ...] = ()
+    tape_bytes: int = TAPE_BYTES
+
+    def __post_init__(self) -> None:
+        for name in ("model", "data", "metric", "optimizer"):
+            value = getattr(self, name)
+            if not (_is_function(value) or (value is None and name == "optimizer")):
+                who, rule = f"KerasTask({name}=…)", f"is no function, got {shorten(value)}"
+                raise ScheduleError(who, rule, f"give one that returns the {name}")
+        if isinstance(self.higher_is_better, str):
+            who = f"KerasTask(higher_is_better={self.higher_is_better!r})"
+            fix = f"write higher_is_better=({self.higher_is_better!r},)"
+            raise ScheduleError(who, "needs a tuple of names", fix)
+
+    def open(self, seed: int) -> KerasRun:
+        """Return a run before its first update."""
+        return KerasRun(self, seed)
+
+    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> KerasTask:
+        """Return the same task with another optimizer."""
+        return replace(self, optimizer=optimizer)
+
+    @cached_property
+    def peak(self) -> float:
+        """The optimizer's own learning rate, the shortest number that rounds to it."""
+        with stream(0):
+            return _rate(_made(self))
+
+
+class KerasRun:
+    """One training run of a `KerasTask`."""
+
+    def __init__(self, task: KerasTask, seed: int) -> None:
+        self._task, self._seed = task, seed
+        self._position = 0
+        self._own = stream(seed)
+        with self._own:
+            self._model = _made(task)
+        self._batches = Batches(task.data, seed, task.tape_bytes)
+        with self._own:
+            if not built(self._model):
+                self._model(split(self._batches[0])[0])
+            optimizer = self._model.optimizer
+            if not optimizer.built:
+                optimizer.build(self._model.trainable_variables)
+        self._held = Held(self._model)
+        self._step = step_of(self._model, self._batches)
+
+    def train(self, rates: Rates) -> Losses:
+        """Make one update per rate; a loss is the mean over the batches of its update."""
+        losses = np.empty(len(rates))
+        to_mode(self._model, training=True)
+        for number, rate in enumerate(rates.tolist()):
+            losses[number] = self._update(rate)
+        return losses
+
+    def _update(self, rate: float) -> float:
+        self._model.optimizer.learning_rate = rate
+        made, waiting = self._made(), list[float]()
+        while self._made() == made:
+            if len(waiting) == IDLE:
+                rule = f"made no update in {IDLE} batches"
+                raise ScheduleError(_MODEL, rule, "look at its optimizer")
+            batch = self._batches[self._position]
+            with self._own:
+                waiting.append(self._step(batch))
+            self._position += 1
+        return float(np.mean(waiting))
+
+    def _made(self) -> int:
+        """Return the updates that the optimizer has made; accumulated and skipped ones do not."""
+        inner = getattr(self._model.optimizer, "inner_optimizer", self._model.optimizer)
+        return int(as_numpy(inner.iterations))
+
+    def measure(self) -> Mapping[str, float]:
+        """Return the metrics, with random numbers that no update sees."""
+        state, own = self._held.read(), self._own.state
+        try:
+            with self._own, stream(derived(self._seed, _METRIC)):
+                optimizer = self._model.optimizer
+                optimizer.finalize_variable_values(self._model.trainable_variables)
+                to_mode(self._model, training=False)
+                given = self._task.metric(self._model)
+        finally:
+            self._held.write(state)
+            self._own.state = own
+        named = given if isinstance(given, Mapping) else {"metric": given}
+        return {str(name): float(value) for name, value in named.items()}
+
+    def save(self) -> dict[str, Any]:
+        """Return the state, in main memory."""
+        random = self._own.state
+        return {"position": self._position, "random": random, "variables": self._held.read()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go to a saved state; the data follow when the next batch is asked for."""
+        self._position, self._own.state = state["position"], state["random"]
+        self._held.write(state["variables"])
+
+
+def _made(task: KerasTask) -> Any:
+    """Return a new model that can be trained batch by batch, at rates that are set."""
+    model = task.model()
+    if not isinstance(model, keras.Model):
+        rule = f"returned no Keras model, got {shorten(model)}"
+        raise ScheduleError(_MODEL, rule, "return a keras.Model")
+    if not model.compiled:
+        raise ScheduleError(_MODEL, "is not compiled", "call model.compile(optimizer, loss)")
+    if task.optimizer is not None:
+        model.optimizer = task.optimizer(model)
+    model.steps_per_execution = 1
+    if not 0 < _rate(model) < np.inf:
+        rule = f"has no learning rate above 0, got {_rate(model)}"
+        raise ScheduleError(_MODEL, rule, "give the optimizer a rate such as 1e-3")
+    try:
+        model.optimizer.learning_rate = _rate(model)
+    except TypeError:
+        rule, fix = "has an optimizer with a schedule", "compile it with a number as its rate"
+        raise ScheduleError(_MODEL, rule, fix) from None
+    return model
+
+
+def _rate(model: Any) -> float:
+    return float(str(np.float32(as_numpy(model.optimizer.learning_rate))))
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and not isinstance(value, keras.Model)

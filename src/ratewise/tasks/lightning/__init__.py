@@ -1,0 +1,3 @@
+"""A Lightning module as a task."""
+
+__all__: list[str] = []

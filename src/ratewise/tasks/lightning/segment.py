@@ -1,0 +1,218 @@
+"""A piece of a fit with Lightning: it goes on where another stopped, and stops after an update."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ratewise._extras import require
+from ratewise.schedule import ScheduleError
+from ratewise.tasks.lightning.trainer import (
+    MODULE,
+    nothing,
+    optimizer_of,
+    quiet,
+    quiet_trainer,
+    silenced,
+)
+from ratewise.tasks.protocols import Losses
+from ratewise.tasks.torch.batches import copied
+from ratewise.tasks.torch.groups import Groups
+from ratewise.tasks.torch.loader_state import Feed, standing
+from ratewise.tasks.torch.random_stream import Own
+from ratewise.tasks.torch.snapshot import restore_model, restore_optimizer
+
+torch = require("torch", extra="lightning")
+
+_FIRST = ("prepare_data", "setup", "on_fit_start", "on_train_start")
+"""Hooks of the module that run in the first piece alone."""
+_LAST = ("teardown", "on_fit_end", "on_train_end")
+"""Hooks of the module that run in no piece, as there is always another."""
+
+
+class _Stopped(Exception):
+    """Ends a fit from within, before it does anything more."""
+
+
+class Piece:
+    """Some updates of a fit, by a trainer of its own.
+
+    Args:
+        library: The package that the module's class is from.
+        module: The module.
+        feed: The batches, where the last piece left them.
+        own: The random numbers, entered.
+        state: The state to go on from; None for the first piece, in which nothing is trained.
+        ahead: A batch that was drawn and not trained on.
+
+    Attributes:
+        ahead: A batch that was drawn and not trained on.
+        device: Where the module was trained.
+        groups: The optimizer's groups.
+        loops: Lightning's counters at the end.
+        random: The random numbers at the end.
+    """
+
+    def __init__(
+        self, library: Any, module: Any, feed: Feed, own: Own, state: Any, ahead: list[Any]
+    ) -> None:
+        self.ahead = ahead
+        self.device: Any = None
+        self.groups: Any = None
+        self.loops: dict[str, Any] = {}
+        self.random: Any = None
+        self._library, self._module, self._feed, self._own = library, module, feed, own
+        self._state = state
+        self._trainer: Any = None
+        self._made = 0
+        self._rates: list[float] = []
+        self._waiting: list[Any] = []
+        self._losses: list[Any] = []
+        self._running = self._interrupted = False
+        self._last: Any = None
+
+    def losses(self) -> Losses:
+        """Return the losses of the updates, each the mean over its batches."""
+        if not self._losses:
+            return np.empty(0)
+        return np.asarray(torch.stack(self._losses).to(torch.float64).cpu().numpy())
+
+    def fit(self, options: dict[str, Any], rates: list[float]) -> None:
+        """Make one update per rate."""
+        self._rates = rates
+        silent = _LAST if self._state is None else (*_LAST, *_FIRST)
+        with quiet(), silenced(self._module, silent):
+            self._trainer = trainer = quiet_trainer(self._library, options, self._callback())
+            if self._state is not None:
+                trainer.fit_loop.load_state_dict(copy.deepcopy(self._state["loops"]))
+            try:
+                trainer.fit(self._module, _Loader(self, self._feed.loader))
+            except _Stopped:
+                return
+            finally:
+                if self._interrupted:  # which a trainer makes something else of
+                    raise KeyboardInterrupt
+        if self._last is None and not self._made:
+            raise ScheduleError("LightningTask(data=…)", "gave no batch", "return at least one")
+        rule = f"ended the fit {self._made} updates on, of {len(rates)}"
+        raise ScheduleError(MODULE, rule, "do not set trainer.should_stop in it")
+
+    # What the trainer meets on its way ------------------------------------------------------
+
+    def resume(self) -> None:
+        """Put everything back, when the trainer has set up its optimizer and asks for data."""
+        if self.groups is not None:
+            return
+        self.device = self._trainer.strategy.root_device
+        self.groups = Groups(MODULE, optimizer_of(self._trainer))
+        self._trainer.strategy.lr_scheduler_configs = []
+        self.groups.optimizer.register_step_pre_hook(self._before)
+        self.groups.optimizer.register_step_post_hook(self._after)
+        if self._state is None:
+            self._feed.begin()  # as a fit does, before `on_train_start`
+        else:
+            restore_model(self._module, self._state["model"])
+            restore_optimizer(self.groups.optimizer, self._state["optimizer"])
+            self._own.__exit__()
+            self._own.state = self._state["random"]
+            self._own.__enter__()
+
+    def _before(self, *_: Any) -> None:
+        if self._made < len(self._rates):
+            self.groups.set(self._rates[self._made])
+
+    def _after(self, *_: Any) -> None:
+        self._made += 1
+
+    def next(self) -> Any:
+        """Return the next batch, or stop here if all updates are made."""
+        if self._running and self._made >= len(self._rates):
+            self._stop()
+        self._last = self.ahead.pop() if self.ahead else next(self._feed)
+        return self._last
+
+    def _stop(self) -> None:
+        """Note where everything stands, and leave."""
+        loop = self._trainer.fit_loop
+        batches = loop.epoch_loop.batch_progress
+        if not self._feed.drawn:
+            batches.reset_on_run()
+            loop.epoch_loop.scheduler_progress.reset_on_run()
+            loop.epoch_loop.automatic_optimization.optim_progress.reset_on_run()
+        self.ahead = [self._last] if self._feed.drawn > batches.current.ready else []
+        self.loops = loop.state_dict()
+        self.random = standing(self._own)
+        raise _Stopped
+
+    def _callback(self) -> Any:
+        piece = self
+
+        class Follow(self._library.Callback):
+            """Follows a fit, and stops it where an epoch would begin."""
+
+            def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+                piece._running = True
+
+            def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+                if trainer.current_epoch > piece._feed.epoch:
+                    piece._feed.end()
+                if piece._made >= len(piece._rates):
+                    piece._stop()
+
+            def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
+                piece._hear(outputs)
+
+            def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+                piece._interrupted = isinstance(exception, KeyboardInterrupt)
+
+        return Follow()
+
+    def _hear(self, outputs: Any) -> None:
+        """Take note of the loss of a batch, and of an update if there was one."""
+        if outputs is not None:  # else the module skipped this batch
+            loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+            several = self._trainer.accumulate_grad_batches
+            self._waiting.append(loss.detach().reshape(()).to(torch.float64) * several)
+        if self._made > len(self._losses):
+            nothing = torch.full((), torch.nan, dtype=torch.float64)
+            mean = torch.stack(self._waiting).mean() if self._waiting else nothing
+            self._losses.append(mean)
+            self._waiting.clear()
+
+
+class _Loader:
+    """What the trainer takes for its loader: it hands out the batches of the feed."""
+
+    def __init__(self, piece: Piece, loader: Any) -> None:
+        self._piece = piece
+        self._copies = not isinstance(loader, torch.utils.data.DataLoader)
+        self._length = _length(loader)
+
+    def __len__(self) -> int:
+        if self._length is None:
+            raise TypeError("the length is not known")
+        return self._length
+
+    def __iter__(self) -> Iterator[Any]:
+        self._piece.resume()
+        return self
+
+    def __next__(self) -> Any:
+        batch = self._piece.next()
+        return copied(batch) if self._copies else batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: the feed is saved by itself."""
+        return {}
+
+    load_state_dict = nothing
+
+
+def _length(loader: Any) -> int | None:
+    try:
+        return len(loader)
+    except TypeError:  # a stream
+        return None

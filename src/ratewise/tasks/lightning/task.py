@@ -1,0 +1,185 @@
+"""A Lightning module as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ratewise._extras import require
+from ratewise.adapters.torch.adaptive import to_eval, to_train
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import shorten
+from ratewise.tasks.lightning.segment import Piece
+from ratewise.tasks.lightning.trainer import check_module, library
+from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.torch.loader_state import Feed
+from ratewise.tasks.torch.random_stream import Own, derived
+from ratewise.tasks.torch.snapshot import (
+    restore_model,
+    restore_optimizer,
+    save_model,
+    save_optimizer,
+)
+
+torch = require("torch", extra="lightning")
+
+_METRIC = 2
+_OURS = frozenset(
+    ("callbacks", "logger", "max_epochs", "max_steps", "max_time", "min_epochs", "min_steps")
+)
+
+
+@dataclass(frozen=True)
+class LightningTask:
+    """Train a Lightning module with a `lightning.Trainer`; the rates come from `compare`.
+
+    An update is Lightning's own, with all hooks of the module, its precision, accumulation and
+    clipping. The weights are those of `trainer.fit(module)` with the same rates, bit for bit, also
+    with dropout; only what a dataset draws at random from an epoch's second batch on differs.
+
+    A run may be trained in pieces and go back; the module sees a single fit. `prepare_data`,
+    `setup`, `on_fit_start` and `on_train_start` run once, at `open`, and `configure_optimizers` in
+    every piece; schedulers that it returns are left aside. No hook says that the fit is over, or
+    an epoch that was not finished. Nothing is validated, logged or saved.
+
+    What learns must live in the module: a run is saved as its parameters, buffers and plain
+    attributes, the optimizer, the random numbers, Lightning's counters, and the place in the data
+    with the generators that loader, sampler and dataset have. Going back means to read the epoch
+    again up to there.
+
+    Args:
+        module: Returns a new module, after `torch.manual_seed(seed)`.
+        data: Returns the loader, or any iterable of batches, for a seed.
+        metric: Returns a float, then called "metric", or a dict of floats, of the module. It is
+            called in evaluation mode and without gradients; whatever it changes is put back.
+        trainer: Arguments of `lightning.Trainer`: `{"accumulate_grad_batches": 4}`. Its length,
+            callbacks and loggers are the task's.
+        optimizer: Returns the optimizer of a module, in place of `configure_optimizers`.
+        higher_is_better: Names of the metrics of which more is better; of all others less is.
+
+    Raises:
+        ScheduleError: an argument is not what it should be; at `open`, what was made is no
+            module, optimizes by hand, has no optimizer or follows a schedule of ratewise, the loss
+            is scaled (fp16), the data can be read only once, or there is no batch.
+    """
+
+    module: Callable[[], Any]
+    data: Callable[[int], Any]
+    metric: Callable[[Any], Any]
+    trainer: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    optimizer: Callable[[Any], Any] | None = None
+    higher_is_better: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("module", "data", "metric", "optimizer"):
+            value = getattr(self, name)
+            if not (callable(value) or (value is None and name == "optimizer")):
+                who, rule = f"LightningTask({name}=…)", f"is no function, got {shorten(value)}"
+                raise ScheduleError(who, rule, f"give one that returns the {name}")
+        if not isinstance(self.trainer, Mapping):
+            rule, fix = f"is no dict, got {shorten(self.trainer)}", "give the trainer's arguments"
+            raise ScheduleError("LightningTask(trainer=…)", rule, fix)
+        for name in sorted(_OURS & set(self.trainer)):
+            who = f"LightningTask(trainer={{{name!r}: …}})"
+            raise ScheduleError(who, "is for the comparison to say", "leave it out")
+        if isinstance(self.higher_is_better, str):
+            who = f"LightningTask(higher_is_better={self.higher_is_better!r})"
+            fix = f"write higher_is_better=({self.higher_is_better!r},)"
+            raise ScheduleError(who, "needs a tuple of names", fix)
+
+    def open(self, seed: int) -> LightningRun:
+        """Return a run before its first update."""
+        return LightningRun(self, seed)
+
+    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> LightningTask:
+        """Return the same task with another optimizer."""
+        return replace(self, optimizer=optimizer)
+
+    @cached_property
+    def peak(self) -> float:
+        """The optimizer's own learning rate, of the group where it is largest."""
+        return self.open(0).peak
+
+
+class LightningRun:
+    """One training run of a `LightningTask`."""
+
+    def __init__(self, task: LightningTask, seed: int) -> None:
+        self._task, self._seed = task, seed
+        self._own = Own(seed, settings=True)
+        with self._own, torch.inference_mode(False), torch.enable_grad():
+            self._module = task.module()
+            check_module(self._module)
+            self._library = library(self._module)
+            if task.optimizer is not None:
+                make = task.optimizer
+                self._module.configure_optimizers = lambda: make(self._module)
+            self._loader = task.data(seed)
+        if hasattr(self._loader, "__next__") or not hasattr(self._loader, "__iter__"):
+            rule = f"cannot be read again, got {shorten(self._loader)}"
+            raise ScheduleError("LightningTask(data=…)", rule, "return a loader, or a list")
+        self._feed = Feed(self._loader, self._own, seed)
+        self._loops: dict[str, Any] | None = None
+        self._moments: dict[str, Any] = {}
+        self._ahead: list[Any] = []
+        self._optimizer: Any = None
+        self.peak = 0.0
+        self.train(np.empty(0))
+
+    def train(self, rates: Rates) -> Losses:
+        """Make one update per rate, in a fit that goes on where the last one was left."""
+        if self._loops is not None and not len(rates):
+            return np.empty(0)
+        state = None
+        if self._loops is not None:
+            state = {**self._still(), "loops": self._loops}
+        with self._own, torch.inference_mode(False), torch.enable_grad():
+            options = dict(self._task.trainer)
+            piece = Piece(self._library, self._module, self._feed, self._own, state, self._ahead)
+            piece.fit(options, rates.tolist())
+        self._own.state = piece.random
+        self._loops, self._ahead = piece.loops, piece.ahead
+        self._optimizer = piece.groups.optimizer
+        if state is None:
+            self.peak = piece.groups.reference
+        self._module.to(piece.device)
+        return piece.losses()
+
+    def measure(self) -> Mapping[str, float]:
+        """Return the metrics, in evaluation mode and with random numbers that no update sees."""
+        state, own = self._still(), self._own.state
+        try:
+            with self._own, Own(derived(self._seed, _METRIC)), torch.no_grad():
+                self._module.eval()
+                to_eval(self._optimizer)
+                given = self._task.metric(self._module)
+        finally:
+            to_train(self._optimizer)
+            self._put_back(state)
+            self._own.state = own
+        named = given if isinstance(given, Mapping) else {"metric": given}
+        return {str(name): float(value) for name, value in named.items()}
+
+    def _still(self) -> dict[str, Any]:
+        model, moments = save_model(self._module), save_optimizer(self._optimizer)
+        return {"model": model, "optimizer": moments, "random": self._own.state}
+
+    def _put_back(self, state: Mapping[str, Any]) -> None:
+        restore_model(self._module, state["model"])
+        restore_optimizer(self._optimizer, state["optimizer"])
+
+    def save(self) -> dict[str, Any]:
+        """Return the state, in main memory."""
+        data = self._feed.save(unread=bool(self._ahead))
+        return {**self._still(), "loops": self._loops, "data": data}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go to a saved state; the data follow when the next batch is asked for."""
+        self._put_back(state)
+        self._own.state, self._loops = state["random"], state["loops"]
+        self._feed.restore(state["data"])
+        self._ahead = []

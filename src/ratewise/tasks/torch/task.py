@@ -1,0 +1,184 @@
+"""A plain PyTorch training loop as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ratewise._extras import require
+from ratewise.adapters.torch.adaptive import to_eval, to_train
+from ratewise.schedule import ScheduleError
+from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.torch.batches import Batches
+from ratewise.tasks.torch.random_stream import Own, derived
+from ratewise.tasks.torch.snapshot import (
+    restore_model,
+    restore_optimizer,
+    save_model,
+    save_optimizer,
+)
+
+torch = require("torch", extra="torch")
+
+TAPE_BYTES = 256 * 2**20
+_METRIC = 2
+
+
+@dataclass(frozen=True)
+class TorchTask:
+    """Train a PyTorch model: five functions say what, the rates come from `compare`.
+
+    One batch is one update: zero the gradients, `loss(model, batch)`, backward, `optimizer.step()`.
+    What else a step needs is hooked on the optimizer, gradient clipping for example with
+    `optimizer.register_step_pre_hook`.
+
+    A run owns its random numbers: torch's (CPU and GPUs), `random`'s and `numpy.random`'s start
+    from the seed, are swapped in when it trains, and leave those of the process untouched. The
+    model is what `torch.manual_seed(seed); model()` gives. The data draw from a stream of their
+    own, so all candidates see the same batches, and so do all metrics.
+
+    Everything that learns must live in the model: a run is saved as its parameters, buffers and
+    plain attributes, the optimizer's state, the random numbers and the position in the data. Then
+    a shared prefix changes no bit, as far as the device itself repeats its results.
+
+    An optimizer with modes of its own, as the schedule-free ones have, is in its training mode,
+    and in its evaluation mode while the metric is computed.
+
+    Args:
+        model: Returns a new model on its device. It is put into training mode.
+        optimizer: Returns the `torch.optim.Optimizer` of a model. The group with the largest
+            learning rate is set to the rates, and the others keep their ratio to it.
+        data: Returns the batches for a seed, an iterable that is started again when it ends.
+            Whatever has a state (a loader, a generator) is to be made inside.
+        loss: Returns the loss of a model and a batch, a scalar tensor. It gets a copy of the
+            batch and may change it.
+        metric: Returns a float, then called "metric", or a dict of floats. It is called in
+            evaluation mode and without gradients; whatever it changes is put back.
+        higher_is_better: Names of the metrics of which more is better; of all others less is.
+        tape_bytes: Memory for recent batches, in bytes, in [0, inf): where it reaches back to a
+            fork, going back costs nothing, and otherwise the data are read again up to there.
+
+    Raises:
+        ScheduleError: an argument is not what it should be; at `open`, no batch comes from the
+            data, or the optimizer has no learning rate above 0.
+    """
+
+    model: Callable[[], Any]
+    optimizer: Callable[[Any], Any]
+    data: Callable[[int], Iterable[Any]]
+    loss: Callable[[Any, Any], Any]
+    metric: Callable[[Any], Any]
+    higher_is_better: tuple[str, ...] = ()
+    tape_bytes: int = TAPE_BYTES
+
+    def __post_init__(self) -> None:
+        for name in ("model", "optimizer", "data", "loss", "metric"):
+            if not callable(getattr(self, name)):
+                who, rule = f"TorchTask({name}=…)", f"is no function, got {getattr(self, name)!r}"
+                raise ScheduleError(who, rule[:100], f"give one that returns the {name}")
+        if isinstance(self.higher_is_better, str):
+            who = f"TorchTask(higher_is_better={self.higher_is_better!r})"
+            fix = f"write higher_is_better=({self.higher_is_better!r},)"
+            raise ScheduleError(who, "needs a tuple of names", fix)
+
+    def open(self, seed: int) -> TorchRun:
+        """Return a run before its first update."""
+        return TorchRun(self, seed)
+
+    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> TorchTask:
+        """Return the same task with another optimizer."""
+        return replace(self, optimizer=optimizer)
+
+    @cached_property
+    def peak(self) -> float:
+        """The optimizer's own learning rate, of the group where it is largest."""
+        with Own(0, settings=True):
+            return _reference(self.optimizer(self.model()))
+
+
+class TorchRun:
+    """One training run of a `TorchTask`."""
+
+    def __init__(self, task: TorchTask, seed: int) -> None:
+        self._task = task
+        self._seed = seed
+        self._position = 0
+        self._own = Own(seed, settings=True)
+        with self._own:
+            self._model = task.model()
+            self._optimizer = task.optimizer(self._model)
+            self._model.train()
+            to_train(self._optimizer)
+            self._batches = Batches(task.data, seed, task.tape_bytes)
+        reference = _reference(self._optimizer)
+        self._ratios = [float(group["lr"]) / reference for group in self._optimizer.param_groups]
+
+    def train(self, rates: Rates) -> Losses:
+        """Make one update per rate; losses stay on the device until the last is made."""
+        losses: list[Any] = []
+        with self._own, torch.inference_mode(False), torch.enable_grad():
+            batches = self._batches.take(self._position, len(rates))
+            for rate, batch in zip(rates.tolist(), batches, strict=True):
+                losses.append(self._update(rate, batch))
+                self._position += 1
+            self._optimizer.zero_grad(set_to_none=True)
+        if not losses:
+            return np.empty(0)
+        return np.asarray(torch.stack(losses).to(torch.float64).cpu().numpy())
+
+    def _update(self, rate: float, batch: Any) -> Any:
+        for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate * ratio)
+            else:
+                group["lr"] = rate * ratio
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._task.loss(self._model, batch)
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach().reshape(())
+
+    def measure(self) -> Mapping[str, float]:
+        """Return the metrics, in evaluation mode and with random numbers that no update sees."""
+        state = save_model(self._model)
+        own = self._own.state
+        try:
+            with self._own, Own(derived(self._seed, _METRIC)), torch.no_grad():
+                self._model.eval()
+                to_eval(self._optimizer)
+                given = self._task.metric(self._model)
+        finally:
+            to_train(self._optimizer)
+            restore_model(self._model, state)  # to the bit, which changing modes is not
+            self._own.state = own
+        named = given if isinstance(given, Mapping) else {"metric": given}
+        return {str(name): float(value) for name, value in named.items()}
+
+    def save(self) -> dict[str, Any]:
+        """Return the state, in main memory."""
+        return {
+            "position": self._position,
+            "random": self._own.state,
+            "model": save_model(self._model),
+            "optimizer": save_optimizer(self._optimizer),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go to a saved state; the data follow when the next batch is asked for."""
+        self._position = state["position"]
+        self._own.state = state["random"]
+        restore_model(self._model, state["model"])
+        restore_optimizer(self._optimizer, state["optimizer"])
+
+
+def _reference(optimizer: Any) -> float:
+    """Return the largest learning rate among an optimizer's groups."""
+    rate = max(float(group["lr"]) for group in optimizer.param_groups)
+    if not 0 < rate < np.inf:
+        who, rule = "TorchTask(optimizer=…)", f"has no learning rate above 0, got {rate}"
+        raise ScheduleError(who, rule, "give the optimizer an lr such as 1e-3")
+    return rate

@@ -1,0 +1,3 @@
+"""A Transformers `Trainer` as a task."""
+
+__all__: list[str] = []

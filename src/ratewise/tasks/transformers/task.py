@@ -1,0 +1,233 @@
+"""A Transformers `Trainer` as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ratewise._extras import require
+from ratewise.adapters.torch.adaptive import to_eval, to_train
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import shorten
+from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.torch.groups import Groups
+from ratewise.tasks.torch.loader_state import Feed, Held
+from ratewise.tasks.torch.random_stream import Own, derived
+from ratewise.tasks.torch.snapshot import (
+    restore_model,
+    restore_optimizer,
+    save_model,
+    save_optimizer,
+)
+from ratewise.tasks.transformers.trainer import MAKER, made
+
+torch = require("torch", extra="transformers")
+require("accelerate", extra="transformers")
+require("transformers", extra="transformers")
+
+_METRIC = 2
+_RUNNING = ("runtime", "per_second", "model_preparation_time", "compilation_time")
+"""How the names of what an evaluation says about itself end; besides, it names the epoch."""
+
+
+@dataclass(frozen=True)
+class TrainerTask:
+    """Train with a `transformers.Trainer`; the rates come from `compare`.
+
+    An update is the trainer's own: its data, collator, loss, accumulation, precision and clipping.
+    The weights are those of `trainer.train()` with the same rates, bit for bit, also with dropout;
+    only what a dataset or a collator draws at random from an epoch's second batch on differs.
+
+    A run makes a trainer of its own. It logs nothing, saves nothing and calls no callback. What
+    learns must live in the model: a run is saved as the model, the optimizer, the random numbers,
+    the place in the data, and the numbers and generators that trainer, dataset, sampler and
+    collator have as attributes. Going back means to read the epoch again up to there.
+
+    Args:
+        make_trainer: Returns a new trainer, with a new model, for a seed: of `make_trainer(seed)`
+            the arguments are taken as they are, so pass the seed on, as
+            `TrainingArguments(seed=seed, …)`; of `make_trainer()` the seed is set by the task. It
+            is given if a parameter is called `seed`, or the first has no default. Before,
+            `torch.manual_seed(seed)` was called.
+        metric: Returns a float, then called "metric", or a dict of floats, of the trainer, in
+            evaluation mode and without gradients; whatever it changes is put back. Left out, all
+            that `trainer.evaluate()` measures, without "eval_": `loss`, `accuracy`, ….
+        optimizer: Returns the optimizer of a model, in place of the trainer's.
+        higher_is_better: Names of the metrics of which more is better; of all others less is.
+
+    Raises:
+        ScheduleError: an argument is not what it should be; at `open`, what was made is no
+            trainer, has a scheduler or follows a schedule, scales its losses (fp16), adds noise
+            (NEFTune), needs several processes, makes its updates while it goes back (LOMO,
+            layer-wise optimizers), or has no data to train on or to evaluate.
+    """
+
+    make_trainer: Callable[..., Any]
+    metric: Callable[[Any], Any] | None = None
+    optimizer: Callable[[Any], Any] | None = None
+    higher_is_better: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("make_trainer", "metric", "optimizer"):
+            value = getattr(self, name)
+            if not (callable(value) or (value is None and name != "make_trainer")):
+                who, rule = f"TrainerTask({name}=…)", f"is no function, got {shorten(value)}"
+                raise ScheduleError(who, rule, f"give one that returns the {name.split('_')[-1]}")
+        if isinstance(self.higher_is_better, str):
+            who = f"TrainerTask(higher_is_better={self.higher_is_better!r})"
+            fix = f"write higher_is_better=({self.higher_is_better!r},)"
+            raise ScheduleError(who, "needs a tuple of names", fix)
+
+    def open(self, seed: int) -> TrainerRun:
+        """Return a run before its first update."""
+        return TrainerRun(self, seed)
+
+    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> TrainerTask:
+        """Return the same task with another optimizer."""
+        return replace(self, optimizer=optimizer)
+
+    @cached_property
+    def peak(self) -> float:
+        """The optimizer's own learning rate, of the group where it is largest."""
+        return self.open(0).peak
+
+
+class TrainerRun:
+    """One training run of a `TrainerTask`."""
+
+    def __init__(self, task: TrainerTask, seed: int) -> None:
+        self._task, self._seed = task, seed
+        self._own = Own(seed, settings=True)
+        with self._own, torch.inference_mode(False), torch.enable_grad():
+            self._trainer = trainer = made(task.make_trainer, seed, evaluates=task.metric is None)
+            loader = trainer.get_train_dataloader()
+            if task.optimizer is not None:
+                trainer.optimizer = task.optimizer(trainer.model)
+            trainer.create_optimizer()
+            self._groups = Groups(MAKER, trainer.optimizer)
+            self._optimizer = self._groups.optimizer
+            prepared = trainer.accelerator.prepare(trainer.model, trainer.optimizer)
+            self._model, trainer.optimizer = prepared
+            trainer.model_wrapped = self._model
+            self._model.zero_grad()
+            self._model.train()
+            to_train(self._optimizer)
+        self._several = max(int(trainer.args.gradient_accumulation_steps), 1)
+        self._length = _length(loader)
+        self._reached = 0.0
+        self._feed = Feed(loader, self._own, seed)
+        self._noted = [trainer, trainer.state, trainer.control]
+
+    @property
+    def peak(self) -> float:
+        """The largest learning rate among the optimizer's groups, as it was made."""
+        return self._groups.reference
+
+    def train(self, rates: Rates) -> Losses:
+        """Make one update per rate; losses stay on the device until the last is made."""
+        losses: list[Any] = []
+        with self._own, torch.inference_mode(False), torch.enable_grad():
+            for rate in rates.tolist():
+                losses.append(self._update(rate))
+        if not losses:
+            return np.empty(0)
+        return np.asarray(torch.stack(losses).to(torch.float64).cpu().numpy())
+
+    def _update(self, rate: float) -> Any:
+        """Train on the batches of one update; a stream's last few count for the next one."""
+        trainer, total = self._trainer, None
+        self._groups.set(rate)
+        for batches, items, last in self._windows():
+            trainer.current_gradient_accumulation_steps = len(batches)
+            for number, batch in enumerate(batches, start=1):
+                trainer.accelerator.sync_gradients = last and number == len(batches)
+                loss = trainer.training_step(self._model, batch, items)
+                total = loss if total is None else total + loss
+        if trainer.args.max_grad_norm and trainer.args.max_grad_norm > 0:
+            norm = trainer.args.max_grad_norm
+            trainer.accelerator.clip_grad_norm_(self._model.parameters(), norm)
+        trainer.optimizer.step()
+        self._model.zero_grad()
+        trainer.state.global_step += 1
+        trainer.state.epoch = self._reached
+        assert total is not None
+        return total.reshape(())
+
+    def _windows(self) -> Iterator[tuple[list[Any], Any, bool]]:
+        """Yield batches, how many items are in them, and whether an update comes next."""
+        trainer, empty = self._trainer, False
+        while True:
+            left = self._several if self._length is None else self._length - self._feed.drawn
+            count = min(left, self._several)
+            batches, items = trainer.get_batch_samples(self._feed, count, trainer.args.device)
+            self._reached = self._feed.epoch + self._feed.drawn / (self._length or np.inf)
+            whole = len(batches) == count
+            if not whole or self._feed.drawn == self._length:
+                self._feed.end()
+            if batches:
+                yield batches, items, whole or self._length is not None
+            if whole or (batches and self._length is not None):
+                return
+            if empty and not batches:
+                fix = "give the trainer a train_dataset with at least one batch"
+                raise ScheduleError(MAKER, "gave no batch", fix)
+            empty = not batches
+
+    def measure(self) -> Mapping[str, float]:
+        """Return the metrics, in evaluation mode and with random numbers that no update sees."""
+        own, state = self._own.state, self.save()
+        data = getattr(self._trainer, "eval_dataset", None)
+        several = list(data.values()) if isinstance(data, dict) else [data]
+        history = list(self._trainer.state.log_history)
+        try:
+            with self._own, Own(derived(self._seed, _METRIC)), Held(several), torch.no_grad():
+                self._model.eval()
+                to_eval(self._optimizer)
+                given = (self._task.metric or _evaluated)(self._trainer)
+        finally:
+            to_train(self._optimizer)
+            self._trainer.state.log_history = history
+            self._put_back(state)
+            self._own.state = own
+        named = given if isinstance(given, Mapping) else {"metric": given}
+        return {str(name): float(value) for name, value in named.items()}
+
+    def save(self) -> dict[str, Any]:
+        """Return the state, in main memory."""
+        return {
+            "random": self._own.state,
+            "data": self._feed.save(),
+            "model": save_model(self._trainer.model),
+            "optimizer": save_optimizer(self._optimizer),
+            "trainer": Held(self._noted).state,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go to a saved state; the data follow when the next batch is asked for."""
+        self._own.state = state["random"]
+        self._feed.restore(state["data"])
+        self._put_back(state)
+
+    def _put_back(self, state: Mapping[str, Any]) -> None:
+        restore_model(self._trainer.model, state["model"])
+        restore_optimizer(self._optimizer, state["optimizer"])
+        Held(self._noted).put(state["trainer"])
+
+
+def _evaluated(trainer: Any) -> dict[str, float]:
+    """Return what the trainer's own evaluation says about the model."""
+    found = {key.removeprefix("eval_"): value for key, value in trainer.evaluate().items()}
+    numbers = {key: value for key, value in found.items() if isinstance(value, int | float)}
+    own = [key for key in numbers if key == "epoch" or key.endswith(_RUNNING)]
+    return {key: value for key, value in numbers.items() if key not in own}
+
+
+def _length(loader: Any) -> int | None:
+    try:
+        return len(loader) or None
+    except TypeError:  # a stream
+        return None

@@ -1,0 +1,174 @@
+"""The whole way, on a task that trains in milliseconds."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ratewise as rw
+from ratewise import ScheduleError
+from ratewise.choose import Choice, Facts, choose
+from ratewise.choose.space import span, standard
+from tests.choose.valley import Cliff, Dice, Valley
+
+TOTAL = 80
+
+
+@cache
+def chosen() -> Choice:
+    return choose(Valley(), total=TOTAL, seeds=[0, 1, 2])
+
+
+@cache
+def grid(seed: int) -> dict[tuple[str, float], float]:
+    """Return what every schedule at every peak of the choice comes to, each trained alone."""
+    choice = chosen()
+    peaks = sorted({one.peak for one in choice.expected})
+    found: dict[tuple[str, float], float] = {}
+    for run in span(standard(choice.advice), peaks, seed, TOTAL, {}).runs:
+        fresh = Valley().open(seed)
+        fresh.train(run.rates)
+        found[run.name, run.peak] = fresh.measure()["loss"]
+    return found
+
+
+def over_seeds() -> dict[tuple[str, float], float]:
+    """Return the mean over the seeds; a run that broke with one is worse than all others."""
+    means = {which: np.mean([grid(seed)[which] for seed in range(3)]) for which in grid(0)}
+    return {which: float(np.nan_to_num(mean, nan=np.inf)) for which, mean in means.items()}
+
+
+def test_it_chooses_nearly_the_best_with_a_fraction_of_the_updates() -> None:
+    """Its pick is among the best tenth of all schedules and peaks, at less than a tenth."""
+    choice = chosen()
+    means = over_seeds()
+    mine = means[choice.name, choice.peak]
+    assert np.mean([value < mine for value in means.values()]) <= 0.1
+    assert choice.trained <= 0.1 * choice.exhaustive
+    assert choice.trained <= choice.budget
+
+
+def test_every_run_of_the_search_ends_where_it_would_alone() -> None:
+    """Sharing changes nothing: metrics are equal to the last bit to training each run alone."""
+    for trial in chosen().trials:
+        alone = grid(0)[trial.name, trial.peak]
+        assert trial.metric == alone or (np.isnan(trial.metric) and np.isnan(alone))
+
+
+def test_the_finalists_are_repeated_each_at_its_own_best_peak() -> None:
+    """The proof holds the same seeds for all of them, and its runs are those of the grid."""
+    choice = chosen()
+    assert {len(one.values) for one in choice.proof.standings} == {3}
+    assert 2 <= len(choice.proof.standings) <= 3
+    for run in choice.proof.runs:
+        assert run.metrics["loss"] == grid(run.seed)[run.name, run.peak]
+    assert choice.metric == min(one.mean for one in choice.proof.standings)
+
+
+def test_what_was_expected_of_a_run_is_known_before_it_is_trained() -> None:
+    """Probes come first and have no expectation; all others have one with a spread."""
+    trials = chosen().trials
+    assert [trial.stage for trial in trials] == sorted(t.stage for t in trials)
+    assert all(np.isnan(t.expected) == (t.stage == "probe") for t in trials)
+    assert all(trial.spread > 0 for trial in trials if trial.stage == "search")
+
+
+def test_the_same_choice_again_is_the_same(tmp_path: Path) -> None:
+    """Nothing is left to chance but the task: all numbers are equal, and so they are in a file."""
+    again = choose(Valley(), total=TOTAL, seeds=[0, 1, 2])
+    assert again.to_dict() == chosen().to_dict()
+    assert json.loads(json.dumps(again.to_dict(), allow_nan=False))["name"] == chosen().name
+
+
+def test_more_of_a_metric_may_be_better() -> None:
+    """With a score instead of a loss the same schedules are tried and the same one is taken."""
+    choice = choose(Valley(), total=TOTAL, seeds=[0, 1, 2], metric="score")
+    assert choice.proof.higher_is_better
+    assert choice.metric == max(one.mean for one in choice.proof.standings)
+    losses = over_seeds()
+    mine = losses[choice.name, choice.peak]
+    assert np.mean([value < mine for value in losses.values()]) <= 0.1
+
+
+def test_where_schedules_do_not_differ_it_says_so() -> None:
+    """A metric that is noise alone gives no winner, however lucky one was."""
+    for noise in (0.3, 0.4):
+        choice = choose(Dice(noise=noise), total=TOTAL, seeds=4)
+        assert not choice.verdict.decided
+        assert choice.verdict.text.startswith("Within noise")
+        assert any("seeds" in step for step in choice.next_steps)
+
+
+def test_given_peaks_and_candidates_are_kept_to() -> None:
+    """No range test then, no other schedule, no other peak; an edge is pointed out."""
+    given = {"cosine": rw.Cosine(to=0), "hold": rw.Hold()}
+    choice = choose(Valley(), given, total=TOTAL, peaks=[0.001, 0.002], seeds=2)
+    assert choice.found is None
+    assert "find" not in choice.spent
+    assert {one.name for one in choice.expected} == set(given)
+    assert {one.peak for one in choice.expected} == {0.001, 0.002}
+    assert any("Peaks above" in step for step in choice.next_steps)
+    assert choice.stopped == "everything was trained"
+
+
+def test_a_ladder_that_begins_too_low_is_widened() -> None:
+    """The task's own rate is far too low here, and there is no room for a range test."""
+    choice = choose(Valley(peak=1e-4), total=20, budget=400, seeds=1)
+    assert choice.found is None
+    assert any("widened above" in note for note in choice.notes)
+    assert choice.peak > 8e-4
+
+
+def test_advice_that_does_not_fit_into_the_run_is_left_out() -> None:
+    """A warm-up of 2/(1 - beta2) updates is longer than this run; the facts alone say nothing."""
+    facts = Facts(optimizer="adamw", beta2=0.999)
+    choice = choose(Valley(), total=40, budget=200, seeds=1, facts=facts)
+    assert choice.advice.facts.total == 40
+    assert not any("2000" in one.name for one in choice.expected)
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5, 9, 14])
+def test_the_budget_is_never_exceeded(runs: int) -> None:
+    """With two runs it says what it can; with more it searches, then repeats."""
+    choice = choose(Valley(), total=TOTAL, budget=runs * TOTAL, peaks=[0.05, 0.1, 0.2, 0.4])
+    assert choice.trained <= runs * TOTAL
+    assert choice.trained == sum(choice.spent.values())
+    if runs >= 9:
+        assert len(choice.proof.standings[0].values) > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"total": TOTAL, "budget": TOTAL}, "less than two runs"),
+        ({"total": TOTAL, "budget": 0}, "budget"),
+        ({"total": TOTAL, "peaks": [0.1, -1.0]}, "peaks"),
+        ({"total": TOTAL, "seeds": []}, "seeds"),
+        ({"total": TOTAL, "finalists": 0}, "finalists"),
+        ({"total": "3 epochs"}, "epoch"),
+        ({"total": TOTAL, "metric": "bleu", "peaks": [0.1, 0.2]}, "bleu"),
+        ({"total": TOTAL, "candidates": {}}, "candidates"),
+        ({"total": TOTAL, "engine": "abacus"}, "abacus"),
+        ({"total": TOTAL, "disk": "much"}, "much"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(options: dict[str, object], told: str) -> None:
+    """Before anything is trained, with what to write instead."""
+    with pytest.raises(ScheduleError, match=told):
+        choose(Valley(), **options)  # type: ignore[arg-type]
+
+
+def test_a_task_that_breaks_at_every_rate_is_said_to() -> None:
+    """No number is made up for it."""
+    with pytest.raises(ScheduleError, match="found no run that finishes"):
+        choose(Cliff(), total=20, peaks=[0.1, 0.2], seeds=1)
+
+
+def test_something_that_is_no_task_is_refused() -> None:
+    """The error speaks of choose."""
+    with pytest.raises(ScheduleError, match=r"choose.*needs a task"):
+        choose(3, total=20)  # type: ignore[arg-type]

@@ -1,0 +1,121 @@
+"""Which run comes next."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ratewise as rw
+from ratewise.choose.searcher import Pursuit
+from ratewise.choose.space import SHAPES
+from ratewise.runs.tree import PrefixTree
+
+TOTAL = 60
+SCHEDULES = [
+    f'Warmup("{warmup}") >> {shape}' for warmup in ("5%", "20%") for shape in SHAPES.values()
+]
+PEAKS = (0.1, 0.2, 0.4, 0.8)
+
+
+def space() -> list[np.ndarray]:
+    shapes = [rw.parse(text) for text in SCHEDULES]
+    return [lr * one.resolve(TOTAL).values() for one in shapes for lr in PEAKS]  # type: ignore[union-attr]
+
+
+def metric(rates: np.ndarray) -> float:
+    """A smooth landscape: progress wants high rates, the end wants low ones, too high is bad."""
+    return float(1 / rates.sum() + rates[-3:].mean() + (rates.max() / 0.5) ** 4 * 0.1)
+
+
+@settings(max_examples=30)
+@given(order=st.permutations(range(len(SCHEDULES) * len(PEAKS))), count=st.integers(1, 8))
+def test_a_run_costs_what_the_prefix_tree_says(order: list[int], count: int) -> None:
+    """The cost of a run is by how much the tree of all trained runs would grow with it."""
+    runs = space()
+    pursuit = Pursuit(runs)
+    trained: list[np.ndarray] = []
+    for run in order[:count]:
+        before = PrefixTree.of((0, one) for one in trained).planned
+        wanted = PrefixTree.of((0, one) for one in [*trained, runs[run]]).planned - before
+        assert pursuit.costs[run] == wanted
+        pursuit.tell(run, 1.0)
+        trained.append(runs[run])
+
+
+def test_forks_that_were_cooled_make_what_branches_from_them_cheaper() -> None:
+    """Any trained rates count, of the space or not."""
+    runs = space()
+    pursuit = Pursuit(runs)
+    pursuit.trained([runs[0][:40]])
+    assert pursuit.costs[0] == TOTAL - 40
+
+
+def test_it_asks_for_no_run_twice_and_for_none_beyond_the_budget() -> None:
+    """All runs come up once; what costs more than is left does not."""
+    runs = space()[:12]
+    pursuit = Pursuit(runs)
+    for run in (0, 7):
+        pursuit.tell(run, metric(runs[run]))
+    seen = {0, 7}
+    while (promise := pursuit.ask()) is not None:
+        assert promise.run not in seen
+        seen.add(promise.run)
+        pursuit.tell(promise.run, metric(runs[promise.run]))
+    assert seen == set(range(12))
+    fresh = Pursuit(runs)
+    fresh.tell(0, 1.0)
+    fresh.tell(7, 2.0)
+    cheapest = min(cost for i, cost in enumerate(fresh.costs) if i not in fresh.known)
+    promise = fresh.ask(budget=cheapest)
+    assert promise is not None
+    assert promise.updates <= cheapest
+    assert fresh.ask(budget=cheapest - 1) is None
+
+
+def test_runs_asked_for_together_are_different_and_can_be_paid_together() -> None:
+    """Several at once: the first is the one asked for alone, their costs stay in the budget."""
+    runs = space()
+    pursuit = Pursuit(runs)
+    for run in (1, 30, 50):
+        pursuit.tell(run, metric(runs[run]))
+    alone = pursuit.ask(150)
+    found = pursuit.ask_several(4, 150)
+    assert alone is not None
+    assert found[0].run == alone.run
+    assert len({one.run for one in found}) == len(found)
+    assert sum(one.updates for one in found) <= 150
+    assert set(pursuit.known) == {1, 30, 50}
+
+
+@pytest.mark.parametrize("begin", [(1, 30), (5, 42), (10, 61)])
+def test_it_finds_the_best_of_a_smooth_landscape_with_a_fifth_of_the_runs(
+    begin: tuple[int, int],
+) -> None:
+    """After 12 of 64 runs it has one of the best two, wherever it began."""
+    runs = space()
+    values = np.array([metric(one) for one in runs])
+    pursuit = Pursuit(runs)
+    for run in begin:
+        pursuit.tell(run, values[run])
+    for _ in range(10):
+        promise = pursuit.ask()
+        assert promise is not None
+        pursuit.tell(promise.run, values[promise.run])
+    best = pursuit.best
+    assert best is not None
+    assert (values < values[best]).sum() < 2
+
+
+def test_broken_runs_are_known_and_never_the_best() -> None:
+    """A NaN is a run that is done; without any other there is no best, and the search goes on."""
+    runs = space()
+    pursuit = Pursuit(runs)
+    pursuit.tell(3, np.nan)
+    pursuit.tell(7, np.inf)
+    assert pursuit.best is None
+    promise = pursuit.ask()
+    assert promise is not None
+    pursuit.tell(promise.run, 1.0)
+    assert pursuit.best == promise.run

@@ -1,0 +1,1 @@
+"""Choosing: tasks, comparison, verdict."""
