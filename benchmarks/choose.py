@@ -1,7 +1,7 @@
 """The search of `choose` against other searches, on recorded grids, at as many updates.
 
 The tasks are recorded grids (`grids/record.py`): eight shapes, five peaks, two warm-ups and two
-seeds, of which everyone may train some. Ours is `Pursuit`, as `choose` uses it, begun at the
+seeds, of which everyone may train some. Ours is `Searcher`, as `choose` uses it, begun at the
 second and the fourth peak. Printed is the regret: how far the final metric of the run that a
 search would take lies behind the best of the grid, for that seed. Peers have 30 repeats for each
 seed; ours is deterministic, so it is begun at other peaks too, to show what that changes.
@@ -24,7 +24,7 @@ from replay import HERE, TASKS, Grid, recorded
 
 from ratewise.choose.law_prior import foresee
 from ratewise.choose.search import LEAST, REFITS, WORTH
-from ratewise.choose.searcher import Pursuit
+from ratewise.choose.searcher import Searcher
 
 REPEATS = 30
 BUDGETS = (6, 8, 10, 14, 20)
@@ -40,7 +40,7 @@ def searched(grid: Grid, seed: int, peaks: Sequence[int], law: bool = True) -> l
     """Return what the search has found after each run, up to a quarter of the grid."""
     ladder = sorted({one.peak for one in grid.candidates})
     place = {tuple(one): i for i, one in enumerate(grid.candidates)}
-    pursuit = Pursuit(grid.rates)
+    pursuit = Searcher(grid.rates)
     spent, steps = 0, list[Step]()
     waiting = [place[(shape, ladder[at], "2%")] for shape in PROBES for at in peaks]
     while spent < BUDGETS[-1] * grid.total:

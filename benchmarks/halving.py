@@ -18,7 +18,7 @@ from peers import SEARCHES
 from replay import TASKS, Floats, Grid
 
 from ratewise.compare.halving import Halving, forked
-from ratewise.runs.specs import Asked
+from ratewise.runs.specs import RunSpec
 
 REPEATS = 30
 
@@ -29,7 +29,7 @@ def halved(grid: Grid, seed: int, halving: Halving) -> tuple[int, int]:
     trained: list[Floats] = []
     for rung in halving.rungs:
         for i in left:
-            one = Asked("", "", 1.0, 0, grid.rates[i])
+            one = RunSpec("", "", 1.0, 0, grid.rates[i])
             trained += [fork.rates for fork in forked(one, rung, halving.cooldown)]
         keep = int(np.ceil(halving.keep * len(left) - 1e-9))
         left = sorted(left, key=lambda i: grid.cooled[rung][i, seed])[:keep]

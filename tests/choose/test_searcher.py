@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ratewise as rw
-from ratewise.choose.searcher import Pursuit
+from ratewise.choose.searcher import Searcher
 from ratewise.choose.space import SHAPES
 from ratewise.runs.tree import PrefixTree
 
@@ -34,7 +34,7 @@ def metric(rates: np.ndarray) -> float:
 def test_a_run_costs_what_the_prefix_tree_says(order: list[int], count: int) -> None:
     """The cost of a run is by how much the tree of all trained runs would grow with it."""
     runs = space()
-    pursuit = Pursuit(runs)
+    pursuit = Searcher(runs)
     trained: list[np.ndarray] = []
     for run in order[:count]:
         before = PrefixTree.of((0, one) for one in trained).planned
@@ -47,7 +47,7 @@ def test_a_run_costs_what_the_prefix_tree_says(order: list[int], count: int) -> 
 def test_forks_that_were_cooled_make_what_branches_from_them_cheaper() -> None:
     """Any trained rates count, of the space or not."""
     runs = space()
-    pursuit = Pursuit(runs)
+    pursuit = Searcher(runs)
     pursuit.trained([runs[0][:40]])
     assert pursuit.costs[0] == TOTAL - 40
 
@@ -55,7 +55,7 @@ def test_forks_that_were_cooled_make_what_branches_from_them_cheaper() -> None:
 def test_it_asks_for_no_run_twice_and_for_none_beyond_the_budget() -> None:
     """All runs come up once; what costs more than is left does not."""
     runs = space()[:12]
-    pursuit = Pursuit(runs)
+    pursuit = Searcher(runs)
     for run in (0, 7):
         pursuit.tell(run, metric(runs[run]))
     seen = {0, 7}
@@ -64,7 +64,7 @@ def test_it_asks_for_no_run_twice_and_for_none_beyond_the_budget() -> None:
         seen.add(promise.run)
         pursuit.tell(promise.run, metric(runs[promise.run]))
     assert seen == set(range(12))
-    fresh = Pursuit(runs)
+    fresh = Searcher(runs)
     fresh.tell(0, 1.0)
     fresh.tell(7, 2.0)
     cheapest = min(cost for i, cost in enumerate(fresh.costs) if i not in fresh.known)
@@ -77,7 +77,7 @@ def test_it_asks_for_no_run_twice_and_for_none_beyond_the_budget() -> None:
 def test_runs_asked_for_together_are_different_and_can_be_paid_together() -> None:
     """Several at once: the first is the one asked for alone, their costs stay in the budget."""
     runs = space()
-    pursuit = Pursuit(runs)
+    pursuit = Searcher(runs)
     for run in (1, 30, 50):
         pursuit.tell(run, metric(runs[run]))
     alone = pursuit.ask(150)
@@ -96,7 +96,7 @@ def test_it_finds_the_best_of_a_smooth_landscape_with_a_fifth_of_the_runs(
     """After 12 of 64 runs it has one of the best two, wherever it began."""
     runs = space()
     values = np.array([metric(one) for one in runs])
-    pursuit = Pursuit(runs)
+    pursuit = Searcher(runs)
     for run in begin:
         pursuit.tell(run, values[run])
     for _ in range(10):
@@ -111,7 +111,7 @@ def test_it_finds_the_best_of_a_smooth_landscape_with_a_fifth_of_the_runs(
 def test_broken_runs_are_known_and_never_the_best() -> None:
     """A NaN is a run that is done; without any other there is no best, and the search goes on."""
     runs = space()
-    pursuit = Pursuit(runs)
+    pursuit = Searcher(runs)
     pursuit.tell(3, np.nan)
     pursuit.tell(7, np.inf)
     assert pursuit.best is None

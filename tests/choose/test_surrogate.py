@@ -10,14 +10,14 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 import ratewise as rw
-from ratewise.choose.surrogate import Belief, believe, features, tamed
+from ratewise.choose.surrogate import Surrogate, believe, features, tamed
 
 numbers = st.floats(-5, 5)
 spreads = st.floats(0.01, 3)
 
 
-def belief(mean: float, spread: float, noise: float = 0.5) -> Belief:
-    return Belief(np.array([mean]), np.array([spread]), noise)
+def belief(mean: float, spread: float, noise: float = 0.5) -> Surrogate:
+    return Surrogate(np.array([mean]), np.array([spread]), noise)
 
 
 @given(mean=numbers, spread=spreads, best=numbers)

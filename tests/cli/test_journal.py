@@ -139,9 +139,9 @@ def test_bad_input_is_refused_in_a_line(folder, words, message):
 
 def test_a_journal_written_from_python_is_resumed_from_python(folder):
     """The command line says so, as it cannot know what was asked for."""
-    from ratewise.runs.journal import Book
+    from ratewise.runs.journal import Journal
 
-    Book("runs.db").close()
+    Journal("runs.db").close()
     result = run("compare", "--resume", "runs.db")
     assert "was not begun by this command" in result.output
 

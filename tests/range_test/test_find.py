@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratewise import ScheduleError
-from ratewise.choose import Found, find
+from ratewise.choose import RangeTestResult, find
 from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.smoothing import smooth
 from tests.range_test.curves import LOWEST, STEEPEST, Curve, valley
@@ -20,7 +20,7 @@ from tests.range_test.curves import LOWEST, STEEPEST, Curve, valley
 MARKS = ("steepest", "minimum", "onset")
 
 
-def decades(found: Found, name: str) -> float:
+def decades(found: RangeTestResult, name: str) -> float:
     return math.log10(getattr(found, name).rate)
 
 

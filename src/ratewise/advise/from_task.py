@@ -121,18 +121,18 @@ def _layers(model: Any) -> list[Any]:
 
 
 def _torch(task: Any) -> Parts:
-    from ratewise.tasks.torch.random_stream import Own
+    from ratewise.tasks.torch.random_stream import RandomStream
 
-    with Own(0, settings=True):
+    with RandomStream(0, settings=True):
         model = task.model()
         return Parts(model, task.optimizer(model), *_counts(task.data(0)))
 
 
 def _trainer(task: Any) -> Parts:
-    from ratewise.tasks.torch.random_stream import Own
+    from ratewise.tasks.torch.random_stream import RandomStream
     from ratewise.tasks.transformers.trainer import made
 
-    with Own(0, settings=True):
+    with RandomStream(0, settings=True):
         trainer = made(task.make_trainer, 0, evaluates=False)
         if task.optimizer is not None:
             trainer.optimizer = task.optimizer(trainer.model)
@@ -143,9 +143,9 @@ def _trainer(task: Any) -> Parts:
 
 
 def _lightning(task: Any) -> Parts:
-    from ratewise.tasks.torch.random_stream import Own
+    from ratewise.tasks.torch.random_stream import RandomStream
 
-    with Own(0, settings=True):
+    with RandomStream(0, settings=True):
         module = task.module()
         made = (task.optimizer or _configured)(module)
         batch, examples = _counts(task.data(0))

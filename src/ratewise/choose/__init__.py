@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratewise.advise import Advice, Facts, advise, recipe, recipes
 from ratewise.compare import Comparison, Halving, Profile, Record, Search, compare, profile
-from ratewise.range_test import Found, find
+from ratewise.range_test import RangeTestResult, find
 from ratewise.tasks import Run, Task
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ __all__ = [
     "Curve",
     "Facts",
     "Fit",
-    "Found",
     "Halving",
     "KerasTask",
     "LightningTask",
     "Prediction",
     "Profile",
+    "RangeTestResult",
     "Record",
     "Run",
     "Search",

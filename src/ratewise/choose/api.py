@@ -12,14 +12,14 @@ from ratewise.advise import Facts, advise
 from ratewise.advise.from_task import infer
 from ratewise.choose.peak_range import where_to_look
 from ratewise.choose.result import Choice, ChoiceInterrupted
-from ratewise.choose.search import Campaign
+from ratewise.choose.search import ScheduleSearch
 from ratewise.choose.space import read_schedules, span, standard
 from ratewise.compare.api import checked_task, journal_at
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.training import Progress, Training, shifted
-from ratewise.runs.engines.config import Crew, Hiring
+from ratewise.runs.engines.config import Crew, EngineConfig
 from ratewise.runs.journal.sizes import read_size
-from ratewise.runs.specs import Asked, Candidate, read_candidates
+from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, shorten, speaking_for, whole
 from ratewise.tasks.protocols import Task
@@ -115,7 +115,7 @@ def choose(
     given = None if peaks is None else sorted({number("choose", "peaks", p) for p in peaks})
     limit = _budget(budget, longest)
     whole("choose", "finalists", finalists, low=1)
-    crew, size = Crew(Hiring(engine, workers, address)), read_size(disk)
+    crew, size = Crew(EngineConfig(engine, workers, address)), read_size(disk)
     every = number("choose", "checkpoint_every", checkpoint_every, low=0.0)
     with journal_at(journal, in_memory=False) as path:
         found, notes, rates = None, list[str](), given
@@ -123,7 +123,7 @@ def choose(
             rates, found, notes = where_to_look(task, longest, limit, path)
         training = Training(task, {}, metric, path, checkpoints, crew, every, tensorboard)
         grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
-        campaign = Campaign(
+        campaign = ScheduleSearch(
             space=grows(rates),
             train=partial(_train, training, size, progress),
             budget=limit,
@@ -144,7 +144,7 @@ def choose(
 
 
 def _train(
-    training: Training, disk: int, progress: Progress | None, asked: Sequence[Asked], before: int
+    training: Training, disk: int, progress: Progress | None, asked: Sequence[RunSpec], before: int
 ) -> Comparison:
     return training.train(asked, disk, shifted(progress, before))
 

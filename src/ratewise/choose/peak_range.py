@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from ratewise.choose.space import ladder
-from ratewise.range_test import Found
+from ratewise.range_test import RangeTestResult
 from ratewise.range_test.api import find
 from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.result import conclude
@@ -31,7 +31,7 @@ SEEDS = (0, 1)
 
 def where_to_look(
     task: Any, total: int, budget: int, journal: str | os.PathLike[str]
-) -> tuple[list[float], Found | None, list[str]]:
+) -> tuple[list[float], RangeTestResult | None, list[str]]:
     """Return the peaks to try, the range test, and what there is to say about them.
 
     Raises:
@@ -57,7 +57,7 @@ def where_to_look(
     return ladder(float(own), *EVENLY), found, [f"Peaks are around the task's own {own:g}: {why}."]
 
 
-def _found(task: Any, steps: Ladder, seeds: tuple[int, ...], journal: Any) -> Found:
+def _found(task: Any, steps: Ladder, seeds: tuple[int, ...], journal: Any) -> RangeTestResult:
     """Return a range test, from the journal if it was made before."""
 
     def make() -> list[list[float]]:

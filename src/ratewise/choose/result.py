@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratewise.advise import Advice
-from ratewise.choose.search import Campaign, Trial
+from ratewise.choose.search import ScheduleSearch, Trial
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.verdict import ONE_PEAK, Verdict
-from ratewise.range_test import Found
+from ratewise.range_test import RangeTestResult
 from ratewise.schedule import Plan, Schedule
 
 if TYPE_CHECKING:
@@ -72,14 +72,18 @@ class Choice:
     budget: int
     exhaustive: int
     advice: Advice = field(repr=False)
-    found: Found | None = field(repr=False)
+    found: RangeTestResult | None = field(repr=False)
     stopped: str
     notes: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, campaign: Campaign, advice: Advice, found: Found | None, interrupted: bool = False
+        cls,
+        campaign: ScheduleSearch,
+        advice: Advice,
+        found: RangeTestResult | None,
+        interrupted: bool = False,
     ) -> Choice:
         """Return what a campaign comes to, or has come to so far."""
         from ratewise.choose.summary import conclude

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ratewise.choose.law_prior import foresee
-from ratewise.choose.searcher import Promise, Pursuit
+from ratewise.choose.searcher import Proposal, Searcher
 from ratewise.choose.space import Space, widened
 from ratewise.compare.comparison import Comparison, Interrupted, Record
-from ratewise.runs.specs import Asked
+from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree
 
 REFITS = (4, 6, 8, 10, 14, 20, 28, 40)
@@ -30,7 +30,7 @@ WIDENINGS = 3
 PROVING = 0.5
 """Share of the budget that repeats of the finalists may take."""
 
-Train = Callable[[Sequence[Asked], int], Comparison]
+Train = Callable[[Sequence[RunSpec], int], Comparison]
 """Trains runs; the second number is what was trained before them."""
 
 
@@ -58,7 +58,7 @@ class Trial:
 
 
 @dataclass(eq=False)
-class Campaign:
+class ScheduleSearch:
     """Trains what promises most, until nothing is worth it or the budget is spent.
 
     Args:
@@ -87,7 +87,7 @@ class Campaign:
     stopped: str = ""
 
     def __post_init__(self) -> None:
-        self.pursuit = Pursuit([run.rates for run in self.space.runs])
+        self.pursuit = Searcher([run.rates for run in self.space.runs])
         self.sign = 1.0
         self.metric = ""
 
@@ -98,7 +98,7 @@ class Campaign:
             Interrupted: it was stopped by hand; what was finished is kept here.
         """
         probes = self._affordable(self.space.probes(), self.budget - self._spent)
-        self._train("probe", [Promise(i, 0, math.nan, math.nan, 0.0, 0.0) for i in probes])
+        self._train("probe", [Proposal(i, 0, math.nan, math.nan, 0.0, 0.0) for i in probes])
         widenings = 0
         while True:
             self._search()
@@ -119,7 +119,7 @@ class Campaign:
                 return
             self._train("search", asked)
 
-    def _next(self) -> list[Promise]:
+    def _next(self) -> list[Proposal]:
         """Return the runs to train next, or none: nothing is worth it, or the budget is spent."""
         room = self._room()
         found = self.pursuit.ask_several(self.at_once, room)
@@ -159,7 +159,7 @@ class Campaign:
             kept = tried
         return kept
 
-    def _train(self, stage: str, asked: Sequence[Promise]) -> None:
+    def _train(self, stage: str, asked: Sequence[Proposal]) -> None:
         """Train runs, and learn from how they ended."""
         runs = [self.space.runs[one.run] for one in asked]
         try:
@@ -169,7 +169,7 @@ class Campaign:
             raise
         self._learn(stage, asked, result)
 
-    def _learn(self, stage: str, asked: Sequence[Promise], result: Comparison) -> None:
+    def _learn(self, stage: str, asked: Sequence[Proposal], result: Comparison) -> None:
         before = len(self.records)
         self.metric = result.metric
         self.sign = -1.0 if result.higher_is_better else 1.0
@@ -201,7 +201,7 @@ class Campaign:
         records = {place: self.records[i] for place, i in moved.items()}
         known = {place: self.pursuit.known[i] for place, i in moved.items()}
         self.space, self.records = new, records
-        self.pursuit = Pursuit([run.rates for run in new.runs])
+        self.pursuit = Searcher([run.rates for run in new.runs])
         for run, value in known.items():
             self.pursuit.tell(run, value)
         self._foresee()
@@ -231,7 +231,7 @@ class Campaign:
             if count > 1 and self.proof.verdict.decided:
                 break
 
-    def _repeated(self, finals: Sequence[Asked], seeds: Sequence[int]) -> Comparison:
+    def _repeated(self, finals: Sequence[RunSpec], seeds: Sequence[int]) -> Comparison:
         asked = [replace(run, seed=seed) for run in finals for seed in seeds]
         result = self.train(asked, self._spent)
         new = PrefixTree.of((seed, run.rates) for run in finals for seed in seeds[1:]).planned
@@ -243,7 +243,7 @@ class Campaign:
         """Updates of all runs of the space with every seed, each trained alone."""
         return len(self.seeds) * sum(len(run.rates) for run in self.space.runs)
 
-    def believed(self) -> list[tuple[Asked, float, float]]:
+    def believed(self) -> list[tuple[RunSpec, float, float]]:
         """Return what is believed of every run: the run, its metric and a standard deviation."""
         belief = self.pursuit.know()
         spread = np.hypot(belief.spread, belief.noise)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ratewise.choose.surrogate import Belief, Floats, believe, features
+from ratewise.choose.surrogate import Floats, Surrogate, believe, features
 from ratewise.runs.tree import common_prefix
 from ratewise.tasks.protocols import Rates
 
@@ -17,7 +17,7 @@ CHEAPEST = 0.02
 
 
 @dataclass(frozen=True)
-class Promise:
+class Proposal:
     """A run that might be trained next.
 
     Args:
@@ -38,7 +38,7 @@ class Promise:
 
 
 @dataclass(eq=False)
-class Pursuit:
+class Searcher:
     """Asks for runs of a space, one after another, and is told how they ended.
 
     A run costs what it does not share with those that were trained: everything behind the longest
@@ -53,7 +53,7 @@ class Pursuit:
         belief: What is believed of all runs, or None before two are finished.
 
     >>> space = [rate * np.ones(10) for rate in (0.1, 0.2, 0.4)]
-    >>> pursuit = Pursuit(space)
+    >>> pursuit = Searcher(space)
     >>> pursuit.tell(0, 3.0); pursuit.tell(1, 2.0)
     >>> pursuit.ask().run
     2
@@ -62,7 +62,7 @@ class Pursuit:
     runs: Sequence[Rates]
     law: Floats | None = None
     known: dict[int, float] = field(default_factory=dict[int, float])
-    belief: Belief | None = None
+    belief: Surrogate | None = None
 
     def __post_init__(self) -> None:
         self._table = features(self.runs)
@@ -92,13 +92,13 @@ class Pursuit:
         """Updates that each run still costs, float64[runs]."""
         return np.array([len(one) for one in self.runs]) - self._shared.astype(np.float64)
 
-    def know(self) -> Belief:
+    def know(self) -> Surrogate:
         """Return what is believed of all runs from those that are finished."""
         if self.belief is None:
             self.belief = believe(self._table, self.known, self.law)
         return self.belief
 
-    def ask_several(self, count: int, budget: float = math.inf) -> list[Promise]:
+    def ask_several(self, count: int, budget: float = math.inf) -> list[Proposal]:
         """Return runs to train at the same time, the best first; none if none is left.
 
         Each is the best if those before it end as expected.
@@ -120,12 +120,12 @@ class Pursuit:
             found.append(more)
         return found
 
-    def _copy(self) -> Pursuit:
-        other = Pursuit(self.runs, self.law, dict(self.known))
+    def _copy(self) -> Searcher:
+        other = Searcher(self.runs, self.law, dict(self.known))
         other._shared = self._shared.copy()
         return other
 
-    def ask(self, budget: float = math.inf) -> Promise | None:
+    def ask(self, budget: float = math.inf) -> Proposal | None:
         """Return the run with the highest expected improvement per update, or None if none is left.
 
         Args:
@@ -144,7 +144,7 @@ class Pursuit:
         noise = max(belief.noise, 1e-300)
         spread = float(np.hypot(belief.spread[i], belief.noise))
         worth = max(float(sure[one]) for one in open_ones) / noise
-        return Promise(i, int(costs[i]), float(belief.mean[i]), spread, float(gain[i]), worth)
+        return Proposal(i, int(costs[i]), float(belief.mean[i]), spread, float(gain[i]), worth)
 
     def _lead(self) -> float:
         """Return what has to be beaten."""

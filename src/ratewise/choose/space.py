@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise.advise import Advice
-from ratewise.runs.specs import Asked, Candidate, read_candidates
+from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
 
 SHAPES = {
@@ -48,7 +48,7 @@ class Space:
         peaks: The peaks of the ladder, ascending; empty where candidates bring their own.
     """
 
-    runs: tuple[Asked, ...]
+    runs: tuple[RunSpec, ...]
     schedules: Mapping[str, Schedule]
     peaks: tuple[float, ...]
 
@@ -73,7 +73,7 @@ class Space:
         cooled = {name: float(one.mean()) for name, one in levels.items() if one[-1] < COOLED}
         return max(cooled, key=lambda name: cooled[name]) if cooled else None
 
-    def place(self, run: Asked) -> int:
+    def place(self, run: RunSpec) -> int:
         """Return the index of a run of another space that is in this one too."""
         return next(
             i for i, one in enumerate(self.runs) if (one.name, one.peak) == (run.name, run.peak)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ratewise.choose.search import Campaign
+from ratewise.choose.search import ScheduleSearch
 from ratewise.compare.comparison import Comparison
 from ratewise.schedule import ScheduleError
 from ratewise.view.ticks import rate as spell
@@ -23,7 +23,7 @@ STAGES = {
 }
 
 
-def conclude(campaign: Campaign, interrupted: bool) -> dict[str, Any]:
+def conclude(campaign: ScheduleSearch, interrupted: bool) -> dict[str, Any]:
     """Return the fields of a `Choice`.
 
     Raises:
@@ -67,14 +67,14 @@ def conclude(campaign: Campaign, interrupted: bool) -> dict[str, Any]:
     }
 
 
-def _unproven(campaign: Campaign) -> Comparison:
+def _unproven(campaign: ScheduleSearch) -> Comparison:
     """Return the finalists as a comparison of the one seed that they were trained with."""
     finals = tuple(campaign.records[i] for i in campaign.leaders(campaign.finalists))
     asked = sum(len(one.rates) for one in finals)
     return Comparison(finals, campaign.metric, campaign.sign < 0, asked, asked)
 
 
-def _next_steps(campaign: Campaign, proof: Comparison) -> Iterator[str]:
+def _next_steps(campaign: ScheduleSearch, proof: Comparison) -> Iterator[str]:
     """Say what would be worth trying next."""
     if campaign.stopped == "the budget is spent":
         found = campaign.pursuit.ask()

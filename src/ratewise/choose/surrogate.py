@@ -30,7 +30,7 @@ AMOUNTS, NOISES = (0.05, 10.0), (1e-2, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Belief:
+class Surrogate:
     """The final metric of every run of a space, as far as it can be told; less is better.
 
     Args:
@@ -76,7 +76,7 @@ def features(runs: Sequence[Rates]) -> Floats:
     return (table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
-def believe(table: Floats, known: Mapping[int, float], law: Floats | None = None) -> Belief:
+def believe(table: Floats, known: Mapping[int, float], law: Floats | None = None) -> Surrogate:
     """Return the belief about all runs of a space from those that are finished.
 
     A Gaussian process over the features. Where a law has foreseen the final metrics it is tried as
@@ -100,7 +100,7 @@ def believe(table: Floats, known: Mapping[int, float], law: Floats | None = None
         tried.append(_process(table, done, values, _leaning(law, done, values), unit, 1.0))
     _, mean, spread, noise = max(tried, key=lambda one: one[0])
     mean[done] = np.where(np.isfinite(measured), measured, values)
-    return Belief(mean, spread, noise)
+    return Surrogate(mean, spread, noise)
 
 
 def tamed(values: Floats) -> Floats:

@@ -136,7 +136,7 @@ def compare(
     with spoken_errors():
         from ratewise.choose import compare as train
         from ratewise.cli.journal import asked
-        from ratewise.runs.engines.config import Hiring
+        from ratewise.runs.engines.config import EngineConfig
         from ratewise.runs.journal.sizes import read_size
         from ratewise.show import show as look
 
@@ -144,7 +144,7 @@ def compare(
         given = {"task": task, "specs": specs, "total": total, "peaks": peaks, "seeds": seeds}
         given["prune"] = prune
         size, hired = read_size(disk), int(workers) if workers.isdecimal() else workers
-        Hiring(engine, hired, address)  # refused now, before anything is written
+        EngineConfig(engine, hired, address)  # refused now, before anything is written
         if resume is None and task and specs:  # refused now, before anything is written
             rates, length = read_peaks(peaks), read_total(total)
             look(read_specs(specs, total=length, **units)[0], length, **units)

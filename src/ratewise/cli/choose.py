@@ -66,7 +66,7 @@ def choose(
             require(module, extra="search")
         from ratewise.choose import Choice, ChoiceInterrupted
         from ratewise.choose import choose as find_out
-        from ratewise.runs.engines.config import Hiring
+        from ratewise.runs.engines.config import EngineConfig
         from ratewise.runs.journal import remember
 
         if code is not None and code not in TARGETS:
@@ -75,7 +75,7 @@ def choose(
         if out is not None:
             check_new(out)
         hired = int(workers) if workers.isdecimal() else workers
-        Hiring(engine, hired, address)
+        EngineConfig(engine, hired, address)
         given = {"task": task, "total": total, "budget": budget, "peaks": peaks, "seeds": seeds}
         given |= {"finalists": finalists, "specs": specs, "metric": metric}
         given |= {"epoch": epoch, "samples": samples, "tokens": tokens}

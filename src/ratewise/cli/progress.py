@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 if TYPE_CHECKING:
     from ratewise.runs.execution import Work
-    from ratewise.runs.tree import Stretch
+    from ratewise.runs.tree import Segment
 
 DEEP = 8
 """Levels of the tree that are shown of the way to what is being trained."""
@@ -76,7 +76,7 @@ def drawn_tree(work: Work) -> Tree:
     return drawn
 
 
-def _told(stretch: Stretch, made: int | None) -> str:
+def _told(stretch: Segment, made: int | None) -> str:
     """Return a line on a stretch: its updates, its rates, how many runs are behind it."""
     first, last = float(stretch.rates[0]), float(stretch.rates[-1])
     rates = f"rate {first:.3g}" if first == last else f"rate {first:.3g} → {last:.3g}"

@@ -13,7 +13,7 @@ from ratewise.compare.halving import Halving, read_halving
 from ratewise.compare.peak_rounds import search_peaks
 from ratewise.compare.peaks import Search
 from ratewise.compare.training import Progress, Training, shifted
-from ratewise.runs.engines.config import Hiring
+from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.journal.sizes import read_size
 from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, Peaks, read_candidates
@@ -107,7 +107,7 @@ def compare(
     options |= {"tokens": tokens, "metric": metric}
     options["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
     every = number("compare", "checkpoint_every", checkpoint_every, low=0.0)
-    options |= {"hiring": Hiring(engine, workers, address), "every": every}
+    options |= {"hiring": EngineConfig(engine, workers, address), "every": every}
     options["tensorboard"] = tensorboard
     options["prune"] = read_halving(prune)
     if options["prune"] is not None and isinstance(peaks, Search | str):
@@ -179,7 +179,7 @@ def _once(
     journal: str | os.PathLike[str] | None,
     disk: int,
     checkpoints: str | os.PathLike[str] | None,
-    hiring: Hiring,
+    hiring: EngineConfig,
     every: float,
     prune: Halving | None,
     tensorboard: str | os.PathLike[str] | None,

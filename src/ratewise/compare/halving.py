@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ratewise.compare.comparison import Comparison, Pruned
-from ratewise.runs.specs import Asked
+from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, shorten
 from ratewise.tasks.protocols import Rates
 
-Train = Callable[[Sequence[Asked]], Comparison]
+Train = Callable[[Sequence[RunSpec]], Comparison]
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def read_halving(given: Halving | str | None) -> Halving | None:
 
 
 def halve(
-    asked: Sequence[Asked], halving: Halving, train: Train
-) -> tuple[list[Asked], tuple[Pruned, ...], int]:
+    asked: Sequence[RunSpec], halving: Halving, train: Train
+) -> tuple[list[RunSpec], tuple[Pruned, ...], int]:
     """Drop candidates rung by rung.
 
     Args:
@@ -108,7 +108,7 @@ def halve(
     return left, tuple(dropped), trained
 
 
-def forked(one: Asked, rung: float, share: float) -> tuple[Asked, Asked]:
+def forked(one: RunSpec, rung: float, share: float) -> tuple[RunSpec, RunSpec]:
     """Return a run until a rung, where its state is kept, and the same run cooled from there."""
     total = len(one.rates)
     t = min(max(1, round(rung * total)), total)
@@ -123,7 +123,7 @@ def forked(one: Asked, rung: float, share: float) -> tuple[Asked, Asked]:
     return replace(one, schedule=f"{one.schedule}, until update {t}", rates=begins), cooled
 
 
-def _scores(left: Sequence[Asked], result: Comparison) -> dict[tuple[str, float], float]:
+def _scores(left: Sequence[RunSpec], result: Comparison) -> dict[tuple[str, float], float]:
     """Return the mean metric of each candidate's cooled forks; every second run is one."""
     found: dict[tuple[str, float], list[float]] = {}
     for one, record in zip(left, result.runs[1::2], strict=True):

@@ -10,10 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from ratewise.compare.comparison import Comparison, Interrupted
 from ratewise.compare.halving import Halving, halve
-from ratewise.runs.engines.config import Crew, Hiring
+from ratewise.runs.engines.config import Crew, EngineConfig
 from ratewise.runs.execution import Work
-from ratewise.runs.journal import Book
-from ratewise.runs.specs import Asked
+from ratewise.runs.journal import Journal
+from ratewise.runs.specs import RunSpec
 from ratewise.runs.tensorboard import Board
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest
@@ -33,7 +33,7 @@ class Training:
         metric: str | None,
         journal: str | os.PathLike[str] | None,
         checkpoints: str | os.PathLike[str] | None,
-        hiring: Hiring | Crew,
+        hiring: EngineConfig | Crew,
         every: float,
         tensorboard: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -44,7 +44,7 @@ class Training:
 
     def pruned(
         self,
-        asked: Sequence[Asked],
+        asked: Sequence[RunSpec],
         halving: Halving | None,
         disk: int,
         progress: Progress | None,
@@ -54,7 +54,7 @@ class Training:
             return self.train(asked, disk, progress)
         before = 0
 
-        def train(some: Sequence[Asked]) -> Comparison:
+        def train(some: Sequence[RunSpec]) -> Comparison:
             nonlocal before
             done = self.train(some, sys.maxsize, shifted(progress, before))
             before += done.trained
@@ -67,11 +67,11 @@ class Training:
         counts["asked"] = sum(len(one.rates) for one in asked)
         return replace(result, notes=notes, pruned=dropped, **counts)
 
-    def train(self, asked: Sequence[Asked], disk: int, progress: Progress | None) -> Comparison:
+    def train(self, asked: Sequence[RunSpec], disk: int, progress: Progress | None) -> Comparison:
         """Train runs to their ends."""
         book = None
         if self._journal is not None:
-            book = Book(self._journal, disk, self._checkpoints)
+            book = Journal(self._journal, disk, self._checkpoints)
         work = None
         try:
             options = self._hiring, self._every, self._board

@@ -13,7 +13,7 @@ from ratewise.predict.forms import WEIGHT, Data, Form, Solved, solve
 from ratewise.predict.grid import Grid
 from ratewise.predict.law import Law, MixedLaw
 from ratewise.predict.multipower import MultiPowerForm
-from ratewise.predict.nonparametric import FormlessForm
+from ratewise.predict.nonparametric import NonparametricForm
 from ratewise.predict.power import EmaForm, PowerForm
 from ratewise.predict.result import Fit
 from ratewise.schedule import ScheduleError
@@ -122,7 +122,7 @@ FORMS: dict[str, Callable[[Sequence[Grid], float], Form]] = {
     "momentum": lambda grids, tie: EmaForm(_reference(grids), _length(grids), True, tie),
     "multipower": lambda grids, tie: MultiPowerForm(_reference(grids), _length(grids), tie=tie),
     "ema": lambda grids, tie: EmaForm(_reference(grids), _length(grids), False, tie),
-    "formless": lambda grids, tie: FormlessForm.around(grids),
+    "formless": lambda grids, tie: NonparametricForm.around(grids),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ratewise.logs.curve import Array
 from ratewise.predict.law import MixedLaw
 from ratewise.predict.multipower import MultiPowerLaw
-from ratewise.predict.nonparametric import FormlessForm, FormlessLaw
+from ratewise.predict.nonparametric import NonparametricForm, NonparametricLaw
 from ratewise.predict.power import EmaLaw
 
 PARTS = 8
@@ -19,7 +19,7 @@ PARTS = 8
 HEAD = 64
 """Stretches that a warm-up is cut into."""
 
-SEEN = EmaLaw, MultiPowerLaw, FormlessLaw
+SEEN = EmaLaw, MultiPowerLaw, NonparametricLaw
 """Laws that depend on the rates."""
 
 
@@ -136,7 +136,7 @@ def last(
         return _last_multipower(law, rates, falls, sizes, own)
     if isinstance(law, EmaLaw):
         return (*_last_ema(law, rates, sizes), np.zeros(len(rates)))
-    form = FormlessForm(law.reference, law.knots, law.hinges, law.bends)
+    form = NonparametricForm(law.reference, law.knots, law.hinges, law.bends)
     return (*form.last(law, rates, sizes, recent(sizes, law.lag)), np.zeros(len(rates)))
 
 

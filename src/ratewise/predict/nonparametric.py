@@ -20,7 +20,7 @@ SMOOTH = 3.0
 
 
 @dataclass(frozen=True)
-class FormlessLaw:
+class NonparametricLaw:
     """Loss as a free falling function of progress and a free rising function of the lagging rate.
 
     L(t) = g(log S(t)) + h(M(t)),  S(t) = Σ φ(rate),  M(t) the moving average over `lag` updates
@@ -44,13 +44,13 @@ class FormlessLaw:
     def losses(self, rates: Array) -> Array:
         """Return the loss after each update of a run, float64[T]."""
         grid = Grid.of(rates, np.arange(1, len(rates) + 1), len(rates))
-        form = FormlessForm(self.reference, self.knots, self.hinges, self.bends)
+        form = NonparametricForm(self.reference, self.knots, self.hinges, self.bends)
         theta = np.array([*self.exponents, np.log(self.lag)])
         return form.columns(grid, theta) @ np.array([self.floor, *self.drops, *self.noise])
 
 
-class FormlessForm(Form):
-    """The form of a `FormlessLaw`: θ = the exponents of φ and the log of the lag.
+class NonparametricForm(Form):
+    """The form of a `NonparametricLaw`: θ = the exponents of φ and the log of the lag.
 
     Args:
         reference: The rate whose φ is 1.
@@ -74,7 +74,7 @@ class FormlessForm(Form):
         self.high = np.array([2.0] * count + [np.log(1e4)])
 
     @classmethod
-    def around(cls, grids: Sequence[Grid]) -> FormlessForm:
+    def around(cls, grids: Sequence[Grid]) -> NonparametricForm:
         """Return the form with knots and hinges where the runs are.
 
         The exponent of φ changes at a quarter and at nine tenths of the highest peak, and at the
@@ -162,7 +162,7 @@ class FormlessForm(Form):
         return np.stack([*found, above * by_lag / self.reference], axis=1)
 
     def last(
-        self, law: FormlessLaw, rates: Array, sizes: Array, counts: Array
+        self, law: NonparametricLaw, rates: Array, sizes: Array, counts: Array
     ) -> tuple[float, Array]:
         """Return the loss after the last stretch, and its derivatives by the rate of each.
 
@@ -186,7 +186,7 @@ class FormlessForm(Form):
 
     def law(self, theta: Array, c: Array) -> Any:
         count = len(self.knots)
-        return FormlessLaw(
+        return NonparametricLaw(
             float(c[0]),
             self.knots,
             tuple(map(float, c[1 : 1 + count])),

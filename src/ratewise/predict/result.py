@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ratewise.logs.curve import Array, Curve
 from ratewise.predict.final_loss import exact
 from ratewise.predict.law import Law, MixedLaw
-from ratewise.runs.specs import Asked, Candidate, read_candidates
+from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, speaking_for, whole
 
@@ -226,7 +226,7 @@ class Fit:
         half = WIDTH * float(np.hypot(self.error_at(float(rates.max())) * loss, apart))
         return max(loss - half, 0.0), loss + half
 
-    def _predicted(self, one: Asked) -> Prediction:
+    def _predicted(self, one: RunSpec) -> Prediction:
         losses = self.law.losses(one.rates)
         loss = float(losses[-1])
         low, high = self._interval(one.rates, loss)

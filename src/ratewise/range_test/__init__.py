@@ -1,6 +1,6 @@
 """The range test: where a task learns, and where it breaks."""
 
 from ratewise.range_test.api import find
-from ratewise.range_test.result import Found
+from ratewise.range_test.result import RangeTestResult
 
-__all__ = ["Found", "find"]
+__all__ = ["RangeTestResult", "find"]

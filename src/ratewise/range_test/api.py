@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ratewise.range_test.ladder import Ladder, Sweep
-from ratewise.range_test.result import Found, conclude
+from ratewise.range_test.result import RangeTestResult, conclude
 from ratewise.range_test.sources import choose_source
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten, whole
@@ -26,7 +26,7 @@ def find(
     batches: Any = None,
     trainer: Any = None,
     also: Iterable[Any] = (),
-) -> Found:
+) -> RangeTestResult:
     """Raise the learning rate until training breaks, and say where it learns and where it breaks.
 
     The rate climbs from `lowest` to `highest` in equal ratios, by committed updates; with several

@@ -127,9 +127,9 @@ def _random(keras: Any, seed: int) -> Generator[None]:
 def _backend_random(keras: Any, seed: int) -> AbstractContextManager[Any]:
     if keras.backend.backend() != "torch":
         return nullcontext()
-    from ratewise.tasks.torch.random_stream import Own
+    from ratewise.tasks.torch.random_stream import RandomStream
 
-    return Own(seed)
+    return RandomStream(seed)
 
 
 def _check(keras: Any, model: Any, batches: Any) -> None:

@@ -12,7 +12,7 @@ from ratewise.range_test.torch_kept import check_batches, kept
 from ratewise.range_test.torch_loop import Clock, ratios_of
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.lightning.trainer import SILENT, library, quiet
-from ratewise.tasks.torch.random_stream import Own
+from ratewise.tasks.torch.random_stream import RandomStream
 
 _WHO = "find(module)"
 
@@ -37,7 +37,7 @@ def module_fits(module: Any, batches: Any, trainer: Any) -> Generator[Climb]:
         def climb(sweep: Sweep) -> None:
             aside.back()
             aside.reseed(sweep.seed)
-            with Own(sweep.seed, settings=True):
+            with RandomStream(sweep.seed, settings=True):
                 climber = _climber(pl, sweep)
                 data = {"datamodule": batches} if not loader else {"train_dataloaders": batches}
                 try:

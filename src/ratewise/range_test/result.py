@@ -20,7 +20,7 @@ TOWARDS = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class RangeTestResult:
     """Where a task learns, and where it breaks; `print(found)` shows the curve and says it.
 
     All rates are those of the group with the largest; the others keep their ratio to it.
@@ -32,7 +32,7 @@ class Found:
         refusal: Why there is no answer and what to do, or None.
 
     >>> from ratewise.range_test.ladder import Ladder
-    >>> print(Found(Ladder(), (), None, Refusal("it diverged at once", "give a lower lowest=")))
+    >>> print(RangeTestResult(Ladder(), (), None, Refusal("it diverged at once", "give a lower lowest=")))
     No answer, because it diverged at once: give a lower lowest=.
     """
 
@@ -175,16 +175,16 @@ class Found:
         return self.reading
 
 
-def conclude(ladder: Ladder, sweeps: tuple[Sweep, ...]) -> Found:
+def conclude(ladder: Ladder, sweeps: tuple[Sweep, ...]) -> RangeTestResult:
     """Return what the sweeps say."""
     refusal = at_once(ladder, sweeps)
     if refusal is not None:
-        return Found(ladder, sweeps, None, refusal)
+        return RangeTestResult(ladder, sweeps, None, refusal)
     read = read_sweeps(ladder, sweeps)
-    return Found(ladder, sweeps, read, refused(ladder, sweeps, read))
+    return RangeTestResult(ladder, sweeps, read, refused(ladder, sweeps, read))
 
 
-def _paragraph(found: Found) -> str:
+def _paragraph(found: RangeTestResult) -> str:
     """Return the answer as one paragraph."""
     if found.refusal is not None:
         return f"No answer, because {found.refusal.reason}: {found.refusal.advice}."

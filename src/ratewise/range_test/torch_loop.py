@@ -16,7 +16,7 @@ from ratewise.range_test.sources import Climb
 from ratewise.range_test.torch_kept import check_also, check_batches, kept
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
-from ratewise.tasks.torch.random_stream import Own
+from ratewise.tasks.torch.random_stream import RandomStream
 
 torch = require("torch", extra="torch")
 
@@ -46,7 +46,7 @@ def plain_loop(
         def climb(sweep: Sweep) -> None:
             aside.back()
             aside.reseed(sweep.seed)
-            with Own(sweep.seed, settings=True), Clock(inner, ratios, sweep) as clock:
+            with RandomStream(sweep.seed, settings=True), Clock(inner, ratios, sweep) as clock:
                 follow(sweep, clock, map(step, endless(lambda: batches)))
 
         yield climb

@@ -13,7 +13,7 @@ from ratewise.range_test.sources import Climb
 from ratewise.range_test.torch_kept import kept
 from ratewise.range_test.torch_loop import Clock, endless, follow, ratios_of
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.torch.random_stream import Own
+from ratewise.tasks.torch.random_stream import RandomStream
 
 torch = require("torch", extra="torch")
 _WHO = "find(trainer)"
@@ -47,7 +47,7 @@ def trainer_loop(trainer: Any) -> Generator[Climb]:
         def climb(sweep: Sweep) -> None:
             aside.back()
             aside.reseed(sweep.seed)
-            with Own(sweep.seed, settings=True):
+            with RandomStream(sweep.seed, settings=True):
                 twin.optimizer = own
                 optimizer = own if own is not None else twin.create_optimizer()
                 with Clock(optimizer, ratios_of(optimizer), sweep) as clock:

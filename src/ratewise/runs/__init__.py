@@ -1,6 +1,6 @@
 """What is trained: runs that share what they begin with, by an engine, into a journal."""
 
-from ratewise.runs.specs import Asked
+from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree
 
-__all__ = ["Asked", "PrefixTree"]
+__all__ = ["PrefixTree", "RunSpec"]

@@ -9,22 +9,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ratewise.runs.engines import Done, Engine, Event, Gone, Job, Lost, Part, Stuck, Trained
+from ratewise.runs.engines import (
+    Done,
+    Engine,
+    Event,
+    Fatal,
+    Job,
+    Part,
+    StateMissing,
+    Trained,
+    WorkerDied,
+)
 from ratewise.runs.records import Outcome
-from ratewise.runs.specs import Asked
-from ratewise.runs.tree import PrefixTree, Stretch
+from ratewise.runs.specs import RunSpec
+from ratewise.runs.tree import PrefixTree, Segment
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Losses, Rates
 
 if TYPE_CHECKING:
-    from ratewise.runs.journal import Book
+    from ratewise.runs.journal import Journal
 
 RETRIES = 2
 """How often a stretch is tried again when whoever had it has died."""
 
 
 @dataclass(eq=False)
-class Going:
+class InFlight:
     """A stretch that is being trained.
 
     Args:
@@ -38,7 +48,7 @@ class Going:
     part: int | None = None
 
 
-class Walk:
+class TreeDriver:
     """Hand the stretches of a tree to an engine, keep what comes back, go on behind it.
 
     An exception in the task's code, or a loss that is not finite, ends the runs that share the
@@ -63,8 +73,8 @@ class Walk:
         self,
         engine: Engine,
         tree: PrefixTree,
-        asked: Sequence[Asked],
-        book: Book | None = None,
+        asked: Sequence[RunSpec],
+        book: Journal | None = None,
         every: float = float("inf"),
     ) -> None:
         self.outcomes: dict[int, Outcome] = {}
@@ -73,7 +83,7 @@ class Walk:
         self._engine, self._tree, self._asked, self._book = engine, tree, asked, book
         self._every = every if book is not None else float("inf")
         self._ready: list[tuple[int, int]] = []
-        self._going: dict[int, Going] = {}
+        self._going: dict[int, InFlight] = {}
         self._kept: dict[int, str] = {}
         self._made = [0] * len(tree.stretches)
         self._lost = [0] * len(tree.stretches)
@@ -118,7 +128,7 @@ class Walk:
             self._ready, (index if self._engine.ordered else -self._tree.ways[index], index)
         )
 
-    def _rates(self, stretch: Stretch) -> Rates:
+    def _rates(self, stretch: Segment) -> Rates:
         """Return the rates from the start of the run to the end of a stretch."""
         return self._asked[stretch.runs[0]].rates[: stretch.stop]
 
@@ -151,10 +161,10 @@ class Walk:
             measure=bool(stretch.ends),
             every=self._every,
         )
-        self._going[index] = Going(job, known, part)
+        self._going[index] = InFlight(job, known, part)
         self._engine.start(job)
 
-    def _recall(self, index: int, stretch: Stretch) -> tuple[int, str, Losses, int | None]:
+    def _recall(self, index: int, stretch: Segment) -> tuple[int, str, Losses, int | None]:
         """Find where to begin: the furthest state in the stretch, else the one at its start.
 
         If that was damaged, any before it, or the beginning of the run.
@@ -189,7 +199,7 @@ class Walk:
             self._keep_part(event)
         elif isinstance(event, Done):
             self._end(event)
-        elif isinstance(event, Stuck):
+        elif isinstance(event, Fatal):
             raise ScheduleError("compare", event.rule, event.fix)
         else:
             self._again(event)
@@ -224,10 +234,10 @@ class Walk:
             self._release(index, going.part)
         self._finish(index, outcome)
 
-    def _again(self, event: Gone | Lost) -> None:
+    def _again(self, event: StateMissing | WorkerDied) -> None:
         """Try a stretch again: from an earlier state, or because whoever had it has died."""
         index, going = event.index, self._going[event.index]
-        if isinstance(event, Gone):
+        if isinstance(event, StateMissing):
             assert self._book is not None
             self._book.lose(event.state)
             parent = self._tree.stretches[index].parent

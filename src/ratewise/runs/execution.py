@@ -7,21 +7,21 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from ratewise.compare.comparison import Comparison, Record
-from ratewise.runs.driver import Walk
+from ratewise.runs.driver import TreeDriver
 from ratewise.runs.engines import Engine
-from ratewise.runs.engines.config import Crew, Hiring
+from ratewise.runs.engines.config import Crew, EngineConfig
 from ratewise.runs.engines.serial import Serial
 from ratewise.runs.engines.states import Memory
-from ratewise.runs.engines.worker import Bench
-from ratewise.runs.journal import Book
+from ratewise.runs.engines.worker import Worker
+from ratewise.runs.journal import Journal
 from ratewise.runs.journal.keys import fingerprint
 from ratewise.runs.records import Outcome
-from ratewise.runs.specs import Asked
+from ratewise.runs.specs import RunSpec
 from ratewise.runs.tensorboard import Board
 from ratewise.runs.tree import PrefixTree
 from ratewise.tasks.protocols import Losses, Task
 
-ALONE = Hiring()
+ALONE = EngineConfig()
 
 EVERY = 1.0
 """Seconds between two notes of what is being trained, for whoever looks on."""
@@ -48,9 +48,9 @@ class Work:
         self,
         task: Task,
         others: Mapping[str, Task],
-        asked: Sequence[Asked],
-        book: Book | None,
-        hiring: Hiring | Crew = ALONE,
+        asked: Sequence[RunSpec],
+        book: Journal | None,
+        hiring: EngineConfig | Crew = ALONE,
         every: float = math.inf,
         board: Board | None = None,
     ) -> None:
@@ -70,14 +70,14 @@ class Work:
             for place in stretch.ends
         }
         tasks: dict[str | None, Task] = {None: task, **others}
-        bench = Bench(tasks, Memory(None if book is None else book.store))
+        bench = Worker(tasks, Memory(None if book is None else book.store))
         if left:
             self.names = tuple(bench.rehearse(left[0].seed, left[0].optimizer))
         self._engine: Engine = Serial(bench)
         if left and book is not None and not hiring.alone:
             del bench  # and with it the run that was rehearsed
             self._engine = hiring.open(tasks, book.store)
-        self._walk = Walk(self._engine, self.tree, left, book, every)
+        self._walk = TreeDriver(self._engine, self.tree, left, book, every)
         if book is not None:
             book.plan(self.asked, self.tree.planned, len(asked), len(self._known))
 
@@ -100,7 +100,7 @@ class Work:
         """The stretches that are being trained, and how many updates of each were made."""
         return self._walk.going
 
-    def _look_up(self, task: Task, book: Book) -> None:
+    def _look_up(self, task: Task, book: Journal) -> None:
         """Find the runs that were trained before."""
         run = task.open(0)
         state, measured = run.save(), dict(run.measure())

@@ -27,7 +27,7 @@ Peaks = Iterable[float] | Mapping[str, Iterable[float]] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class RunSpec:
     """One run that was asked for: a candidate at a peak with a seed.
 
     Args:
@@ -57,7 +57,7 @@ def read_candidates(
     default_peak: Callable[[Maker | None], float | None] = lambda maker: None,
     total: int | str | None = None,
     **units: float | None,
-) -> list[Asked]:
+) -> list[RunSpec]:
     """Return every run that is asked for: candidates × peaks × seeds, in that order.
 
     Peaks given here overrule a plan's own; without them a plan's own counts, then `default_peak`
@@ -72,7 +72,7 @@ def read_candidates(
     chosen = _peaks_by_name(peaks, candidates)
     numbers = _seeds(seeds)
     makers = Names()
-    asked: list[Asked] = []
+    asked: list[RunSpec] = []
     for name, given in candidates.items():
         maker, written, own_total = _split(name, given)
         schedule, own = _read(name, written, total if own_total is None else own_total, units)
@@ -80,7 +80,7 @@ def read_candidates(
         levels = schedule.values()
         for peak in chosen.get(name) or [_single(name, own, default_peak, maker)]:
             run = name, repr(schedule), peak
-            asked += [Asked(*run, seed, peak * levels, optimizer, maker) for seed in numbers]
+            asked += [RunSpec(*run, seed, peak * levels, optimizer, maker) for seed in numbers]
     return asked
 
 

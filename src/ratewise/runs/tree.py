@@ -17,7 +17,7 @@ Root = tuple[int, str | None]
 
 
 @dataclass(frozen=True, eq=False)
-class Stretch:
+class Segment:
     """Updates that are trained in one go, from one fork of the tree to the next.
 
     Args:
@@ -64,7 +64,7 @@ class PrefixTree:
     (6, 4, [[], [0.1, 0.1], [0.1], [0.01]])
     """
 
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[Segment, ...]
     asked: int
     """Updates that the runs would take, each trained alone."""
 
@@ -84,7 +84,7 @@ class PrefixTree:
         for index, ((seed, _), optimizer) in enumerate(zip(listed, named, strict=True)):
             roots.setdefault((seed, optimizer), []).append(index)
         rates = [rates for _, rates in listed]
-        stretches: list[Stretch] = []
+        stretches: list[Segment] = []
         for root, members in roots.items():
             _lay_out(_grow(rates, members), root, rates, stretches)
         return cls(tuple(stretches), sum(len(one) for one in rates))
@@ -190,13 +190,13 @@ def common_prefix(a: Rates | Bits, b: Rates | Bits) -> int:
     return int(np.argmax(differ)) if differ.any() else n
 
 
-def _lay_out(root: _Node, of: Root, rates: Sequence[Rates], out: list[Stretch]) -> None:
+def _lay_out(root: _Node, of: Root, rates: Sequence[Rates], out: list[Segment]) -> None:
     """Append the nodes below `root` to the stretches, parents first and the neediest child last."""
     order = list(_preorder(root))
     place = {id(node): len(out) + i for i, (node, _) in enumerate(order)}
     for node, parent in order:
         out.append(
-            Stretch(
+            Segment(
                 seed=of[0],
                 start=0 if parent is None else parent.depth,
                 rates=_span(rates, node, parent),

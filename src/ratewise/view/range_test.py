@@ -11,13 +11,13 @@ from ratewise.view.plots import COLOURS, GREY
 from ratewise.view.ticks import rate as spell
 
 if TYPE_CHECKING:
-    from ratewise.range_test.result import Found
+    from ratewise.range_test.result import RangeTestResult
 
 MARKS = {"steepest": (COLOURS[2], "--"), "minimum": (COLOURS[0], "-"), "onset": (COLOURS[1], ":")}
 """Colour and line of each mark: told apart in grey, too."""
 
 
-def draw(found: Found) -> Any:
+def draw(found: RangeTestResult) -> Any:
     """Return the losses of every sweep in grey, the curve, its marks and their intervals."""
     require("matplotlib", extra="plot")
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def draw(found: Found) -> Any:
     return figure
 
 
-def _draw_marks(axes: Any, found: Found) -> None:
+def _draw_marks(axes: Any, found: RangeTestResult) -> None:
     for name, (colour, line) in MARKS.items():
         mark = getattr(found, name)
         if mark is not None:
@@ -54,14 +54,14 @@ def _draw_marks(axes: Any, found: Found) -> None:
         axes.plot(found.rate, height, "o", color=COLOURS[3], label=f"use {spell(found.rate)}")
 
 
-def _frame(axes: Any, found: Found) -> None:
+def _frame(axes: Any, found: RangeTestResult) -> None:
     """Leave room around the curve; single losses may be far above it."""
     low, high = float(found.curve.min()), float(found.curve.max())
     room = 0.15 * (high - low) or 1.0
     axes.set_ylim(low - room, high + room)
 
 
-def _title(found: Found) -> str:
+def _title(found: RangeTestResult) -> str:
     if found.rate is None:
         return f"No answer, because {found.reason}"
     return f"Range test: use a peak of about {spell(found.rate)}"

@@ -11,14 +11,14 @@ from ratewise.view.terminal import COLOURS
 from ratewise.view.ticks import rate as spell
 
 if TYPE_CHECKING:
-    from ratewise.range_test.result import Found
+    from ratewise.range_test.result import RangeTestResult
 
 HEIGHT = 15
 FEWEST_COLUMNS = 10
 """Columns that a tick with its number needs."""
 
 
-def draw(found: Found, width: int, colour: bool) -> str:
+def draw(found: RangeTestResult, width: int, colour: bool) -> str:
     """Return the curve with a letter at each mark: s steepest, m minimum, o onset, * the peak."""
     plotext = require("plotext", extra="plot")
     # A figure of our own: the one that plotext keeps for its users is theirs.
@@ -40,7 +40,7 @@ def draw(found: Found, width: int, colour: bool) -> str:
     return "\n".join([*(line.rstrip() for line in text.splitlines()), *key])
 
 
-def _marked(found: Found) -> dict[str, float]:
+def _marked(found: RangeTestResult) -> dict[str, float]:
     named = {"s": found.steepest, "m": found.minimum, "o": found.onset}
     marks = {letter: mark.rate for letter, mark in named.items() if mark is not None}
     return marks if found.rate is None else {**marks, "*": found.rate}

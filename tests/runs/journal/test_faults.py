@@ -12,7 +12,7 @@ import pytest
 
 from ratewise.choose import compare
 from ratewise.compare.comparison import Interrupted
-from ratewise.runs.journal import Book, status
+from ratewise.runs.journal import Journal, status
 from ratewise.schedule import ScheduleError
 from tests.runs.journal.tasks import ASKED, SCHEDULES, TOTAL, Bowl, records, stop_after
 
@@ -51,14 +51,14 @@ def test_half_written_files_are_cleared_away(tmp_path):
     folder.mkdir()
     for name in ("half.new", "unknown.state", "notes.txt"):
         (folder / name).write_bytes(b"x")
-    Book(path).close()
+    Journal(path).close()
     assert [one.name for one in folder.iterdir()] == ["notes.txt"]
 
 
 def test_two_drivers_are_one_too_many(tmp_path):
     """While one process writes a journal a second is refused, with the number of the first."""
     path = tmp_path / "runs.db"
-    first = Book(path)
+    first = Journal(path)
     task = Bowl()
     with pytest.raises(ScheduleError, match=rf"another comparison \(process {os.getpid()} on"):
         compare(task, SCHEDULES, **ASKED, journal=path)
@@ -74,7 +74,7 @@ def test_what_cannot_be_a_journal_is_refused_before_training(tmp_path):
     with sqlite3.connect(other) as file:
         file.execute("CREATE TABLE theirs (x)")
     newer = tmp_path / "newer.db"
-    Book(newer).close()
+    Journal(newer).close()
     with sqlite3.connect(newer) as file:
         file.execute("PRAGMA user_version=99")
     (tmp_path / "text").write_text("no database, but long enough to be looked at" * 30)
@@ -95,7 +95,7 @@ def test_what_cannot_be_a_journal_is_refused_before_training(tmp_path):
 def test_a_journal_that_cannot_be_written_is_refused_before_training(tmp_path):
     """Read-only for whoever runs it: nothing is trained."""
     path = tmp_path / "runs.db"
-    Book(path).close()
+    Journal(path).close()
     code = (
         "import os, sys; sys.path.insert(0, '.');"
         "from tests.runs.journal.tasks import *; from ratewise.choose import compare;"

@@ -15,7 +15,7 @@ import pytest
 
 from ratewise.choose import compare
 from ratewise.compare.comparison import Interrupted
-from ratewise.runs.journal import Book, status
+from ratewise.runs.journal import Journal, status
 from ratewise.schedule import ScheduleError
 from tests.runs.journal.tasks import ASKED, SCHEDULES, TOTAL, Bowl, records, stop_after
 
@@ -121,7 +121,7 @@ def test_status_while_it_runs_and_behind(tmp_path):
     assert last.trained == last.planned
     with pytest.raises(ScheduleError, match="is no file"):
         status(tmp_path / "none.db")
-    Book(tmp_path / "empty.db").close()
+    Journal(tmp_path / "empty.db").close()
     with pytest.raises(ScheduleError, match="holds no comparison yet"):
         status(tmp_path / "empty.db")
 

@@ -5,9 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from ratewise.runs.engines.jobs import Done, Event, Gone, Job, Lost, Part, Stuck, Trained
+from ratewise.runs.engines.jobs import (
+    Done,
+    Event,
+    Fatal,
+    Job,
+    Part,
+    StateMissing,
+    Trained,
+    WorkerDied,
+)
 
-__all__ = ["Done", "Engine", "Event", "Gone", "Job", "Lost", "Part", "Stuck", "Trained"]
+__all__ = [
+    "Done",
+    "Engine",
+    "Event",
+    "Fatal",
+    "Job",
+    "Part",
+    "StateMissing",
+    "Trained",
+    "WorkerDied",
+]
 
 
 class Engine(Protocol):

@@ -18,7 +18,7 @@ ENGINES = ("serial", "processes", "ray")
 
 
 @dataclass(frozen=True)
-class Hiring:
+class EngineConfig:
     """What trains: one of the engines, and how many workers or which cluster.
 
     Args:
@@ -79,7 +79,7 @@ class Crew:
     All lists are of the same tasks, and their states are in the same place.
     """
 
-    def __init__(self, hiring: Hiring) -> None:
+    def __init__(self, hiring: EngineConfig) -> None:
         self._hiring = hiring
         self._engine: Engine | None = None
 

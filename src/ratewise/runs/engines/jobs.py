@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ratewise.runs.journal.keys import key
 from ratewise.tasks.protocols import Losses, Rates
 
-Kept = tuple[int, str]
+SavedState = tuple[int, str]
 """A state that was saved: its bytes and its SHA-256."""
 
 
@@ -64,7 +64,7 @@ class Part:
     index: int
     stop: int
     losses: Losses
-    kept: Kept
+    kept: SavedState
     seconds: float
 
 
@@ -87,7 +87,7 @@ class Done:
     metrics: Mapping[str, float]
     error: str | None = None
     diverged: int | None = None
-    kept: Kept | None = None
+    kept: SavedState | None = None
     seconds: float = 0.0
 
     @property
@@ -97,7 +97,7 @@ class Done:
 
 
 @dataclass(frozen=True, eq=False)
-class Gone:
+class StateMissing:
     """The state that a job begins from is damaged, or no longer there."""
 
     index: int
@@ -105,7 +105,7 @@ class Gone:
 
 
 @dataclass(frozen=True, eq=False)
-class Lost:
+class WorkerDied:
     """Whoever had a job has died."""
 
     index: int
@@ -113,7 +113,7 @@ class Lost:
 
 
 @dataclass(frozen=True, eq=False)
-class Stuck:
+class Fatal:
     """The comparison cannot go on: a disk is full, or workers cannot begin."""
 
     index: int
@@ -121,4 +121,4 @@ class Stuck:
     fix: str
 
 
-Event = Trained | Part | Done | Gone | Lost | Stuck
+Event = Trained | Part | Done | StateMissing | WorkerDied | Fatal

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from ratewise.runs.engines.jobs import Done, Event, Gone, Job, Lost, Stuck
+from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing, WorkerDied
 from ratewise.runs.engines.states import States
-from ratewise.runs.engines.worker import Bench
+from ratewise.runs.engines.worker import Worker
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Task
 
@@ -50,7 +50,7 @@ class Processes:
     ) -> None:
         self._sent = packed(dict(tasks), states)
         self._devices = devices
-        self._workers: list[Worker] = []
+        self._workers: list[WorkerProcess] = []
         self._most = workers
         self._stillborn = 0
 
@@ -67,11 +67,11 @@ class Processes:
             chosen = self._hire()
         (chosen or idle[0]).give(job)
 
-    def _hire(self) -> Worker:
+    def _hire(self) -> WorkerProcess:
         taken = {worker.place for worker in self._workers}
         place = next(place for place in range(self._most) if place not in taken)
         device = self._devices[place % len(self._devices)] if self._devices else None
-        worker = Worker(place, self._sent, device)
+        worker = WorkerProcess(place, self._sent, device)
         self._workers.append(worker)
         return worker
 
@@ -82,19 +82,19 @@ class Processes:
         for worker in busy:
             if worker.pipe in ready:
                 event = worker.hear()
-                if isinstance(event, Lost):
+                if isinstance(event, WorkerDied):
                     self._workers.remove(worker)
                     event = self._judged(event, worker)
                 if event is not None:
                     yield event
 
-    def _judged(self, event: Lost, worker: Worker) -> Event:
+    def _judged(self, event: WorkerDied, worker: WorkerProcess) -> Event:
         """Return what to make of a dead worker: several that never began will not begin."""
         self._stillborn = 0 if worker.began else self._stillborn + 1
         if self._stillborn < STILLBORN:
             return event
         rule = "cannot begin: its workers end as they start, see what they printed"
-        return Stuck(event.index, rule, 'put what the script does under if __name__ == "__main__":')
+        return Fatal(event.index, rule, 'put what the script does under if __name__ == "__main__":')
 
     def close(self) -> None:
         """End the workers, whatever they do."""
@@ -103,7 +103,7 @@ class Processes:
         self._workers = []
 
 
-class Worker:
+class WorkerProcess:
     """A process, and what it is doing."""
 
     def __init__(self, place: int, sent: bytes, device: str | None) -> None:
@@ -125,16 +125,16 @@ class Worker:
             self.pipe.send(job)
 
     def hear(self) -> Event | None:
-        """Return what it says, None if it is ready; `Lost` if it has died."""
+        """Return what it says, None if it is ready; `WorkerDied` if it has died."""
         assert self.job is not None
         job = self.job
         try:
             event: Event | None = self.pipe.recv()
         except (EOFError, OSError):
             self.end()
-            return Lost(job.index, f"a worker process died ({self._process.exitcode})")
+            return WorkerDied(job.index, f"a worker process died ({self._process.exitcode})")
         self.began = True
-        if isinstance(event, Done | Gone | Stuck):
+        if isinstance(event, Done | StateMissing | Fatal):
             self.job = None
             stands = isinstance(event, Done) and event.whole and not job.measure
             self.at = job.name(len(job.rates)) if stands else None
@@ -169,13 +169,13 @@ def threads() -> int | None:
     return torch.get_num_threads() if torch is not None else None
 
 
-def unpacked(sent: bytes, count: int | None) -> Bench:
+def unpacked(sent: bytes, count: int | None) -> Worker:
     """Return a bench with what was packed elsewhere, computing with so many threads."""
     tasks, states = pickle.loads(sent)
     if count is not None:
         torch: Any = importlib.import_module("torch")
         torch.set_num_threads(count)
-    return Bench(tasks, states)
+    return Worker(tasks, states)
 
 
 def serve(pipe: Connection, sent: bytes, count: int | None, device: str | None) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ratewise._extras import require
-from ratewise.runs.engines.jobs import Done, Event, Job, Lost, Stuck
+from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, WorkerDied
 from ratewise.runs.engines.processes import packed, threads, unpacked
 from ratewise.runs.engines.states import States
-from ratewise.runs.engines.worker import Bench
+from ratewise.runs.engines.worker import Worker
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Task
 
@@ -111,10 +111,10 @@ class Ray:
         except errors.RayTaskError as error:
             del self._running[stream]
             rule = f"cannot train on this cluster: {error}"
-            return Stuck(job.index, rule, "make the task and ratewise importable on every node")
+            return Fatal(job.index, rule, "make the task and ratewise importable on every node")
         except errors.RayError as error:
             del self._running[stream]
-            return Lost(job.index, f"a worker of Ray died: {str(error).splitlines()[0]}")
+            return WorkerDied(job.index, f"a worker of Ray died: {str(error).splitlines()[0]}")
         if isinstance(event, Done) and event.kept is not None:
             self._places[job.name(len(job.rates))] = where
         if not isinstance(event, Done):
@@ -151,7 +151,7 @@ def _options(asked: Mapping[str, float]) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _bench(sent: bytes, count: int | None) -> Bench:
+def _bench(sent: bytes, count: int | None) -> Worker:
     """Return the bench of this process: it stands where the job before has left it."""
     return unpacked(sent, count)
 

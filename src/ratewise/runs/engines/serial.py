@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ratewise.runs.engines.jobs import Done, Event, Gone, Job, Stuck
-from ratewise.runs.engines.worker import Bench
+from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing
+from ratewise.runs.engines.worker import Worker
 
 
 class Serial:
@@ -13,7 +13,7 @@ class Serial:
 
     ordered = True
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Worker) -> None:
         self._bench = bench
         self._events: Iterator[Event] | None = None
 
@@ -29,7 +29,7 @@ class Serial:
         """Yield what happens next."""
         assert self._events is not None
         event = next(self._events, None)
-        if event is None or isinstance(event, Done | Gone | Stuck):
+        if event is None or isinstance(event, Done | StateMissing | Fatal):
             self._events = None
         if event is not None:
             yield event

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from ratewise.runs.engines.jobs import Kept
+from ratewise.runs.engines.jobs import SavedState
 
 
 class States(Protocol):
     """A place for states, by name."""
 
-    def write(self, name: str, state: Any) -> Kept:
+    def write(self, name: str, state: Any) -> SavedState:
         """Keep a state; OSError if there is no room."""
         ...
 
@@ -30,7 +30,7 @@ class Memory:
         self._held: dict[str, Any] = {}
         self._behind = behind
 
-    def write(self, name: str, state: Any) -> Kept:
+    def write(self, name: str, state: Any) -> SavedState:
         """Keep a state."""
         kept = (0, "") if self._behind is None else self._behind.write(name, state)
         self._held[name] = state

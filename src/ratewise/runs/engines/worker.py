@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.runs.engines.jobs import Done, Event, Gone, Job, Kept, Part, Stuck, Trained
+from ratewise.runs.engines.jobs import (
+    Done,
+    Event,
+    Fatal,
+    Job,
+    Part,
+    SavedState,
+    StateMissing,
+    Trained,
+)
 from ratewise.runs.engines.states import States
 from ratewise.tasks.protocols import Losses, Run, Task
 
@@ -19,7 +28,7 @@ PIECE = 100
 Root = tuple[int, str | None]
 
 
-class Bench:
+class Worker:
     """Trains jobs one after the other with one run of a task.
 
     The run stays open from job to job: who goes on where the last one stopped restores nothing.
@@ -54,7 +63,7 @@ class Bench:
         """Train a job; yield what happens, a `Done` at the end if nothing came in between."""
         try:
             if not self._stand(job):
-                yield Gone(job.index, job.name(job.start))
+                yield StateMissing(job.index, job.name(job.start))
                 return
         except Exception:
             yield self._failed(job, np.full(len(job.rates) - job.start, np.nan), 0.0)
@@ -83,7 +92,7 @@ class Bench:
             yield self._end(job, losses[low:], began)
         except NoRoom as error:
             rule = f"cannot write checkpoints any more: {error}"
-            yield Stuck(job.index, rule, "make room; with the same journal it goes on from here")
+            yield Fatal(job.index, rule, "make room; with the same journal it goes on from here")
         except Exception:
             yield self._failed(job, losses[low:], _since(began))
 
@@ -102,7 +111,7 @@ class Bench:
                 error = self._forget()
         return Done(job.index, losses, metrics, error, None, kept, _since(began))
 
-    def _save(self, job: Job, updates: int) -> Kept:
+    def _save(self, job: Job, updates: int) -> SavedState:
         assert self._run is not None
         state = self._run.save()
         try:

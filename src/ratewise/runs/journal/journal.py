@@ -17,12 +17,12 @@ from ratewise.runs.journal.database import Lock, blob, connect
 from ratewise.runs.journal.keys import key
 from ratewise.runs.journal.store import open_store
 from ratewise.runs.records import Outcome
-from ratewise.runs.specs import Asked
+from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Losses, Rates
 
 
-class Found(NamedTuple):
+class Checkpoint(NamedTuple):
     """A state that was saved behind `updates` updates, and the losses until there."""
 
     updates: int
@@ -31,7 +31,7 @@ class Found(NamedTuple):
     losses: Losses
 
 
-class Book:
+class Journal:
     """A journal, open for one comparison.
 
     Everything that was trained has a name, made of the task, the seed, the optimizer and the exact
@@ -102,7 +102,7 @@ class Book:
             self._file.execute("UPDATE checkpoints SET needed = 0")
         self.forget()
 
-    def __enter__(self) -> Book:
+    def __enter__(self) -> Journal:
         """Begin a transaction."""
         self._write("BEGIN IMMEDIATE")
         return self
@@ -124,7 +124,7 @@ class Book:
         """Return the name of a state of the task."""
         return key(self.task, seed, optimizer, rates)
 
-    def finished(self, run: Asked) -> tuple[Outcome, Losses] | None:
+    def finished(self, run: RunSpec) -> tuple[Outcome, Losses] | None:
         """Return what came of a run that was trained before, and its losses; None if it was not."""
         row = self._rates_row(run)
         query = "SELECT metrics, losses, diverged, error FROM runs WHERE run = ?"
@@ -137,7 +137,9 @@ class Book:
         self.reused += len(losses)
         return Outcome(losses, metrics, found[3], found[2], found[3] is None), losses
 
-    def furthest(self, seed: int, optimizer: str | None, rates: Rates, low: int) -> Found | None:
+    def furthest(
+        self, seed: int, optimizer: str | None, rates: Rates, low: int
+    ) -> Checkpoint | None:
         """Return the furthest state on the way of a run that is kept behind update `low`, if any.
 
         Whoever reads the state finds out whether it is whole.
@@ -153,7 +155,7 @@ class Book:
                 continue
             losses = self._losses(name, low)
             if losses is not None:
-                return Found(updates, digest, name, losses)
+                return Checkpoint(updates, digest, name, losses)
             self.lose(name)
         return None
 
@@ -190,7 +192,7 @@ class Book:
         losses: Losses,
         *,
         kept: tuple[int, str] | None = None,
-        runs: Mapping[Asked, tuple[Outcome, Losses]] | None = None,
+        runs: Mapping[RunSpec, tuple[Outcome, Losses]] | None = None,
         seconds: float = 0.0,
     ) -> None:
         """Keep a stretch that was trained from update `low` to the end of `rates`, or not at all.
@@ -222,12 +224,12 @@ class Book:
                 self._insert("rates", self._rates_row(run))
             self._count(len(losses), len(runs or {}))
 
-    def _run_row(self, run: Asked, outcome: Outcome, losses: Losses) -> tuple[Any, ...]:
+    def _run_row(self, run: RunSpec, outcome: Outcome, losses: Losses) -> tuple[Any, ...]:
         metrics = {n: v if np.isfinite(v) else None for n, v in outcome.metrics.items()}
         what = (self._rates_row(run)[0], self.task, run.seed, run.optimizer, len(run.rates))
         return (*what, json.dumps(metrics), blob(losses), outcome.diverged, outcome.error)
 
-    def _rates_row(self, run: Asked) -> tuple[Any, ...]:
+    def _rates_row(self, run: RunSpec) -> tuple[Any, ...]:
         name = self.key(run.seed, run.optimizer, run.rates)
         return name, run.name, run.peak, blob(run.rates)
 

@@ -24,9 +24,9 @@ def stream(seed: int) -> Any:
     """Return random numbers of one's own, with torch's on that backend."""
     if keras.backend.backend() != "torch":
         return Stream(seed)
-    from ratewise.tasks.torch.random_stream import Own
+    from ratewise.tasks.torch.random_stream import RandomStream
 
-    return Own(seed, settings=True)
+    return RandomStream(seed, settings=True)
 
 
 class Stream:

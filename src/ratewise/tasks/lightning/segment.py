@@ -22,7 +22,7 @@ from ratewise.tasks.protocols import Losses
 from ratewise.tasks.torch.batches import copied
 from ratewise.tasks.torch.groups import Groups
 from ratewise.tasks.torch.loader_state import Feed, standing
-from ratewise.tasks.torch.random_stream import Own
+from ratewise.tasks.torch.random_stream import RandomStream
 from ratewise.tasks.torch.snapshot import restore_model, restore_optimizer
 
 torch = require("torch", extra="lightning")
@@ -57,7 +57,7 @@ class Piece:
     """
 
     def __init__(
-        self, library: Any, module: Any, feed: Feed, own: Own, state: Any, ahead: list[Any]
+        self, library: Any, module: Any, feed: Feed, own: RandomStream, state: Any, ahead: list[Any]
     ) -> None:
         self.ahead = ahead
         self.device: Any = None

@@ -17,7 +17,7 @@ from ratewise.tasks.lightning.segment import Piece
 from ratewise.tasks.lightning.trainer import check_module, library
 from ratewise.tasks.protocols import Losses, Rates
 from ratewise.tasks.torch.loader_state import Feed
-from ratewise.tasks.torch.random_stream import Own, derived
+from ratewise.tasks.torch.random_stream import RandomStream, derived
 from ratewise.tasks.torch.snapshot import (
     restore_model,
     restore_optimizer,
@@ -110,7 +110,7 @@ class LightningRun:
 
     def __init__(self, task: LightningTask, seed: int) -> None:
         self._task, self._seed = task, seed
-        self._own = Own(seed, settings=True)
+        self._own = RandomStream(seed, settings=True)
         with self._own, torch.inference_mode(False), torch.enable_grad():
             self._module = task.module()
             check_module(self._module)
@@ -153,7 +153,7 @@ class LightningRun:
         """Return the metrics, in evaluation mode and with random numbers that no update sees."""
         state, own = self._still(), self._own.state
         try:
-            with self._own, Own(derived(self._seed, _METRIC)), torch.no_grad():
+            with self._own, RandomStream(derived(self._seed, _METRIC)), torch.no_grad():
                 self._module.eval()
                 to_eval(self._optimizer)
                 given = self._task.metric(self._module)

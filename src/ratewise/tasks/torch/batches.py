@@ -13,7 +13,7 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.torch.random_stream import Own, derived
+from ratewise.tasks.torch.random_stream import RandomStream, derived
 
 torch = require("torch", extra="torch")
 
@@ -60,7 +60,7 @@ class Batches:
 
     def _rewind(self) -> None:
         """Begin at position 0 again, in the state of the random numbers that it had then."""
-        self._own = Own(derived(self._seed, _DATA))
+        self._own = RandomStream(derived(self._seed, _DATA))
         self._tape: deque[tuple[Any, int]] = deque()
         self._bytes = self._start = self._next = 0
         with self._own:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.range_test.torch_kept import read, write
-from ratewise.tasks.torch.random_stream import Own, derived
+from ratewise.tasks.torch.random_stream import RandomStream, derived
 
 torch = require("torch", extra="torch")
 
@@ -84,13 +84,13 @@ class Feed:
         drawn: Batches that were taken in this one.
     """
 
-    def __init__(self, loader: Any, own: Own, seed: int) -> None:
+    def __init__(self, loader: Any, own: RandomStream, seed: int) -> None:
         self.loader = loader
         self.epoch = self.drawn = 0
         self._own, self._seed = own, seed
         self._held = Held(_around(loader))
         self._iterator: Iterator[Any] | None = None
-        self._stream: Own | None = None
+        self._stream: RandomStream | None = None
         self._begin: tuple[Any, Any, Any] | None = None
         self._unread: list[Any] = []
         self._repeats = False
@@ -143,7 +143,7 @@ class Feed:
             self._begin = standing(self._own), self._held.state, None
             self._iterator = self._first()
             return
-        again, held = Own(0, settings=True), self._held.state
+        again, held = RandomStream(0, settings=True), self._held.state
         again.state, self._held.state, first = self._begin
         with again:
             self._iterator, count, self.drawn = self._first(), self.drawn, 0
@@ -156,7 +156,7 @@ class Feed:
         self._held.state = held
 
     def _first(self) -> Iterator[Any]:
-        self._stream = Own(derived(derived(self._seed, _DATA), self.epoch))
+        self._stream = RandomStream(derived(derived(self._seed, _DATA), self.epoch))
         with self._held:
             for thing in _ordering(self.loader):
                 if callable(getattr(thing, "set_epoch", None)):
@@ -173,7 +173,7 @@ class Feed:
             return next(self._iterator)
 
 
-def standing(own: Own) -> Any:
+def standing(own: RandomStream) -> Any:
     """Return the state of a stream that is entered."""
     own.__exit__()
     own.__enter__()

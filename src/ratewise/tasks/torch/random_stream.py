@@ -47,7 +47,7 @@ def _setting_parts() -> list[Part]:
     ]
 
 
-class Own:
+class RandomStream:
     """A stream of random numbers that goes on where it stopped, whatever else draws.
 
     Inside `with own:` the generators of torch (CPU and GPUs), `random` and `numpy.random` are this

@@ -23,14 +23,14 @@ _Generators = random.Random | np.random.Generator | np.random.RandomState
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class TensorSnapshot:
     """A tensor set aside in main memory, and where it was."""
 
     value: Any
     device: str
 
     @classmethod
-    def of(cls, tensor: Any) -> Kept:
+    def of(cls, tensor: Any) -> TensorSnapshot:
         return cls(tensor.detach().to("cpu", copy=True), str(tensor.device))
 
     def back(self) -> Any:
@@ -38,7 +38,7 @@ class Kept:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptGenerator:
+class GeneratorSnapshot:
     """The state of a torch generator that a module holds."""
 
     state: Any
@@ -51,7 +51,7 @@ def save_model(model: Any) -> dict[str, Any]:
     attributes (numbers, texts, flags such as `training`, tensors, generators). Not seen is what is
     kept elsewhere: in lists, in closures, in global variables.
     """
-    parameters = [Kept.of(parameter) for parameter in model.parameters()]
+    parameters = [TensorSnapshot.of(parameter) for parameter in model.parameters()]
     modules = {name: _save_module(module) for name, module in model.named_modules()}
     return {"parameters": parameters, "modules": modules}
 
@@ -103,7 +103,7 @@ def _save_module(module: Any) -> dict[str, Any]:
     buffers = module.named_buffers(recurse=False)
     extra = type(module).get_extra_state is not torch.nn.Module.get_extra_state
     return {
-        "buffers": {name: Kept.of(buffer) for name, buffer in buffers},
+        "buffers": {name: TensorSnapshot.of(buffer) for name, buffer in buffers},
         "attributes": _attributes(module),
         "extra": copy.deepcopy(module.get_extra_state()) if extra else None,
     }
@@ -144,9 +144,9 @@ def _is_plain(value: Any) -> bool:
 def _set_aside(value: Any) -> Any:
     """Return a value as what can be pickled, sharing nothing with the original."""
     if isinstance(value, torch.Tensor):
-        return Kept.of(value)
+        return TensorSnapshot.of(value)
     if isinstance(value, torch.Generator):
-        return KeptGenerator(value.get_state())
+        return GeneratorSnapshot(value.get_state())
     if type(value) is dict:
         return {key: _set_aside(item) for key, item in value.items()}
     if type(value) in (list, tuple):
@@ -156,7 +156,7 @@ def _set_aside(value: Any) -> Any:
 
 def _bring_back(value: Any) -> Any:
     """Return a fresh original of what was set aside."""
-    if isinstance(value, Kept):
+    if isinstance(value, TensorSnapshot):
         return value.back()
     if type(value) is dict:
         return {key: _bring_back(item) for key, item in value.items()}
@@ -167,16 +167,16 @@ def _bring_back(value: Any) -> Any:
 
 def _into(now: Any, kept: Any) -> Any:
     """Return what was kept, inside the tensor or generator that is there now if it fits."""
-    if isinstance(kept, KeptGenerator):
+    if isinstance(kept, GeneratorSnapshot):
         now = now if isinstance(now, torch.Generator) else torch.Generator()
         now.set_state(kept.state)
         return now
-    if isinstance(kept, Kept) and isinstance(now, torch.Tensor) and _fits(now, kept):
+    if isinstance(kept, TensorSnapshot) and isinstance(now, torch.Tensor) and _fits(now, kept):
         return now.copy_(kept.value)
     return _bring_back(kept)
 
 
-def _fits(now: Any, kept: Kept) -> bool:
+def _fits(now: Any, kept: TensorSnapshot) -> bool:
     same = (now.shape, now.dtype, str(now.device)) == (
         kept.value.shape,
         kept.value.dtype,

@@ -14,7 +14,7 @@ from ratewise.adapters.torch.adaptive import to_eval, to_train
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Losses, Rates
 from ratewise.tasks.torch.batches import Batches
-from ratewise.tasks.torch.random_stream import Own, derived
+from ratewise.tasks.torch.random_stream import RandomStream, derived
 from ratewise.tasks.torch.snapshot import (
     restore_model,
     restore_optimizer,
@@ -96,7 +96,7 @@ class TorchTask:
     @cached_property
     def peak(self) -> float:
         """The optimizer's own learning rate, of the group where it is largest."""
-        with Own(0, settings=True):
+        with RandomStream(0, settings=True):
             return _reference(self.optimizer(self.model()))
 
 
@@ -107,7 +107,7 @@ class TorchRun:
         self._task = task
         self._seed = seed
         self._position = 0
-        self._own = Own(seed, settings=True)
+        self._own = RandomStream(seed, settings=True)
         with self._own:
             self._model = task.model()
             self._optimizer = task.optimizer(self._model)
@@ -147,7 +147,7 @@ class TorchRun:
         state = save_model(self._model)
         own = self._own.state
         try:
-            with self._own, Own(derived(self._seed, _METRIC)), torch.no_grad():
+            with self._own, RandomStream(derived(self._seed, _METRIC)), torch.no_grad():
                 self._model.eval()
                 to_eval(self._optimizer)
                 given = self._task.metric(self._model)

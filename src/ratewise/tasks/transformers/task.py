@@ -16,7 +16,7 @@ from ratewise.schedule.errors import shorten
 from ratewise.tasks.protocols import Losses, Rates
 from ratewise.tasks.torch.groups import Groups
 from ratewise.tasks.torch.loader_state import Feed, Held
-from ratewise.tasks.torch.random_stream import Own, derived
+from ratewise.tasks.torch.random_stream import RandomStream, derived
 from ratewise.tasks.torch.snapshot import (
     restore_model,
     restore_optimizer,
@@ -101,7 +101,7 @@ class TrainerRun:
 
     def __init__(self, task: TrainerTask, seed: int) -> None:
         self._task, self._seed = task, seed
-        self._own = Own(seed, settings=True)
+        self._own = RandomStream(seed, settings=True)
         with self._own, torch.inference_mode(False), torch.enable_grad():
             self._trainer = trainer = made(task.make_trainer, seed, evaluates=task.metric is None)
             loader = trainer.get_train_dataloader()
@@ -184,7 +184,12 @@ class TrainerRun:
         several = list(data.values()) if isinstance(data, dict) else [data]
         history = list(self._trainer.state.log_history)
         try:
-            with self._own, Own(derived(self._seed, _METRIC)), Held(several), torch.no_grad():
+            with (
+                self._own,
+                RandomStream(derived(self._seed, _METRIC)),
+                Held(several),
+                torch.no_grad(),
+            ):
                 self._model.eval()
                 to_eval(self._optimizer)
                 given = (self._task.metric or _evaluated)(self._trainer)
