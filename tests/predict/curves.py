@@ -9,7 +9,7 @@ import numpy as np
 
 from ratewise.choose import Curve
 
-DATA = Path(__file__).parents[2] / "data" / "loss_curves"
+DATA = Path(__file__).parents[1] / "data" / "loss_curves"
 TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
 TEST = (
     "constant_72000",

@@ -15,7 +15,7 @@ from ratewise.predict.result import PLAIN
 from tests.predict.curves import TEST, TRAIN, load
 from tests.predict.test_laws import SHAPES
 
-GRIDS = Path(__file__).parents[3] / "benchmarks"
+GRIDS = Path(__file__).parents[2] / "benchmarks"
 PEAKS = 3e-4, 6e-4, 1e-3
 TYPICAL, LESS = 0.48, 0.3
 """Noise of a made-up law: what published fits have for its fall, and what they have not."""

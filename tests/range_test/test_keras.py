@@ -176,7 +176,7 @@ def test_the_same_holds_on_the_other_backends(backend: str) -> None:
     env = {**os.environ, "KERAS_BACKEND": backend, "RATEWISE_ONE_BACKEND": "1"}
     command = [sys.executable, "-m", "pytest", str(HERE), "-q", "-k", "every or rates"]
     done = subprocess.run(
-        command, env=env, cwd=HERE.parents[3], capture_output=True, text=True, timeout=600
+        command, env=env, cwd=HERE.parents[2], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert "passed" in done.stdout

@@ -32,7 +32,8 @@ class RangeTestResult:
         refusal: Why there is no answer and what to do, or None.
 
     >>> from ratewise.range_test.ladder import Ladder
-    >>> print(RangeTestResult(Ladder(), (), None, Refusal("it diverged at once", "give a lower lowest=")))
+    >>> refusal = Refusal("it diverged at once", "give a lower lowest=")
+    >>> print(RangeTestResult(Ladder(), (), None, refusal))
     No answer, because it diverged at once: give a lower lowest=.
     """
 
