@@ -98,8 +98,10 @@ def attach(
         return Attachment.to(target, settings)
     optimizers = [target] if isinstance(target, Optimizer) else target
     if not isinstance(optimizers, list | tuple):
-        rule = f"needs an optimizer, a list of them or a module, got {shorten(target)}"
-        raise ScheduleError("attach", rule, "write attach(optimizer, schedule, module=self)")
+        rule = "needs an optimizer, a list of them or a module"
+        raise ScheduleError(
+            "attach", rule, "write attach(optimizer, schedule, module=self)", given=target
+        )
     configs = configure(list(optimizers), settings, module)
     return configs[0] if isinstance(target, Optimizer) else configs
 

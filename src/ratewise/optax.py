@@ -188,8 +188,8 @@ def current_rate(
     """
     who = f"current_rate(opt_state, key={key!r})"
     if rate is not None and (isinstance(rate, Schedule) or not callable(rate)):
-        rule = f"needs what the optimizer was made with, got {shorten(rate)}"
-        raise ScheduleError(who, rule, "give schedule(…, lr=…)")
+        rule = "needs what the optimizer was made with"
+        raise ScheduleError(who, rule, "give schedule(…, lr=…)", given=rate)
     found = states.rates(opt_state, key)
     kept = {path for path, _ in found}
     counted = [(p, n) for p, n in states.counts(opt_state) if p not in kept and key == "lr"]

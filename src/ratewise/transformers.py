@@ -25,7 +25,6 @@ from ratewise.adapters.transformers.attachment import Attachment  # noqa: E402
 from ratewise.adapters.transformers.callback import Follow  # noqa: E402
 from ratewise.adapters.transformers.checks import check_trainer, refuse_unknown  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse  # noqa: E402
-from ratewise.schedule.errors import shorten  # noqa: E402
 
 __all__ = ["attach"]
 
@@ -83,6 +82,6 @@ def attach(
 def _read(schedule: Any) -> Schedule | Plan:
     value = parse(schedule) if isinstance(schedule, str) else schedule
     if not isinstance(value, Schedule | Plan):
-        rule = f"needs a schedule, a plan or a text, got {shorten(schedule)}"
-        raise ScheduleError("attach", rule, "write attach(trainer, Cosine(to=0))")
+        rule = "needs a schedule, a plan or a text"
+        raise ScheduleError("attach", rule, "write attach(trainer, Cosine(to=0))", given=schedule)
     return value

@@ -18,7 +18,7 @@ from ratewise.choose import Choice, ChoiceInterrupted, choose
 from tests.choose.valley import Valley
 
 TOTAL = 60
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 def same(one: Choice, other: Choice) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TASK = f"{ROOT / 'tests' / 'choose' / 'choosing' / 'valley.py'}:valley"
+TASK = f"{ROOT / 'tests' / 'choose' / 'valley.py'}:valley"
 QUICK = (TASK, "--total", "40", "--peaks", "0.05,0.1,0.2,0.4", "--seeds", "2", "--budget", "480")
 
 

@@ -21,7 +21,7 @@ from ratewise.runs.engines.config import Crew, EngineConfig
 from ratewise.runs.journal.sizes import read_size
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import number, shorten, speaking_for, whole
+from ratewise.schedule.errors import Context, number, speaking, whole
 from ratewise.tasks.protocols import Task
 
 USUAL = 20
@@ -31,7 +31,7 @@ ON_RAY, MOST_AT_ONCE = 4, 8
 """Runs that are asked for together: on a cluster, and at most."""
 
 
-@speaking_for("choose")
+@speaking(Context(called="choose"))
 def choose(
     task: Task,
     candidates: Mapping[str, Candidate] | Iterable[Schedule | Plan | str] | None = None,
@@ -104,8 +104,7 @@ def choose(
     """
     checked_task(task, "choose")
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
-    with speaking_for(f"choose(total={shorten(total)})", "resolve"):
-        length = Hold().resolve(total, **units).length
+    length = Hold().resolve(total, **units).length
     known = Facts(**infer(task)[0]) if facts is None else facts
     advice = advise(replace(known, total=known.total or length))
     schedules = read_schedules(candidates) if candidates is not None else standard(advice, length)

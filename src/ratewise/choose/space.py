@@ -134,8 +134,8 @@ def _schedule(name: str, given: Candidate) -> Schedule:
     value: Any = parse(given) if isinstance(given, str) else given
     value = value.lr if isinstance(value, Plan) else value
     if not isinstance(value, Schedule):
-        rule = f"needs a schedule of the learning rate, got {given!r}"
-        raise ScheduleError(who, rule, 'write {"cosine": Cosine(to=0)}')
+        rule = "needs a schedule of the learning rate"
+        raise ScheduleError(who, rule, 'write {"cosine": Cosine(to=0)}', given=given)
     return value
 
 

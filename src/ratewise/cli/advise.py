@@ -124,4 +124,4 @@ def _advice(known: dict[str, Any]) -> str:
             raise
         option = match[1].replace("_", "-")
         fix = error.fix.replace("give batch=… too", "give --batch N too")
-        raise ScheduleError(f"--{option} {match[2]}", error.rule, fix) from None
+        raise error.about(f"--{option} {match[2]}", fix) from None

@@ -18,7 +18,7 @@ def spoken_errors() -> Generator[None]:
     try:
         yield
     except ScheduleError as error:
-        message = f"{error.who} {error.rule}: {in_options(error.fix)}."
+        message = f"{error.who} {error.broken}: {in_options(error.fix)}."
     except ImportError as error:
         if "pip install 'ratewise[" not in str(error):
             raise

@@ -18,7 +18,7 @@ from ratewise.runs.journal.sizes import read_size
 from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, Peaks, read_candidates
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import number, shorten
+from ratewise.schedule.errors import Call, number
 from ratewise.tasks.protocols import Task
 
 
@@ -112,7 +112,7 @@ def compare(
     options["prune"] = read_halving(prune)
     if options["prune"] is not None and isinstance(peaks, Search | str):
         rule = "cannot be together with a search for peaks"
-        raise ScheduleError("compare(prune=…)", rule, "give peaks=[…] to prune among")
+        raise ScheduleError(Call("compare", "prune"), rule, "give peaks=[…] to prune among")
     in_memory = options["hiring"].alone and options["prune"] is None
     with journal_at(journal, in_memory) as path:
         options |= {"journal": path, "disk": read_size(disk), "checkpoints": checkpoints}
@@ -155,7 +155,7 @@ def _compare(
 def _read_search(task: Any, peaks: Search | str) -> Search:
     if isinstance(peaks, Search):
         return peaks
-    who = f"compare(peaks={shorten(peaks)})"
+    who = Call("compare", "peaks", peaks)
     if peaks != "auto":
         raise ScheduleError(who, "is no list of peaks", 'give learning rates, or peaks="auto"')
     peak = getattr(checked_task(task), "peak", None)
@@ -207,6 +207,6 @@ def _once(
 def checked_task(task: Any, who: str = "compare") -> Task:
     """Refuse what is no task."""
     if not isinstance(task, Task):
-        rule = f"needs a task with open(seed), got {shorten(task)}"
-        raise ScheduleError(who, rule, "give a TorchTask, or write the Task protocol")
+        rule = "needs a task with open(seed)"
+        raise ScheduleError(who, rule, "give a TorchTask, or write the Task protocol", given=task)
     return task

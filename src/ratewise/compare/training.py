@@ -16,7 +16,7 @@ from ratewise.runs.journal import Journal
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tensorboard import Board
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest
+from ratewise.schedule.errors import Call, nearest
 from ratewise.tasks.protocols import Task
 
 Progress = Callable[[int, int, str], Any]
@@ -131,12 +131,12 @@ def shifted(progress: Progress | None, before: int) -> Progress | None:
 
 def _metric(metric: str | None, names: Collection[str]) -> str:
     if not names:
-        raise ScheduleError("compare", "got no metric from the task", "return at least one")
+        raise ScheduleError(Call("compare"), "got no metric from the task", "return at least one")
     if metric is None:
         return next(iter(names))
     if metric not in names:
         rule = f"is not measured; the task measures {', '.join(names)}"
-        raise ScheduleError(f"compare(metric={metric!r})", rule, nearest(metric, names))
+        raise ScheduleError(Call("compare", "metric", metric), rule, nearest(metric, names))
     return metric
 
 

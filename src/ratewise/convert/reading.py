@@ -147,7 +147,7 @@ def _nothing(content: Any) -> tuple[str, str]:
         try:
             parse(content)
         except ScheduleError as error:
-            return f"is in no known format ({error.who} {error.rule})", error.fix
+            return f"is in no known format ({error.who} {error.broken})", error.fix
     return "is in no known format", f"give one of these, by format= if need be: {names}"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ratewise.schedule import Schedule, ScheduleError
-from ratewise.schedule.errors import shorten, whole
+from ratewise.schedule.errors import whole
 
 Array = NDArray[np.float64]
 
@@ -140,8 +140,8 @@ def _numbers(who: str, name: str, value: Any) -> Array:
     try:
         found = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        rule = f"needs {name} as numbers, got {shorten(value)}"
-        raise ScheduleError(who, rule, "give one number per logged point") from None
+        rule = f"needs {name} as numbers"
+        raise ScheduleError(who, rule, "give one number per logged point", given=value) from None
     if found.ndim != 1:
         rule = f"needs {name} in one row, got an array of shape {found.shape}"
         raise ScheduleError(who, rule, "give one number per logged point")

@@ -74,8 +74,8 @@ def _scheduled(schedule: Written, lr: float | None, total: int) -> Array:
     try:
         (asked,) = read_candidates({"schedule": schedule}, seeds=1, peaks=peaks, total=total)
     except ScheduleError as error:
-        fix = "give its peak with lr=…" if lr is None else error.fix
-        raise ScheduleError(f"schedule={str(schedule)!r}", error.rule, fix) from None
+        fix = "give its peak with lr=…" if lr is None else None
+        raise error.about(f"schedule={str(schedule)!r}", fix) from None
     if len(asked.rates) < total:
         rule = f"ends after {len(asked.rates):,} updates, and the log after {total:,}"
         raise ScheduleError(f"schedule={str(schedule)!r}", rule, "give the one it was trained with")

@@ -118,7 +118,7 @@ def read_logs(
             notes += said
     if not curves:
         raise errors[0]
-    notes += [f"{error.who} is left out: it {error.rule}" for error in errors]
+    notes += [f"{error.who} is left out: it {error.broken}" for error in errors]
     return Reading(tuple(curves), tuple(dict.fromkeys(columns)), tuple(dict.fromkeys(notes)))
 
 
@@ -141,7 +141,7 @@ def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, lis
     try:
         return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
     except ScheduleError as error:
-        raise NoCurve(f"Log {table.where!r}", error.rule, error.fix) from None
+        raise NoCurve(f"Log {table.where!r}", error.broken, error.fix) from None
 
 
 def _check(table: Table, step: str, steps: Array) -> None:

@@ -17,7 +17,7 @@ from ratewise.predict.nonparametric import NonparametricForm
 from ratewise.predict.power import EmaForm, PowerForm
 from ratewise.predict.result import Fit
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import nearest
 
 FINEST = 1e-3
 """Smallest size of an ordinary residual, as a share of the loss."""
@@ -92,7 +92,7 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     given = [curves] if isinstance(curves, Curve) else list(curves)
     for one in given:
         if not isinstance(one, Curve):
-            raise ScheduleError("fit", f"needs curves, got {shorten(one)}", "write fit([Curve(…)])")
+            raise ScheduleError("fit", "needs curves", "write fit([Curve(…)])", given=one)
     known = ("auto", "mixed", *FORMS)
     if law not in known:
         raise ScheduleError(f"fit(law={law!r})", "is no law", nearest(law, known))

@@ -71,8 +71,10 @@ class Bound:
         peak = self.best_peak if lr is None else number("Bound.curve", "lr", lr, above=True)
         at = np.atleast_1d(np.asarray(steps))
         if not np.issubdtype(at.dtype, np.integer) or at.min() < 1 or at.max() > self.total:
-            rule = f"needs steps as whole numbers in [1, {self.total}], got {shorten(steps)}"
-            raise ScheduleError("Bound.curve", rule, "give the updates after which it is wanted")
+            rule = f"needs steps as whole numbers in [1, {self.total}]"
+            raise ScheduleError(
+                "Bound.curve", rule, "give the updates after which it is wanted", given=steps
+            )
         terms = [_terms(self.levels[:n], self.norms[:n], self.distance) for n in at.tolist()]
         return np.array([start / peak + noise * peak for start, noise in terms])
 
@@ -157,8 +159,8 @@ def _array(who: str, name: str, value: Any) -> Array:
     except (TypeError, ValueError):
         found = np.empty(0)
     if found.ndim != 1 or not len(found):
-        rule = f"needs {name} as numbers in one row, got {shorten(value)}"
-        raise ScheduleError(who, rule, "give one for every update")
+        rule = f"needs {name} as numbers in one row"
+        raise ScheduleError(who, rule, "give one for every update", given=value)
     return found
 
 

@@ -159,7 +159,7 @@ def forecast(
         try:
             free = fitted.best(total=length, lr=found[0].peak, warmup=climb)
         except ScheduleError as error:
-            said.append(f"no best of any form: the law {fitted.name!r} {error.rule}")
+            said.append(f"no best of any form: the law {fitted.name!r} {error.broken}")
         else:
             best = fitted.rank({FREE: free}, lr=found[0].peak, total=length)
             found = tuple(sorted([*found, *best], key=lambda one: one.loss))

@@ -112,8 +112,8 @@ def _numbers(name: str, value: Any) -> Array:
     except (TypeError, ValueError):
         found = np.empty((0, 0))
     if found.ndim != 1:
-        rule = f"needs {name} as numbers in one row, got {shorten(value)}"
-        raise ScheduleError("refine", rule, "give one number per logged norm")
+        rule = f"needs {name} as numbers in one row"
+        raise ScheduleError("refine", rule, "give one number per logged norm", given=value)
     if len(found) < FEWEST:
         rule = f"has {len(found)} {name}, too few to say anything"
         raise ScheduleError("refine", rule, f"give {FEWEST} or more")

@@ -14,7 +14,7 @@ from ratewise.predict.final_loss import exact
 from ratewise.predict.law import Law, MixedLaw
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import number, speaking_for, whole
+from ratewise.schedule.errors import Context, number, speaking, whole
 
 LEVEL = 0.9
 """Share of final losses that an interval is meant to hold."""
@@ -137,7 +137,7 @@ class Fit:
         """
         named: Mapping[str, Any] = _named(candidates)
         peaks = [float(lr)] if isinstance(lr, int | float) else list(lr)
-        with speaking_for("Fit.rank"):
+        with speaking(Context(called="Fit.rank")):
             asked = read_candidates(named, seeds=1, peaks=peaks, total=total)
         return tuple(sorted(map(self._predicted, asked), key=lambda one: one.loss))
 

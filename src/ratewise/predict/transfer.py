@@ -12,7 +12,7 @@ import numpy as np
 from ratewise.logs.curve import Array
 from ratewise.predict.bound import bound
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import number, shorten
+from ratewise.schedule.errors import number
 
 THEORY = 1.0, 0.5
 """Share of the log-ratio of shapes, and exponent of the length, by theory."""
@@ -152,8 +152,8 @@ def _measured(given: Any) -> list[Measured]:
     found: list[Measured] = []
     for one in given:
         if not isinstance(one, tuple | list) or len(one) != 3:
-            rule = f"needs triples, got {shorten(one)}"
-            raise ScheduleError(who, rule, "give (schedule, total, best peak) for each")
+            rule = "needs triples"
+            raise ScheduleError(who, rule, "give (schedule, total, best peak) for each", given=one)
         schedule, total, best = one
         found.append((schedule, total, number(who, "a best peak", best, above=True)))
     return found

@@ -101,8 +101,8 @@ def read_seeds(seeds: int | Iterable[int]) -> list[int]:
     if isinstance(seeds, int):
         return list(range(whole(who, "the number of seeds", seeds, low=1)))
     if not isinstance(seeds, Iterable) or isinstance(seeds, str | bytes):
-        rule = f"needs a number of seeds or a list of them, got {shorten(seeds)}"
-        raise ScheduleError(who, rule, "give seeds=3, or seeds=[0, 1, 2]")
+        rule = "needs a number of seeds or a list of them"
+        raise ScheduleError(who, rule, "give seeds=3, or seeds=[0, 1, 2]", given=seeds)
     numbers = [whole(who, "every seed", seed) for seed in seeds]
     if not numbers or len(set(numbers)) < len(numbers):
         rule = "needs at least one seed, and each once"

@@ -13,7 +13,6 @@ from ratewise._extras import require
 from ratewise.range_test.ladder import Sweep
 from ratewise.range_test.sources import Climb
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 
 SIZE = 32
 """Rows in a batch of arrays, as in `fit`."""
@@ -137,8 +136,8 @@ def _check(keras: Any, model: Any, batches: Any) -> None:
     if not model.compiled:
         raise ScheduleError(_WHO, "is not compiled", "call model.compile(optimizer, loss)")
     if batches is None or hasattr(batches, "__next__"):
-        rule = f"needs batches that can be iterated again, got {shorten(batches)}"
-        raise ScheduleError("find(batches=…)", rule, "give a dataset, or (x, y)")
+        rule = "needs batches that can be iterated again"
+        raise ScheduleError("find(batches=…)", rule, "give a dataset, or (x, y)", given=batches)
     try:
         model.optimizer.learning_rate = float(
             keras.ops.convert_to_numpy(model.optimizer.learning_rate)

@@ -12,7 +12,6 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 from ratewise.tasks.torch.random_stream import derived
 from ratewise.tasks.torch.snapshot import (
     restore_model,
@@ -167,8 +166,10 @@ def seeded(one: Any, seed: int) -> None:
 def check_batches(batches: Any) -> None:
     """Refuse what cannot be iterated, and what can be only once."""
     if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
-        rule = f"cannot be iterated, got {shorten(batches)}"
-        raise ScheduleError("find(batches=…)", rule, "give a loader, or a list of batches")
+        rule = "cannot be iterated"
+        raise ScheduleError(
+            "find(batches=…)", rule, "give a loader, or a list of batches", given=batches
+        )
     if hasattr(batches, "__next__"):
         rule = "can be iterated only once, so it cannot be put back"
         raise ScheduleError("find(batches=…)", rule, "give the loader itself, or a list of batches")
@@ -178,8 +179,10 @@ def check_also(also: Iterable[Any]) -> None:
     """Refuse what cannot be put back."""
     for thing in also:
         if not has_state(thing):
-            rule = f"has no state_dict and load_state_dict, got {shorten(thing)}"
-            raise ScheduleError("find(also=…)", rule, "give what has both, such as a GradScaler")
+            rule = "has no state_dict and load_state_dict"
+            raise ScheduleError(
+                "find(also=…)", rule, "give what has both, such as a GradScaler", given=thing
+            )
 
 
 @contextmanager

@@ -32,11 +32,11 @@ def plain_loop(
     models = list(model) if isinstance(model, list | tuple) else [model]
     for one in models:
         if not isinstance(one, torch.nn.Module):
-            rule, fix = f"is no module, got {shorten(one)}", "give the torch.nn.Module you train"
-            raise ScheduleError("find(model=…)", rule, fix)
+            rule, fix = "is no module", "give the torch.nn.Module you train"
+            raise ScheduleError("find(model=…)", rule, fix, given=one)
     if not callable(step):
-        rule, fix = f"is no function, got {shorten(step)}", "give one that trains on a batch"
-        raise ScheduleError("find(step=…)", rule, fix)
+        rule, fix = "is no function", "give one that trains on a batch"
+        raise ScheduleError("find(step=…)", rule, fix, given=step)
     check_also(also)
     inner = unwrap("find(optimizer=…)", optimizer)
     ratios = ratios_of(inner)

@@ -24,6 +24,7 @@ from ratewise.runs.records import Outcome
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree, Segment
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call
 from ratewise.tasks.protocols import Losses, Rates
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ class TreeDriver:
         elif isinstance(event, Done):
             self._end(event)
         elif isinstance(event, Fatal):
-            raise ScheduleError("compare", event.rule, event.fix)
+            raise ScheduleError(Call("compare"), event.rule, event.fix)
         else:
             self._again(event)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import shorten
+from ratewise.schedule.errors import Call, shorten
 from ratewise.tasks.protocols import Task
 
 
@@ -62,7 +62,7 @@ class Tasks:
         if not callable(getattr(self._task, "with_optimizer", None)):
             rule = f"cannot give another optimizer to {shorten(self._task)}"
             raise ScheduleError(
-                "compare", rule, "give schedules alone, or write with_optimizer(optimizer)"
+                Call("compare"), rule, "give schedules alone, or write with_optimizer(optimizer)"
             )
         self._others.append((optimizer, self._task.with_optimizer(optimizer)))
         return self._others[-1][1]

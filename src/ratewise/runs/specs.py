@@ -8,7 +8,7 @@ from typing import Any
 
 from ratewise.runs.optimizers import Names, makes_optimizers
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import nearest, number, shorten, whole
+from ratewise.schedule.errors import Call, Who, nearest, number, shorten, whole
 from ratewise.tasks.protocols import Rates
 
 Written = Schedule | Plan | str
@@ -67,8 +67,13 @@ def read_candidates(
         ScheduleError: whatever cannot be trained as written, with the candidate's name.
     """
     if not isinstance(candidates, Mapping) or not candidates:
-        rule = f"needs candidates by name, got {shorten(candidates)}"
-        raise ScheduleError("compare", rule, 'give a dict such as {"cosine": Cosine(to=0.1)}')
+        rule = "needs candidates by name"
+        raise ScheduleError(
+            Call("compare"),
+            rule,
+            'give a dict such as {"cosine": Cosine(to=0.1)}',
+            given=candidates,
+        )
     chosen = _peaks_by_name(peaks, candidates)
     numbers = _seeds(seeds)
     makers = Names()
@@ -94,7 +99,7 @@ def _read(
         resolved = schedule.resolve(total, **units)
     except ScheduleError as error:
         fix = error.fix if total is not None else f"{error.fix}; or give compare(…, total=1000)"
-        raise ScheduleError(f"{_called(name)}: {error.who}", error.rule, fix) from None
+        raise error.about(f"{_called(name)}: {error.who}", fix) from None
     if not resolved.length:
         fix = f"give compare(…, total=1000), or a pair {{{name!r}: (…, 1000)}}"
         raise ScheduleError(_called(name), f"{shorten(resolved)} has no end", fix)
@@ -108,8 +113,8 @@ def _called(name: str) -> str:
 def _split(name: Any, given: Any) -> tuple[Maker | None, Any, int | str | None]:
     """Return what makes the optimizer or None, the schedule, and its own total or None."""
     if not isinstance(name, str) or not name:
-        rule = f"needs names that are texts, got {shorten(name)}"
-        raise ScheduleError("compare", rule, f"write {{{str(name)!r}: …}}")
+        rule = "needs names that are texts"
+        raise ScheduleError(Call("compare"), rule, f"write {{{str(name)!r}: …}}", given=name)
     if not isinstance(given, tuple):
         return None, given, None
     parts = list(given)
@@ -119,7 +124,7 @@ def _split(name: Any, given: Any) -> tuple[Maker | None, Any, int | str | None]:
     if len(parts) != 1 or not paired or not isinstance(total, int | str | None):
         rule = "needs a schedule or a pair (schedule, total) or (optimizer, schedule)"
         fix = f"write {{{name!r}: (Cosine(to=0.1), 500)}}, an optimizer before, a total after it"
-        raise ScheduleError(_called(name), f"{rule}, got {shorten(given)}", fix)
+        raise ScheduleError(_called(name), f"{rule}", fix, given=given)
     return maker, parts[0], total
 
 
@@ -127,8 +132,8 @@ def _learning_rate(name: str, value: Any) -> tuple[Schedule, float | None]:
     if isinstance(value, Schedule):
         return value, None
     if not isinstance(value, Plan):
-        rule = f"is no schedule, plan or text of one, got {shorten(value)}"
-        raise ScheduleError(f"{name!r}", rule, f"write {{{name!r}: Cosine(to=0.1)}}")
+        rule = "is no schedule, plan or text of one"
+        raise ScheduleError(f"{name!r}", rule, f"write {{{name!r}: Cosine(to=0.1)}}", given=value)
     others = sorted(
         {*value.schedules(), *(f"groups[{group!r}]" for group in value.groups)} - {"lr"}
     )
@@ -166,33 +171,35 @@ def _peaks_by_name(peaks: Peaks, names: Iterable[Any]) -> dict[Any, list[float]]
 
 def _peaks(peaks: Iterable[float]) -> list[float]:
     given = _listed("peaks", peaks, "give learning rates such as [3e-4, 1e-3]")
-    who = f"compare(peaks={shorten(given)})"
+    who = Call("compare", "peaks", given)
     for peak in given:
         try:
             number(who, "peaks", peak, above=True)
         except ScheduleError:
-            rule = f"needs peaks above 0, got {shorten(peak)}"
-            raise ScheduleError(who, rule, "give learning rates such as 3e-4") from None
+            rule = "needs peaks above 0"
+            raise ScheduleError(who, rule, "give learning rates such as 3e-4", given=peak) from None
     return _distinct(who, "peaks", [float(peak) for peak in given])
 
 
 def _seeds(seeds: int | Iterable[int]) -> list[int]:
     if isinstance(seeds, int):
-        return list(range(whole(f"compare(seeds={seeds})", "the number of seeds", seeds, low=1)))
+        return list(
+            range(whole(Call("compare", "seeds", seeds), "the number of seeds", seeds, low=1))
+        )
     given = _listed("seeds", seeds, "give a number of seeds, or a list such as [0, 1, 2]")
-    who = f"compare(seeds={shorten(given)})"
+    who = Call("compare", "seeds", given)
     return _distinct(who, "seeds", [whole(who, "every seed", seed) for seed in given])
 
 
 def _listed(what: str, given: Any, fix: str) -> list[Any]:
     items = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else None
     if not items:
-        rule = f"needs {what} to be a list of at least one, got {shorten(given)}"
-        raise ScheduleError(f"compare({what}={shorten(given)})", rule, fix)
+        rule = f"needs {what} to be a list of at least one"
+        raise ScheduleError(Call("compare", what, given), rule, fix, given=given)
     return items
 
 
-def _distinct(who: str, what: str, items: Sequence[Any]) -> list[Any]:
+def _distinct(who: Who, what: str, items: Sequence[Any]) -> list[Any]:
     twice = sorted({item for item in items if items.count(item) > 1})
     if twice:
         rule = f"names {', '.join(map(str, twice))} more than once"

@@ -228,5 +228,5 @@ class Clip(Schedule):
 
 def _only_schedule(self: Schedule, inner: Any) -> None:
     if not isinstance(inner, Schedule):
-        rule = f"needs a schedule, got {shorten(inner)}"
-        raise ScheduleError(type(self).__name__, rule, "give it a schedule")
+        rule = "needs a schedule"
+        raise ScheduleError(type(self).__name__, rule, "give it a schedule", given=inner)

@@ -5,10 +5,83 @@ from __future__ import annotations
 import difflib
 import math
 import operator
-import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Context:
+    """How whoever is spoken to writes what an error asks for; here, in Python.
+
+    Args:
+        called: What the user has called, if it is another name than that of the code at fault.
+    """
+
+    called: str | None = None
+
+    def argument(self, name: str, example: str) -> str:
+        """Return how an argument is given."""
+        return f"{name}={example}"
+
+    def call(self, function: str, given: str) -> str:
+        """Return how what was called is shown, with what was given to it."""
+        return f"{self.called or function}({given})" if given else self.called or function
+
+    def around(self, inner: Context) -> Context:
+        """Return what holds for an error that was already told of a context further in."""
+        return self if self.called else replace(self, called=inner.called)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call at fault, `Call("compare", "seeds", 0)`: a context may know it by another name.
+
+    Args:
+        function: What was called.
+        argument: Name of the argument at fault, or "".
+        value: What was given for it; left out, it is shown as …
+    """
+
+    function: str
+    argument: str = ""
+    value: Any = ...
+
+    def text(self, context: Context) -> str:
+        """Return the call as the user knows it."""
+        value = "…" if self.value is ... else shorten(self.value)
+        given = context.argument(self.argument, value) if self.argument else ""
+        return context.call(self.function, given)
+
+
+class Fix:
+    """What to write, with arguments that every context has its own way to give.
+
+    Args:
+        template: The advice, with the name of each argument in braces.
+        alone: The advice where nobody speaks for the code at fault; "" for the same.
+        examples: What to give for each argument.
+
+    >>> Fix("give {total}, or a length in updates", total="…").text(Context())
+    'give total=…, or a length in updates'
+    """
+
+    def __init__(self, template: str, alone: str = "", **examples: str) -> None:
+        self._template, self._alone, self._examples = template, alone, examples
+
+    def text(self, context: Context) -> str:
+        """Return the advice in the language of a context."""
+        if self._alone and context == PYTHON:
+            return self._alone
+        given = {name: context.argument(name, example) for name, example in self._examples.items()}
+        return self._template.format(**given)
+
+
+PYTHON = Context()
+"""That of an error which nobody has spoken for."""
+
+Who = str | Call
 
 
 class ScheduleError(ValueError):
@@ -20,37 +93,66 @@ class ScheduleError(ValueError):
         who: The thing at fault, as the user wrote it, `Warmup(over=1200)`.
         rule: What it breaks, with the numbers given, `does not fit in total=1000`.
         fix: What to write in its place, `use over < 1000, or a longer run`.
+        given: The value that was given, if the rule does not name it.
+
+    Attributes:
+        context: How the user writes what `fix` asks for; see `speaking`.
 
     >>> print(ScheduleError("Hold(level=-1)", "needs level in [0, inf)", "give 0 or more"))
     Hold(level=-1) needs level in [0, inf): give 0 or more.
+    >>> print(ScheduleError("compare(peaks=…)", "needs peaks above 0", "give 3e-4", given=-1))
+    compare(peaks=…) needs peaks above 0, got -1: give 3e-4.
     """
 
-    def __init__(self, who: str, rule: str, fix: str) -> None:
-        super().__init__(f"{who} {rule}: {fix}.")
-        self.who = who
-        self.rule = rule
-        self.fix = fix
+    def __init__(self, who: Who, rule: str, fix: str | Fix, *, given: Any = ...) -> None:
+        super().__init__(who, rule, fix)
+        self._who, self.rule, self._fix = who, rule, fix
+        self.given: str | None = None if given is ... else shorten(given)
+        self.context = PYTHON
 
-    def __reduce__(self) -> tuple[type[ScheduleError], tuple[str, str, str]]:
-        return type(self), (self.who, self.rule, self.fix)
+    @property
+    def who(self) -> str:
+        """The thing at fault."""
+        return self._who if isinstance(self._who, str) else self._who.text(self.context)
+
+    @property
+    def fix(self) -> str:
+        """What to write."""
+        return self._fix if isinstance(self._fix, str) else self._fix.text(self.context)
+
+    @property
+    def broken(self) -> str:
+        """The rule, and what was given."""
+        return self.rule if self.given is None else f"{self.rule}, got {self.given}"
+
+    def about(self, who: Who, fix: str | Fix | None = None) -> ScheduleError:
+        """Return the same error, told of another thing, or with other advice."""
+        error = type(self)(who, self.rule, self._fix if fix is None else fix)
+        error.given, error.context = self.given, self.context
+        return error
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.broken}: {self.fix}."
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        said = {"given": self.given, "context": self.context}
+        return type(self), (self._who, self.rule, self._fix), said
 
 
 @contextmanager
-def speaking_for(called: str, helper: str = "compare") -> Generator[None]:
-    """Let errors of a function name the one that the user has called.
+def speaking(context: Context) -> Generator[None]:
+    """Let errors from within be told in the language of whoever is spoken to.
 
-    >>> with speaking_for("choose"):
-    ...     raise ScheduleError("compare(seeds=0)", "needs a seed", "give compare(…, seeds=1)")
+    >>> with speaking(Context(called="choose")):
+    ...     raise ScheduleError(Call("compare", "seeds", 0), "needs a seed", "give seeds=1")
     Traceback (most recent call last):
-    ratewise.schedule.errors.ScheduleError: choose(seeds=0) needs a seed: give choose(…, seeds=1).
+    ratewise.schedule.errors.ScheduleError: choose(seeds=0) needs a seed: give seeds=1.
     """
     try:
         yield
     except ScheduleError as error:
-        if not re.match(rf"{helper}\b", error.who):
-            raise
-        fix = error.fix.replace(f"{helper}(", f"{called}(")
-        raise ScheduleError(called + error.who[len(helper) :], error.rule, fix) from None
+        error.context = context.around(error.context)
+        raise
 
 
 def shorten(value: object, limit: int = 60) -> str:
@@ -63,7 +165,7 @@ def shorten(value: object, limit: int = 60) -> str:
 
 
 def number(
-    who: str,
+    who: Who,
     name: str,
     value: Any,
     *,
@@ -78,32 +180,32 @@ def number(
     bracket = "(" if above else "["
     closing = ")" if math.isinf(high) else "]"
     interval = f"{bracket}{low:g}, {high:g}{closing}"
-    rule = f"needs {name} in {interval}, got {shorten(value)}"
+    rule = f"needs {name} in {interval}"
     fix = f"give a finite number in {interval}"
     if isinstance(value, bool | str | bytes) or value is None:
-        raise ScheduleError(who, rule, fix)
+        raise ScheduleError(who, rule, fix, given=value)
     try:
         result = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ScheduleError(who, rule, fix) from None
+        raise ScheduleError(who, rule, fix, given=value) from None
     inside = low < result if above else low <= result
     if not (math.isfinite(result) and inside and result <= high):
-        raise ScheduleError(who, rule, fix)
+        raise ScheduleError(who, rule, fix, given=value)
     return result + 0.0  # turns -0.0 into 0.0
 
 
-def whole(who: str, name: str, value: Any, *, low: int = 0, high: int = 2**62) -> int:
+def whole(who: Who, name: str, value: Any, *, low: int = 0, high: int = 2**62) -> int:
     """Return `value` as an int in [low, high]; bools and floats are refused."""
-    rule = f"needs {name} as a whole number in [{low}, 2**62], got {shorten(value)}"
+    rule = f"needs {name} as a whole number in [{low}, 2**62]"
     fix = f"give an int of {low} or more"
     if isinstance(value, bool):
-        raise ScheduleError(who, rule, fix)
+        raise ScheduleError(who, rule, fix, given=value)
     try:
         result = operator.index(value)
     except TypeError:
-        raise ScheduleError(who, rule, fix) from None
+        raise ScheduleError(who, rule, fix, given=value) from None
     if not low <= result <= high:
-        raise ScheduleError(who, rule, fix)
+        raise ScheduleError(who, rule, fix, given=value)
     return result
 
 

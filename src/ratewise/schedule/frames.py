@@ -32,8 +32,8 @@ class Until(Schedule):
 
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, Schedule):
-            rule = f"needs a schedule, got {shorten(self.schedule)}"
-            raise ScheduleError("Until", rule, "write schedule.until(300)")
+            rule = "needs a schedule"
+            raise ScheduleError("Until", rule, "write schedule.until(300)", given=self.schedule)
         cut = length(f"until({shorten(self.over)})", "over", self.over)
         object.__setattr__(self, "over", cut)
 
@@ -77,8 +77,10 @@ class Between(Schedule):
 
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, Schedule):
-            rule = f"needs a schedule, got {shorten(self.schedule)}"
-            raise ScheduleError("Between", rule, "write schedule.between(0.1, 1)")
+            rule = "needs a schedule"
+            raise ScheduleError(
+                "Between", rule, "write schedule.between(0.1, 1)", given=self.schedule
+            )
         who = f"between({shorten(self.low)}, {shorten(self.high)})"
         for name in ("low", "high"):
             object.__setattr__(self, name, number(who, name, getattr(self, name)))

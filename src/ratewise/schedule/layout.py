@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import ScheduleError
+from ratewise.schedule.errors import Fix, ScheduleError
 from ratewise.schedule.lengths import Horizon, nearest_update
 from ratewise.schedule.moves import Hold
 from ratewise.schedule.warmup import Warmup
@@ -32,7 +32,9 @@ def lay_out(
     if opened:
         if total is None and len(tail) > 1:
             rule = "has no length, more follows, and the run has no total"
-            raise ScheduleError(repr(moves[cut]), rule, "give over=…, or call resolve(total=…)")
+            alone = "give over=…, or call resolve(total=…)"
+            fix = Fix("give over=…, or {total}", alone, total="…")
+            raise ScheduleError(repr(moves[cut]), rule, fix)
         lengths.append(None if total is None else total - known)
         lengths += [a - b for a, b in itertools.pairwise(tail)]
         return lengths, total

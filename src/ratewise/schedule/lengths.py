@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
+from ratewise.schedule.errors import Call, Fix, ScheduleError, Who, nearest, whole
 
 Length = int | float | str
 """Updates (`500`), a share of the run (`"5%"`, `0.05`), or `"3 epochs"`, `"2M tokens"`."""
@@ -23,7 +23,7 @@ _TEXT = re.compile(
 _HOW = 'write updates as an int, a share as "10%", or "3 epochs", "50k samples", "2M tokens"'
 
 
-def length(who: str, name: str, value: Any) -> int | str:
+def length(who: Who, name: str, value: Any) -> int | str:
     """Return `value` in its one canonical form: an int of updates, or a short text.
 
     >>> length("Hold", "over", 0.05), length("Hold", "over", "2000k tokens")
@@ -34,15 +34,15 @@ def length(who: str, name: str, value: Any) -> int | str:
     if isinstance(value, float):
         if 0 < value < 1:
             return _share(who, name, Decimal(repr(float(value))) * 100, value)
-        raise ScheduleError(who, f"needs {name} as a length, got {shorten(value)}", _HOW)
+        raise ScheduleError(who, f"needs {name} as a length", _HOW, given=value)
     return whole(who, name, value)
 
 
-def _canonical(who: str, name: str, text: str) -> int | str:
-    rule = f"needs {name} as a length, got {shorten(text)}"
+def _canonical(who: Who, name: str, text: str) -> int | str:
+    rule = f"needs {name} as a length"
     match = _TEXT.fullmatch(text)
     if match is None:
-        raise ScheduleError(who, rule, _HOW)
+        raise ScheduleError(who, rule, _HOW, given=text)
     digits, scale, unit = match.groups()
     try:
         amount = Decimal(digits) * _SCALE[scale]
@@ -63,10 +63,10 @@ def _canonical(who: str, name: str, text: str) -> int | str:
     return _spell(amount, singular) if amount else 0
 
 
-def _share(who: str, name: str, percent: Decimal, given: object) -> int | str:
+def _share(who: Who, name: str, percent: Decimal, given: object) -> int | str:
     if not 0 <= percent <= 100:
-        rule = f"needs {name} as a share in [0%, 100%], got {shorten(given)}"
-        raise ScheduleError(who, rule, "a share is of the whole run")
+        rule = f"needs {name} as a share in [0%, 100%]"
+        raise ScheduleError(who, rule, "a share is of the whole run", given=given)
     return f"{_plain(percent)}%" if percent else 0
 
 
@@ -108,14 +108,12 @@ class Horizon:
         given = length("resolve", "total", total)
         if isinstance(given, str):
             if given.endswith("%"):
-                raise ScheduleError(
-                    f"resolve(total={shorten(total)})", "is a share of itself", _HOW
-                )
-            given = nearest_update(horizon.updates(f"resolve(total={shorten(total)})", given))
-        count = whole(f"resolve(total={shorten(total)})", "total", given, low=1)
+                raise ScheduleError(Call("resolve", "total", total), "is a share of itself", _HOW)
+            given = nearest_update(horizon.updates(Call("resolve", "total", total), given))
+        count = whole(Call("resolve", "total", total), "total", given, low=1)
         return cls(count, horizon.epoch, horizon.samples, horizon.tokens)
 
-    def updates(self, who: str, given: int | str) -> Fraction:
+    def updates(self, who: Who, given: int | str) -> Fraction:
         """Return a canonical length in updates, exactly.
 
         Raises:
@@ -125,14 +123,13 @@ class Horizon:
             return Fraction(given)
         if given.endswith("%"):
             if self.total is None:
-                fix = (
-                    "call resolve(total=…) with the updates of the run, or give lengths in updates"
-                )
+                end = "with the updates of the run, or give lengths in updates"
+                fix = Fix(f"give {{total}} {end}", f"call resolve(total=…) {end}", total="…")
                 raise ScheduleError(who, f"has a share ({given}) of a run of unknown total", fix)
             return Fraction(given[:-1]) / 100 * self.total
         return self.unit(who, given)
 
-    def unit(self, who: str, given: str) -> Fraction:
+    def unit(self, who: Who, given: str) -> Fraction:
         """Return a length in epochs, samples or tokens in updates, exactly."""
         digits, name = given.split(" ")
         scale = _SCALE.get(digits[-1], 1)
@@ -141,7 +138,8 @@ class Horizon:
         size = getattr(self, key)
         if size is None:
             what = "updates in an epoch" if key == "epoch" else f"{key} in an update"
-            fix = f"call resolve({key}=…) with the {what}, or give the length in updates"
+            end = f"with the {what}, or give the length in updates"
+            fix = Fix(f"give {{{key}}} {end}", f"call resolve({key}=…) {end}", **{key: "…"})
             raise ScheduleError(who, f"has a length in {name} ({given})", fix)
         return amount * size if key == "epoch" else amount / size
 
@@ -149,7 +147,7 @@ class Horizon:
 def _size(name: str, value: Any) -> Fraction | None:
     if value is None:
         return None
-    who = f"resolve({name}={shorten(value)})"
+    who = Call("resolve", name, value)
     fix = "give the number of updates in an epoch" if name == "epoch" else f"give {name} per update"
     try:
         size = Fraction(value) if not isinstance(value, bool | str) else Fraction(0)

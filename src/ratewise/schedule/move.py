@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import ScheduleError, number, shorten
+from ratewise.schedule.errors import Fix, ScheduleError, number, shorten
 from ratewise.schedule.lengths import Horizon, LengthMap, length
 from ratewise.schedule.track import Track, blend
 
@@ -54,7 +54,8 @@ class Move(Schedule, abc.ABC):
 
     def settle(self, horizon: Horizon, n: int | None) -> Schedule:
         if n is None and not self.endless:
-            fix = f"write {type(self).__name__}(…, over=…), or call resolve(total=…)"
+            over = f"write {type(self).__name__}(…, over=…)"
+            fix = Fix(f"{over}, or give {{total}}", f"{over}, or call resolve(total=…)", total="…")
             raise ScheduleError(repr(self), "has no length and the run no total", fix)
         return dataclasses.replace(self, over=n)  # pyright: ignore[reportArgumentType]
 

@@ -178,7 +178,7 @@ def _mapping(name: str, value: Any) -> dict[str, Any]:
 
 def _check_schedule(who: str, value: Any, none: bool = False) -> None:
     if not isinstance(value, Schedule) and not (none and value is None):
-        raise ScheduleError(who, f"needs a schedule, got {shorten(value)}", "write Cosine(to=0)")
+        raise ScheduleError(who, "needs a schedule", "write Cosine(to=0)", given=value)
 
 
 def _as_plan(name: str, part: Any) -> Plan:

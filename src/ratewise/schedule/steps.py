@@ -12,20 +12,22 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.errors import Fix, ScheduleError, Who, nearest, shorten
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length, nearest_update
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Hold, Linear
 from ratewise.schedule.track import LARGEST, MANY, Inside, Track, chain, finite
 
 
-def settle_position(who: str, horizon: Horizon, n: int | None, position: int | str) -> int:
+def settle_position(who: Who, horizon: Horizon, n: int | None, position: int | str) -> int:
     """Return a position inside a move of `n` updates; a share is a share of the move."""
     if isinstance(position, int):
         return position
     if position.endswith("%"):
         if n is None:
-            fix = "give over=…, call resolve(total=…), or give positions in updates"
+            last = "or positions in updates"
+            alone = "give over=…, call resolve(total=…), or positions in updates"
+            fix = Fix(f"give over=…, {{total}}, {last}", alone, total="…")
             raise ScheduleError(
                 who, f"has a position ({position}) in a move of unknown length", fix
             )
@@ -33,7 +35,7 @@ def settle_position(who: str, horizon: Horizon, n: int | None, position: int | s
     return nearest_update(horizon.unit(who, position))
 
 
-def _ordered(who: str, positions: Iterable[int | str]) -> None:
+def _ordered(who: Who, positions: Iterable[int | str]) -> None:
     for same in (int, str):
         known = [p for p in positions if isinstance(p, same)]
         if same is str:
@@ -245,7 +247,7 @@ class Piecewise(Move):
         return _through(points, n, lambda x, a, b: slope(to=b, over=x, start=a))
 
 
-def _pairs(who: str, points: Any) -> list[tuple[Any, Any]]:
+def _pairs(who: Who, points: Any) -> list[tuple[Any, Any]]:
     items = points.items() if isinstance(points, Mapping) else points
     try:
         return [(x, y) for x, y in items]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import number, shorten
+from ratewise.schedule.errors import Context, number, shorten, speaking
 from ratewise.schedule.simulate import Decision
 from ratewise.show.landmarks import Event, Landmark, describe, events, length_of
 from ratewise.show.metrics import Recorded
@@ -83,12 +82,12 @@ def gather(
     for name, given in _named(what):
         value = parse(given) if isinstance(given, str) else given
         if not isinstance(value, Schedule | Plan):
-            rule = f"needs schedules, plans or their texts, got {shorten(value)}"
-            raise ScheduleError("show", rule, "write show(Warmup(50) >> Cosine(to=0.1), 1000)")
-        try:
+            rule = "needs schedules, plans or their texts"
+            raise ScheduleError(
+                "show", rule, "write show(Warmup(50) >> Cosine(to=0.1), 1000)", given=value
+            )
+        with speaking(Context(called="show")):
             drawn = list(_curves(name, value, total, units, lr))
-        except ScheduleError as error:
-            raise in_arguments_of_show(error) from None
         for curve in drawn:
             curves.append(_heard(curve, metrics))
             if curve.schedule.listens and metrics is None:
@@ -100,12 +99,6 @@ def gather(
     if any(curve.row for curve in curves):  # beside a plan, a schedule is one of the rate
         curves = [replace(curve, row=curve.row or "lr") for curve in curves]
     return tuple(curves), tuple(notes)
-
-
-def in_arguments_of_show(error: ScheduleError) -> ScheduleError:
-    """Return the error with advice that fits a call of `show` instead of one of `resolve`."""
-    fix = re.sub(r"call resolve\((\w+)=…\)", r"give \1=…", error.fix)
-    return ScheduleError(error.who, error.rule, fix)
 
 
 def _named(what: What) -> Iterator[tuple[str | None, One]]:

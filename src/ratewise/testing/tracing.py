@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import shorten
 from ratewise.testing.frameworks import (
     innermost,
     is_trainer,
@@ -150,9 +149,9 @@ def _start(source: Any, key: str, run: Trace) -> Callable[[], None]:
     source = innermost(source)
     if hasattr(source, "register_step_post_hook"):
         return listen(source)
-    rule = f"needs an optimizer or a trainer, got {shorten(source)}"
+    rule = "needs an optimizer or a trainer"
     fix = "give one of PyTorch, or None and record by hand; Keras has run.callback()"
-    raise ScheduleError("trace", rule, fix)
+    raise ScheduleError("trace", rule, fix, given=source)
 
 
 def _listen_to_torch(optimizer: Any, key: str, run: Trace) -> Callable[[], None]:

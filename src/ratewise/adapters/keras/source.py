@@ -18,8 +18,8 @@ def read_plan(who: str, given: Any) -> Plan:
         return Plan(lr=value)
     if isinstance(value, Plan):
         return value
-    rule = f"needs a schedule, a plan or a text, got {shorten(given)}"
-    raise ScheduleError(who, rule, f"write {who}(Cosine(to=0), …)")
+    rule = "needs a schedule, a plan or a text"
+    raise ScheduleError(who, rule, f"write {who}(Cosine(to=0), …)", given=given)
 
 
 def read_rate(who: str, plan: Plan, lr: Any) -> float | None:

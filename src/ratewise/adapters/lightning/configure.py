@@ -11,7 +11,6 @@ from ratewise.adapters.lightning.guard import Guard
 from ratewise.adapters.lightning.horizon import horizon_of
 from ratewise.adapters.lightning.observe import Observe
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import shorten
 from ratewise.torch import Scheduler
 
 
@@ -83,8 +82,10 @@ def _spread(what: str, given: Any, count: int) -> list[Any]:
 def _read(schedule: Any) -> Schedule | Plan | None:
     value = parse(schedule) if isinstance(schedule, str) else schedule
     if value is not None and not isinstance(value, Schedule | Plan):
-        rule = f"needs a schedule, a plan or a text, got {shorten(schedule)}"
-        raise ScheduleError("attach", rule, "write attach(optimizer, Cosine(to=0), module=self)")
+        rule = "needs a schedule, a plan or a text"
+        raise ScheduleError(
+            "attach", rule, "write attach(optimizer, Cosine(to=0), module=self)", given=schedule
+        )
     return value
 
 
@@ -95,8 +96,10 @@ def trainer_of(module: Any) -> Any:
         ScheduleError: not a module, or it has none.
     """
     if not is_module(module):
-        rule = f"needs a LightningModule as module, got {shorten(type(module).__name__)}"
-        raise ScheduleError("attach", rule, "write module=self in configure_optimizers")
+        rule = "needs a LightningModule as module"
+        raise ScheduleError(
+            "attach", rule, "write module=self in configure_optimizers", given=type(module).__name__
+        )
     try:
         return module.trainer
     except RuntimeError:

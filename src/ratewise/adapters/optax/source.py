@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import shorten
 
 
 def read_plan(who: str, given: Any) -> Plan:
@@ -15,5 +14,5 @@ def read_plan(who: str, given: Any) -> Plan:
         return Plan(lr=value)
     if isinstance(value, Plan):
         return value
-    rule = f"needs a schedule, a plan or a text, got {shorten(given)}"
-    raise ScheduleError(f"{who}(…)", rule, f"write {who}(Cosine(to=0), …)")
+    rule = "needs a schedule, a plan or a text"
+    raise ScheduleError(f"{who}(…)", rule, f"write {who}(Cosine(to=0), …)", given=given)

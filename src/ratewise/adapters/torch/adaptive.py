@@ -10,7 +10,6 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 
 
 def unwrap(who: str, optimizer: Any) -> Optimizer:
@@ -23,8 +22,8 @@ def unwrap(who: str, optimizer: Any) -> Optimizer:
     while isinstance(inner, Optimizer) and inner is not optimizer:
         optimizer, inner = inner, getattr(inner, "optimizer", None)
     if not isinstance(optimizer, Optimizer):
-        rule = f"needs an optimizer, got {shorten(optimizer)}"
-        raise ScheduleError(who, rule, "give a torch.optim.Optimizer")
+        rule = "needs an optimizer"
+        raise ScheduleError(who, rule, "give a torch.optim.Optimizer", given=optimizer)
     return optimizer
 
 
@@ -72,8 +71,10 @@ def follow_modes(optimizer: Any, model: nn.Module) -> RemovableHandle:
     >>> follow_modes(optimizer, model).remove()
     """
     if not isinstance(model, nn.Module):
-        rule = f"needs a module, got {shorten(model)}"
-        raise ScheduleError("follow_modes", rule, "write follow_modes(optimizer, model)")
+        rule = "needs a module"
+        raise ScheduleError(
+            "follow_modes", rule, "write follow_modes(optimizer, model)", given=model
+        )
     outside: Any = torch.compiler.disable(_switch)
     modes = has_modes(optimizer)
 

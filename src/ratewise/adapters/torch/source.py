@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ratewise.schedule import Plan, Schedule, ScheduleError, from_dict, parse
-from ratewise.schedule.errors import shorten
 from ratewise.schedule.machine import span
 
 Primitive = int | float | str | None
@@ -38,8 +37,10 @@ class Source:
         if isinstance(value, Schedule):
             value = Plan(lr=value)
         if not isinstance(value, Plan):
-            rule = f"needs a schedule, a plan or a text, got {shorten(given)}"
-            raise ScheduleError("Scheduler", rule, "write Scheduler(optimizer, Cosine(to=0), …)")
+            rule = "needs a schedule, a plan or a text"
+            raise ScheduleError(
+                "Scheduler", rule, "write Scheduler(optimizer, Cosine(to=0), …)", given=given
+            )
         plan = value.resolve(**horizon)
         text = given if isinstance(given, str) else repr(given)
         return Source(plan, text, _primitives(horizon), _form(plan), _longest(plan))

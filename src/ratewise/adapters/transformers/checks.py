@@ -27,8 +27,8 @@ def refuse_unknown(unknown: Mapping[str, Any], known: Iterable[str]) -> None:
 def check_trainer(trainer: Any) -> None:
     """Refuse what is no trainer, and a trainer that cannot follow a schedule of ours."""
     if not isinstance(trainer, Trainer):
-        rule = f"needs a transformers.Trainer, got {shorten(trainer)}"
-        raise ScheduleError(_WHO, rule, "write attach(trainer, schedule)")
+        rule = "needs a transformers.Trainer"
+        raise ScheduleError(_WHO, rule, "write attach(trainer, schedule)", given=trainer)
     if isinstance(getattr(trainer.create_scheduler, "__self__", None), Attachment):
         rule = "found a schedule on this trainer"
         raise ScheduleError(_WHO, rule, "attach once; put several schedules in a Plan")

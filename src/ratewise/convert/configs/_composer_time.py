@@ -9,7 +9,6 @@ from typing import Any
 
 from ratewise.convert.formats import Context
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 
 _TIME = re.compile(r"\s*([0-9][0-9,]*\.?[0-9]*(?:e[+-]?[0-9]+)?)\s*(ep|ba|sp|tok|dur|iter|sec)\s*")
 _HOW = 'write a time such as "100ba", "1ep", "1e9tok" or "0.1dur"'
@@ -29,10 +28,10 @@ def read_time(who: str, name: str, given: Any) -> Time:
     Raises:
         ScheduleError: it is none, or in seconds or iterations.
     """
-    rule = f"needs {name} as a time, got {shorten(given)}"
+    rule = f"needs {name} as a time"
     match = _TIME.fullmatch(given.lower()) if isinstance(given, str) else None
     if match is None:
-        raise ScheduleError(who, rule, _HOW)
+        raise ScheduleError(who, rule, _HOW, given=given)
     value, unit = float(match[1].replace(",", "")), match[2]
     if unit in ("sec", "iter"):
         raise ScheduleError(who, f"has {name} in {unit}", _HOW)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import nearest
 
 
 def flags(who: str, source: Any) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def flags(who: str, source: Any) -> dict[str, Any]:
     if isinstance(source, Mapping):
         return {str(key).lstrip("-").replace("-", "_"): value for key, value in source.items()}
     if not isinstance(source, str):
-        raise ScheduleError(who, f"needs flags, got {shorten(source)}", "give a text or a mapping")
+        raise ScheduleError(who, "needs flags", "give a text or a mapping", given=source)
     found: dict[str, list[str]] = {}
     name = ""
     for word in _words(who, source):

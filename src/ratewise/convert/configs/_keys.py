@@ -72,8 +72,8 @@ class Keys:
         if isinstance(value, str) and value.strip().lower() in spelled:
             return spelled[value.strip().lower()]
         if not isinstance(value, bool):
-            rule = f"needs {name} as true or false, got {shorten(value)}"
-            raise ScheduleError(self.who, rule, "write true or false")
+            rule = f"needs {name} as true or false"
+            raise ScheduleError(self.who, rule, "write true or false", given=value)
         return value
 
     def word(self, name: str, known: Iterable[str], what: str) -> str:
@@ -97,8 +97,8 @@ class Keys:
         """Return a list."""
         values = default if default is not None and not self.has(name) else self.need(name)
         if not isinstance(values, list | tuple):
-            rule = f"needs {name} as a list, got {shorten(values)}"
-            raise ScheduleError(self.who, rule, f"write {name}=[…]")
+            rule = f"needs {name} as a list"
+            raise ScheduleError(self.who, rule, f"write {name}=[…]", given=values)
         return list(values)
 
     def wholes(self, name: str) -> list[int]:
@@ -156,7 +156,7 @@ def dig(source: Any, *path: str) -> Any:
 def section(who: str, value: Any) -> Mapping[str, Any]:
     """Return a mapping with texts as keys, or refuse what is none."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ScheduleError(who, f"needs a mapping of keys, got {shorten(value)}", "give a mapping")
+        raise ScheduleError(who, "needs a mapping of keys", "give a mapping", given=value)
     return value
 
 

@@ -26,7 +26,6 @@ from ratewise.schedule import (
     ScheduleError,
     Step,
 )
-from ratewise.schedule.errors import shorten
 
 _IDLE = "Update 0 runs at rate 0 and changes nothing."
 
@@ -95,8 +94,8 @@ def _shares(who: str, given: Any) -> list[float]:
     except (TypeError, ValueError):
         shares = []
     if len(shares) != 3 or sum(shares) != 1 or min(shares) < 0:
-        rule = f"needs phase_ratio as three shares that add up to 1, got {shorten(given)}"
-        raise ScheduleError(who, rule, "write (0.1, 0.4, 0.5)")
+        rule = "needs phase_ratio as three shares that add up to 1"
+        raise ScheduleError(who, rule, "write (0.1, 0.4, 0.5)", given=given)
     return shares
 
 

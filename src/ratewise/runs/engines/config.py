@@ -11,7 +11,7 @@ from typing import Any
 from ratewise.runs.engines import Engine
 from ratewise.runs.engines.states import States
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import Call, nearest
 from ratewise.tasks.protocols import Task
 
 ENGINES = ("serial", "processes", "ray")
@@ -35,7 +35,7 @@ class EngineConfig:
     address: str | None = None
 
     def __post_init__(self) -> None:
-        engine, who = self.engine, f"compare(engine={self.engine!r})"
+        engine, who = self.engine, Call("compare", "engine", self.engine)
         if engine is not None and engine not in ENGINES:
             rule = f"is no engine; those are {', '.join(ENGINES)}"
             raise ScheduleError(who, rule, nearest(str(engine), ENGINES))
@@ -43,13 +43,15 @@ class EngineConfig:
         if count != "auto" and (
             isinstance(count, bool | str) or not isinstance(count, int) or count < 0
         ):
-            rule = f"needs a number of workers, got {shorten(count)}"
-            raise ScheduleError("compare", rule, 'give workers=2, or workers="auto"')
+            rule = "needs a number of workers"
+            raise ScheduleError(
+                Call("compare"), rule, 'give workers=2, or workers="auto"', given=count
+            )
         if self.address is not None and engine != "ray":
             raise ScheduleError(who, "has no address", 'give engine="ray" with an address')
         if count and engine in ("serial", "ray"):
             fix = "leave workers out; Ray takes what the task asks for in `resources`"
-            raise ScheduleError(who, f"takes no workers, got {shorten(count)}", fix)
+            raise ScheduleError(who, "takes no workers", fix, given=count)
 
     @property
     def alone(self) -> bool:

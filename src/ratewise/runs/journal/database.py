@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call, Who
 
 VERSION = 1
 APPLICATION = 0x7261_7465  # "rate"
@@ -51,7 +52,7 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         ScheduleError: it cannot be written, is no journal, or is of a newer version.
     """
-    who = f"compare(journal={str(path)!r})"
+    who = Call("compare", "journal", str(path))
     try:
         new = not path.exists() or not path.stat().st_size
         file = sqlite3.connect(path, isolation_level=None)
@@ -75,7 +76,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return file
 
 
-def check(file: sqlite3.Connection, who: str) -> None:
+def check(file: sqlite3.Connection, who: Who) -> None:
     """Refuse a file that is no journal, or of a newer version."""
     (application,) = file.execute("PRAGMA application_id").fetchone()
     (version,) = file.execute("PRAGMA user_version").fetchone()
@@ -95,7 +96,7 @@ class Lock:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            who, rule = f"compare(journal={str(path)!r})", f"cannot write there: {error}"
+            who, rule = Call("compare", "journal", str(path)), f"cannot write there: {error}"
             fix = "give a file in a folder that can be written"
             raise ScheduleError(who, rule, fix) from None
         try:
@@ -103,7 +104,7 @@ class Lock:
         except OSError:
             holder = os.read(self._file, 200).decode(errors="replace").strip()
             os.close(self._file)
-            who = f"compare(journal={str(path)!r})"
+            who = Call("compare", "journal", str(path))
             rule = f"is being written by another comparison ({holder})"
             raise ScheduleError(who, rule, "wait for it, or give another file") from None
         os.ftruncate(self._file, 0)

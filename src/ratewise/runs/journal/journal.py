@@ -19,6 +19,7 @@ from ratewise.runs.journal.store import open_store
 from ratewise.runs.records import Outcome
 from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call
 from ratewise.tasks.protocols import Losses, Rates
 
 
@@ -299,4 +300,4 @@ class Journal:
 def _stopped(path: Path, error: Exception) -> ScheduleError:
     rule = f"cannot write to the journal any more: {error}"
     fix = "make room, and compare with the same journal again; what was committed is kept"
-    return ScheduleError(f"compare(journal={str(path)!r})", rule, fix)
+    return ScheduleError(Call("compare", "journal", str(path)), rule, fix)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
+from ratewise.schedule.errors import Call
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -24,6 +24,6 @@ def read_size(size: Any) -> int:
         return size
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", size) if isinstance(size, str) else None
     if match is None:
-        who = f"compare(disk={shorten(size)})"
+        who = Call("compare", "disk", size)
         raise ScheduleError(who, "is no size", 'write bytes, or disk="2GB"')
     return round(float(match[1]) * UNITS[match[2]])

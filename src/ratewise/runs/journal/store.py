@@ -10,6 +10,7 @@ from typing import Any
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call
 
 
 class Store:
@@ -84,7 +85,7 @@ class RemoteStore:
         try:
             self._fs, self._root = core.url_to_fs(self.url)
         except ValueError as error:
-            who = f"compare(checkpoints={url!r})"
+            who = Call("compare", "checkpoints", url)
             rule = f"is no address that fsspec knows: {error}"
             raise ScheduleError(who, rule, "give a folder, or an address such as s3://…") from None
 

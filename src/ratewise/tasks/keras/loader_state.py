@@ -12,7 +12,6 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 
 keras = require("keras", extra="keras")
 
@@ -165,8 +164,8 @@ def _checked(source: Any) -> Any:
         rule, fix = "returned arrays", "cut them: [(x[i : i + 32], y[i : i + 32]) for i in …]"
         raise ScheduleError(_WHO, rule, fix)
     if not hasattr(source, "__iter__") and not hasattr(source, "__getitem__"):
-        rule = f"cannot be iterated, got {shorten(source)}"
-        raise ScheduleError(_WHO, rule, "return a dataset, or a list of batches")
+        rule = "cannot be iterated"
+        raise ScheduleError(_WHO, rule, "return a dataset, or a list of batches", given=source)
     return source
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 from ratewise.tasks.keras.loader_state import Batches, as_numpy, derived, stream
 from ratewise.tasks.keras.snapshot import Held, built, to_mode
 from ratewise.tasks.keras.step import split, step_of
@@ -75,8 +74,8 @@ class KerasTask:
         for name in ("model", "data", "metric", "optimizer"):
             value = getattr(self, name)
             if not (_is_function(value) or (value is None and name == "optimizer")):
-                who, rule = f"KerasTask({name}=…)", f"is no function, got {shorten(value)}"
-                raise ScheduleError(who, rule, f"give one that returns the {name}")
+                who, rule = f"KerasTask({name}=…)", "is no function"
+                raise ScheduleError(who, rule, f"give one that returns the {name}", given=value)
         if isinstance(self.higher_is_better, str):
             who = f"KerasTask(higher_is_better={self.higher_is_better!r})"
             fix = f"write higher_is_better=({self.higher_is_better!r},)"
@@ -172,8 +171,8 @@ def _made(task: KerasTask) -> Any:
     """Return a new model that can be trained batch by batch, at rates that are set."""
     model = task.model()
     if not isinstance(model, keras.Model):
-        rule = f"returned no Keras model, got {shorten(model)}"
-        raise ScheduleError(_MODEL, rule, "return a keras.Model")
+        rule = "returned no Keras model"
+        raise ScheduleError(_MODEL, rule, "return a keras.Model", given=model)
     if not model.compiled:
         raise ScheduleError(_MODEL, "is not compiled", "call model.compile(optimizer, loss)")
     if task.optimizer is not None:

@@ -12,7 +12,6 @@ import numpy as np
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_eval, to_train
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 from ratewise.tasks.lightning.segment import Piece
 from ratewise.tasks.lightning.trainer import check_module, library
 from ratewise.tasks.protocols import Losses, Rates
@@ -78,11 +77,11 @@ class LightningTask:
         for name in ("module", "data", "metric", "optimizer"):
             value = getattr(self, name)
             if not (callable(value) or (value is None and name == "optimizer")):
-                who, rule = f"LightningTask({name}=…)", f"is no function, got {shorten(value)}"
-                raise ScheduleError(who, rule, f"give one that returns the {name}")
+                who, rule = f"LightningTask({name}=…)", "is no function"
+                raise ScheduleError(who, rule, f"give one that returns the {name}", given=value)
         if not isinstance(self.trainer, Mapping):
-            rule, fix = f"is no dict, got {shorten(self.trainer)}", "give the trainer's arguments"
-            raise ScheduleError("LightningTask(trainer=…)", rule, fix)
+            rule, fix = "is no dict", "give the trainer's arguments"
+            raise ScheduleError("LightningTask(trainer=…)", rule, fix, given=self.trainer)
         for name in sorted(_OURS & set(self.trainer)):
             who = f"LightningTask(trainer={{{name!r}: …}})"
             raise ScheduleError(who, "is for the comparison to say", "leave it out")
@@ -120,8 +119,10 @@ class LightningRun:
                 self._module.configure_optimizers = lambda: make(self._module)
             self._loader = task.data(seed)
         if hasattr(self._loader, "__next__") or not hasattr(self._loader, "__iter__"):
-            rule = f"cannot be read again, got {shorten(self._loader)}"
-            raise ScheduleError("LightningTask(data=…)", rule, "return a loader, or a list")
+            rule = "cannot be read again"
+            raise ScheduleError(
+                "LightningTask(data=…)", rule, "return a loader, or a list", given=self._loader
+            )
         self._feed = Feed(self._loader, self._own, seed)
         self._loops: dict[str, Any] | None = None
         self._moments: dict[str, Any] = {}

@@ -9,7 +9,6 @@ from typing import Any
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 from ratewise.torch import Scheduler
 
 MODULE = "LightningTask(module=…)"
@@ -68,8 +67,8 @@ def library(module: Any, who: str = MODULE) -> Any:
         if one.__name__ == "LightningModule":
             name = "lightning.pytorch" if one.__module__.startswith("lightning.") else None
             return require(name or "pytorch_lightning", extra="lightning")
-    rule = f"needs a Lightning module, got {shorten(module)}"
-    raise ScheduleError(who, rule, "give a LightningModule")
+    rule = "needs a Lightning module"
+    raise ScheduleError(who, rule, "give a LightningModule", given=module)
 
 
 @contextmanager

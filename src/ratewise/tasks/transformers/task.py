@@ -12,7 +12,6 @@ import numpy as np
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_eval, to_train
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 from ratewise.tasks.protocols import Losses, Rates
 from ratewise.tasks.torch.groups import Groups
 from ratewise.tasks.torch.loader_state import Feed, Held
@@ -75,8 +74,10 @@ class TrainerTask:
         for name in ("make_trainer", "metric", "optimizer"):
             value = getattr(self, name)
             if not (callable(value) or (value is None and name != "make_trainer")):
-                who, rule = f"TrainerTask({name}=…)", f"is no function, got {shorten(value)}"
-                raise ScheduleError(who, rule, f"give one that returns the {name.split('_')[-1]}")
+                who, rule = f"TrainerTask({name}=…)", "is no function"
+                raise ScheduleError(
+                    who, rule, f"give one that returns the {name.split('_')[-1]}", given=value
+                )
         if isinstance(self.higher_is_better, str):
             who = f"TrainerTask(higher_is_better={self.higher_is_better!r})"
             fix = f"write higher_is_better=({self.higher_is_better!r},)"

@@ -8,7 +8,6 @@ from typing import Any
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
 
 require("torch", extra="transformers")
 require("accelerate", extra="transformers")
@@ -65,8 +64,8 @@ def _called(make: Callable[..., Any], seed: int) -> tuple[Any, bool]:
 def _check(trainer: Any, evaluates: bool) -> None:
     """Refuse what is no trainer, and one whose updates this process cannot make or repeat."""
     if not isinstance(trainer, transformers.Trainer):
-        rule = f"returned no Trainer, got {shorten(trainer)}"
-        raise ScheduleError(MAKER, rule, "return a new transformers.Trainer")
+        rule = "returned no Trainer"
+        raise ScheduleError(MAKER, rule, "return a new transformers.Trainer", given=trainer)
     args = trainer.args
     several = trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled or args.n_gpu > 1
     whole = trainer.eval_dataset is not None or not evaluates
@@ -86,4 +85,4 @@ def _check(trainer: Any, evaluates: bool) -> None:
     try:
         check_optimizer(trainer)
     except ScheduleError as error:
-        raise ScheduleError(MAKER, error.rule, error.fix) from None
+        raise error.about(MAKER) from None
