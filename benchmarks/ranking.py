@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
+from ratewise._arrays import Floats
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from _runs import SEEDS, TASKS, runs
 
 from ratewise.choose import Curve, fit
-from ratewise.logs.curve import Array
 from ratewise.predict.final_loss import exact
 
 LAWS = ("auto", "formless", "mixed", "ema", "multipower", "momentum", "power")
@@ -61,7 +62,7 @@ def score(task: str, seed: int, law: str) -> list[float]:
     return found
 
 
-def _rank(told: Array, true: Array) -> float:
+def _rank(told: Floats, true: Floats) -> float:
     """Return the rank correlation, 0 where a law says the same of all."""
     return float(spearmanr(told, true).statistic) if np.ptp(told) > 0 else 0.0
 

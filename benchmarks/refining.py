@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from ratewise._arrays import Floats
 
 sys.path.insert(0, str(Path(__file__).parent / "grids"))
 
@@ -27,7 +28,6 @@ import ratewise as rw
 from ratewise.choose import refine
 
 SEEDS, LOGGED = (10, 11, 12, 13, 14), 99
-Floats = NDArray[np.float64]
 
 
 def final(subject: Subject, schedule: rw.Schedule, peak: float, seed: int) -> float:

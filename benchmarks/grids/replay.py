@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 import ratewise as rw
+from ratewise._arrays import Floats
 from ratewise.compare.comparison import Record
 from ratewise.runs.tree import PrefixTree
 
 HERE = Path(__file__).parent
 TASKS = tuple(sorted(path.stem for path in HERE.glob("*.json")))
 POINTS = 10
-Floats = NDArray[np.float64]
 
 
 class Candidate(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ratewise.choose.surrogate import Floats
+from ratewise._arrays import Floats
 from ratewise.compare.comparison import Record
 from ratewise.logs.curve import FEWEST, Curve
 from ratewise.predict.api import fit_one

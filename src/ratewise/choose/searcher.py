@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ratewise.choose.surrogate import Floats, Surrogate, believe, features
+from ratewise._arrays import Floats
+from ratewise.choose.surrogate import Surrogate, believe, features
 from ratewise.runs.tree import common_prefix
 from ratewise.tasks.protocols import Rates
 

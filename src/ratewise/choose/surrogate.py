@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ratewise._arrays import Floats
 from ratewise._extras import require
 from ratewise.tasks.protocols import Rates
-
-Floats = NDArray[np.float64]
 
 TAIL = 0.05
 """Share of a run, at its end, whose mean rate says how far it is cooled."""

@@ -8,15 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ratewise._arrays import Floats
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.time_to_target import TimeToTarget
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
 from ratewise.view.tables import tabled
-
-Floats = NDArray[np.float64]
 
 TAUS = (1.0, 1.25, 2.0)
 """Where the table reads the profile."""

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ratewise._arrays import Floats
 from ratewise._extras import require
 from ratewise.compare.verdict import LEVEL, Standing, ranked
-
-Floats = NDArray[np.float64]
 
 ENUMERATED = 6
 """Seeds up to which all n^n resamples are taken, rather than a sample of them."""

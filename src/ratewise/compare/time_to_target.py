@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ratewise._arrays import Floats
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, whole
 from ratewise.schedule.lengths import Horizon, Length, length, nearest_update
@@ -18,7 +19,6 @@ from ratewise.view.tables import tabled
 if TYPE_CHECKING:
     from ratewise.compare.comparison import Comparison, Record
 
-Floats = NDArray[np.float64]
 Curve = tuple[Floats, NDArray[np.int64]]
 """What was measured, and after how many updates."""
 

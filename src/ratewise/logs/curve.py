@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ratewise._arrays import Floats
 from ratewise.schedule import Schedule, ScheduleError
 from ratewise.schedule.errors import whole
-
-Array = NDArray[np.float64]
 
 FEWEST = 8
 """Points below which a curve says nothing of its form."""
@@ -118,7 +117,7 @@ class Curve:
         return curve
 
     @cached_property
-    def every_rate(self) -> Array:
+    def every_rate(self) -> Floats:
         """The rate of every update until the last point, float64[steps[-1]]."""
         steps, rates = np.asarray(self.steps), np.asarray(self.rates)
         at = np.arange(int(steps[-1])) + 1.0
@@ -136,7 +135,7 @@ class Curve:
         )
 
 
-def _numbers(who: str, name: str, value: Any) -> Array:
+def _numbers(who: str, name: str, value: Any) -> Floats:
     try:
         found = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -148,7 +147,7 @@ def _numbers(who: str, name: str, value: Any) -> Array:
     return found
 
 
-def _check(who: str, steps: Array, rates: Array, losses: Array) -> None:
+def _check(who: str, steps: Floats, rates: Floats, losses: Floats) -> None:
     if len(steps) < FEWEST:
         rule = f"has {len(steps)} points with a loss, too few to say anything"
         raise ScheduleError(who, rule, f"give {FEWEST} or more")
@@ -171,7 +170,7 @@ def _check(who: str, steps: Array, rates: Array, losses: Array) -> None:
         raise ScheduleError(who, "has a constant loss", "give the curve of a run that learns")
 
 
-def _diverged(losses: Array, blown: bool) -> str:
+def _diverged(losses: Floats, blown: bool) -> str:
     if blown:
         return "its loss became infinite"
     last = float(np.median(losses[-max(3, len(losses) // 10) :]))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ratewise._arrays import Floats
 from ratewise.logs.columns import rate_of
-from ratewise.logs.curve import Array
 from ratewise.logs.table import Table
 from ratewise.runs.specs import read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
@@ -35,7 +35,7 @@ class Rates:
     lr: float | None
     warmup: int
 
-    def of(self, table: Table, step: str, last: int) -> Array:
+    def of(self, table: Table, step: str, last: int) -> Floats:
         """Return the rates of the first `last` updates, or of more."""
         if self.schedule is not None:
             return _scheduled(self.schedule, self.lr, last)
@@ -44,7 +44,7 @@ class Rates:
         return _logged(table, step, rate_of(table, self.column), last, self.warmup)
 
 
-def _logged(table: Table, step: str, column: str, last: int, warmup: int) -> Array:
+def _logged(table: Table, step: str, column: str, last: int, warmup: int) -> Floats:
     """Return the rate of every update, linear between those that were logged."""
     steps, rates, _ = table.series(step, column)
     good = np.isfinite(rates)
@@ -68,7 +68,7 @@ def _logged(table: Table, step: str, column: str, last: int, warmup: int) -> Arr
     return found
 
 
-def _scheduled(schedule: Written, lr: float | None, total: int) -> Array:
+def _scheduled(schedule: Written, lr: float | None, total: int) -> Floats:
     """Return the rates of a run whose schedule the user knows."""
     peaks = None if lr is None else [lr]
     try:

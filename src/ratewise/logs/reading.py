@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ratewise._arrays import Floats
 from ratewise.logs.columns import loss_column, loss_of, step_of
-from ratewise.logs.curve import FEWEST, Array, Curve
+from ratewise.logs.curve import FEWEST, Curve
 from ratewise.logs.folders import read_tables
 from ratewise.logs.rates import Rates, Written
 from ratewise.logs.table import Table
@@ -144,7 +145,7 @@ def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, lis
         raise NoCurve(f"Log {table.where!r}", error.broken, error.fix) from None
 
 
-def _check(table: Table, step: str, steps: Array) -> None:
+def _check(table: Table, step: str, steps: Floats) -> None:
     who = f"Log {table.where!r}"
     if (steps != np.floor(steps)).any():
         rule = f"has steps in {step} that are no whole numbers"

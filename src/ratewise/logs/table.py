@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ratewise._arrays import Floats
 from ratewise.schedule import ScheduleError
-
-Array = NDArray[np.float64]
 
 RARE = 4
 """Steps that go back at most once in so many points were written after a resume."""
@@ -33,13 +31,13 @@ class Table:
 
     where: str
     name: str
-    columns: Mapping[str, Array]
+    columns: Mapping[str, Floats]
     early: int = 0
     ahead: int = 0
-    rates: Array | None = None
+    rates: Floats | None = None
     said: tuple[str, ...] = ()
 
-    def series(self, step: str, column: str) -> tuple[Array, Array, int]:
+    def series(self, step: str, column: str) -> tuple[Floats, Floats, int]:
         """Return updates made and values of a column, rising, and how many points were replaced.
 
         A resumed run writes some steps again: from where it goes back, what was there before is
@@ -59,7 +57,7 @@ class Table:
         return float(values[np.isfinite(values)].max(initial=-np.inf))
 
 
-def ordered(steps: Array, values: Array) -> tuple[Array, Array, int]:
+def ordered(steps: Floats, values: Floats) -> tuple[Floats, Floats, int]:
     """Return steps and values with the steps strictly rising, and how many were replaced."""
     back = int((np.diff(steps) < 0).sum())
     if back * RARE > len(steps):
@@ -72,14 +70,14 @@ def ordered(steps: Array, values: Array) -> tuple[Array, Array, int]:
     return steps[stays], values[stays], int((~stays).sum())
 
 
-def from_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, Array]:
+def from_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, Floats]:
     """Return columns from rows; what is no number, or not there, is NaN."""
     listed = list(rows)
     names = list(dict.fromkeys(name for row in listed for name in row))
     return {name: _column([row.get(name) for row in listed]) for name in names}
 
 
-def _column(cells: list[Any]) -> Array:
+def _column(cells: list[Any]) -> Floats:
     """Return the numbers of a column; NaN that was written, and no number after it, is infinite.
 
     So a run that ended in NaN is told from one that logged less and less.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ratewise.logs.curve import Array, Curve
+from ratewise._arrays import Floats
+from ratewise.logs.curve import Curve
 from ratewise.predict.final_loss import exact
 from ratewise.predict.forms import WEIGHT, Data, Form, Solved, solve
 from ratewise.predict.grid import Grid
@@ -176,7 +177,7 @@ def final_error(law: Law, curve: Curve) -> float:
     return exact(law, rates) / float(np.asarray(curve.losses)[-1]) - 1
 
 
-def noise(losses: Array) -> float:
+def noise(losses: Floats) -> float:
     """Return the size of a curve's jitter from point to point, as a share of the loss."""
     bends = np.diff(np.log(losses), 2)
     return float(np.median(np.abs(bends)) / 0.6745 / np.sqrt(6.0))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
 from ratewise.schedule.errors import number, shorten, whole
 
@@ -40,8 +40,8 @@ class Bound:
     total: int
     start: float
     noise: float
-    levels: Array = field(repr=False)
-    norms: Array = field(repr=False)
+    levels: Floats = field(repr=False)
+    norms: Floats = field(repr=False)
     distance: float = field(repr=False)
 
     @property
@@ -59,7 +59,7 @@ class Bound:
         peak = number("Bound.at", "lr", lr, above=True)
         return self.start / peak + self.noise * peak
 
-    def curve(self, steps: ArrayLike, lr: float | None = None) -> Array:
+    def curve(self, steps: ArrayLike, lr: float | None = None) -> Floats:
         """Return the bound after some updates, float64[n]: of the run as if it ended there.
 
         Infinite as long as no rate was above 0. Costs O(total) for each of the steps.
@@ -125,7 +125,7 @@ def bound(
     return Bound(len(levels), start, noise, levels, each, far)
 
 
-def levels_of(who: str, schedule: Any, total: Any) -> Array:
+def levels_of(who: str, schedule: Any, total: Any) -> Floats:
     """Return the level of every update, float64[total], of whatever says them."""
     if isinstance(schedule, str | Schedule | Plan):
         levels = _read(who, schedule, total)
@@ -142,7 +142,7 @@ def levels_of(who: str, schedule: Any, total: Any) -> Array:
     return levels
 
 
-def _read(who: str, given: str | Schedule | Plan, total: Any) -> Array:
+def _read(who: str, given: str | Schedule | Plan, total: Any) -> Floats:
     value = parse(given) if isinstance(given, str) else given
     schedule = value.lr if isinstance(value, Plan) else value
     if schedule is None:
@@ -153,7 +153,7 @@ def _read(who: str, given: str | Schedule | Plan, total: Any) -> Array:
     return resolved.values()
 
 
-def _array(who: str, name: str, value: Any) -> Array:
+def _array(who: str, name: str, value: Any) -> Floats:
     try:
         found = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -164,7 +164,7 @@ def _array(who: str, name: str, value: Any) -> Array:
     return found
 
 
-def _norms(norms: Any, total: int) -> Array:
+def _norms(norms: Any, total: int) -> Floats:
     if np.ndim(norms) == 0:
         return np.full(total, number("bound", "norms", norms, above=True))
     each = _array("bound", "norms", norms)
@@ -176,7 +176,7 @@ def _norms(norms: Any, total: int) -> Array:
     return each
 
 
-def _terms(levels: Array, norms: Array, distance: float) -> tuple[float, float]:
+def _terms(levels: Floats, norms: Floats, distance: float) -> tuple[float, float]:
     """Return the two terms of the bound at peak 1, up to the last level above 0."""
     highest, steepest = float(levels.max()), float(norms.max())
     last = np.flatnonzero(levels > NOTHING * highest)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 from ratewise.predict.law import MixedLaw
 from ratewise.predict.multipower import MultiPowerLaw
 from ratewise.predict.nonparametric import NonparametricForm, NonparametricLaw
@@ -41,16 +41,16 @@ class Path:
         sizes: Their updates, float64[r].
     """
 
-    knots: Array
-    mean: Array
-    fall: Array
-    size: Array
-    own: Array
-    rising: Array
-    sizes: Array
+    knots: Floats
+    mean: Floats
+    fall: Floats
+    size: Floats
+    own: Floats
+    rising: Floats
+    sizes: Floats
 
     @classmethod
-    def lines(cls, knots: Array, warmup: Array) -> Path:
+    def lines(cls, knots: Floats, warmup: Floats) -> Path:
         """Return straight lines through knots, the last update one of them, behind a warm-up.
 
         Args:
@@ -66,7 +66,7 @@ class Path:
         return cls(knots, mean, fall, size, (size + 1) / 2, *_head(warmup))
 
     @classmethod
-    def stairs(cls, knots: Array, warmup: Array, n: int) -> Path:
+    def stairs(cls, knots: Floats, warmup: Floats, n: int) -> Path:
         """Return stairs that begin at knots, `n` updates behind a warm-up."""
         mean = np.eye(len(knots))
         fall = -np.diff(mean, axis=0, prepend=mean[:1])
@@ -83,7 +83,7 @@ class Path:
             spread = _between(self.knots, knots)
         return replace(self, knots=knots, mean=self.mean @ spread, fall=self.fall @ spread)
 
-    def loss(self, law: Any, peak: float, levels: Array) -> tuple[float, Array]:
+    def loss(self, law: Any, peak: float, levels: Floats) -> tuple[float, Floats]:
         """Return the loss after the last update, and its derivatives by the levels at the knots."""
         laws = law.laws if isinstance(law, MixedLaw) else (law,)
         first = len(self.rising)
@@ -98,7 +98,7 @@ class Path:
         return value, slope * peak
 
 
-def _edges(knots: Array) -> Array:
+def _edges(knots: Floats) -> Floats:
     """Return where the stretches between knots begin, and the last knot."""
     parts = [min(PARTS, int(gap)) for gap in np.diff(knots)]
     inner = [
@@ -108,12 +108,12 @@ def _edges(knots: Array) -> Array:
     return np.concatenate([*inner, knots[-1:]])
 
 
-def _between(at: Array, knots: Array) -> Array:
+def _between(at: Floats, knots: Floats) -> Floats:
     """Return the matrix that takes values at knots to places on the lines between them."""
     return np.stack([np.interp(at, knots, unit) for unit in np.eye(len(knots))], axis=1)
 
 
-def _head(warmup: Array) -> tuple[Array, Array]:
+def _head(warmup: Floats) -> tuple[Floats, Floats]:
     """Return the mean levels and sizes of the stretches of a warm-up."""
     pieces = np.array_split(warmup, min(HEAD, len(warmup))) if len(warmup) else []
     means, sizes = [piece.mean() for piece in pieces], [float(len(piece)) for piece in pieces]
@@ -121,8 +121,8 @@ def _head(warmup: Array) -> tuple[Array, Array]:
 
 
 def last(
-    law: Any, rates: Array, falls: Array, sizes: Array, own: Array
-) -> tuple[float, Array, Array]:
+    law: Any, rates: Floats, falls: Floats, sizes: Floats, own: Floats
+) -> tuple[float, Floats, Floats]:
     """Return the loss after the last stretch, and its derivatives by the rates and the falls.
 
     Args:
@@ -140,7 +140,7 @@ def last(
     return (*form.last(law, rates, sizes, recent(sizes, law.lag)), np.zeros(len(rates)))
 
 
-def exact(law: Any, rates: Array) -> float:
+def exact(law: Any, rates: Floats) -> float:
     """Return the loss after the last update of a run, each update by itself."""
     laws = law.laws if isinstance(law, MixedLaw) else (law,)
     if not all(isinstance(one, SEEN) for one in laws):
@@ -151,14 +151,14 @@ def exact(law: Any, rates: Array) -> float:
     return float(np.mean([last(one, rates, falls, ones, ones)[0] for one in laws]))
 
 
-def recent(sizes: Array, lag: float) -> Array:
+def recent(sizes: Floats, lag: float) -> Floats:
     """Return how much each stretch counts in the moving average at the end."""
     until = np.append(np.cumsum(sizes[::-1])[::-1], 0.0)
     left = np.exp(-until / lag)
     return left[1:] - left[:-1]
 
 
-def _last_ema(law: EmaLaw, rates: Array, sizes: Array) -> tuple[float, Array]:
+def _last_ema(law: EmaLaw, rates: Floats, sizes: Floats) -> tuple[float, Floats]:
     level = np.maximum(rates / law.reference, 1e-12)
     power = level**law.progress_power
     progress = power @ sizes / law.length
@@ -173,8 +173,8 @@ def _last_ema(law: EmaLaw, rates: Array, sizes: Array) -> tuple[float, Array]:
 
 
 def _last_multipower(
-    law: MultiPowerLaw, rates: Array, falls: Array, sizes: Array, own: Array
-) -> tuple[float, Array, Array]:
+    law: MultiPowerLaw, rates: Floats, falls: Floats, sizes: Floats, own: Floats
+) -> tuple[float, Floats, Floats]:
     level = np.maximum(rates / law.reference, 1e-9)
     drops = falls / law.reference
     summed = level * sizes

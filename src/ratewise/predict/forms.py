@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize, nnls
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 from ratewise.predict.grid import Grid
 
 WEIGHT = 40.0
@@ -34,28 +34,28 @@ class Form(ABC):
         high: Largest θ.
     """
 
-    centre: Array
-    spread: Array
-    low: Array
-    high: Array
+    centre: Floats
+    spread: Floats
+    low: Floats
+    high: Floats
 
     @abstractmethod
-    def columns(self, grid: Grid, theta: Array) -> Array:
+    def columns(self, grid: Grid, theta: Floats) -> Floats:
         """Return X at the points of a grid, float64[n, m]."""
 
     @abstractmethod
-    def slopes(self, grid: Grid, theta: Array, c: Array) -> Array:
+    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
         """Return the derivatives of the loss by θ at the points, float64[n, k]."""
 
     @abstractmethod
-    def law(self, theta: Array, c: Array) -> Any:
+    def law(self, theta: Floats, c: Floats) -> Any:
         """Return the law with these parameters."""
 
-    def starts(self) -> list[Array]:
+    def starts(self) -> list[Floats]:
         """Return where the search begins."""
         return [self.centre]
 
-    def penalty(self) -> Array:
+    def penalty(self) -> Floats:
         """Return rows that are added to the linear problem, float64[r, m]; each is wanted 0."""
         return np.empty((0, 0))
 
@@ -72,9 +72,9 @@ class Data:
     """
 
     grids: Sequence[Grid]
-    losses: Array
-    scale: Array
-    weight: Array
+    losses: Floats
+    scale: Floats
+    weight: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +88,13 @@ class Solved:
         misfit: The same without the prior.
     """
 
-    theta: Array
-    c: Array
+    theta: Floats
+    c: Floats
     objective: float
     misfit: float
 
 
-def solve(form: Form, data: Data, near: Array | None = None, search: bool = True) -> Solved:
+def solve(form: Form, data: Data, near: Floats | None = None, search: bool = True) -> Solved:
     """Fit a form: minimise Σ w·huber((y - ŷ)/scale) + ½ Σ ((θ - centre)/spread)².
 
     It begins near some θ, or at the best few of the form's own starts. The linear coefficients are
@@ -136,7 +136,7 @@ def solve(form: Form, data: Data, near: Array | None = None, search: bool = True
     return Solved(theta, c, float(best.fun), misfit)
 
 
-def _objective(x: Array, form: Form, data: Data, scaled: bool = False) -> tuple[float, Array]:
+def _objective(x: Floats, form: Form, data: Data, scaled: bool = False) -> tuple[float, Floats]:
     theta = form.centre + form.spread * x if scaled else x
     z = (theta - form.centre) / form.spread
     c, residual = _linear(form, data, theta)
@@ -149,7 +149,7 @@ def _objective(x: Array, form: Form, data: Data, scaled: bool = False) -> tuple[
     return value, (pull @ slopes) * form.spread + z
 
 
-def _linear(form: Form, data: Data, theta: Array) -> tuple[Array, Array]:
+def _linear(form: Form, data: Data, theta: Floats) -> tuple[Floats, Floats]:
     """Return the best coefficients for θ, and the residuals in units of their scale."""
     columns = np.concatenate([form.columns(grid, theta) for grid in data.grids])
     columns = columns / data.scale[:, None]
@@ -177,6 +177,6 @@ def _linear(form: Form, data: Data, theta: Array) -> tuple[Array, Array]:
     return c / size, residual
 
 
-def _huber(residual: Array) -> Array:
+def _huber(residual: Floats) -> Floats:
     size = np.abs(residual)
     return np.where(size <= 1, 0.5 * size**2, size - 0.5)

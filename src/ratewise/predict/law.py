@@ -8,13 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 
 
 class Law(Protocol):
     """A fitted law: the loss after each update of a run, from its rates alone."""
 
-    def losses(self, rates: Array) -> Array:
+    def losses(self, rates: Floats) -> Floats:
         """Return float64[T] for rates float64[T]."""
         ...
 
@@ -29,10 +29,10 @@ class MixedLaw:
 
     laws: tuple[Law, ...]
 
-    def losses(self, rates: Array) -> Array:
+    def losses(self, rates: Floats) -> Floats:
         """Return the mean of the losses that the laws give, float64[T]."""
         return np.mean([law.losses(rates) for law in self.laws], axis=0)
 
-    def apart(self, rates: Array, end: Callable[[Law, Array], float]) -> float:
+    def apart(self, rates: Floats, end: Callable[[Law, Floats], float]) -> float:
         """Return the standard deviation between the laws, of what `end` says of each."""
         return float(np.std([end(law, rates) for law in self.laws]))

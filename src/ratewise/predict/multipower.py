@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 from ratewise.predict.forms import Form
 from ratewise.predict.grid import Grid
 from ratewise.predict.power import TYPICAL
@@ -40,7 +40,7 @@ class MultiPowerLaw:
     reference: float
     length: float
 
-    def losses(self, rates: Array) -> Array:
+    def losses(self, rates: Floats) -> Floats:
         """Return the loss after each update of a run, float64[T]."""
         steps = np.unique(np.linspace(1, len(rates), min(len(rates), 400)).astype(np.int64))
         theta = np.array([self.exponent, np.log(self.scale), self.beta, self.gamma])
@@ -69,10 +69,10 @@ class MultiPowerForm(Form):
         self.low = np.array([0.02, shift - 6, 0.05, 0.0])
         self.high = np.array([3.0, shift + 6, 2.0, 1.5])
 
-    def penalty(self) -> Array:
+    def penalty(self) -> Floats:
         return np.array([[0.0, -TYPICAL, 1.0]]) * self.tie
 
-    def _drops(self, grid: Grid) -> tuple[Array, Array, Array]:
+    def _drops(self, grid: Grid) -> tuple[Floats, Floats, Floats]:
         """Return the drops merged into bins: their height, the level after, the sum before."""
         level = grid.mean / self.reference
         sums = np.cumsum(level) * grid.size
@@ -92,7 +92,7 @@ class MultiPowerForm(Form):
             return np.add.reduceat(falls[at], edges), mean[0], mean[1]
         return falls[at], level[at], before
 
-    def _parts(self, grid: Grid, theta: Array) -> tuple[Array, ...]:
+    def _parts(self, grid: Grid, theta: Floats) -> tuple[Floats, ...]:
         falls, after, before = self._drops(grid)
         summed = grid.sums(grid.mean / self.reference)
         since = np.maximum(summed[:, None] - before, 0.0)
@@ -101,14 +101,14 @@ class MultiPowerForm(Form):
         left = (1 + x) ** -theta[2]
         return falls, logs, np.maximum(summed, 1e-9) / self.length, x, left
 
-    def columns(self, grid: Grid, theta: Array) -> Array:
+    def columns(self, grid: Grid, theta: Floats) -> Floats:
         falls, _, progress, _, left = self._parts(grid, theta)
         ones = np.ones_like(progress)
         # floor + drop·(highest - Σ falls·G): the same law, and no coefficient is negative
         gained = (1 - left) @ falls
         return np.stack([ones, progress ** -theta[0], 1.0 - gained], axis=1)
 
-    def slopes(self, grid: Grid, theta: Array, c: Array) -> Array:
+    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
         falls, logs, progress, x, left = self._parts(grid, theta)
         fall = c[1] * progress ** -theta[0]
         inner = -c[2] * theta[2] * left / (1 + x) * x * falls
@@ -122,7 +122,7 @@ class MultiPowerForm(Form):
             axis=1,
         )
 
-    def law(self, theta: Array, c: Array) -> Any:
+    def law(self, theta: Floats, c: Floats) -> Any:
         floor, amount, drop = c.tolist()
         exponent, scale, beta, gamma = theta.tolist()
         return MultiPowerLaw(

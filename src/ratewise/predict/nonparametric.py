@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 from ratewise.predict.forms import Form
 from ratewise.predict.grid import Grid
 
@@ -41,7 +41,7 @@ class NonparametricLaw:
     lag: float
     reference: float
 
-    def losses(self, rates: Array) -> Array:
+    def losses(self, rates: Floats) -> Floats:
         """Return the loss after each update of a run, float64[T]."""
         grid = Grid.of(rates, np.arange(1, len(rates) + 1), len(rates))
         form = NonparametricForm(self.reference, self.knots, self.hinges, self.bends)
@@ -92,14 +92,14 @@ class NonparametricForm(Form):
         apart = np.append(True, np.diff(knots) > 1e-6 * max(1.0, float(np.ptp(knots))))
         return cls(high, tuple(knots[apart].tolist()), hinges, tuple(bends))
 
-    def starts(self) -> list[Array]:
-        found: list[Array] = []
+    def starts(self) -> list[Floats]:
+        found: list[Floats] = []
         for power in (0.4, 0.8, 1.2):
             for lag in (15.0, 80.0, 300.0):
                 found.append(np.array([power] * (len(self.bends) + 1) + [np.log(lag)]))
         return found
 
-    def _pieces(self, rates: Array) -> Array:
+    def _pieces(self, rates: Floats) -> Floats:
         """Return d log φ / d exponent at some rates, float64[n, exponents]."""
         logs = np.log(np.maximum(rates, 1e-12 * self.reference))
         edges = np.log([1e-300, *self.bends, np.inf])
@@ -107,14 +107,14 @@ class NonparametricForm(Form):
         there = np.clip(np.log(self.reference), edges[:-1], edges[1:])
         return inner - there
 
-    def _parts(self, grid: Grid, theta: Array) -> tuple[Array, ...]:
+    def _parts(self, grid: Grid, theta: Floats) -> tuple[Floats, ...]:
         pieces = self._pieces(grid.mean)
         each = np.where(grid.mean > 0, np.exp(np.minimum(pieces @ theta[:-1], 50.0)), 0.0)
         progress = np.maximum(grid.sums(each), 1e-9)
         mean, by_lag = grid.lagged(grid.mean, float(np.exp(theta[-1])))
         return pieces, each, progress, mean, by_lag
 
-    def _falls(self, x: Array) -> tuple[Array, Array]:
+    def _falls(self, x: Floats) -> tuple[Floats, Floats]:
         """Return the falls that are left at log S, one for each knot, and their slopes.
 
         The slope of the j-th is a hat around knot j; that of the first and the last go on for ever.
@@ -139,20 +139,20 @@ class NonparametricForm(Form):
         whole = np.append(gaps, 0) / 2 + np.append(0, gaps) / 2
         return whole - area, -hats
 
-    def penalty(self) -> Array:
+    def penalty(self) -> Floats:
         count = len(self.knots)
         rows = np.zeros((count - 2, 1 + count + len(self.hinges)))
         for i in range(count - 2):
             rows[i, 1 + i : 4 + i] = [1, -2, 1]
         return rows * SMOOTH
 
-    def columns(self, grid: Grid, theta: Array) -> Array:
+    def columns(self, grid: Grid, theta: Floats) -> Floats:
         _, _, progress, mean, _ = self._parts(grid, theta)
         falls, _ = self._falls(np.log(progress))
         noise = np.maximum(mean[:, None] - np.array(self.hinges), 0) / self.reference
         return np.concatenate([np.ones((len(mean), 1)), falls, noise], axis=1)
 
-    def slopes(self, grid: Grid, theta: Array, c: Array) -> Array:
+    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
         pieces, each, progress, mean, by_lag = self._parts(grid, theta)
         count = len(self.knots)
         _, slope = self._falls(np.log(progress))
@@ -162,8 +162,8 @@ class NonparametricForm(Form):
         return np.stack([*found, above * by_lag / self.reference], axis=1)
 
     def last(
-        self, law: NonparametricLaw, rates: Array, sizes: Array, counts: Array
-    ) -> tuple[float, Array]:
+        self, law: NonparametricLaw, rates: Floats, sizes: Floats, counts: Floats
+    ) -> tuple[float, Floats]:
         """Return the loss after the last stretch, and its derivatives by the rate of each.
 
         Args:
@@ -184,7 +184,7 @@ class NonparametricForm(Form):
         found += (above > 0) @ np.array(law.noise) / self.reference * counts
         return float(loss), found
 
-    def law(self, theta: Array, c: Array) -> Any:
+    def law(self, theta: Floats, c: Floats) -> Any:
         count = len(self.knots)
         return NonparametricLaw(
             float(c[0]),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 from ratewise.predict.final_loss import SEEN, Path, exact
 from ratewise.predict.law import Law, MixedLaw
 from ratewise.schedule import Piecewise, Schedule, ScheduleError, Warmup
@@ -60,16 +60,16 @@ def optimal(
     return Warmup(warmup) >> best if warmup else best
 
 
-def _knots(n: int, count: int) -> Array:
+def _knots(n: int, count: int) -> Floats:
     """Return places from the first to the last update, the closer to the end, the denser."""
     shares = np.linspace(0, 1, min(count, n - 1) + 1)
     return np.unique(np.round((n - 1) * (1 - (1 - shares) ** 2)))
 
 
-def _search(law: Any, path: Path, peak: float, levels: Array) -> tuple[float, Array]:
+def _search(law: Any, path: Path, peak: float, levels: Floats) -> tuple[float, Floats]:
     """Return the lowest loss from these levels on, and the levels there."""
 
-    def objective(u: Array) -> tuple[float, Array]:
+    def objective(u: Floats) -> tuple[float, Floats]:
         levels = np.append(1.0, np.exp(-np.cumsum(u)))
         value, slope = path.loss(law, peak, levels)
         return value * 1e3, -1e3 * np.cumsum((slope * levels)[:0:-1])[::-1]

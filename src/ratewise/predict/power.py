@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 from ratewise.predict.forms import Form
 from ratewise.predict.grid import Grid
 
@@ -31,7 +31,7 @@ class PowerLaw:
     exponent: float
     length: float
 
-    def losses(self, rates: Array) -> Array:
+    def losses(self, rates: Floats) -> Floats:
         """Return the loss after each update of a run, float64[T]."""
         t = np.arange(1, len(rates) + 1)
         return self.floor + self.amount * (t / self.length) ** -self.exponent
@@ -61,7 +61,7 @@ class EmaLaw:
     reference: float
     length: float
 
-    def losses(self, rates: Array) -> Array:
+    def losses(self, rates: Floats) -> Floats:
         """Return the loss after each update of a run, float64[T]."""
         grid = Grid.of(rates, np.arange(1, len(rates) + 1), len(rates))
         theta = [self.exponent, self.progress_power, self.noise_power, np.log(self.lag)]
@@ -78,15 +78,15 @@ class PowerForm(Form):
         self.centre, self.spread = np.array([0.4]), np.array([0.4])
         self.low, self.high = np.array([0.02]), np.array([3.0])
 
-    def columns(self, grid: Grid, theta: Array) -> Array:
+    def columns(self, grid: Grid, theta: Floats) -> Floats:
         t = np.maximum(grid.steps, 1) / self.length
         return np.stack([np.ones_like(t), t ** -theta[0]], axis=1)
 
-    def slopes(self, grid: Grid, theta: Array, c: Array) -> Array:
+    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
         t = np.maximum(grid.steps, 1) / self.length
         return (-c[1] * np.log(t) * t ** -theta[0])[:, None]
 
-    def law(self, theta: Array, c: Array) -> PowerLaw:
+    def law(self, theta: Floats, c: Floats) -> PowerLaw:
         return PowerLaw(float(c[0]), float(c[1]), float(theta[0]), self.length)
 
 
@@ -105,17 +105,17 @@ class EmaForm(Form):
             for every in (self.centre, self.low, self.high):
                 every[1:3] = 1.0
 
-    def starts(self) -> list[Array]:
-        found: list[Array] = []
+    def starts(self) -> list[Floats]:
+        found: list[Floats] = []
         for exponent in (0.2, 0.5):
             for lag in (30.0, 150.0, 700.0):
                 found.append(np.array([exponent, *self.centre[1:3], np.log(lag)]))
         return found
 
-    def penalty(self) -> Array:
+    def penalty(self) -> Floats:
         return np.array([[0.0, -TYPICAL, 1.0]]) * self.tie
 
-    def _parts(self, grid: Grid, theta: Array) -> tuple[Array, ...]:
+    def _parts(self, grid: Grid, theta: Floats) -> tuple[Floats, ...]:
         level = grid.mean / self.reference
         logs = np.log(np.maximum(level, 1e-30))
         each = np.where(level > 0, np.exp(theta[1] * logs), 0.0)
@@ -123,11 +123,11 @@ class EmaForm(Form):
         mean, by_lag = grid.lagged(level, float(np.exp(theta[3])))
         return logs, each, progress, np.maximum(mean, 1e-12), by_lag
 
-    def columns(self, grid: Grid, theta: Array) -> Array:
+    def columns(self, grid: Grid, theta: Floats) -> Floats:
         _, _, progress, mean, _ = self._parts(grid, theta)
         return np.stack([np.ones_like(mean), progress ** -theta[0], mean ** theta[2]], axis=1)
 
-    def slopes(self, grid: Grid, theta: Array, c: Array) -> Array:
+    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
         logs, each, progress, mean, by_lag = self._parts(grid, theta)
         fall = c[1] * progress ** -theta[0]
         by_power = grid.sums(each * logs) / self.length
@@ -142,7 +142,7 @@ class EmaForm(Form):
             axis=1,
         )
 
-    def law(self, theta: Array, c: Array) -> EmaLaw:
+    def law(self, theta: Floats, c: Floats) -> EmaLaw:
         floor, amount, noise = c.tolist()
         exponent, progress_power, noise_power, log_lag = theta.tolist()
         return EmaLaw(

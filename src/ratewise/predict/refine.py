@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
-from ratewise.logs.curve import FEWEST, Array
+from ratewise._arrays import Floats
+from ratewise.logs.curve import FEWEST
 from ratewise.predict.simplify import written
 from ratewise.schedule import Schedule, ScheduleError, Warmup
 from ratewise.schedule.errors import nearest, number, shorten, whole
@@ -90,7 +91,7 @@ def refine(
     return Warmup(before) >> refined if before else refined
 
 
-def _levels(norms: Array, power: int) -> Array:
+def _levels(norms: Floats, power: int) -> Floats:
     """Return w(x)·∫ w from x to 1, over its highest value."""
     weights = (norms / norms.min()) ** -power
     pieces = (weights[1:] + weights[:-1]) / 2
@@ -99,14 +100,14 @@ def _levels(norms: Array, power: int) -> Array:
     return levels / levels.max()
 
 
-def _smooth(norms: Array, share: float) -> Array:
+def _smooth(norms: Floats, share: float) -> Floats:
     """Return the running median: held at the beginning, mirrored at the end."""
     width = 2 * (int(share * len(norms)) // 2) + 1
     longer = np.pad(norms, (0, min(2 * width, len(norms) - 1)), mode="reflect")
     return median_filter(longer, size=width, mode="nearest")[: len(norms)]
 
 
-def _numbers(name: str, value: Any) -> Array:
+def _numbers(name: str, value: Any) -> Floats:
     try:
         found = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -120,7 +121,7 @@ def _numbers(name: str, value: Any) -> Array:
     return found
 
 
-def _steps(steps: Any, total: Any, n: int) -> tuple[Array, int]:
+def _steps(steps: Any, total: Any, n: int) -> tuple[Floats, int]:
     """Return the update of every norm, and the length of the run."""
     if steps is None:
         length = whole("refine", "total", n if total is None else total, low=2)
@@ -135,7 +136,7 @@ def _steps(steps: Any, total: Any, n: int) -> tuple[Array, int]:
     return at, whole("refine", "total", last + 1 if total is None else total, low=2)
 
 
-def _check(at: Array, norms: Array, length: int) -> None:
+def _check(at: Floats, norms: Floats, length: int) -> None:
     if (np.diff(at) <= 0).any():
         where = int(np.flatnonzero(np.diff(at) <= 0)[0])
         rule = f"has steps out of order, {at[where]:.0f} before {at[where + 1]:.0f}"

@@ -9,7 +9,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ratewise.logs.curve import Array, Curve
+from ratewise._arrays import Floats
+from ratewise.logs.curve import Curve
 from ratewise.predict.final_loss import exact
 from ratewise.predict.law import Law, MixedLaw
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
@@ -58,8 +59,8 @@ class Prediction:
     low: float
     high: float
     notes: tuple[str, ...]
-    rates: Array = field(repr=False)
-    losses: Array = field(repr=False)
+    rates: Floats = field(repr=False)
+    losses: Floats = field(repr=False)
 
     def __str__(self) -> str:
         told = f"{self.name} at {self.peak:g}: {self.loss:.4f} ({self.low:.4f} to {self.high:.4f})"
@@ -89,7 +90,7 @@ class Fit:
     held: tuple[float, ...] = ()
     peaks: tuple[float, ...] = ()
 
-    def losses(self, *, steps: ArrayLike, rates: ArrayLike) -> Array:
+    def losses(self, *, steps: ArrayLike, rates: ArrayLike) -> Floats:
         """Return the predicted losses at some updates.
 
         Args:
@@ -208,7 +209,7 @@ class Fit:
         at = np.log(np.clip(peak, min(self.peaks), max(self.peaks)))
         return self._error(np.exp(-0.5 * ((at - np.log(self.peaks)) / NEAR) ** 2))
 
-    def _error(self, weights: Array) -> float:
+    def _error(self, weights: Floats) -> float:
         missed = weights @ np.abs(np.array(self.held)) * np.sqrt(np.pi / 2)
         return max(float((BEFORE * PLAIN + missed) / (BEFORE + weights.sum())), LEAST)
 
@@ -221,7 +222,7 @@ class Fit:
         given = np.asarray(rates, dtype=np.float64)
         return self._interval(given, exact(self.law, given))
 
-    def _interval(self, rates: Array, loss: float) -> tuple[float, float]:
+    def _interval(self, rates: Floats, loss: float) -> tuple[float, float]:
         apart = self.law.apart(rates, exact) if isinstance(self.law, MixedLaw) else 0.0
         half = WIDTH * float(np.hypot(self.error_at(float(rates.max())) * loss, apart))
         return max(loss - half, 0.0), loss + half
@@ -233,7 +234,7 @@ class Fit:
         notes = self._outside(one.rates)
         return Prediction(one.name, one.peak, loss, low, high, notes, one.rates, losses)
 
-    def _outside(self, rates: Array) -> tuple[str, ...]:
+    def _outside(self, rates: Floats) -> tuple[str, ...]:
         """Return what of a run is outside the range of those that were fitted."""
         highest = max(float(curve.every_rate.max()) for curve in self.curves)
         lowest = min(float(curve.every_rate.max()) for curve in self.curves)

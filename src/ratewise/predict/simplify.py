@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 from ratewise.schedule import Piecewise, ScheduleError
 
 DIGITS = 4
@@ -14,7 +14,7 @@ LOW = 0.25
 """Level below which errors no longer count by the level itself."""
 
 
-def written(x: Array, y: Array, within: float) -> Piecewise:
+def written(x: Floats, y: Floats, within: float) -> Piecewise:
     """Return straight lines through as few of the points as keep all the others within an error.
 
     The point that is furthest off is added until none is, and what is not needed for that in the
@@ -38,7 +38,7 @@ def written(x: Array, y: Array, within: float) -> Piecewise:
     y = np.round(y, DIGITS)
     allowed = within * np.maximum(y, LOW)
 
-    def excess(kept: list[int]) -> Array:
+    def excess(kept: list[int]) -> Floats:
         return np.abs(np.interp(x, x[kept], y[kept]) - y) / allowed
 
     needed = {0, int(y.argmax()), len(x) - 1}

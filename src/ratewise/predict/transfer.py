@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.logs.curve import Array
+from ratewise._arrays import Floats
 from ratewise.predict.bound import bound
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number
@@ -159,7 +159,7 @@ def _measured(given: Any) -> list[Measured]:
     return found
 
 
-def _fit(columns: Array, logs: Array, centre: Array, spread: Array) -> tuple[Array, float]:
+def _fit(columns: Floats, logs: Floats, centre: Floats, spread: Floats) -> tuple[Floats, float]:
     """Return (log peak, share, exponent), and the standard deviation of the first.
 
     A linear model with normal priors; its scatter is learnt from what does not fit, as if four

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ratewise.range_test.smoothing import Floats
+from ratewise._arrays import Floats
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, whole
 

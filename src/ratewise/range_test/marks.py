@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ratewise._arrays import Floats
 from ratewise.range_test.ladder import Ladder, Sweep, ceiling, noise_of
-from ratewise.range_test.smoothing import WIDTH, Floats, smooth
+from ratewise.range_test.smoothing import WIDTH, smooth
 
 STEP = 0.01
 """Decades between the points at which a curve is looked at."""

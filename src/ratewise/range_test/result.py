@@ -8,10 +8,10 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
+from ratewise._arrays import Floats
 from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.marks import Mark, Reading, read_sweeps
 from ratewise.range_test.refusals import Refusal, at_once, notes, refused
-from ratewise.range_test.smoothing import Floats
 from ratewise.view.tables import tabled
 from ratewise.view.ticks import rate as spell
 

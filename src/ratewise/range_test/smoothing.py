@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ratewise._arrays import Floats
 
 WIDTH = 0.3
 """Standard deviation of the kernel, in decades of the learning rate."""

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ratewise._arrays import Floats
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.compose import Clip, Product, Scale, Sequence
 from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
@@ -22,7 +22,6 @@ from ratewise.schedule.frames import Between, Until
 from ratewise.schedule.repeat import Repeat
 from ratewise.schedule.track import LARGEST, Track
 
-Levels = NDArray[np.float64]
 _FRAMES = (Scale, Clip, Between, Until)
 
 
@@ -144,7 +143,7 @@ class Machine:
                 level = before if i == 0 else None
                 yield from self._active(state, part, _under(path, i), t, level)
 
-    # Levels -----------------------------------------------------------------------------------
+    # Floats -----------------------------------------------------------------------------------
 
     def level(self, state: State, t: int) -> float:
         """Return the level of update `t`."""
@@ -189,7 +188,7 @@ class Machine:
     def _start(self, node: Feedback, before: float | None) -> float:
         return node.start if node.start is not None else node.first if before is None else before
 
-    def ahead(self, state: State, start: int, n: int) -> Levels:
+    def ahead(self, state: State, start: int, n: int) -> Floats:
         """Return the levels of updates start … start+n-1 if nothing more is observed, float64[n].
 
         They are `level(state, t)` to the last bit, all at once.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ratewise._arrays import Floats
 from ratewise.schedule import Schedule
 
 COLUMNS = 1200
@@ -19,7 +20,6 @@ SAMPLES = 1 << 12
 """Updates looked at in each stretch of a run longer than that."""
 
 Updates = NDArray[np.int64]
-Levels = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Survey:
     jump: Jump | None
     exact: bool
     updates: Updates = field(repr=False)
-    levels: Levels = field(repr=False)
+    levels: Floats = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class _Part:
     """What one stretch comes to; `updates` and `levels` are its outline."""
 
     updates: Updates
-    levels: Levels
+    levels: Floats
     sum: float
     zeros: float
     jump: Jump | None
@@ -106,14 +106,14 @@ def survey(schedule: Schedule, length: int, marks: tuple[int, ...] = ()) -> Surv
     )
 
 
-def _all(schedule: Schedule, start: int, stop: int) -> tuple[Updates, Levels]:
+def _all(schedule: Schedule, start: int, stop: int) -> tuple[Updates, Floats]:
     """Return every update of a stretch with its level."""
     return np.arange(start, stop, dtype=np.int64), schedule.values(stop - start, start)
 
 
 def _some(
     schedule: Schedule, start: int, stop: int, marks: tuple[int, ...]
-) -> tuple[Updates, Levels]:
+) -> tuple[Updates, Floats]:
     """Return a sample of the updates of a stretch, what is next to a mark included."""
     grid = np.arange(start, stop, max((stop - start) // SAMPLES, 1), dtype=np.int64)
     near = [at for mark in marks for at in (mark - 1, mark) if start <= at < stop]
@@ -121,7 +121,7 @@ def _some(
     return updates, schedule(updates)
 
 
-def _part(count: int, whole: bool, updates: Updates, levels: Levels) -> _Part:
+def _part(count: int, whole: bool, updates: Updates, levels: Floats) -> _Part:
     """Sum up a stretch of `count` updates, drawn `whole` or by its corners."""
     drawn = np.unique([0, int(levels.argmin()), int(levels.argmax()), len(levels) - 1])
     if whole:
@@ -136,7 +136,7 @@ def _part(count: int, whole: bool, updates: Updates, levels: Levels) -> _Part:
     )
 
 
-def _jump(updates: Updates, levels: Levels) -> Jump | None:
+def _jump(updates: Updates, levels: Floats) -> Jump | None:
     """Return the largest change between neighbours."""
     change = np.where(np.diff(updates) == 1, np.diff(levels), 0.0)
     if not change.size:
@@ -151,6 +151,6 @@ def _largest(jumps: list[Jump]) -> Jump | None:
     return jumps[_first_largest(sizes)] if jumps else None
 
 
-def _first_largest(sizes: Levels) -> int:
+def _first_largest(sizes: Floats) -> int:
     """Return the first of the largest; what rounding tells apart counts as equal."""
     return int((sizes >= sizes.max() * (1 - 1e-9)).argmax())

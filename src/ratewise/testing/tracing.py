@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ratewise._arrays import Floats
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.testing.frameworks import (
     innermost,
@@ -18,8 +19,6 @@ from ratewise.testing.frameworks import (
     listen_to_lightning,
     listen_to_transformers,
 )
-
-Rates = NDArray[np.float64]
 
 
 @dataclasses.dataclass
@@ -44,7 +43,7 @@ class Trace:
         """
         return keras_callback(self.record, key)
 
-    def group(self, index: int = 0) -> Rates:
+    def group(self, index: int = 0) -> Floats:
         """Return what one group used, float64[updates]."""
         return np.array([row[index] for row in self.rates if index < len(row)])
 
@@ -85,7 +84,7 @@ class Trace:
             raise AssertionError(_difference(used, wanted, t, start))
 
 
-def _wanted(meant: Any, lr: float | None, total: int | None, n: int) -> Rates:
+def _wanted(meant: Any, lr: float | None, total: int | None, n: int) -> Floats:
     if isinstance(meant, Plan):
         return meant.rates(total)
     if isinstance(meant, Schedule):
@@ -95,7 +94,7 @@ def _wanted(meant: Any, lr: float | None, total: int | None, n: int) -> Rates:
     return np.asarray(meant, dtype=np.float64)
 
 
-def _difference(used: Rates, wanted: Rates, t: int, start: int) -> str:
+def _difference(used: Floats, wanted: Floats, t: int, start: int) -> str:
     said = f"update {start + t} used {float(used[t])!r}, meant was {float(wanted[t])!r}"
     if t + 1 < len(used) and len(used) > 2 and np.allclose(used[1:], wanted[:-1], rtol=1e-9):
         return f"{said}: the whole run is one update late"

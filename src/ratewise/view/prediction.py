@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ratewise._arrays import Floats
 from ratewise._extras import require
-from ratewise.logs.curve import Array, Curve
+from ratewise.logs.curve import Curve
 from ratewise.view.comparison import thinned
 from ratewise.view.plots import COLOURS, DASHES, GREY
 from ratewise.view.ticks import rate as spell
@@ -59,7 +60,7 @@ def frame(curves: Sequence[Curve], predictions: Sequence[Prediction]) -> tuple[f
     parts = [np.asarray(one.losses)[np.asarray(one.steps) > early] for one in curves]
     parts += [one.losses[int(early) :] for one in predictions]
     parts += [np.array([one.low, one.high]) for one in predictions]
-    seen: Array = np.concatenate(parts)
+    seen: Floats = np.concatenate(parts)
     room = 0.03 * float(np.ptp(seen)) or 1.0
     return float(seen.min()) - room, float(seen.max()) + room
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ratewise._arrays import Floats
 from ratewise.convert.live._moves import finish
 from ratewise.schedule import Hold, Piecewise, Schedule, ScheduleError
 from ratewise.schedule.lengths import Horizon, nearest_update
-
-Values = NDArray[np.float64]
 
 CLOSE = 1e-12
 """Relative difference up to which a formula is what a framework does."""
@@ -53,7 +51,7 @@ class Curve:
 
     peak: float
     shape: Shape | None
-    values: Values | None
+    values: Floats | None
     close: float = CLOSE
 
 
@@ -88,7 +86,7 @@ def level(value: Any, peak: float) -> float:
     return short if abs(short * peak - value) <= 4.5e-16 * abs(value) else ratio
 
 
-def agrees(shape: Shape, peak: float, values: Values, close: float = CLOSE) -> bool:
+def agrees(shape: Shape, peak: float, values: Floats, close: float = CLOSE) -> bool:
     """Tell whether a formula gives the values of a run."""
     n = len(values)
     mine = peak * finish(shape.schedule, n).resolve(n).values()
@@ -96,7 +94,7 @@ def agrees(shape: Shape, peak: float, values: Values, close: float = CLOSE) -> b
     return bool(np.all(np.abs(mine - values) <= close * values + slack))
 
 
-def checked(who: str, key: str, values: Values) -> Values:
+def checked(who: str, key: str, values: Floats) -> Floats:
     """Return values of which none is below 0, rounding aside.
 
     Raises:
@@ -116,7 +114,7 @@ def checked(who: str, key: str, values: Values) -> Values:
     return np.maximum(values, 0.0)
 
 
-def steps(levels: Values) -> Schedule:
+def steps(levels: Floats) -> Schedule:
     """Return the schedule that has these levels at updates 0, 1, …, each run of equals once."""
     changes = np.flatnonzero(np.diff(levels, prepend=np.nan))
     if len(changes) == 1:
@@ -124,7 +122,7 @@ def steps(levels: Values) -> Schedule:
     return Piecewise({int(t): float(levels[t]) for t in changes})
 
 
-def by_epoch(horizon: Horizon, counts: Values) -> Values:
+def by_epoch(horizon: Horizon, counts: Floats) -> Floats:
     """Return values per update, from values per epoch.
 
     Epoch `e` begins at the update nearest to `e` times the updates in an epoch.
@@ -151,7 +149,7 @@ def needs_run(shapes: Iterable[Shape | None], total: int | None) -> bool:
     return total <= CHEAP or any(shape is None or not shape.sure for shape in shapes)
 
 
-def _ends(key: str, values: Values) -> tuple[str, ...]:
+def _ends(key: str, values: Floats) -> tuple[str, ...]:
     last, notes = len(values) - 1, list[str]()
     if not values.any():
         return ()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.convert.live._curves import Values
+from ratewise._arrays import Floats
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
 
@@ -66,7 +66,7 @@ def run(
     step: Callable[[int], Any],
     *,
     first: bool = False,
-) -> dict[str, list[Values]]:
+) -> dict[str, list[Floats]]:
     """Return the values of keys at n updates, float64[n] for each group, stepping in between.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.convert.live._curves import Values
+from ratewise._arrays import Floats
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.schedule import ScheduleError
 
@@ -34,7 +34,7 @@ def stepped(scheduler: Any) -> int:
     return int(scheduler.last_epoch)
 
 
-def replay(who: str, scheduler: Any, keys: tuple[str, ...], n: int) -> dict[str, list[Values]]:
+def replay(who: str, scheduler: Any, keys: tuple[str, ...], n: int) -> dict[str, list[Floats]]:
     """Return what a scheduler sets keys to at its first n updates, float64[n] for each group.
 
     One that was stepped is put back to its beginning first, and must come back to the rates that

@@ -1,6 +1,6 @@
 """Reading the parameter schedulers of fvcore.
 
-They give a value at a share of the run: update t uses the value at t/total. Values are read as
+They give a value at a share of the run: update t uses the value at t/total. Floats are read as
 they are, as rates; the plan's peak is the largest that the scheduler is made of.
 """
 
@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._arrays import Floats
 from ratewise.convert.formats import Context, Format
-from ratewise.convert.live._curves import Curve, Values, needs_run
+from ratewise.convert.live._curves import Curve, needs_run
 from ratewise.convert.live._fvcore_shapes import STEPS, constants, own_name, shape
 from ratewise.convert.live._groups import plan_of
 from ratewise.schedule import Plan, ScheduleError
@@ -41,7 +42,7 @@ def _read(source: Any, context: Context) -> Plan:
     return plan_of(who, [{"lr": Curve(peak, formula, values)}], [None])
 
 
-def _values(who: str, source: Any, total: int) -> Values:
+def _values(who: str, source: Any, total: int) -> Floats:
     out = np.empty(total)
     for t in range(total):
         try:

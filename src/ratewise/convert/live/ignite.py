@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ratewise._arrays import Floats
 from ratewise.convert.formats import Context, Format
 from ratewise.convert.live import torch
-from ratewise.convert.live._curves import Curve, Shape, Values, needs_run
+from ratewise.convert.live._curves import Curve, Shape, needs_run
 from ratewise.convert.live._groups import plan_of
 from ratewise.convert.live._ignite_shapes import constants, shape
 from ratewise.convert.live._replay import Stub, duplicate, run
@@ -42,7 +43,7 @@ def _read(source: Any, context: Context) -> Plan:
     count = len(stub.param_groups)
     targets = _targets(copied, count)
     shapes = {target: _shape(copied, source, target, count, total) for target in targets}
-    found: dict[str, list[Values]] = {}
+    found: dict[str, list[Floats]] = {}
     if total is not None and needs_run([formula for _, formula in shapes.values()], total):
         found = _run(who, copied, stub, targets, total)
     groups: list[dict[str, Curve]] = [{} for _ in stub.param_groups]
@@ -150,7 +151,7 @@ def _shape(
 
 def _run(
     who: str, copied: Any, stub: Stub, targets: list[tuple[str, int]], total: int
-) -> dict[str, list[Values]]:
+) -> dict[str, list[Floats]]:
     """Return the values of every group at every update: the handler is called before it."""
     keys = tuple(dict.fromkeys(key for key, _ in targets))
 

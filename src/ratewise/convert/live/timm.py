@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ratewise._arrays import Floats
 from ratewise.convert.formats import Context, Format
-from ratewise.convert.live._curves import Curve, Shape, Values, by_epoch, epochs, needs_run
+from ratewise.convert.live._curves import Curve, Shape, by_epoch, epochs, needs_run
 from ratewise.convert.live._groups import plan_of
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.convert.live._timm_shapes import SHAPES
@@ -49,7 +50,7 @@ def _read(source: Any, context: Context) -> Plan:
 
 def _by_update(who: str, source: Any, peaks: list[float], total: int | None) -> list[Curve]:
     shapes = [_shape(source, i, total) for i in range(len(peaks))]
-    found: list[Values | None] = [None] * len(peaks)
+    found: list[Floats | None] = [None] * len(peaks)
     if needs_run(shapes, total):
         assert total is not None
         found = [*_run(who, source, total)]
@@ -70,7 +71,7 @@ def _peak(source: Any, i: int) -> float:
     return float(source.base_values[i]) * float(scale)
 
 
-def _run(who: str, source: Any, n: int) -> list[Values]:
+def _run(who: str, source: Any, n: int) -> list[Floats]:
     """Return the values of n epochs or updates, for each group."""
     copied, stub = duplicate(who, source, source.optimizer)
     _begin(copied, stub)

@@ -9,17 +9,10 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from ratewise._arrays import Floats
 from ratewise.convert.formats import Context, Format
 from ratewise.convert.live import _torch_onecycle as onecycle
-from ratewise.convert.live._curves import (
-    CLOSE,
-    Curve,
-    Shape,
-    Values,
-    by_epoch,
-    epochs,
-    needs_run,
-)
+from ratewise.convert.live._curves import CLOSE, Curve, Shape, by_epoch, epochs, needs_run
 from ratewise.convert.live._feedback import torch_plateau
 from ratewise.convert.live._groups import plan_of
 from ratewise.convert.live._moves import join, padded
@@ -99,7 +92,7 @@ def curves(who: str, source: Any, total: int | None) -> list[dict[str, Curve]]:
     count = len(source.optimizer.param_groups)
     keys = ("lr", "momentum") if any(_cycles_momentum(leaf) for leaf in leaves(source)) else ("lr",)
     formulas = {(key, i): formula(source, key, i, total) for key in keys for i in range(count)}
-    found: dict[str, list[Values]] = {}
+    found: dict[str, list[Floats]] = {}
     if needs_run((shape for _, shape in formulas.values()), total):
         assert total is not None
         found = replay(who, source, keys, total)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Levels = NDArray[np.float64]
+from ratewise._arrays import Floats
 
 RATES = ("warmup_min_lr", "warmup_max_lr", "cycle_min_lr", "cycle_max_lr")
 """Arguments that are rates: levels here, times the peak in the config."""
@@ -32,20 +32,20 @@ class Named:
     kind: str
     params: dict[str, Any]
 
-    def levels(self, t: NDArray[Any]) -> Levels:
+    def levels(self, t: NDArray[Any]) -> Floats:
         """Return the levels that DeepSpeed gives to updates."""
         with np.errstate(all="ignore"):
             return _KINDS[self.kind](self.params, np.asarray(t, dtype=np.float64))
 
 
-def _gamma(params: dict[str, Any], i: Levels) -> tuple[Levels, int]:
+def _gamma(params: dict[str, Any], i: Floats) -> tuple[Floats, int]:
     steps = max(2, params["warmup_num_steps"])
     if params["warmup_type"] == "linear":
         return i / steps, steps
     return np.log(i + 1) / np.log(steps), steps
 
 
-def _warmup(params: dict[str, Any], t: Levels) -> Levels:
+def _warmup(params: dict[str, Any], t: Floats) -> Floats:
     i = np.maximum(t - 1, 0)
     gamma, steps = _gamma(params, i)
     if "total_num_steps" in params:
@@ -58,7 +58,7 @@ def _warmup(params: dict[str, Any], t: Levels) -> Levels:
     return np.where(t < 1, low, level)
 
 
-def _cosine(params: dict[str, Any], t: Levels) -> Levels:
+def _cosine(params: dict[str, Any], t: Floats) -> Floats:
     i = np.maximum(t - 1, 0)
     gamma, steps = _gamma(params, i)
     low, floor = params["warmup_min_ratio"], params["cos_min_ratio"]
@@ -68,7 +68,7 @@ def _cosine(params: dict[str, Any], t: Levels) -> Levels:
     return np.where(t < 1, 0.0, level)
 
 
-def _cycle(params: dict[str, Any], t: Levels) -> Levels:
+def _cycle(params: dict[str, Any], t: Floats) -> Floats:
     up, down = float(params["cycle_first_step_size"]), float(params["cycle_second_step_size"])
     low, high, total = params["cycle_min_lr"], params["cycle_max_lr"], up + down
     x = t / total
@@ -88,7 +88,7 @@ _KINDS = {
 # What levels could be -----------------------------------------------------------------------
 
 
-def candidates(wanted: Levels) -> Iterator[Named]:
+def candidates(wanted: Floats) -> Iterator[Named]:
     """Yield types that could give these levels, with arguments read off them."""
     if len(wanted) < 3:
         return
@@ -132,7 +132,7 @@ def cycle(up: int, down: int, low: float, high: float, rate: float) -> Named:
     return Named("OneCycle", {**params, **sizes, **decay, "cycle_momentum": False})
 
 
-def _steps(wanted: Levels, shape: str, low: float, high: float) -> int:
+def _steps(wanted: Floats, shape: str, low: float, high: float) -> int:
     """Return the length of the warm-up by the first level above the lowest."""
     rise, whole = float(wanted[2]) - low, high - low
     if rise <= 0 or whole <= 0:
@@ -147,7 +147,7 @@ def _totals(last: int, steps: int, share: float) -> Iterator[int]:
         yield max(1, round((last - 1 - share * steps) / (1 - share)))
 
 
-def _cycles(wanted: Levels, top: float) -> Iterator[Named]:
+def _cycles(wanted: Floats, top: float) -> Iterator[Named]:
     up, low, last = int(wanted.argmax()), float(wanted[0]), len(wanted) - 1
     if not 0 < up < last or top <= low:
         return

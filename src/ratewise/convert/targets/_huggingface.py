@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Levels = NDArray[np.float64]
+from ratewise._arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Named:
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def levels(named: Named, total: int, peak: float) -> Levels:
+def levels(named: Named, total: int, peak: float) -> Floats:
     """Return the levels that Transformers gives to the updates of a run."""
     t = np.arange(total, dtype=np.float64)
     climb = t / max(1, named.warmup)
@@ -41,7 +40,7 @@ def levels(named: Named, total: int, peak: float) -> Levels:
     return np.where(t < named.warmup, climb, after)
 
 
-def candidates(wanted: Levels, peak: float | None) -> Iterator[Named]:
+def candidates(wanted: Floats, peak: float | None) -> Iterator[Named]:
     """Yield types that could give these levels, with arguments read off them."""
     warmup = _warmup(wanted)
     yield from _without_floor(warmup)
@@ -68,7 +67,7 @@ def _without_floor(warmup: int) -> Iterator[Named]:
         yield Named("cosine_with_restarts", warmup, {"num_cycles": count})
 
 
-def _polynomials(wanted: Levels, warmup: int, peak: float | None) -> Iterator[Named]:
+def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[Named]:
     n = len(wanted) - warmup
     rest = wanted[warmup:]
     ends = [0.0] if peak is None else [0.0, *_ends(rest, n)]
@@ -82,7 +81,7 @@ def _polynomials(wanted: Levels, warmup: int, peak: float | None) -> Iterator[Na
                 yield Named("polynomial", warmup, {"lr_end": _short(end * scale), "power": power})
 
 
-def _ends(rest: Levels, n: int) -> Iterator[float]:
+def _ends(rest: Floats, n: int) -> Iterator[float]:
     """Yield end levels that the last update fits, for plain powers."""
     for power in (1.0, 2.0, 0.5, 3.0, 0.9, 1.5, 4.0):
         share = (1 / n) ** power
@@ -91,7 +90,7 @@ def _ends(rest: Levels, n: int) -> Iterator[float]:
             yield end
 
 
-def _plateaus(wanted: Levels, warmup: int) -> Iterator[Named]:
+def _plateaus(wanted: Floats, warmup: int) -> Iterator[Named]:
     """Yield warm-up, stay, decay: the decay starts at the last update at the peak."""
     at_peak = np.flatnonzero(wanted[warmup:] == 1.0)
     if not at_peak.size or warmup + at_peak[-1] + 1 >= len(wanted):
@@ -109,7 +108,7 @@ def _plateaus(wanted: Levels, warmup: int) -> Iterator[Named]:
                     yield Named("warmup_stable_decay", warmup, {**more, "min_lr_ratio": least})
 
 
-def _warmup(wanted: Levels) -> int:
+def _warmup(wanted: Floats) -> int:
     """Return the first update at the peak, where the levels rise up to it."""
     peak = np.flatnonzero(np.isclose(wanted, 1.0, rtol=1e-12, atol=0))
     return int(peak[0]) if peak.size else 0
@@ -123,37 +122,37 @@ def _short(value: float) -> float:
 # The formulas -------------------------------------------------------------------------------
 
 
-def _cosine(more: Any, warmup: int, t: Levels, total: int, peak: float) -> Levels:
+def _cosine(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
     p = (t - warmup) / max(1, total - warmup)
     factor = 0.5 * (1 + np.cos(np.pi * more.get("num_cycles", 0.5) * 2 * p))
     floor = more.get("min_lr_rate", 0.0)
     return np.maximum(0.0, factor * (1 - floor) + floor)
 
 
-def _restarts(more: Any, warmup: int, t: Levels, total: int, peak: float) -> Levels:
+def _restarts(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
     p = (t - warmup) / max(1, total - warmup)
     return np.maximum(0.0, 0.5 * (1 + np.cos(np.pi * ((more["num_cycles"] * p) % 1.0))))
 
 
-def _linear(more: Any, warmup: int, t: Levels, total: int, peak: float) -> Levels:
+def _linear(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
     return np.maximum(0.0, (total - t) / max(1, total - warmup))
 
 
-def _polynomial(more: Any, warmup: int, t: Levels, total: int, peak: float) -> Levels:
+def _polynomial(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
     left = np.maximum(0.0, 1 - (t - warmup) / (total - warmup))
     return ((peak - more["lr_end"]) * left ** more["power"] + more["lr_end"]) / peak
 
 
-def _inverse(more: Any, warmup: int, t: Levels, total: int, peak: float) -> Levels:
+def _inverse(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
     scale = warmup or 10_000
     return 1 / np.sqrt((t + scale - warmup) / scale)
 
 
-def _ones(more: Any, warmup: int, t: Levels, total: int, peak: float) -> Levels:
+def _ones(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
     return np.ones_like(t)
 
 
-def _stable(named: Named, t: Levels, total: int) -> Levels:
+def _stable(named: Named, t: Floats, total: int) -> Floats:
     more, n = named.more, named.more["num_decay_steps"]
     floor = more["min_lr_ratio"]
     p = np.minimum(t / max(1, named.warmup), 1.0)

@@ -7,22 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.convert.targets._deepspeed import (
-    COUNTS,
-    Levels,
-    Named,
-    candidates,
-    cosine,
-    cycle,
-    warmup,
-)
+from ratewise._arrays import Floats
+from ratewise.convert.targets._deepspeed import COUNTS, Named, candidates, cosine, cycle, warmup
 
 MOST = 2000
 """Updates at which two schedules are compared while searching."""
 _RELATIVE = ("WarmupCosineLR",)
 
 
-def nearest(wanted: Levels, with_peak: bool) -> tuple[Named, float]:
+def nearest(wanted: Floats, with_peak: bool) -> tuple[Named, float]:
     """Return the type and arguments with the smallest worst error found, and that error.
 
     From several beginnings, one argument at a time is moved by ever smaller steps. Without a peak
@@ -40,7 +33,7 @@ def nearest(wanted: Levels, with_peak: bool) -> tuple[Named, float]:
     return named, float(np.abs(named.levels(np.arange(len(wanted))) - wanted).max())
 
 
-def _starts(wanted: Levels) -> Iterator[Named]:
+def _starts(wanted: Floats) -> Iterator[Named]:
     yield from candidates(wanted)
     n, top, end = len(wanted), float(wanted.max()), float(wanted[-1])
     up = max(2, int(wanted.argmax()))
@@ -52,7 +45,7 @@ def _starts(wanted: Levels) -> Iterator[Named]:
     yield cycle(up, max(1, n - up), float(wanted.min()), top, 0.0)
 
 
-def _improve(named: Named, t: Any, wanted: Levels) -> tuple[float, Named]:
+def _improve(named: Named, t: Any, wanted: Floats) -> tuple[float, Named]:
     best = (_error(named, t, wanted), named)
     step = 0.5
     while step > 1e-4:
@@ -65,7 +58,7 @@ def _improve(named: Named, t: Any, wanted: Levels) -> tuple[float, Named]:
     return best
 
 
-def _error(named: Named, t: Any, wanted: Levels) -> float:
+def _error(named: Named, t: Any, wanted: Floats) -> float:
     error = float(np.abs(named.levels(t) - wanted).max())
     return error if np.isfinite(error) else float("inf")
 

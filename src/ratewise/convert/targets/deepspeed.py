@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.convert.targets._deepspeed import RATES, Levels, Named, candidates
+from ratewise._arrays import Floats
+from ratewise.convert.targets._deepspeed import RATES, Named, candidates
 from ratewise.convert.targets._nearest import nearest
 from ratewise.convert.targets._text import Job, Target, about, only_rate
 from ratewise.schedule.errors import ScheduleError
@@ -38,7 +39,7 @@ def write(job: Job) -> str:
     return _text(job, named, peak, [note, *left_out])
 
 
-def find(wanted: Levels, peak: float | None) -> Named | None:
+def find(wanted: Floats, peak: float | None) -> Named | None:
     """Return the type that gives these levels at every update, if there is one."""
     t = np.arange(len(wanted))
     for named in candidates(wanted):
@@ -48,7 +49,7 @@ def find(wanted: Levels, peak: float | None) -> Named | None:
     return None
 
 
-def _refusal(wanted: Levels, peak: float | None) -> ScheduleError:
+def _refusal(wanted: Floats, peak: float | None) -> ScheduleError:
     if peak is None and find(wanted, 1.0) is not None:
         fix = 'give it, Plan(lr=…, peak={"lr": 3e-4})'
         return ScheduleError("The plan", "has no peak, and DeepSpeed writes absolute rates", fix)
