@@ -13,14 +13,14 @@ from ratewise.cli.advise import advise
 from ratewise.cli.choose import choose
 from ratewise.cli.compare import compare
 from ratewise.cli.convert import convert
-from ratewise.cli.errors import Options, spoken_errors
+from ratewise.cli.errors import Commands, Options, spoken_errors
 from ratewise.cli.find import find
 from ratewise.cli.predict import predict
 from ratewise.cli.recipes import recipes
 from ratewise.cli.show import show
 from ratewise.cli.status import status
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback(invoke_without_command=True)

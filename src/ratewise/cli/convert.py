@@ -15,7 +15,7 @@ _APPROXIMATE = "Take the nearest that the target can express."
 
 def convert(
     spec: Annotated[str, typer.Argument(metavar="FILE", help="A config or schedule, or its file.")],
-    to: Annotated[str, typer.Option("--to", metavar="TARGET", help=_TARGETS)],
+    target: Annotated[str, typer.Option("--to", metavar="TARGET", help=_TARGETS)],
     total: Total = None,
     epoch: Epoch = None,
     samples: Samples = None,
@@ -31,4 +31,4 @@ def convert(
     plan = read(next(iter(named.values())), **units)
     for line in [*guessed, *(f"note: {note}" for note in plan.notes)]:
         typer.echo(line, err=True)
-    typer.echo(write(plan, to, approximate=approximate, **units))
+    typer.echo(write(plan, target, approximate=approximate, **units))

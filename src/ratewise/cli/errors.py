@@ -9,9 +9,10 @@ import shlex
 import sys
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import typer
+from typer.core import TyperGroup
 from typer.models import OptionInfo
 
 from ratewise import ScheduleError
@@ -43,24 +44,35 @@ class Options(Context):
         hints = get_type_hints(command, include_extras=True)
         options: dict[str, tuple[str, str]] = {}
         for name in inspect.signature(command).parameters:
-            for info in getattr(hints[name], "__metadata__", ()):
+            kind, *more = get_args(hints[name]) or (None,)
+            for info in more:
                 if isinstance(info, OptionInfo):
-                    decls = info.param_decls or (f"--{name.replace('_', '-')}",)
-                    is_flag = hints[name].__origin__ is bool
-                    options[name] = decls[0], "" if is_flag else info.metavar or "…"
+                    option = (info.param_decls or [f"--{name.replace('_', '-')}"])[0]
+                    options[name] = option, _placeholder(kind, info.metavar)
         return cls(command=f"ratewise {command.__name__}", options=options)
 
     def argument(self, name: str, example: str) -> str:
         """Return an argument as an option; in Python where the command has none."""
         if name not in self.options:
-            return super().argument(name, example)
+            return super().argument(name, example) if name else typed(example)
         option, placeholder = self.options[name]
         value = placeholder if not placeholder or example == "…" else typed(example)
         return f"{option} {value}".rstrip()
 
+    def item(self, name: str) -> str:
+        """Return a schedule by its name alone."""
+        return repr(name)
+
     def call(self, function: str, given: str) -> str:
         """Return the option at fault alone, or the command."""
         return given or self.command
+
+
+def _placeholder(kind: Any, metavar: str | None) -> str:
+    """Return what stands for the value of an option: nothing for a flag."""
+    if kind is bool:
+        return ""
+    return metavar or ("N" if {int, float} & {kind, *get_args(kind)} else "…")
 
 
 def typed(value: str) -> str:
@@ -69,12 +81,12 @@ def typed(value: str) -> str:
     >>> typed("'auto'"), typed("[1e-4, 3e-4]"), typed("'3 epochs'"), typed("5")
     ('auto', '1e-4,3e-4', "'3 epochs'", '5')
     """
-    if value.startswith("[") and value.endswith("]"):
-        return ",".join(typed(item) for item in value[1:-1].split(", "))
     if value[:1] in ("'", '"'):
         with contextlib.suppress(SyntaxError, ValueError):
             text = ast.literal_eval(value)
-            return shlex.quote(text) if not text or set(text) & set(" \t\n'\"") else text
+            return f'"{text}"' if "'" in text and '"' not in text else shlex.quote(text)
+    if value.startswith("[") and value.endswith("]"):
+        return ",".join(typed(item) for item in value[1:-1].split(", ")) or "''"
     return value
 
 
@@ -90,6 +102,38 @@ def spoken_errors(context: Context) -> Generator[None]:
         return
     tell(told)
     raise typer.Exit(2)
+
+
+UsageError: Any = typer.BadParameter.__base__
+"""Of click, or of the one that typer brings along; it exports this one child of it."""
+
+
+class Commands(TyperGroup):
+    """The commands; whoever types one wrong is answered in one line, as for any error."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what is typed in front of a command."""
+        with one_line():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read what is typed behind a command, and run it."""
+        with one_line():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def one_line() -> Generator[None]:
+    """Turn the long answer to a command that cannot be read into one line."""
+    try:
+        yield
+    except UsageError as error:
+        command = "ratewise"
+        if error.ctx is not None and error.ctx.parent is not None:
+            command += f" {error.ctx.info_name}"
+        rule = f"cannot be read ({error.format_message().rstrip('.')})"
+        tell(str(ScheduleError(command, rule, f"see {command} --help")))
+        raise typer.Exit(error.exit_code) from None
 
 
 def tell(message: str) -> None:
