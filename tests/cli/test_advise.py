@@ -66,7 +66,7 @@ def test_missing_facts_are_asked_for_in_a_terminal(monkeypatch: pytest.MonkeyPat
     assert places == sorted(places)
     assert "task (" not in result.stderr
     known: dict[str, Any] = {"task": "pretraining", "kind": "language model"}
-    assert result.stdout.strip() == str(advise(**known, optimizer="muon", total=9000))
+    assert result.stdout.strip().endswith(str(advise(**known, optimizer="muon", total=9000)))
 
 
 @pytest.mark.parametrize(
