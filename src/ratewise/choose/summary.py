@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ratewise.choose.search import ScheduleSearch
 from ratewise.compare.comparison import Comparison
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call, Fix
 from ratewise.view.ticks import rate as spell
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def conclude(campaign: ScheduleSearch, interrupted: bool) -> dict[str, Any]:
         if interrupted:
             raise KeyboardInterrupt("stopped before a run was finished")
         rule = f"found no run that finishes: {len(campaign.trials)} were tried, and all broke"
-        raise ScheduleError("choose", rule, "give lower peaks=, or look at the task")
+        fix = Fix("give lower {peaks}, or look at the task", peaks="…")
+        raise ScheduleError(Call("choose"), rule, fix)
     proof = campaign.proof or _unproven(campaign)
     run = campaign.space.runs[leaders[0]]
     best = proof.verdict.best

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import Context, number, shorten, speaking
+from ratewise.schedule.errors import Call, Context, number, speaking
 from ratewise.schedule.simulate import Decision
 from ratewise.show.landmarks import Event, Landmark, describe, events, length_of
 from ratewise.show.metrics import Recorded
@@ -76,7 +76,7 @@ def gather(
 ) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
     """Return the curves of schedules and plans, in order, and the notes of the plans."""
     if lr is not None:
-        lr = number(f"show(lr={shorten(lr)})", "lr", lr, above=True)
+        lr = number(Call("show", "lr", lr), "lr", lr, above=True)
     curves: list[Curve] = []
     notes: list[str] = []
     for name, given in _named(what):
