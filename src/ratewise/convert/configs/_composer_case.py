@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ratewise.convert.configs._composer_time import Clock, Time, read_time
-from ratewise.convert.configs._keys import Keys
+from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import ScheduleError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ratewise.convert.configs._composer_case import Case
 from ratewise.convert.configs._composer_time import Time, read_time
-from ratewise.convert.configs._pieces import (
+from ratewise.convert.pieces.moves import (
     Make,
     Piece,
     between,

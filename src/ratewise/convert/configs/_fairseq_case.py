@@ -6,8 +6,8 @@ import ast
 import math
 from dataclasses import dataclass
 
-from ratewise.convert.configs._keys import Keys
 from ratewise.convert.formats import Context
+from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import ScheduleError
 
 

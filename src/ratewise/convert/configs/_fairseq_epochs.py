@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratewise.convert.configs._fairseq_case import Case
-from ratewise.convert.configs._keys import plan
-from ratewise.convert.configs._pieces import climb, hold, lay
+from ratewise.convert.pieces.keys import plan
+from ratewise.convert.pieces.moves import climb, hold, lay
 from ratewise.schedule import Piecewise, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, shorten
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ratewise.convert.configs._keys import Keys
-from ratewise.convert.configs._pieces import Piece, hold, lay, one_cycle, part, whole
+from ratewise.convert.pieces.keys import Keys
+from ratewise.convert.pieces.moves import Piece, hold, lay, one_cycle, part, whole
 from ratewise.schedule import (
     Cosine,
     ExponentialDecay,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ratewise.convert.configs._keys import Keys, plan
-from ratewise.convert.configs._pieces import Piece, hold, lay, part
 from ratewise.convert.formats import Context, only_one
+from ratewise.convert.pieces.keys import Keys, plan
+from ratewise.convert.pieces.moves import Piece, hold, lay, part
 from ratewise.schedule import Plan, ScheduleError, Warmup
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ratewise.convert.configs._nemo_case import Case, behind, warm
-from ratewise.convert.configs._pieces import Piece, floored, hold, part, whole
+from ratewise.convert.pieces.moves import Piece, floored, hold, part, whole
 from ratewise.schedule import Linear, Plan, Polynomial, Power, ScheduleError, Sqrt
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ratewise.convert.configs._flags import own
-from ratewise.convert.configs._keys import Keys, plan, section
-from ratewise.convert.configs._pieces import (
+from ratewise.convert.formats import Context, Format, only_one
+from ratewise.convert.pieces.flags import own
+from ratewise.convert.pieces.keys import Keys, plan, section
+from ratewise.convert.pieces.moves import (
     Make,
     Piece,
     climb,
@@ -20,7 +21,6 @@ from ratewise.convert.configs._pieces import (
     skip,
     swing,
 )
-from ratewise.convert.formats import Context, Format, only_one
 from ratewise.schedule import Linear, Plan, Repeat, Rex, Schedule, ScheduleError, Warmup
 
 _WHO = "axolotl"

@@ -11,15 +11,15 @@ from typing import Any
 from ratewise.convert.configs import _composer_warmups as warmups
 from ratewise.convert.configs._composer_case import Case
 from ratewise.convert.configs._composer_time import Clock, Time
-from ratewise.convert.configs._keys import Keys, dig, plan, section
-from ratewise.convert.configs._pieces import (
+from ratewise.convert.formats import Context, Format
+from ratewise.convert.pieces.keys import Keys, dig, plan, section
+from ratewise.convert.pieces.moves import (
     Piece,
     count,
     hold,
     lay,
     part,
 )
-from ratewise.convert.formats import Context, Format
 from ratewise.schedule import (
     Cosine,
     Exponential,

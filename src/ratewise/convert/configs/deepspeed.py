@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ratewise.convert.configs._keys import Keys, dig, plan, section
-from ratewise.convert.configs._pieces import Piece, between, climb, hold, lay, part, whole
 from ratewise.convert.formats import Context, Format
+from ratewise.convert.pieces.keys import Keys, dig, plan, section
+from ratewise.convert.pieces.moves import Piece, between, climb, hold, lay, part, whole
 from ratewise.schedule import (
     Cosine,
     Hold,

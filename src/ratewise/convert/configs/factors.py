@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.configs._keys import Keys, plan
-from ratewise.convert.configs._pieces import climb, hold, lay, whole
 from ratewise.convert.formats import Context, Format
+from ratewise.convert.pieces.keys import Keys, plan
+from ratewise.convert.pieces.moves import climb, hold, lay, whole
 from ratewise.schedule import Cosine, Plan, Power, Product, Repeat, Schedule, ScheduleError, Step
 from ratewise.schedule.errors import nearest, shorten
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from ratewise.convert.configs._fairseq_case import Case
 from ratewise.convert.configs._fairseq_epochs import fixed, manual
-from ratewise.convert.configs._flags import flags, own
-from ratewise.convert.configs._keys import Keys, dig, plan, section
-from ratewise.convert.configs._pieces import Piece, climb, floored, hold, lay, part, whole
 from ratewise.convert.formats import Context, Format
+from ratewise.convert.pieces.flags import flags, own
+from ratewise.convert.pieces.keys import Keys, dig, plan, section
+from ratewise.convert.pieces.moves import Piece, climb, floored, hold, lay, part, whole
 from ratewise.schedule import (
     Cosine,
     Exponential,

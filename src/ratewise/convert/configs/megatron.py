@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ratewise.convert.configs._flags import flags, own
-from ratewise.convert.configs._keys import Keys, plan
-from ratewise.convert.configs._pieces import (
+from ratewise.convert.formats import Context, Format, only_one
+from ratewise.convert.pieces.flags import flags, own
+from ratewise.convert.pieces.keys import Keys, plan
+from ratewise.convert.pieces.moves import (
     Make,
     Piece,
     between,
@@ -24,7 +25,6 @@ from ratewise.convert.configs._pieces import (
     part,
     whole,
 )
-from ratewise.convert.formats import Context, Format, only_one
 from ratewise.schedule import (
     Cosine,
     Exponential,

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.configs._keys import Keys, dig, section
 from ratewise.convert.configs._mmengine_window import ENDLESS, KNOWN, Window
-from ratewise.convert.configs._pieces import Piece, hold, lay
 from ratewise.convert.formats import Context, Format
+from ratewise.convert.pieces.keys import Keys, dig, section
+from ratewise.convert.pieces.moves import Piece, hold, lay
 from ratewise.schedule import Plan, Product, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 

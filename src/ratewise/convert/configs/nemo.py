@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ratewise.convert.configs import _nemo_holds as holds
-from ratewise.convert.configs._keys import Keys, dig, section
 from ratewise.convert.configs._nemo_case import Case, behind, warm
-from ratewise.convert.configs._pieces import Piece, climb, floored, hold, part, whole
 from ratewise.convert.formats import Context, Format
+from ratewise.convert.pieces.keys import Keys, dig, section
+from ratewise.convert.pieces.moves import Piece, climb, floored, hold, part, whole
 from ratewise.schedule import (
     Cosine,
     ExponentialDecay,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.configs._keys import Keys, dig, plan, section
-from ratewise.convert.configs._pieces import Make, Piece, climb, hold, lay, part, swing, whole
 from ratewise.convert.formats import Context, Format, only_one
+from ratewise.convert.pieces.keys import Keys, dig, plan, section
+from ratewise.convert.pieces.moves import Make, Piece, climb, hold, lay, part, swing, whole
 from ratewise.schedule import Cosine, Linear, Plan, ScheduleError, Sqrt
 
 _WHO = "torchtitan lr_scheduler"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.configs._keys import Keys, dig, plan, section
-from ratewise.convert.configs._pieces import climb, hold, lay, swing
 from ratewise.convert.formats import Context, Format
+from ratewise.convert.pieces.keys import Keys, dig, plan, section
+from ratewise.convert.pieces.moves import climb, hold, lay, swing
 from ratewise.schedule import Plan, ScheduleError
 
 _WHO = "torchtune lr_scheduler"
