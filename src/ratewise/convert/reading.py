@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Context, Evidence, Format
 from ratewise.convert.sources import load
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import nearest, shorten
@@ -36,6 +36,8 @@ _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""
 _GENERAL = ("torch",)
 """Formats that match whatever is built on them: another one that matches knows more."""
+_LEAD = 2
+"""By how much the best evidence has to lead."""
 _HORIZON = ("epoch", "format", "samples", "tokens", "total")
 
 
@@ -112,18 +114,26 @@ def _choose(content: Any, name: str | None) -> Format:
         return _named(content, name)
     if _OWN.matches(content):
         return _OWN
-    found = [each for each in known.values() if each.matches(content)]
-    special = [each for each in found if each.name not in _GENERAL] or found
-    if not special and _can_be_called(content):
+    found = {each: each.evidence(content) for each in known.values()}
+    found = {each: seen for each, seen in found.items() if seen.weight > 0}
+    special = {each: seen for each, seen in found.items() if each.name not in _GENERAL} or found
+    ranked = sorted(special, key=lambda each: special[each].weight, reverse=True)
+    sure = [each for each in ranked if special[each]]
+    if not sure and _can_be_called(content):
         return _FUNCTION
-    if len(special) == 1:
-        return special[0]
+    if len(sure) == 1 or (sure and special[sure[0]].weight - special[sure[1]].weight >= _LEAD):
+        return sure[0]
     who = f"read({shorten(content)})"
-    if special:
-        names = " and ".join(each.name for each in special)
-        fix = f"say which: format={special[0].name!r}"
-        raise ScheduleError(who, f"looks like {names}", fix)
-    raise ScheduleError(who, *_nothing(content))
+    if not ranked:
+        raise ScheduleError(who, *_nothing(content))
+    near = [f"{each.name}{_because(special[each])}" for each in (sure or ranked)[:3]]
+    rule = f"looks like {' and '.join(near)}" if sure else f"may be {' or '.join(near)}"
+    raise ScheduleError(who, rule, f"say which: format={ranked[0].name!r}")
+
+
+def _because(seen: Evidence) -> str:
+    """Return the marks that were seen, for a message."""
+    return f" ({', '.join(seen.seen[:4])})" if seen.seen else ""
 
 
 def _named(content: Any, name: str) -> Format:

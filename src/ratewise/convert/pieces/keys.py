@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ratewise.convert.formats import Context, check_keys
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.convert.formats import Context, check_keys, dig, only_one
+from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, whole
 
 
@@ -23,9 +24,30 @@ class Keys:
     who: str
     given: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def only(self, known: Iterable[str]) -> Keys:
-        """Refuse a key that is not known, and return these keys."""
-        check_keys(self.who, self.given, known)
+    def only(self, *known: str) -> Keys:
+        """Return these keys; one that is not known is refused. Names have spaces between them."""
+        check_keys(self.who, self.given, names(*known))
+        return self
+
+    def among(self, *known: str, also: tuple[str, ...] = (), typed: bool = False) -> Keys:
+        """Return these keys of a config that holds other things besides a schedule.
+
+        One that is not known and looks like a schedule is refused: nothing that changes the rate
+        is left out without a word.
+
+        Args:
+            known: Names of the format's own keys, with spaces between them.
+            also: How other keys begin that are refused where they are not known.
+            typed: Whether messages write them as flags.
+        """
+        own = names(*known)
+        spell = (lambda key: "--" + key.replace("_", "-")) if typed else str
+        for key, value in self.given.items():
+            if value is None or key in own or not (key.startswith(also) or looks_scheduled(key)):
+                continue
+            what = "flag" if typed else "key"
+            advice = nearest(spell(key), [spell(name) for name in own])
+            raise ScheduleError(self.who, f"has the {what} {spell(key)}", advice)
         return self
 
     def having(self, **values: Any) -> Keys:
@@ -53,12 +75,12 @@ class Keys:
     ) -> float:
         """Return a float in its interval; without a default the key must be there."""
         value = default if default is not None and not self.has(name) else self.need(name)
-        return number(self.who, name, _plain(value), low=low, high=high, above=above)
+        return number(self.who, name, as_number(value), low=low, high=high, above=above)
 
     def whole(self, name: str, default: int | None = None, *, low: int = 0) -> int:
         """Return an int of `low` or more; 500.0 and "500" are 500."""
         value = default if default is not None and not self.has(name) else self.need(name)
-        plain = _plain(value)
+        plain = as_number(value)
         if isinstance(plain, float) and plain.is_integer():
             plain = int(plain)
         return whole(self.who, name, plain, low=low)
@@ -76,22 +98,18 @@ class Keys:
             raise ScheduleError(self.who, rule, "write true or false", given=value)
         return value
 
-    def word(self, name: str, known: Iterable[str], what: str) -> str:
-        """Return the name that says what the section is: one of those known."""
-        value, words = self.given.get(name), list(known)
+    def choice(
+        self, name: str, known: Iterable[str], default: str | None = None, *, what: str = ""
+    ) -> str:
+        """Return one of the words that are known; `what` says what the key is."""
+        value = default if default is not None and not self.has(name) else self.given.get(name)
+        if value is None and not what:
+            value = self.need(name)
+        words = list(known)
         if not isinstance(value, str) or value not in words:
-            rule = f"has the {what} {shorten(value)}"
+            rule = f"has the {what} {shorten(value)}" if what else f"has {name}={shorten(value)}"
             raise ScheduleError(self.who, rule, nearest(str(value), words))
         return value
-
-    def choice(self, name: str, known: Iterable[str], default: str | None = None) -> str:
-        """Return one of the words that are known."""
-        value = default if default is not None and not self.has(name) else self.need(name)
-        words = list(known)
-        if value not in words:
-            rule = f"has {name}={shorten(value)}"
-            raise ScheduleError(self.who, rule, nearest(str(value), words))
-        return str(value)
 
     def items(self, name: str, default: Any = None) -> list[Any]:
         """Return a list."""
@@ -112,27 +130,59 @@ class Keys:
             ScheduleError: both are known and differ.
         """
         found = [ctx.more.get("lr"), self.given.get(name)]
-        rates = [number(self.who, name, _plain(x), above=True) for x in found if x is not None]
+        rates = [number(self.who, name, as_number(x), above=True) for x in found if x is not None]
         if len(set(rates)) > 1:
             rule = f"has {name}={rates[1]:g} and was given lr={rates[0]:g}"
             raise ScheduleError(self.who, rule, "keep one of them")
         return rates[0] if rates else None
 
-    def floor(self, name: str, value: float, peak: float | None) -> float:
-        """Return an absolute rate as a level.
+    def level(
+        self, name: str, peak: float | None, default: float = 0.0, *, high: bool = False
+    ) -> float:
+        """Return an absolute rate as a level of the peak; above 1 only if it may be high.
 
         Raises:
-            ScheduleError: it is not 0 and the peak is not known.
+            ScheduleError: it is not 0 and the peak is not known, or is above the peak.
         """
+        value = self.number(name, default)
         if value == 0.0:
             return 0.0
         if peak is None:
             rule = f"has the absolute rate {name}={value:g} and no peak rate"
             raise ScheduleError(self.who, rule, "call read(…, lr=…) with the peak rate")
+        if value / peak > 1 and not high:
+            raise ScheduleError(self.who, f"has {name} above lr", f"give {name} of lr at the most")
         return value / peak
 
+    def share(self, steps: str, ratio: str, of: Callable[[], int], default: int = 0) -> int:
+        """Return a length that is given in steps, or as a ratio which is cut to whole steps."""
+        only_one(self.who, self.given, steps, ratio)
+        if self.has(ratio):
+            return int(self.number(ratio, high=1.0) * of())
+        return self.whole(steps, default)
 
-def _plain(value: Any) -> Any:
+
+_SCHEDULE = re.compile(
+    r"warm|decay|sched|anneal|cool_?down|restart|milestone|min_lr|end_lr|^lr_|^gamma$"
+)
+_OTHERS = re.compile(
+    r"(weight|layer|ema)_decay|ema_|schedule_?free|param_scheduler|noise_sched|max_restarts"
+    r"|inprocess|cuda_graph|profil|pipeline"
+)
+"""What these words mean elsewhere: other quantities, launchers, pipelines."""
+
+
+def looks_scheduled(key: str) -> bool:
+    """Whether a key speaks of a schedule of the rate: weight decay, averages and such do not."""
+    return bool(_SCHEDULE.search(key) and not _OTHERS.search(key))
+
+
+def names(*lists: str) -> list[str]:
+    """Return the names in texts with spaces between them."""
+    return " ".join(lists).split()
+
+
+def as_number(value: Any) -> Any:
     """Return a number that was written as a text ("1e-4" is a text in YAML) as a number."""
     if not isinstance(value, str):
         return value
@@ -144,15 +194,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def dig(source: Any, *path: str) -> Any:
-    """Return what lies at a path of keys, or None."""
-    for key in path:
-        if not isinstance(source, Mapping):
-            return None
-        source = source.get(key)
-    return source
-
-
 def section(who: str, value: Any) -> Mapping[str, Any]:
     """Return a mapping with texts as keys, or refuse what is none."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
@@ -160,7 +201,12 @@ def section(who: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
-def plan(lr: Schedule, rate: float | None, notes: Iterable[str] = (), **more: Any) -> Plan:
-    """Return a plan of the rate, with its peak where it is known."""
-    peaks = {**({} if rate is None else {"lr": rate}), **more.pop("peak", {})}
-    return Plan(lr=lr, peak=peaks, notes=tuple(notes), **more)
+def under(source: Any, path: str) -> Any:
+    """Return what lies at a path of keys, or the source itself where nothing does."""
+    found = dig(source, path)
+    return source if found is None else found
+
+
+def rate_at(who: str, source: Any, path: str, ctx: Context) -> float | None:
+    """Return the peak rate that lies at a path of a config, or was given; None if unknown."""
+    return Keys(who, {"lr": dig(source, path)}).rate(ctx)
