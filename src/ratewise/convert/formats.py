@@ -75,7 +75,7 @@ SURE = 3
 
 
 @dataclass(frozen=True)
-class Mark:
+class FormatMark:
     """Something that a config of a format has.
 
     Attributes:
@@ -113,7 +113,7 @@ class Evidence:
 class Marks:
     """All marks of a format; called with a source, the evidence in it."""
 
-    def __init__(self, *marks: Mark) -> None:
+    def __init__(self, *marks: FormatMark) -> None:
         self._marks = marks
 
     def __call__(self, source: Any) -> Evidence:
@@ -123,9 +123,9 @@ class Marks:
         return Evidence(sum(mark.weight for mark in found), tuple(seen))
 
 
-def marks(names: str, weight: int = SURE) -> list[Mark]:
+def marks(names: str, weight: int = SURE) -> list[FormatMark]:
     """Return marks of one weight, by keys with spaces between them."""
-    return [Mark(name, weight) for name in names.split()]
+    return [FormatMark(name, weight) for name in names.split()]
 
 
 def _keys(source: Any) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, Mark, Marks, marks, only_one
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks, only_one
 from ratewise.convert.pieces.case import Case, Cycle
 from ratewise.convert.pieces.keys import Keys, section
 from ratewise.convert.pieces.moves import Piece, decay, hold, lay, part, rise, stay, swing
@@ -277,8 +277,8 @@ _MARKS = Marks(
     *marks(f"{_COSINE} {_JAGGED} lr_quadratic_warmup base_model"),
     *marks("micro_batch_size sequence_len", 2),
     *marks("learning_rate warmup_steps warmup_ratio", 1),
-    Mark("lr_scheduler", 1, lambda name: isinstance(name, str)),
-    Mark("lr_scheduler", -20, lambda name: not isinstance(name, str)),
-    Mark("lr_scheduler_type", -20),
+    FormatMark("lr_scheduler", 1, lambda name: isinstance(name, str)),
+    FormatMark("lr_scheduler", -20, lambda name: not isinstance(name, str)),
+    FormatMark("lr_scheduler_type", -20),
 )
 FORMATS = (Format("axolotl", "Axolotl YAML", _MARKS, _read),)

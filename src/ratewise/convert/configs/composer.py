@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from ratewise.convert.configs._composer_clock import ComposerClock, Time, read_time
-from ratewise.convert.formats import Context, Evidence, Format, Mark, Marks, dig
+from ratewise.convert.formats import Context, Evidence, Format, FormatMark, Marks, dig
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section
 from ratewise.convert.pieces.moves import (
@@ -324,7 +324,7 @@ def _read(source: Any, ctx: Context) -> Plan:
     return case.of(build(case))
 
 
-_MARKS = Marks(Mark("name", value=_NAMES))
+_MARKS = Marks(FormatMark("name", value=_NAMES))
 
 
 def _evidence(source: Any) -> Evidence:

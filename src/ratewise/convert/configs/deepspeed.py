@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, Mark, Marks, dig
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, dig
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, section, under
 from ratewise.convert.pieces.moves import (
@@ -246,5 +246,5 @@ def _filled(who: str, given: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     return filled
 
 
-_MARKS = Marks(Mark("scheduler.type", value=_KINDS), Mark("type", value=_KINDS))
+_MARKS = Marks(FormatMark("scheduler.type", value=_KINDS), FormatMark("type", value=_KINDS))
 FORMATS = (Format("deepspeed", "DeepSpeed JSON", _MARKS, _read),)

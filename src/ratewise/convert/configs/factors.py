@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, Mark, Marks
+from ratewise.convert.formats import Context, Format, FormatMark, Marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys
 from ratewise.convert.pieces.moves import Piece, rise, stay, whole
@@ -96,5 +96,5 @@ def _is_product(text: Any) -> bool:
     return bool(names & {*_NAMES}) and all(name.isidentifier() for name in names)
 
 
-_MARKS = Marks(Mark("", value=_is_product), Mark("factors", value=_is_product))
+_MARKS = Marks(FormatMark("", value=_is_product), FormatMark("factors", value=_is_product))
 FORMATS = (Format("factors", "factors of T5X and Flax", _MARKS, _read),)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Evidence, Format, Mark, Marks, dig, marks
+from ratewise.convert.formats import Context, Evidence, Format, FormatMark, Marks, dig, marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys, as_number, names, section
@@ -181,7 +181,7 @@ def _cosine(case: _FairseqCase) -> Plan:
     if case.total is None or case.total > first:
         note = f"At update {first} the cosine starts again, {shrink:g} times as high."
         case.notes.append(note)
-    cycles = _cycles(case, (period, grow, shrink, low / peak), warmup)
+    cycles = _cycles(case, warmup, (period, grow, shrink, low / peak))
     return case.at(peak).plan(rise(warmup, start), *cycles)
 
 
@@ -348,9 +348,9 @@ def _read(source: Any, ctx: Context) -> Plan:
 
 _NAMES = (*_KINDS, *_OTHERS)
 _MARKS = Marks(
-    Mark("--lr-scheduler", value=_NAMES),
-    Mark("lr_scheduler._name", value=_NAMES),
-    Mark("lr_scheduler", 1, value=_NAMES),
+    FormatMark("--lr-scheduler", value=_NAMES),
+    FormatMark("lr_scheduler._name", value=_NAMES),
+    FormatMark("lr_scheduler", 1, value=_NAMES),
     *marks("warmup_updates max_update total_num_update warmup_init_lr", 2),
 )
 

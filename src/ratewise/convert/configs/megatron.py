@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, Mark, Marks, marks, only_one
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks, only_one
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
@@ -206,7 +206,9 @@ _MARKS = Marks(
     *marks("lr_decay_style lr_decay_samples weight_decay_incr_style"),
     *marks("--lr-decay-* --lr-warmup-* --lr-wsd-decay-* --weight-decay-incr-*"),
     *marks("lr_decay_iters train_iters", 1),
-    Mark("optimizer", -20, value=lambda value: isinstance(value, Mapping)),  # GPT-NeoX has sections
-    Mark("warmup", -20),
+    FormatMark(
+        "optimizer", -20, value=lambda value: isinstance(value, Mapping)
+    ),  # GPT-NeoX has sections
+    FormatMark("warmup", -20),
 )
 FORMATS = (Format("megatron", "Megatron-LM flags", _MARKS, _read),)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratewise.convert.configs._mmengine_window import ENDLESS, KNOWN, Window
-from ratewise.convert.formats import Context, Format, Mark, Marks, dig
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, dig
 from ratewise.convert.pieces.keys import Keys, rate_at, section, under
 from ratewise.convert.pieces.moves import Piece, lay, stay
 from ratewise.schedule import Plan, Product, Schedule, ScheduleError
@@ -186,5 +186,5 @@ def _are_schedulers(source: Any) -> bool:
     return bool(items) and all(dig(item, "type") in names for item in items)
 
 
-_MARKS = Marks(Mark("param_scheduler"), Mark("", value=_are_schedulers))
+_MARKS = Marks(FormatMark("param_scheduler"), FormatMark("", value=_are_schedulers))
 FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read),)

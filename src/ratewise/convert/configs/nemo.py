@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, Mark, Marks, dig
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, dig
 from ratewise.convert.pieces.case import IDLE, Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section
 from ratewise.convert.pieces.moves import Piece, decay, floored, hold, lay, part, rise, stay, whole
@@ -278,7 +278,7 @@ def _read(source: Any, ctx: Context) -> Plan:
 
 
 _MARKS = Marks(
-    *(Mark(f"{path}sched.name", value=_KINDS) for path in ("model.optim.", "optim.", "")),
-    Mark("name", value=_OWN),
+    *(FormatMark(f"{path}sched.name", value=_KINDS) for path in ("model.optim.", "optim.", "")),
+    FormatMark("name", value=_OWN),
 )
 FORMATS = (Format("nemo", "NeMo optim.sched", _MARKS, _read),)

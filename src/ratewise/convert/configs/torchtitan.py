@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, Mark, Marks, dig, marks, only_one
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, dig, marks, only_one
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section, under
 from ratewise.convert.pieces.moves import Make, Piece, decay, lay, part, rise, stay, swing, whole
@@ -89,8 +89,9 @@ def _onwards(kind: str, low: float, steps: int, left: int, total: int) -> Make:
     """Return the decay that goes on to 0: the same shape over a longer time."""
     slope = 1 - low
     zero = steps / (slope if kind == "linear" else slope**2)
-    if left - 1 > zero:
-        rule = f"takes the rate below 0 at update {total - steps + int(zero) + 1}"
+    last = int(zero * (1 + 1e-14))  # of updates, one may lie on 0 but for the rounding
+    if left - 1 > last:
+        rule = f"takes the rate below 0 at update {total - steps + last + 1}"
         fix = f"give total_steps={total - steps + left}, or a shorter run"
         raise ScheduleError(_WHO, rule, fix)
     return part(decay(kind, 0.0), zero)
@@ -101,5 +102,5 @@ def _is_ours(inner: Any) -> bool:
     return isinstance(inner, Mapping) and bool(inner) and not others & {*inner}
 
 
-_MARKS = Marks(*marks("decay_ratio min_lr_factor"), Mark("lr_scheduler", value=_is_ours))
+_MARKS = Marks(*marks("decay_ratio min_lr_factor"), FormatMark("lr_scheduler", value=_is_ours))
 FORMATS = (Format("torchtitan", "torchtitan TOML", _MARKS, _read),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, Mark, Marks
+from ratewise.convert.formats import Context, Format, FormatMark, Marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section, under
 from ratewise.convert.pieces.moves import rise, swing
@@ -39,6 +39,7 @@ def _is_ours(name: Any) -> bool:
 
 
 _MARKS = Marks(
-    Mark("lr_scheduler._component_", value=_is_ours), Mark("_component_", value=_is_ours)
+    FormatMark("lr_scheduler._component_", value=_is_ours),
+    FormatMark("_component_", value=_is_ours),
 )
 FORMATS = (Format("torchtune", "torchtune YAML", _MARKS, _read),)
