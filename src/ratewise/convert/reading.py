@@ -11,6 +11,7 @@ from ratewise.convert.formats import Context, Evidence, Format
 from ratewise.convert.sources import load
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.given import read_plan
 from ratewise.schedule.lengths import Horizon
 
 _MODULES = (
@@ -197,17 +198,10 @@ def _is_own(content: Any) -> bool:
 
 
 def _read_own(content: Any, context: Context) -> Plan:
-    value = content
-    if isinstance(content, str):
-        value = parse(content)
-    elif isinstance(content, Mapping):
-        value = from_dict(dict(content))
-    elif not isinstance(content, Schedule | Plan) and _is_own(content):
-        value = _followed(content)
-    if not isinstance(value, Schedule | Plan):
-        fix = 'write a schedule such as Warmup(500) >> Cosine(to=0.1), or {"type": "Cosine"}'
-        raise ScheduleError(f"read({shorten(content)})", "is not a ratewise schedule", fix)
-    return Plan(lr=value) if isinstance(value, Schedule) else value
+    plain = isinstance(content, Schedule | Plan | Mapping | str)
+    value = _followed(content) if not plain and _is_own(content) else content
+    fix = 'write a schedule such as Warmup(500) >> Cosine(to=0.1), or {"type": "Cosine"}'
+    return read_plan(f"read({shorten(content)})", value, fix)
 
 
 def _followed(scheduler: Any) -> Schedule | Plan:

@@ -117,21 +117,28 @@ class Window:
 
     def _endless(self, level: float) -> Schedule:
         """Return what goes on for ever, where that does not depend on an end."""
-        keys, pace = self.keys, self.pace
-        if self.kind == "Step":
-            size = keys.whole("step_size", low=1) * pace
-            return Step(keys.number("gamma", 0.1), every=size, start=level)
-        if self.kind == "MultiStep":
-            return _milestones(self, level, pace)
+        if self.kind not in ("Step", "MultiStep", "Exponential"):
+            rule, fix = "has no end", "give end=…, or call read(…, total=…)"
+            raise ScheduleError(self.keys.who, rule, fix)
+        return self._multiplied(level, self.pace)
+
+    def _multiplied(self, level: float, pace: int) -> Schedule:
+        """Return what is multiplied by gamma: at every step, every few, or at milestones."""
+        keys = self.keys
         if self.kind == "Exponential":
             rate = keys.number("gamma", above=True)
             return ExponentialDecay(rate, every=pace, staircase=pace > 1, start=level)
-        raise ScheduleError(keys.who, "has no end", "give end=…, or call read(…, total=…)")
+        factor = keys.number("gamma", 0.1)
+        if self.kind == "Step":
+            return Step(factor, every=keys.whole("step_size", low=1) * pace, start=level)
+        at = [k * pace for k in sorted(keys.wholes("milestones"))]
+        return Step(factor, at=at, start=level) if at else Hold(level)
 
     def _pieces(self, level: float) -> list[Piece]:
         """Return the pieces in steps; one without a length fills the window."""
-        build = getattr(self, f"_{self.kind.lower()}")
-        return build(level)
+        if self.kind in ("Step", "MultiStep", "Exponential"):
+            return [(None, whole(self._multiplied(level, 1)))]
+        return getattr(self, f"_{self.kind.lower()}")(level)
 
     def _linear(self, level: float) -> list[Piece]:
         first = self.keys.number("start_factor", 1 / 3, high=1.0)
@@ -151,17 +158,6 @@ class Window:
             rule = f"divides by factor=0 at update {self.end - self.pace}"
             raise ScheduleError(self.keys.who, rule, "give a small factor such as 1e-6")
         return [stay(level * factor, self.steps - 1), stay(level)]
-
-    def _exponential(self, level: float) -> list[Piece]:
-        rate = self.keys.number("gamma", above=True)
-        return [(None, whole(ExponentialDecay(rate, start=level)))]
-
-    def _step(self, level: float) -> list[Piece]:
-        size = self.keys.whole("step_size", low=1)
-        return [(None, whole(Step(self.keys.number("gamma", 0.1), every=size, start=level)))]
-
-    def _multistep(self, level: float) -> list[Piece]:
-        return [(None, whole(_milestones(self, level, 1)))]
 
     def _poly(self, level: float) -> list[Piece]:
         if self.steps == 1:
@@ -197,13 +193,6 @@ class Window:
             rule = f"runs out of its total_steps at update {self.begin + steps * self.pace}"
             raise ScheduleError(keys.who, rule, f"give total_steps={self.steps}")
         return Cycle.of(keys, steps, 0.3).pieces()
-
-
-def _milestones(window: Window, level: float, pace: int) -> Schedule:
-    at = [k * pace for k in sorted(window.keys.wholes("milestones"))]
-    if not at:
-        return Hold(level)
-    return Step(window.keys.number("gamma", 0.1), at=at, start=level)
 
 
 def _closed(pieces: list[Piece], steps: int) -> list[Piece]:
