@@ -25,13 +25,17 @@ _MODULES = (
     "configs.axolotl",
     "configs.composer",
     "configs.deepspeed",
+    "configs.diffusers",
     "configs.factors",
     "configs.fairseq",
+    "configs.gpt_neox",
     "configs.megatron",
     "configs.mmengine",
+    "configs.nanogpt",
     "configs.nemo",
     "configs.torchtitan",
     "configs.torchtune",
+    "configs.trainer",
 )
 _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""

@@ -185,9 +185,7 @@ def _cosine(case: _FairseqCase) -> Plan:
     return case.at(peak).plan(rise(warmup, start), *cycles)
 
 
-def _cycles(
-    case: _FairseqCase, shape: tuple[float, float, float, float], warmup: int
-) -> list[Piece]:
+def _cycles(case: _FairseqCase, warmup: int, shape: tuple[float, ...]) -> list[Piece]:
     """Return the cycles, each where the logarithm of fairseq says that it begins."""
     period, grow, shrink, low = shape
     if grow == 1 and period.is_integer():
