@@ -132,8 +132,11 @@ def _choose(content: Any, name: str | None) -> Format:
     if not ranked:
         raise ScheduleError(who, *_nothing(content))
     near = [f"{each.name}{_because(special[each])}" for each in (sure or ranked)[:3]]
-    rule = f"looks like {' and '.join(near)}" if sure else f"may be {' or '.join(near)}"
-    raise ScheduleError(who, rule, f"say which: format={ranked[0].name!r}")
+    if sure:
+        rule = f"looks like {' and '.join(near)}"
+        raise ScheduleError(who, rule, f"say which: format={ranked[0].name!r}")
+    rule = f"has little that tells its format: it may be {' or '.join(near)}"
+    raise ScheduleError(who, rule, f"if it is, give format={ranked[0].name!r}")
 
 
 def _because(seen: Evidence) -> str:

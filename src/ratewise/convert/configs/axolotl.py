@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks, only_one
-from ratewise.convert.pieces.case import Case, Cycle
+from ratewise.convert.pieces.case import Case, Cycle, transformers_plan
 from ratewise.convert.pieces.keys import Keys, section
 from ratewise.convert.pieces.moves import Piece, decay, hold, lay, part, rise, stay, swing
 from ratewise.schedule import (
@@ -115,8 +115,6 @@ def _constant_ratio(case: _AxolotlCase) -> Plan:
 
 def _transformers(case: _AxolotlCase) -> Plan:
     """Return the plan of a scheduler of Transformers."""
-    from ratewise.convert.live.transformers import FORMATS as formats
-
     if case.keys.given.get("cosine_min_lr_ratio") and case.name != "cosine":
         case.notes.append(f"cosine_min_lr_ratio is ignored with lr_scheduler {case.name}.")
     arguments = {
@@ -125,8 +123,7 @@ def _transformers(case: _AxolotlCase) -> Plan:
         "lr_scheduler_kwargs": case.keys.given.get("lr_scheduler_kwargs") or {},
         "warmup_steps": case.warmup,
     }
-    read = formats[0].read(arguments, case.ctx)
-    return replace(read, notes=(*case.notes, *read.notes))
+    return transformers_plan(arguments, case.ctx, case.notes)
 
 
 def _chosen(case: _AxolotlCase) -> Callable[[_AxolotlCase], Plan]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks
+from ratewise.convert.pieces.case import transformers_plan
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import Plan
@@ -23,10 +23,7 @@ _KEYS = "lr_scheduler lr_warmup_steps lr_num_cycles lr_power"
 
 
 def _read(source: Any, ctx: Context) -> Plan:
-    from ratewise.convert.live.transformers import FORMATS as formats
-
-    typed = isinstance(source, str)
-    keys = Keys(_WHO, flags(_WHO, source)).among(_KEYS, typed=typed)
+    keys = Keys(_WHO, flags(_WHO, source)).among(_KEYS)
     name = keys.choice("lr_scheduler", _NAMES, "constant")
     notes: list[str] = []
     if name != "constant" and not keys.has("lr_warmup_steps"):
@@ -44,8 +41,7 @@ def _read(source: Any, ctx: Context) -> Plan:
     }
     if ctx.total is None and keys.has("max_train_steps"):
         ctx = ctx.lasting(keys.whole("max_train_steps", low=1))
-    read = formats[0].read(arguments, ctx)
-    return dataclasses.replace(read, notes=(*notes, *read.notes))
+    return transformers_plan(arguments, ctx, notes)
 
 
 _MARKS = Marks(

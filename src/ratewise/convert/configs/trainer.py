@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks, only_one
+from ratewise.convert.pieces.case import transformers_plan
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys, as_number, names
 from ratewise.schedule import Plan
@@ -24,17 +25,17 @@ _CARD = {
 
 
 def _read(source: Any, ctx: Context) -> Plan:
-    from ratewise.convert.live.transformers import FORMATS as formats
-
     given = flags(_WHO, source)
-    keys = Keys(_WHO, given).among(_KEYS, *_CARD, typed=isinstance(source, str))
+    keys = Keys(_WHO, given).among(_KEYS, *_CARD)
     for card, own in _CARD.items():
         only_one(_WHO, given, card, own)
         if keys.has(card):
             keys = keys.having(**{own: given[card]})
     rate = keys.rate(ctx, "learning_rate")
     known = {name: as_number(keys.given[name]) for name in names(_KEYS) if keys.has(name)}
-    return formats[0].read({**known, **({} if rate is None else {"learning_rate": rate})}, ctx)
+    if rate is not None:
+        known["learning_rate"] = rate
+    return transformers_plan(known, ctx, ())
 
 
 _MARKS = Marks(

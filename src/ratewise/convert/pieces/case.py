@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -65,6 +66,14 @@ class Case:
         """Return the plan of a schedule of the rate, with its peak where it is known."""
         peaks = {**({} if self.peak is None else {"lr": self.peak}), **more.pop("peak", {})}
         return Plan(lr=lr, peak=peaks, notes=tuple(self.notes), **more)
+
+
+def transformers_plan(arguments: Mapping[str, Any], ctx: Context, notes: Iterable[str]) -> Plan:
+    """Return the plan of these arguments of the Trainer, with notes before its own."""
+    from ratewise.convert.live.transformers import FORMATS
+
+    read = FORMATS[0].read(arguments, ctx)
+    return replace(read, notes=(*notes, *read.notes))
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,10 @@ class Keys:
             raise ScheduleError(self.who, f"has no {name}", f"give {name}=…")
         return self.given[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a value; without a default it must be there."""
+        return default if default is not None and not self.has(name) else self.need(name)
+
     def number(
         self,
         name: str,
@@ -74,13 +78,12 @@ class Keys:
         above: bool = False,
     ) -> float:
         """Return a float in its interval; without a default the key must be there."""
-        value = default if default is not None and not self.has(name) else self.need(name)
-        return number(self.who, name, as_number(value), low=low, high=high, above=above)
+        value = as_number(self.get(name, default))
+        return number(self.who, name, value, low=low, high=high, above=above)
 
     def whole(self, name: str, default: int | None = None, *, low: int = 0) -> int:
         """Return an int of `low` or more; 500.0 and "500" are 500."""
-        value = default if default is not None and not self.has(name) else self.need(name)
-        plain = as_number(value)
+        plain = as_number(self.get(name, default))
         if isinstance(plain, float) and plain.is_integer():
             plain = int(plain)
         return whole(self.who, name, plain, low=low)
@@ -102,9 +105,7 @@ class Keys:
         self, name: str, known: Iterable[str], default: str | None = None, *, what: str = ""
     ) -> str:
         """Return one of the words that are known; `what` says what the key is."""
-        value = default if default is not None and not self.has(name) else self.given.get(name)
-        if value is None and not what:
-            value = self.need(name)
+        value = self.given.get(name) if what else self.get(name, default)
         words = list(known)
         if not isinstance(value, str) or value not in words:
             rule = f"has the {what} {shorten(value)}" if what else f"has {name}={shorten(value)}"
@@ -113,7 +114,7 @@ class Keys:
 
     def items(self, name: str, default: Any = None) -> list[Any]:
         """Return a list."""
-        values = default if default is not None and not self.has(name) else self.need(name)
+        values = self.get(name, default)
         if not isinstance(values, list | tuple):
             rule = f"needs {name} as a list"
             raise ScheduleError(self.who, rule, f"write {name}=[…]", given=values)
