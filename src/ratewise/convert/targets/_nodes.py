@@ -44,21 +44,6 @@ class Call:
 
 Node = Number | Place | Op | Call
 
-_UNARY: dict[str, Any] = {
-    name: getattr(np, name) for name in ("cos", "sqrt", "exp", "expm1", "log1p", "tanh")
-}
-_BINARY: dict[str, Any] = {
-    "add": np.add,
-    "subtract": np.subtract,
-    "multiply": np.multiply,
-    "true_divide": np.true_divide,
-    "floor_divide": np.floor_divide,
-    "remainder": np.remainder,
-    "power": np.power,
-    "minimum": np.minimum,
-    "maximum": np.maximum,
-}
-
 
 def whole(x: Node) -> bool:
     """Whether a node is a whole number at every update."""
@@ -84,8 +69,8 @@ def _compute(name: str, args: list[Any]) -> Real:
     if name == "power":
         args = [float(args[0]), float(args[1])]
     with np.errstate(all="ignore"):
-        out = _UNARY[name](*args) if name in _UNARY else _BINARY[name](*args)
-    exact = all(isinstance(a, int) for a in args) and name != "true_divide" and name in _BINARY
+        out = getattr(np, name)(*args)
+    exact = len(args) == 2 and name != "true_divide" and all(isinstance(a, int) for a in args)
     return int(out) if exact else float(out)
 
 
