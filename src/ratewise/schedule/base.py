@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ratewise.schedule.errors import ScheduleError, shorten, whole
+from ratewise.schedule.errors import Fix, ScheduleError, shorten, whole
 from ratewise.schedule.lengths import Horizon, LengthMap
 from ratewise.schedule.strict import Strict
 from ratewise.schedule.track import Track, lookup, sample
@@ -186,7 +186,7 @@ class Schedule(Described):
                 raise ScheduleError(
                     "values()",
                     "was called on a schedule without end",
-                    "use values(n), or resolve(total=…) first",
+                    Fix("give {total}", "use values(n), or resolve(total=…) first", total="…"),
                 )
             n = max(length - start, 0)
         return sample(self._own_track, whole("values", "n", n), start)

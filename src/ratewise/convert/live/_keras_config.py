@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ratewise.convert.formats import check_keys
+from ratewise.convert.live._layout import GIVE_TOTAL
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -52,7 +53,7 @@ _NOT_CAST = {"CosineDecay": ("alpha",)}
 _FLAGS = ("staircase", "cycle")
 
 
-class Settings:
+class KerasArguments:
     """The arguments of one schedule.
 
     Keras computes in the type of `initial_learning_rate`. Where that is a whole number, the other
@@ -133,7 +134,7 @@ class Settings:
         """
         if run is None:
             rule = "has cycles or stairs that begin between updates"
-            raise ScheduleError(self.who, rule, "call read(…, total=…)")
+            raise ScheduleError(self.who, rule, GIVE_TOTAL)
         return run
 
     def check_count(self, i: int) -> None:

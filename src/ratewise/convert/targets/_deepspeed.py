@@ -26,7 +26,7 @@ COUNTS = (
 
 
 @dataclass(frozen=True)
-class Named:
+class DeepSpeedType:
     """One of the types, with its arguments; rates are levels."""
 
     kind: str
@@ -88,7 +88,7 @@ _KINDS = {
 # What levels could be -----------------------------------------------------------------------
 
 
-def candidates(wanted: Floats) -> Iterator[Named]:
+def candidates(wanted: Floats) -> Iterator[DeepSpeedType]:
     """Yield types that could give these levels, with arguments read off them."""
     if len(wanted) < 3:
         return
@@ -109,27 +109,29 @@ def candidates(wanted: Floats) -> Iterator[Named]:
     yield from _cycles(wanted, top)
 
 
-def warmup(steps: int, low: float, high: float, shape: str, total: int | None = None) -> Named:
+def warmup(
+    steps: int, low: float, high: float, shape: str, total: int | None = None
+) -> DeepSpeedType:
     """Return `WarmupLR`, or with a total `WarmupDecayLR`."""
     params: dict[str, Any] = {"warmup_min_lr": low, "warmup_max_lr": high}
     params |= {"warmup_num_steps": steps, "warmup_type": shape}
     if total is None:
-        return Named("WarmupLR", params)
-    return Named("WarmupDecayLR", {"total_num_steps": total, **params})
+        return DeepSpeedType("WarmupLR", params)
+    return DeepSpeedType("WarmupDecayLR", {"total_num_steps": total, **params})
 
 
-def cosine(steps: int, low: float, floor: float, shape: str, total: int) -> Named:
+def cosine(steps: int, low: float, floor: float, shape: str, total: int) -> DeepSpeedType:
     """Return `WarmupCosineLR`."""
     params = {"total_num_steps": total, "warmup_min_ratio": low, "warmup_num_steps": steps}
-    return Named("WarmupCosineLR", {**params, "cos_min_ratio": floor, "warmup_type": shape})
+    return DeepSpeedType("WarmupCosineLR", {**params, "cos_min_ratio": floor, "warmup_type": shape})
 
 
-def cycle(up: int, down: int, low: float, high: float, rate: float) -> Named:
+def cycle(up: int, down: int, low: float, high: float, rate: float) -> DeepSpeedType:
     """Return `OneCycle`, for the rate alone."""
     params = {"cycle_min_lr": low, "cycle_max_lr": high}
     sizes = {"cycle_first_step_size": up, "cycle_second_step_size": down}
     decay = {"decay_lr_rate": rate, "decay_step_size": 1 if rate else 0}
-    return Named("OneCycle", {**params, **sizes, **decay, "cycle_momentum": False})
+    return DeepSpeedType("OneCycle", {**params, **sizes, **decay, "cycle_momentum": False})
 
 
 def _steps(wanted: Floats, shape: str, low: float, high: float) -> int:
@@ -147,7 +149,7 @@ def _totals(last: int, steps: int, share: float) -> Iterator[int]:
         yield max(1, round((last - 1 - share * steps) / (1 - share)))
 
 
-def _cycles(wanted: Floats, top: float) -> Iterator[Named]:
+def _cycles(wanted: Floats, top: float) -> Iterator[DeepSpeedType]:
     up, low, last = int(wanted.argmax()), float(wanted[0]), len(wanted) - 1
     if not 0 < up < last or top <= low:
         return

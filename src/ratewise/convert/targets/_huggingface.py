@@ -16,7 +16,7 @@ from ratewise._arrays import Floats
 
 
 @dataclass(frozen=True)
-class Named:
+class TrainerType:
     """One of the types, with its arguments.
 
     Attributes:
@@ -30,7 +30,7 @@ class Named:
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def levels(named: Named, total: int, peak: float) -> Floats:
+def levels(named: TrainerType, total: int, peak: float) -> Floats:
     """Return the levels that Transformers gives to the updates of a run."""
     t = np.arange(total, dtype=np.float64)
     climb = t / max(1, named.warmup)
@@ -40,7 +40,7 @@ def levels(named: Named, total: int, peak: float) -> Floats:
     return np.where(t < named.warmup, climb, after)
 
 
-def candidates(wanted: Floats, peak: float | None) -> Iterator[Named]:
+def candidates(wanted: Floats, peak: float | None) -> Iterator[TrainerType]:
     """Yield types that could give these levels, with arguments read off them."""
     warmup = _warmup(wanted)
     yield from _without_floor(warmup)
@@ -51,23 +51,23 @@ def candidates(wanted: Floats, peak: float | None) -> Iterator[Named]:
     remaining = (1 + np.cos(np.pi * p)) / 2
     floor = float((wanted[last] - remaining) / (1 - remaining))
     if 0 < floor < 1:
-        yield Named("cosine_with_min_lr", warmup, {"min_lr_rate": _short(floor)})
+        yield TrainerType("cosine_with_min_lr", warmup, {"min_lr_rate": _short(floor)})
     yield from _polynomials(wanted, warmup, peak)
     yield from _plateaus(wanted, warmup)
 
 
-def _without_floor(warmup: int) -> Iterator[Named]:
+def _without_floor(warmup: int) -> Iterator[TrainerType]:
     if not warmup:
-        yield Named("constant")
+        yield TrainerType("constant")
     for kind in ("constant_with_warmup", "linear", "cosine", "inverse_sqrt"):
-        yield Named(kind, warmup)
+        yield TrainerType(kind, warmup)
     for cycles in (1.0, 1.5, 2.0, 2.5, 3.0):
-        yield Named("cosine", warmup, {"num_cycles": cycles})
+        yield TrainerType("cosine", warmup, {"num_cycles": cycles})
     for count in range(2, 33):
-        yield Named("cosine_with_restarts", warmup, {"num_cycles": count})
+        yield TrainerType("cosine_with_restarts", warmup, {"num_cycles": count})
 
 
-def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[Named]:
+def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[TrainerType]:
     n = len(wanted) - warmup
     rest = wanted[warmup:]
     ends = [0.0] if peak is None else [0.0, *_ends(rest, n)]
@@ -78,7 +78,9 @@ def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[Na
             power = _short(float(np.log(share) / np.log1p(-k / n)))
             if power > 0:
                 scale = 1.0 if peak is None else peak
-                yield Named("polynomial", warmup, {"lr_end": _short(end * scale), "power": power})
+                yield TrainerType(
+                    "polynomial", warmup, {"lr_end": _short(end * scale), "power": power}
+                )
 
 
 def _ends(rest: Floats, n: int) -> Iterator[float]:
@@ -90,7 +92,7 @@ def _ends(rest: Floats, n: int) -> Iterator[float]:
             yield end
 
 
-def _plateaus(wanted: Floats, warmup: int) -> Iterator[Named]:
+def _plateaus(wanted: Floats, warmup: int) -> Iterator[TrainerType]:
     """Yield warm-up, stay, decay: the decay starts at the last update at the peak."""
     at_peak = np.flatnonzero(wanted[warmup:] == 1.0)
     if not at_peak.size or warmup + at_peak[-1] + 1 >= len(wanted):
@@ -105,7 +107,9 @@ def _plateaus(wanted: Floats, warmup: int) -> Iterator[Named]:
             more = {"num_decay_steps": decay, "decay_type": shape, "warmup_type": climb}
             for least in dict.fromkeys((0.0, floor)):
                 if 0 <= least < 1:
-                    yield Named("warmup_stable_decay", warmup, {**more, "min_lr_ratio": least})
+                    yield TrainerType(
+                        "warmup_stable_decay", warmup, {**more, "min_lr_ratio": least}
+                    )
 
 
 def _warmup(wanted: Floats) -> int:
@@ -152,7 +156,7 @@ def _ones(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
     return np.ones_like(t)
 
 
-def _stable(named: Named, t: Floats, total: int) -> Floats:
+def _stable(named: TrainerType, t: Floats, total: int) -> Floats:
     more, n = named.more, named.more["num_decay_steps"]
     floor = more["min_lr_ratio"]
     p = np.minimum(t / max(1, named.warmup), 1.0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise import schedule as moves
-from ratewise.convert.targets._nodes import Call, Number, Op, Place, make
+from ratewise.convert.targets._nodes import CycleAt, Number, Op, Place, make
 from ratewise.convert.targets._values import (
     Span,
     Tracer,
@@ -160,7 +160,7 @@ def _periodic(schedule: Repeat, before: float | None, at: int, track: Track) -> 
     every: Any = schedule.every
     cycle = _laid(schedule.pattern, before, 0).within(0, every).joined()
     k = Place(1, -at)
-    level = Call(cycle, Op("remainder", (k, Number(every))))
+    level = CycleAt(cycle, Op("remainder", (k, Number(every))))
     only = cycle.spans[0].node
     node = only if len(cycle.spans) == 1 and isinstance(only, Number) else level
     if schedule.shrink != 1.0:

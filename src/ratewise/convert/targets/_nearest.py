@@ -8,14 +8,21 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.convert.targets._deepspeed import COUNTS, Named, candidates, cosine, cycle, warmup
+from ratewise.convert.targets._deepspeed import (
+    COUNTS,
+    DeepSpeedType,
+    candidates,
+    cosine,
+    cycle,
+    warmup,
+)
 
 MOST = 2000
 """Updates at which two schedules are compared while searching."""
 _RELATIVE = ("WarmupCosineLR",)
 
 
-def nearest(wanted: Floats, with_peak: bool) -> tuple[Named, float]:
+def nearest(wanted: Floats, with_peak: bool) -> tuple[DeepSpeedType, float]:
     """Return the type and arguments with the smallest worst error found, and that error.
 
     From several beginnings, one argument at a time is moved by ever smaller steps. Without a peak
@@ -23,7 +30,7 @@ def nearest(wanted: Floats, with_peak: bool) -> tuple[Named, float]:
     """
     t = np.unique(np.linspace(0, len(wanted) - 1, MOST).astype(np.int64))
     t = np.union1d(t, np.arange(min(50, len(wanted))))
-    best: tuple[float, Named] | None = None
+    best: tuple[float, DeepSpeedType] | None = None
     for start in _starts(wanted):
         if with_peak or start.kind in _RELATIVE:
             found = _improve(start, t, wanted[t])
@@ -33,7 +40,7 @@ def nearest(wanted: Floats, with_peak: bool) -> tuple[Named, float]:
     return named, float(np.abs(named.levels(np.arange(len(wanted))) - wanted).max())
 
 
-def _starts(wanted: Floats) -> Iterator[Named]:
+def _starts(wanted: Floats) -> Iterator[DeepSpeedType]:
     yield from candidates(wanted)
     n, top, end = len(wanted), float(wanted.max()), float(wanted[-1])
     up = max(2, int(wanted.argmax()))
@@ -45,7 +52,7 @@ def _starts(wanted: Floats) -> Iterator[Named]:
     yield cycle(up, max(1, n - up), float(wanted.min()), top, 0.0)
 
 
-def _improve(named: Named, t: Any, wanted: Floats) -> tuple[float, Named]:
+def _improve(named: DeepSpeedType, t: Any, wanted: Floats) -> tuple[float, DeepSpeedType]:
     best = (_error(named, t, wanted), named)
     step = 0.5
     while step > 1e-4:
@@ -58,19 +65,19 @@ def _improve(named: Named, t: Any, wanted: Floats) -> tuple[float, Named]:
     return best
 
 
-def _error(named: Named, t: Any, wanted: Floats) -> float:
+def _error(named: DeepSpeedType, t: Any, wanted: Floats) -> float:
     error = float(np.abs(named.levels(t) - wanted).max())
     return error if np.isfinite(error) else float("inf")
 
 
-def _around(named: Named, step: float) -> Iterator[Named]:
+def _around(named: DeepSpeedType, step: float) -> Iterator[DeepSpeedType]:
     for key, value in named.params.items():
         if isinstance(value, str | bool) or key == "decay_step_size":
             continue
         for sign in (1, -1):
             moved = _moved(key, value, sign * step)
             if moved != value and _allowed(named, key, moved):
-                yield Named(named.kind, {**named.params, key: moved})
+                yield DeepSpeedType(named.kind, {**named.params, key: moved})
 
 
 def _moved(key: str, value: Any, by: float) -> Any:
@@ -82,6 +89,6 @@ def _moved(key: str, value: Any, by: float) -> Any:
     return float(min(max(value + by, 0.0), 1.0 if key.endswith("ratio") else np.inf))
 
 
-def _allowed(named: Named, key: str, moved: Any) -> bool:
+def _allowed(named: DeepSpeedType, key: str, moved: Any) -> bool:
     params = {**named.params, key: moved}
     return params.get("warmup_num_steps", 0) < params.get("total_num_steps", np.inf)

@@ -35,14 +35,14 @@ class Op:
 
 
 @dataclass(frozen=True)
-class Call:
+class CycleAt:
     """The levels of a cycle (a `Value` over its own positions) at the position `at`."""
 
     cycle: Any
     at: Node
 
 
-Node = Number | Place | Op | Call
+Node = Number | Place | Op | CycleAt
 
 
 def whole(x: Node) -> bool:
@@ -59,7 +59,7 @@ def evaluate(x: Node, t: int) -> float:
         return x.value
     if isinstance(x, Place):
         return x.slope * t + x.offset
-    if isinstance(x, Call):
+    if isinstance(x, CycleAt):
         return x.cycle.at(int(evaluate(x.at, t)))
     args = [evaluate(a, t) for a in x.args]
     return _compute(x.name, args)
