@@ -13,33 +13,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ratewise.schedule import (
-    bends,
-    cyclic,
-    decays,
-    frames,
-    greedy,
-    moves,
-    named,
-    plateau,
-    repeat,
-    steps,
-    warmup,
-)
+from ratewise import schedule
 
 HERE = Path(__file__).parent
 PAGE, PICTURES = HERE / "shapes.md", HERE / "images" / "shapes"
 TOTAL = 400
 
 SECTIONS: dict[str, tuple[ModuleType, ...]] = {
-    "Moves": (moves, bends),
-    "Warm-ups": (warmup,),
-    "Decays without an end": (decays,),
-    "Steps and points": (steps,),
-    "Cycles": (repeat, cyclic),
-    "Named compositions": (named,),
-    "Frames": (frames,),
-    "Schedules that listen": (plateau, greedy),
+    "Moves": (schedule.moves, schedule.bends),
+    "Warm-ups": (schedule.warmup,),
+    "Decays without an end": (schedule.decays,),
+    "Steps and points": (schedule.steps,),
+    "Cycles": (schedule.repeat, schedule.cyclic),
+    "Named compositions": (schedule.named,),
+    "Frames": (schedule.frames,),
+    "Schedules that listen": (schedule.plateau, schedule.greedy),
 }
 """The files of shapes; what each offers is in its `__all__`. Operators are told of elsewhere."""
 

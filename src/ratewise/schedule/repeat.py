@@ -144,7 +144,7 @@ class Repeat(Schedule, written=True):
             return Track(0, 1.0 if level is None else level, lambda xp, t: t * 0.0)
         cycles = Cycles(Fraction(every), self.grow)
         one = lru_cache(maxsize=256)(self._one_cycle(level))
-        inside = _Inside(cycles, one, self.shrink, self.times, n)
+        inside = _CycleLevels(cycles, one, self.shrink, self.times, n)
         return Track(n, float("nan") if n is None else inside.end(n), inside)
 
     def _one_cycle(self, level: float | None) -> Callable[[int], Track]:
@@ -178,7 +178,7 @@ class Cycles:
 
 
 @dataclass(frozen=True)
-class _Inside:
+class _CycleLevels:
     """Levels inside a `Repeat` over n updates: `one(m)` is the track of a cycle of m updates."""
 
     cycles: Cycles

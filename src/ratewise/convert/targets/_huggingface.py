@@ -1,7 +1,6 @@
 """The schedules that Transformers knows by name, to tell whether one of them is the plan.
 
-Formulas of `transformers.optimization`, over updates t of a run of T, with a warm-up of W:
-all of them climb as t/W.
+What a type does is what it is read as.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise.convert.live._hf_config import KWARGS, arguments
+from ratewise.convert.live._hf_shapes import Timing, build
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class TrainerType:
 
 def levels(named: TrainerType, total: int, peak: float) -> Floats:
     """Return the levels that Transformers gives to the updates of a run."""
-    t = np.arange(total, dtype=np.float64)
-    climb = t / max(1, named.warmup)
-    if named.kind == "warmup_stable_decay":
-        return _stable(named, t, total)
-    after = _AFTER[named.kind](named.more, named.warmup, np.maximum(t, named.warmup), total, peak)
-    return np.where(t < named.warmup, climb, after)
+    who, kind = "Transformers", named.kind
+    given = arguments(who, kind, {**KWARGS[kind], **named.more}, peak)
+    if kind == "inverse_sqrt":
+        given["timescale"] = named.warmup or 10_000
+    shape = build(who, kind, Timing(named.warmup, total, total, free=True), given)
+    return shape.layout.schedule().resolve(total).values(total)
 
 
 def candidates(wanted: Floats, peak: float | None) -> Iterator[TrainerType]:
@@ -121,60 +122,3 @@ def _warmup(wanted: Floats) -> int:
 def _short(value: float) -> float:
     """Return a number without the dust of rounding."""
     return float(f"{value:.12g}") if abs(value) > 1e-13 else 0.0
-
-
-# The formulas -------------------------------------------------------------------------------
-
-
-def _cosine(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    p = (t - warmup) / max(1, total - warmup)
-    factor = 0.5 * (1 + np.cos(np.pi * more.get("num_cycles", 0.5) * 2 * p))
-    floor = more.get("min_lr_rate", 0.0)
-    return np.maximum(0.0, factor * (1 - floor) + floor)
-
-
-def _restarts(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    p = (t - warmup) / max(1, total - warmup)
-    return np.maximum(0.0, 0.5 * (1 + np.cos(np.pi * ((more["num_cycles"] * p) % 1.0))))
-
-
-def _linear(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    return np.maximum(0.0, (total - t) / max(1, total - warmup))
-
-
-def _polynomial(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    left = np.maximum(0.0, 1 - (t - warmup) / (total - warmup))
-    return ((peak - more["lr_end"]) * left ** more["power"] + more["lr_end"]) / peak
-
-
-def _inverse(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    scale = warmup or 10_000
-    return 1 / np.sqrt((t + scale - warmup) / scale)
-
-
-def _ones(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    return np.ones_like(t)
-
-
-def _stable(named: TrainerType, t: Floats, total: int) -> Floats:
-    more, n = named.more, named.more["num_decay_steps"]
-    floor = more["min_lr_ratio"]
-    p = np.minimum(t / max(1, named.warmup), 1.0)
-    climbs = {"linear": p, "cosine": (1 - np.cos(np.pi * p)) / 2, "1-sqrt": 1 - np.sqrt(1 - p)}
-    q = np.clip((t - (total - n)) / n, 0.0, 1.0)
-    falls = {"linear": 1 - q, "cosine": (1 + np.cos(np.pi * q)) / 2, "1-sqrt": 1 - np.sqrt(q)}
-    up = climbs[more["warmup_type"]] * (1 - floor) + floor
-    down = falls[more["decay_type"]] * (1 - floor) + floor
-    return np.where(t < named.warmup, up, np.where(t < total - n, 1.0, down))
-
-
-_AFTER = {
-    "constant": _ones,
-    "constant_with_warmup": _ones,
-    "linear": _linear,
-    "cosine": _cosine,
-    "cosine_with_min_lr": _cosine,
-    "cosine_with_restarts": _restarts,
-    "polynomial": _polynomial,
-    "inverse_sqrt": _inverse,
-}
