@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.convert.targets._deepspeed import RATES, DeepSpeedType, candidates
-from ratewise.convert.targets._nearest import nearest
+from ratewise.convert.targets._deepspeed import RATES, DeepSpeedType, candidates, nearest
 from ratewise.convert.targets._text import Job, Target, about, only_rate
 from ratewise.schedule.errors import ScheduleError
 
