@@ -11,9 +11,9 @@ from scipy.optimize import approx_fprime
 import ratewise as rw
 from ratewise.choose import Curve, fit
 from ratewise.predict.api import FORMS, MIX
-from ratewise.predict.forms import Data, _objective
-from ratewise.predict.grid import Grid
+from ratewise.predict.grid import RateGrid
 from ratewise.predict.power import EmaLaw, PowerLaw
+from ratewise.predict.solve import Observations, _objective
 from tests.predict.curves import SIZES, TEST, TRAIN, load, mean_error, predicted
 
 SHAPES = {
@@ -37,9 +37,9 @@ def made(law, names=tuple(SHAPES), total=1000, lr=1e-3, noise=0.0, every=10):
 def test_derivatives_are_exact(name):
     """By the exponents, with the linear coefficients solved for: as differences say."""
     curves = [load(25, one) for one in TRAIN]
-    grids = [Grid.of(one.every_rate, one.steps, 500) for one in curves]
+    grids = [RateGrid.of(one.every_rate, one.steps, 500) for one in curves]
     losses = np.concatenate([one.losses for one in curves])
-    data = Data(grids, losses, 1e-2 * losses, np.full(len(losses), 0.2))
+    data = Observations(grids, losses, 1e-2 * losses, np.full(len(losses), 0.2))
     form = FORMS[name](grids, 5.0)
     x = np.full(len(form.centre), 0.1)
     exact = _objective(x, form, data, True)[1]

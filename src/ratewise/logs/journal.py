@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.logs.table import Table, unreadable
+from ratewise.logs.table import LogTable, unreadable
 from ratewise.runs.journal.database import check
 from ratewise.schedule import ScheduleError
 
@@ -27,7 +27,7 @@ QUERY = (
 )
 
 
-def read(path: Path) -> list[Table]:
+def read(path: Path) -> list[LogTable]:
     """Return every finished run of a journal's newest task, and say which are left out.
 
     A journal keeps the training loss of every update; metrics it has of the ends of runs only, so
@@ -98,7 +98,7 @@ def _called(row: tuple[Any, ...]) -> str:
     return f"{name}, peak {peak:g}, seed {seed}"
 
 
-def _table(where: str, row: tuple[Any, ...]) -> Table:
+def _table(where: str, row: tuple[Any, ...]) -> LogTable:
     losses, rates = (np.frombuffer(one, "<f8").astype(np.float64) for one in row[3:5])
     width = max(len(losses) // WINDOWS, 1)
     count = len(losses) // width
@@ -107,4 +107,4 @@ def _table(where: str, row: tuple[Any, ...]) -> Table:
     steps = np.floor(cut + (np.arange(count) + 0.5) * width)
     means = losses[cut:].reshape(count, width).mean(axis=1)
     columns = {"step": steps[steps > 0], "loss": means[steps > 0]}
-    return Table(where, _called(row), columns, rates=rates)
+    return LogTable(where, _called(row), columns, rates=rates)

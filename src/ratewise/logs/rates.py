@@ -8,7 +8,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.logs.columns import rate_of
-from ratewise.logs.table import Table
+from ratewise.logs.table import LogTable
 from ratewise.runs.specs import read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
 
@@ -20,7 +20,7 @@ Written = Schedule | Plan | str
 
 
 @dataclass(frozen=True)
-class Rates:
+class RateSource:
     """Where the rates of logs are from.
 
     Args:
@@ -35,7 +35,7 @@ class Rates:
     lr: float | None
     warmup: int
 
-    def of(self, table: Table, step: str, last: int) -> Floats:
+    def of(self, table: LogTable, step: str, last: int) -> Floats:
         """Return the rates of the first `last` updates, or of more."""
         if self.schedule is not None:
             return _scheduled(self.schedule, self.lr, last)
@@ -44,7 +44,7 @@ class Rates:
         return _logged(table, step, rate_of(table, self.column), last, self.warmup)
 
 
-def _logged(table: Table, step: str, column: str, last: int, warmup: int) -> Floats:
+def _logged(table: LogTable, step: str, column: str, last: int, warmup: int) -> Floats:
     """Return the rate of every update, linear between those that were logged."""
     steps, rates, _ = table.series(step, column)
     good = np.isfinite(rates)

@@ -13,19 +13,19 @@ from ratewise._arrays import Floats
 from ratewise.logs.columns import loss_column, loss_of, step_of
 from ratewise.logs.curve import FEWEST, Curve
 from ratewise.logs.folders import read_tables
-from ratewise.logs.rates import Rates, Written
-from ratewise.logs.table import Table
+from ratewise.logs.rates import RateSource, Written
+from ratewise.logs.table import LogTable
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import whole
 
 MOST = 10**8
 """Updates beyond which a column counts something else, tokens or samples."""
 
-Place = str | os.PathLike[str]
+LogPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class LogCurves:
     """Some logs, read.
 
     Args:
@@ -40,7 +40,7 @@ class Reading:
 
 
 def read_curves(
-    path: Place | Iterable[Place],
+    path: LogPath | Iterable[LogPath],
     *,
     loss: str | None = None,
     rate: str | None = None,
@@ -80,7 +80,7 @@ def read_curves(
 
 
 def read_logs(
-    path: Place | Iterable[Place],
+    path: LogPath | Iterable[LogPath],
     *,
     loss: str | None = None,
     rate: str | None = None,
@@ -88,13 +88,13 @@ def read_logs(
     schedule: Written | None = None,
     lr: float | None = None,
     warmup: int = 0,
-) -> Reading:
+) -> LogCurves:
     """Return the runs as `read_curves` does, and what was left out."""
-    rates = Rates(rate, schedule, lr, whole("read_curves", "warmup", warmup))
+    rates = RateSource(rate, schedule, lr, whole("read_curves", "warmup", warmup))
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise ScheduleError("read_curves", "needs a log", "give the path of one")
-    tables: list[Table] = []
+    tables: list[LogTable] = []
     notes: list[str] = []
     for one in paths:
         found, said = read_tables(one)
@@ -120,14 +120,14 @@ def read_logs(
     if not curves:
         raise errors[0]
     notes += [f"{error.who} is left out: it {error.broken}" for error in errors]
-    return Reading(tuple(curves), tuple(dict.fromkeys(columns)), tuple(dict.fromkeys(notes)))
+    return LogCurves(tuple(curves), tuple(dict.fromkeys(columns)), tuple(dict.fromkeys(notes)))
 
 
 class NoCurve(ScheduleError):
     """A run that makes no curve, too short or constant; others may."""
 
 
-def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, list[str]]:
+def _curve(table: LogTable, step: str, loss: str, rates: RateSource) -> tuple[Curve, list[str]]:
     steps, losses, replaced = table.series(step, loss)
     said = [f"{table.name}: {replaced} points were written again later"] if replaced else []
     kept = steps >= 1
@@ -145,7 +145,7 @@ def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, lis
         raise NoCurve(f"Log {table.where!r}", error.broken, error.fix) from None
 
 
-def _check(table: Table, step: str, steps: Floats) -> None:
+def _check(table: LogTable, step: str, steps: Floats) -> None:
     who = f"Log {table.where!r}"
     if (steps != np.floor(steps)).any():
         rule = f"has steps in {step} that are no whole numbers"
@@ -155,7 +155,7 @@ def _check(table: Table, step: str, steps: Floats) -> None:
         raise ScheduleError(who, rule, "name that of updates with step=…")
 
 
-def _named_apart(tables: Sequence[Table]) -> list[Table]:
+def _named_apart(tables: Sequence[LogTable]) -> list[LogTable]:
     """Return the tables with names of their own: the path where two have the same."""
     counts = Counter(table.name for table in tables)
     apart = [

@@ -10,13 +10,13 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.logs.curve import Curve
 from ratewise.predict.final_loss import exact
-from ratewise.predict.forms import WEIGHT, Data, Form, Solved, solve
-from ratewise.predict.grid import Grid
+from ratewise.predict.grid import RateGrid
 from ratewise.predict.law import Law, MixedLaw
 from ratewise.predict.multipower import MultiPowerForm
 from ratewise.predict.nonparametric import NonparametricForm
 from ratewise.predict.power import EmaForm, PowerForm
 from ratewise.predict.result import Fit
+from ratewise.predict.solve import WEIGHT, LawForm, Observations, Solution, solve
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest
 
@@ -51,7 +51,7 @@ FEW = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FittedLaw:
     """A law fitted to some curves.
 
     Args:
@@ -61,7 +61,7 @@ class Fitted:
     """
 
     law: Law
-    solved: tuple[Solved, ...]
+    solved: tuple[Solution, ...]
     misfit: float
 
 
@@ -118,7 +118,7 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     return Fit(inside.law, tuple(kept), name, tuple(notes), tuple(held), peaks)
 
 
-FORMS: dict[str, Callable[[Sequence[Grid], float], Form]] = {
+FORMS: dict[str, Callable[[Sequence[RateGrid], float], LawForm]] = {
     "power": lambda grids, tie: PowerForm(_length(grids)),
     "momentum": lambda grids, tie: EmaForm(_reference(grids), _length(grids), True, tie),
     "multipower": lambda grids, tie: MultiPowerForm(_reference(grids), _length(grids), tie=tie),
@@ -128,13 +128,13 @@ FORMS: dict[str, Callable[[Sequence[Grid], float], Form]] = {
 
 
 def fit_one(
-    name: str, curves: Sequence[Curve], before: Fitted | None = None, search: bool = True
-) -> Fitted:
+    name: str, curves: Sequence[Curve], before: FittedLaw | None = None, search: bool = True
+) -> FittedLaw:
     """Fit the law of a name, from where a fit to nearly the same curves ended if there is one."""
-    grids = [Grid.of(one.every_rate, np.asarray(one.steps)) for one in curves]
+    grids = [RateGrid.of(one.every_rate, np.asarray(one.steps)) for one in curves]
     losses = [np.asarray(one.losses) for one in curves]
     counts = [min(1.0, WEIGHT / len(one)) for one in losses]
-    data = Data(
+    data = Observations(
         grids,
         np.concatenate(losses),
         np.concatenate([max(FINEST, noise(one)) * one for one in losses]),
@@ -149,10 +149,10 @@ def fit_one(
     solved = [solve(form, data, at, search) for form, at in zip(forms, starts, strict=True)]
     laws = [form.law(one.theta, one.c) for form, one in zip(forms, solved, strict=True)]
     misfit = float(np.mean([one.misfit for one in solved])) / float(data.weight.sum())
-    return Fitted(laws[0] if len(laws) == 1 else MixedLaw(tuple(laws)), tuple(solved), misfit)
+    return FittedLaw(laws[0] if len(laws) == 1 else MixedLaw(tuple(laws)), tuple(solved), misfit)
 
 
-def held_out(name: str, curves: Sequence[Curve], full: Fitted) -> list[float]:
+def held_out(name: str, curves: Sequence[Curve], full: FittedLaw) -> list[float]:
     """Return the relative errors of the final losses, each run held out once; none of a single run.
 
     Args:
@@ -183,7 +183,7 @@ def noise(losses: Floats) -> float:
     return float(np.median(np.abs(bends)) / 0.6745 / np.sqrt(6.0))
 
 
-def _favoured(curves: Sequence[Curve]) -> tuple[str, Fitted, list[float]]:
+def _favoured(curves: Sequence[Curve]) -> tuple[str, FittedLaw, list[float]]:
     """Return the law with the smallest error on runs that are held out, its fit and the errors."""
     found = fit_one("mixed", curves)
     held = held_out("mixed", curves, found)
@@ -197,8 +197,8 @@ def _favoured(curves: Sequence[Curve]) -> tuple[str, Fitted, list[float]]:
 
 
 def _within_edge(
-    name: str, curves: list[Curve], found: Fitted, notes: list[str]
-) -> tuple[Fitted, list[Curve]]:
+    name: str, curves: list[Curve], found: FittedLaw, notes: list[str]
+) -> tuple[FittedLaw, list[Curve]]:
     """Leave the runs at the highest peaks out as long as the rest fits far better without them."""
     peaks = sorted({float(f"{one.every_rate.max():.6g}") for one in curves})
     while len(peaks) >= FEW:
@@ -215,9 +215,9 @@ def _within_edge(
     return found, curves
 
 
-def _reference(grids: Sequence[Grid]) -> float:
+def _reference(grids: Sequence[RateGrid]) -> float:
     return float(max(grid.mean.max() for grid in grids))
 
 
-def _length(grids: Sequence[Grid]) -> float:
+def _length(grids: Sequence[RateGrid]) -> float:
     return float(max(grid.steps[-1] for grid in grids))

@@ -24,7 +24,7 @@ SEEN = EmaLaw, MultiPowerLaw, NonparametricLaw
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class RatePath:
     """Rates that rise in a warm-up and then fall, in straight lines or in stairs, cut in stretches.
 
     On a line, a stretch of h updates from level a to level b has the mean (a + b)/2 - (a - b)/(2h),
@@ -50,7 +50,7 @@ class Path:
     sizes: Floats
 
     @classmethod
-    def lines(cls, knots: Floats, warmup: Floats) -> Path:
+    def lines(cls, knots: Floats, warmup: Floats) -> RatePath:
         """Return straight lines through knots, the last update one of them, behind a warm-up.
 
         Args:
@@ -66,14 +66,14 @@ class Path:
         return cls(knots, mean, fall, size, (size + 1) / 2, *_head(warmup))
 
     @classmethod
-    def stairs(cls, knots: Floats, warmup: Floats, n: int) -> Path:
+    def stairs(cls, knots: Floats, warmup: Floats, n: int) -> RatePath:
         """Return stairs that begin at knots, `n` updates behind a warm-up."""
         mean = np.eye(len(knots))
         fall = -np.diff(mean, axis=0, prepend=mean[:1])
         size = np.diff(np.append(knots, n)).astype(np.float64)
         return cls(knots, mean, fall, size, size, *_head(warmup))
 
-    def through(self, kept: list[int]) -> Path:
+    def through(self, kept: list[int]) -> RatePath:
         """Return the path on the same stretches that has these of the knots alone."""
         knots = self.knots[kept]
         if len(self.mean) == len(self.knots):  # stairs

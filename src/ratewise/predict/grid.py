@@ -16,7 +16,7 @@ BLOCKS = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class RateGrid:
     """A run cut into blocks of equally many updates, and the points where its loss is wanted.
 
     Args:
@@ -30,7 +30,7 @@ class Grid:
     steps: Floats
 
     @classmethod
-    def of(cls, rates: Floats, steps: ArrayLike, blocks: int = BLOCKS) -> Grid:
+    def of(cls, rates: Floats, steps: ArrayLike, blocks: int = BLOCKS) -> RateGrid:
         """Return the grid of a run with at most so many blocks."""
         size = max(1, -(-len(rates) // blocks))
         missing = -len(rates) % size

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.predict.forms import Form
-from ratewise.predict.grid import Grid
+from ratewise.predict.grid import RateGrid
 from ratewise.predict.power import TYPICAL
+from ratewise.predict.solve import LawForm
 
 BINS = 192
 """Drops of the rate that are told apart while the law is fitted."""
@@ -46,14 +46,14 @@ class MultiPowerLaw:
         theta = np.array([self.exponent, np.log(self.scale), self.beta, self.gamma])
         form = MultiPowerForm(self.reference, self.length, bins=4 * BINS)
         c = np.array([self.floor - self.drop, self.amount, self.drop])
-        grid = Grid.of(rates, steps, len(rates))
+        grid = RateGrid.of(rates, steps, len(rates))
         sums = np.cumsum(rates) / self.reference / self.length
         smooth = self.amount * sums**-self.exponent
         least = form.columns(grid, theta) @ c - smooth[steps - 1]
         return smooth + np.interp(np.arange(1, len(rates) + 1), steps, least)
 
 
-class MultiPowerForm(Form):
+class MultiPowerForm(LawForm):
     """The form of a `MultiPowerLaw`: θ = exponent, log scale, beta, gamma.
 
     Three curves do not tell scale, beta and gamma apart. So they are drawn to where fits of three
@@ -72,7 +72,7 @@ class MultiPowerForm(Form):
     def penalty(self) -> Floats:
         return np.array([[0.0, -TYPICAL, 1.0]]) * self.tie
 
-    def _drops(self, grid: Grid) -> tuple[Floats, Floats, Floats]:
+    def _drops(self, grid: RateGrid) -> tuple[Floats, Floats, Floats]:
         """Return the drops merged into bins: their height, the level after, the sum before."""
         level = grid.mean / self.reference
         sums = np.cumsum(level) * grid.size
@@ -92,7 +92,7 @@ class MultiPowerForm(Form):
             return np.add.reduceat(falls[at], edges), mean[0], mean[1]
         return falls[at], level[at], before
 
-    def _parts(self, grid: Grid, theta: Floats) -> tuple[Floats, ...]:
+    def _parts(self, grid: RateGrid, theta: Floats) -> tuple[Floats, ...]:
         falls, after, before = self._drops(grid)
         summed = grid.sums(grid.mean / self.reference)
         since = np.maximum(summed[:, None] - before, 0.0)
@@ -101,14 +101,14 @@ class MultiPowerForm(Form):
         left = (1 + x) ** -theta[2]
         return falls, logs, np.maximum(summed, 1e-9) / self.length, x, left
 
-    def columns(self, grid: Grid, theta: Floats) -> Floats:
+    def columns(self, grid: RateGrid, theta: Floats) -> Floats:
         falls, _, progress, _, left = self._parts(grid, theta)
         ones = np.ones_like(progress)
         # floor + drop·(highest - Σ falls·G): the same law, and no coefficient is negative
         gained = (1 - left) @ falls
         return np.stack([ones, progress ** -theta[0], 1.0 - gained], axis=1)
 
-    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
+    def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
         falls, logs, progress, x, left = self._parts(grid, theta)
         fall = c[1] * progress ** -theta[0]
         inner = -c[2] * theta[2] * left / (1 + x) * x * falls

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.predict.forms import Form
-from ratewise.predict.grid import Grid
+from ratewise.predict.grid import RateGrid
+from ratewise.predict.solve import LawForm
 
 KNOTS = 9
 """Knots of the progress curve, its ends included."""
@@ -43,13 +43,13 @@ class NonparametricLaw:
 
     def losses(self, rates: Floats) -> Floats:
         """Return the loss after each update of a run, float64[T]."""
-        grid = Grid.of(rates, np.arange(1, len(rates) + 1), len(rates))
+        grid = RateGrid.of(rates, np.arange(1, len(rates) + 1), len(rates))
         form = NonparametricForm(self.reference, self.knots, self.hinges, self.bends)
         theta = np.array([*self.exponents, np.log(self.lag)])
         return form.columns(grid, theta) @ np.array([self.floor, *self.drops, *self.noise])
 
 
-class NonparametricForm(Form):
+class NonparametricForm(LawForm):
     """The form of a `NonparametricLaw`: θ = the exponents of φ and the log of the lag.
 
     Args:
@@ -74,7 +74,7 @@ class NonparametricForm(Form):
         self.high = np.array([2.0] * count + [np.log(1e4)])
 
     @classmethod
-    def around(cls, grids: Sequence[Grid]) -> NonparametricForm:
+    def around(cls, grids: Sequence[RateGrid]) -> NonparametricForm:
         """Return the form with knots and hinges where the runs are.
 
         The exponent of φ changes at a quarter and at nine tenths of the highest peak, and at the
@@ -107,7 +107,7 @@ class NonparametricForm(Form):
         there = np.clip(np.log(self.reference), edges[:-1], edges[1:])
         return inner - there
 
-    def _parts(self, grid: Grid, theta: Floats) -> tuple[Floats, ...]:
+    def _parts(self, grid: RateGrid, theta: Floats) -> tuple[Floats, ...]:
         pieces = self._pieces(grid.mean)
         each = np.where(grid.mean > 0, np.exp(np.minimum(pieces @ theta[:-1], 50.0)), 0.0)
         progress = np.maximum(grid.sums(each), 1e-9)
@@ -146,13 +146,13 @@ class NonparametricForm(Form):
             rows[i, 1 + i : 4 + i] = [1, -2, 1]
         return rows * SMOOTH
 
-    def columns(self, grid: Grid, theta: Floats) -> Floats:
+    def columns(self, grid: RateGrid, theta: Floats) -> Floats:
         _, _, progress, mean, _ = self._parts(grid, theta)
         falls, _ = self._falls(np.log(progress))
         noise = np.maximum(mean[:, None] - np.array(self.hinges), 0) / self.reference
         return np.concatenate([np.ones((len(mean), 1)), falls, noise], axis=1)
 
-    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
+    def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
         pieces, each, progress, mean, by_lag = self._parts(grid, theta)
         count = len(self.knots)
         _, slope = self._falls(np.log(progress))

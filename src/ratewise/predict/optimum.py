@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ratewise._arrays import Floats
-from ratewise.predict.final_loss import SEEN, Path, exact
+from ratewise.predict.final_loss import SEEN, RatePath, exact
 from ratewise.predict.law import Law, MixedLaw
 from ratewise.schedule import Piecewise, Schedule, ScheduleError, Warmup
 
@@ -52,10 +52,10 @@ def optimal(
         return exact(law, peak * np.append(rising, levels))
 
     knots = _knots(n, KNOTS)
-    lines = _written(law, Path.lines(knots, rising), peak, n, within, "linear")
+    lines = _written(law, RatePath.lines(knots, rising), peak, n, within, "linear")
     best = min([lines, *(_cooldown(n, share) for share in STARTS)], key=loss)
     if stairs:
-        steps = _written(law, Path.stairs(knots, rising, n), peak, n, within, "constant")
+        steps = _written(law, RatePath.stairs(knots, rising, n), peak, n, within, "constant")
         best = steps if loss(steps) < loss(best) * (1 - within) else best
     return Warmup(warmup) >> best if warmup else best
 
@@ -66,7 +66,7 @@ def _knots(n: int, count: int) -> Floats:
     return np.unique(np.round((n - 1) * (1 - (1 - shares) ** 2)))
 
 
-def _search(law: Any, path: Path, peak: float, levels: Floats) -> tuple[float, Floats]:
+def _search(law: Any, path: RatePath, peak: float, levels: Floats) -> tuple[float, Floats]:
     """Return the lowest loss from these levels on, and the levels there."""
 
     def objective(u: Floats) -> tuple[float, Floats]:
@@ -85,7 +85,7 @@ def _search(law: Any, path: Path, peak: float, levels: Floats) -> tuple[float, F
     return float(found.fun) / 1e3, np.append(1.0, np.exp(-np.cumsum(found.x)))
 
 
-def _written(law: Law, path: Path, peak: float, n: int, within: float, shape: str) -> Piecewise:
+def _written(law: Law, path: RatePath, peak: float, n: int, within: float, shape: str) -> Piecewise:
     """Return the best schedule with as few points as keep its loss; the first is always there."""
     x = path.knots
     starts = [np.maximum(np.minimum(1, (n - x) / (share * n)), 1 / n) for share in STARTS]

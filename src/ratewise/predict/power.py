@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.predict.forms import Form
-from ratewise.predict.grid import Grid
+from ratewise.predict.grid import RateGrid
+from ratewise.predict.solve import LawForm
 
 LOG_LAG = np.log(150.0), 1.5
 
@@ -63,14 +63,14 @@ class EmaLaw:
 
     def losses(self, rates: Floats) -> Floats:
         """Return the loss after each update of a run, float64[T]."""
-        grid = Grid.of(rates, np.arange(1, len(rates) + 1), len(rates))
+        grid = RateGrid.of(rates, np.arange(1, len(rates) + 1), len(rates))
         theta = [self.exponent, self.progress_power, self.noise_power, np.log(self.lag)]
         form = EmaForm(self.reference, self.length)
         c = np.array([self.floor, self.amount, self.noise])
         return form.columns(grid, np.array(theta)) @ c
 
 
-class PowerForm(Form):
+class PowerForm(LawForm):
     """The form of a `PowerLaw`."""
 
     def __init__(self, length: float) -> None:
@@ -78,11 +78,11 @@ class PowerForm(Form):
         self.centre, self.spread = np.array([0.4]), np.array([0.4])
         self.low, self.high = np.array([0.02]), np.array([3.0])
 
-    def columns(self, grid: Grid, theta: Floats) -> Floats:
+    def columns(self, grid: RateGrid, theta: Floats) -> Floats:
         t = np.maximum(grid.steps, 1) / self.length
         return np.stack([np.ones_like(t), t ** -theta[0]], axis=1)
 
-    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
+    def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
         t = np.maximum(grid.steps, 1) / self.length
         return (-c[1] * np.log(t) * t ** -theta[0])[:, None]
 
@@ -90,7 +90,7 @@ class PowerForm(Form):
         return PowerLaw(float(c[0]), float(c[1]), float(theta[0]), self.length)
 
 
-class EmaForm(Form):
+class EmaForm(LawForm):
     """The form of an `EmaLaw`; with `fixed` powers, that of the momentum law."""
 
     def __init__(
@@ -115,7 +115,7 @@ class EmaForm(Form):
     def penalty(self) -> Floats:
         return np.array([[0.0, -TYPICAL, 1.0]]) * self.tie
 
-    def _parts(self, grid: Grid, theta: Floats) -> tuple[Floats, ...]:
+    def _parts(self, grid: RateGrid, theta: Floats) -> tuple[Floats, ...]:
         level = grid.mean / self.reference
         logs = np.log(np.maximum(level, 1e-30))
         each = np.where(level > 0, np.exp(theta[1] * logs), 0.0)
@@ -123,11 +123,11 @@ class EmaForm(Form):
         mean, by_lag = grid.lagged(level, float(np.exp(theta[3])))
         return logs, each, progress, np.maximum(mean, 1e-12), by_lag
 
-    def columns(self, grid: Grid, theta: Floats) -> Floats:
+    def columns(self, grid: RateGrid, theta: Floats) -> Floats:
         _, _, progress, mean, _ = self._parts(grid, theta)
         return np.stack([np.ones_like(mean), progress ** -theta[0], mean ** theta[2]], axis=1)
 
-    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
+    def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
         logs, each, progress, mean, by_lag = self._parts(grid, theta)
         fall = c[1] * progress ** -theta[0]
         by_power = grid.sums(each * logs) / self.length

@@ -28,7 +28,7 @@ interval hold nine of ten best peaks on the recorded grids (benchmarks/transfer.
 WIDTH = 1.65
 """Standard deviations on either side of a peak: nine cases of ten."""
 
-Measured = tuple[Schedule | Plan | str, int, float]
+MeasuredPeak = tuple[Schedule | Plan | str, int, float]
 """A schedule, the updates of the run, and the best peak learning rate found for both."""
 
 
@@ -44,7 +44,7 @@ class Transfer:
         theory: The same ratio by theory alone.
         exponent: The exponent e that was used: the peak goes as total^-e.
         share: How much of the theory's log-ratio between shapes was used; 1 is all of it.
-        measured: Measured best peaks that exponent and share were learnt from, besides the one
+        measured: MeasuredPeak best peaks that exponent and share were learnt from, besides the one
             that is carried over.
     """
 
@@ -78,7 +78,7 @@ def transfer(
     new_total: int,
     *,
     exponent: float | None = None,
-    measured: Iterable[Measured] = (),
+    measured: Iterable[MeasuredPeak] = (),
 ) -> Transfer:
     """Return the best peak of a new schedule and length, from that of an old one.
 
@@ -147,9 +147,9 @@ def _place(schedule: Schedule | Plan | str, total: int) -> tuple[float, float]:
     return math.log(told.best_peak) + THEORY[1] * length, length
 
 
-def _measured(given: Any) -> list[Measured]:
+def _measured(given: Any) -> list[MeasuredPeak]:
     who = "transfer(measured=…)"
-    found: list[Measured] = []
+    found: list[MeasuredPeak] = []
     for one in given:
         if not isinstance(one, tuple | list) or len(one) != 3:
             rule = "needs triples"

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ratewise.logs.table import Table, from_rows, to_number, unreadable
+from ratewise.logs.table import LogTable, from_rows, to_number, unreadable
 
 
-def read(path: Path, name: str) -> Table:
+def read(path: Path, name: str) -> LogTable:
     """Return the log history of a Trainer as a table.
 
     Older versions log the rate of the update to come. It shows at the end of a run whose rate
@@ -29,7 +29,9 @@ def read(path: Path, name: str) -> Table:
     rows: list[dict[str, Any]] = [row for row in history if isinstance(row, dict) and "step" in row]
     if not rows:
         raise unreadable(str(path), "has an empty log_history", "train with logging_steps=N")
-    return Table(str(path), name, from_rows(rows), ahead=int(_ahead(rows, state.get("max_steps"))))
+    return LogTable(
+        str(path), name, from_rows(rows), ahead=int(_ahead(rows, state.get("max_steps")))
+    )
 
 
 def _ahead(rows: list[dict[str, Any]], total: Any) -> bool:

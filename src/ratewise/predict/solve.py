@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize, nnls
 
 from ratewise._arrays import Floats
-from ratewise.predict.grid import Grid
+from ratewise.predict.grid import RateGrid
 
 WEIGHT = 40.0
 """Points that a curve counts for at most: neighbours on a curve say nearly the same."""
@@ -24,7 +24,7 @@ TRIES = 3
 """Starts from which the search goes on to the end."""
 
 
-class Form(ABC):
+class LawForm(ABC):
     """A law before it is fitted: L(t) = Σ c_j·X_j(t; θ), with all c_j ≥ 0 and few θ.
 
     Attributes:
@@ -40,11 +40,11 @@ class Form(ABC):
     high: Floats
 
     @abstractmethod
-    def columns(self, grid: Grid, theta: Floats) -> Floats:
+    def columns(self, grid: RateGrid, theta: Floats) -> Floats:
         """Return X at the points of a grid, float64[n, m]."""
 
     @abstractmethod
-    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
+    def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
         """Return the derivatives of the loss by θ at the points, float64[n, k]."""
 
     @abstractmethod
@@ -61,7 +61,7 @@ class Form(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Data:
+class Observations:
     """What a law is fitted to: points of some curves, with weights.
 
     Args:
@@ -71,14 +71,14 @@ class Data:
         weight: How much each point counts, float64[n].
     """
 
-    grids: Sequence[Grid]
+    grids: Sequence[RateGrid]
     losses: Floats
     scale: Floats
     weight: Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Solved:
+class Solution:
     """A fitted form.
 
     Args:
@@ -94,7 +94,9 @@ class Solved:
     misfit: float
 
 
-def solve(form: Form, data: Data, near: Floats | None = None, search: bool = True) -> Solved:
+def solve(
+    form: LawForm, data: Observations, near: Floats | None = None, search: bool = True
+) -> Solution:
     """Fit a form: minimise Σ w·huber((y - ŷ)/scale) + ½ Σ ((θ - centre)/spread)².
 
     It begins near some θ, or at the best few of the form's own starts. The linear coefficients are
@@ -106,7 +108,7 @@ def solve(form: Form, data: Data, near: Floats | None = None, search: bool = Tru
         if not search:
             c, residual = _linear(form, data, near)
             misfit = float(np.sum(data.weight * _huber(residual)))
-            return Solved(near, c, misfit, misfit)
+            return Solution(near, c, misfit, misfit)
         starts = [near]
     if len(starts) > TRIES:
         ranked = sorted(starts, key=lambda theta: _objective(theta, form, data)[0])
@@ -133,10 +135,12 @@ def solve(form: Form, data: Data, near: Floats | None = None, search: bool = Tru
     theta = form.centre + form.spread * best.x
     c, residual = _linear(form, data, theta)
     misfit = float(np.sum(data.weight * _huber(residual)))
-    return Solved(theta, c, float(best.fun), misfit)
+    return Solution(theta, c, float(best.fun), misfit)
 
 
-def _objective(x: Floats, form: Form, data: Data, scaled: bool = False) -> tuple[float, Floats]:
+def _objective(
+    x: Floats, form: LawForm, data: Observations, scaled: bool = False
+) -> tuple[float, Floats]:
     theta = form.centre + form.spread * x if scaled else x
     z = (theta - form.centre) / form.spread
     c, residual = _linear(form, data, theta)
@@ -149,7 +153,7 @@ def _objective(x: Floats, form: Form, data: Data, scaled: bool = False) -> tuple
     return value, (pull @ slopes) * form.spread + z
 
 
-def _linear(form: Form, data: Data, theta: Floats) -> tuple[Floats, Floats]:
+def _linear(form: LawForm, data: Observations, theta: Floats) -> tuple[Floats, Floats]:
     """Return the best coefficients for θ, and the residuals in units of their scale."""
     columns = np.concatenate([form.columns(grid, theta) for grid in data.grids])
     columns = columns / data.scale[:, None]
