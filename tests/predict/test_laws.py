@@ -11,9 +11,10 @@ from scipy.optimize import approx_fprime
 import ratewise as rw
 from ratewise.choose import Curve, fit
 from ratewise.predict.api import FORMS, MIX
+from ratewise.predict.ema import EmaLaw
 from ratewise.predict.grid import RateGrid
-from ratewise.predict.power import EmaLaw, PowerLaw
-from ratewise.predict.solve import Observations, _objective
+from ratewise.predict.power import PowerLaw
+from ratewise.predict.solve import Observations, objective
 from tests.predict.curves import SIZES, TEST, TRAIN, load, mean_error, predicted
 
 SHAPES = {
@@ -42,8 +43,8 @@ def test_derivatives_are_exact(name):
     data = Observations(grids, losses, 1e-2 * losses, np.full(len(losses), 0.2))
     form = FORMS[name](grids, 5.0)
     x = np.full(len(form.centre), 0.1)
-    exact = _objective(x, form, data, True)[1]
-    rough = approx_fprime(x, lambda at: _objective(at, form, data, True)[0], 1e-5)
+    exact = objective(x, form, data)[1]
+    rough = approx_fprime(x, lambda at: objective(at, form, data)[0], 1e-5)
     assert np.allclose(exact, rough, atol=1e-3 * np.abs(rough).max() + 1e-4)
 
 

@@ -127,6 +127,11 @@ class Curve:
             found[:before] = rates[0] * np.arange(1, before + 1) / before
         return found
 
+    @property
+    def peak(self) -> float:
+        """The highest rate."""
+        return float(self.every_rate.max())
+
     def __repr__(self) -> str:
         steps, losses = np.asarray(self.steps), np.asarray(self.losses)
         return (

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.predict.grid import RateGrid
-from ratewise.predict.power import TYPICAL
-from ratewise.predict.solve import LawForm
+from ratewise.predict.grid import RateGrid, RateSegments, highest_rate, longest_run
+from ratewise.predict.law import Law, LawForm, tied
 
 BINS = 192
 """Drops of the rate that are told apart while the law is fitted."""
 
 
 @dataclass(frozen=True)
-class MultiPowerLaw:
+class MultiPowerLaw(Law):
     """A power of the summed rates, less what each drop of the rate has given so far.
 
     L(t) = floor + amount·(S(t) / length)^-exponent - drop·Σ_k (η_{k-1} - η_k)/reference·G_k(t)
@@ -41,7 +40,6 @@ class MultiPowerLaw:
     length: float
 
     def losses(self, rates: Floats) -> Floats:
-        """Return the loss after each update of a run, float64[T]."""
         steps = np.unique(np.linspace(1, len(rates), min(len(rates), 400)).astype(np.int64))
         theta = np.array([self.exponent, np.log(self.scale), self.beta, self.gamma])
         form = MultiPowerForm(self.reference, self.length, bins=4 * BINS)
@@ -51,6 +49,25 @@ class MultiPowerLaw:
         smooth = self.amount * sums**-self.exponent
         least = form.columns(grid, theta) @ c - smooth[steps - 1]
         return smooth + np.interp(np.arange(1, len(rates) + 1), steps, least)
+
+    def last(self, run: RateSegments) -> tuple[float, Floats, Floats]:
+        level = np.maximum(run.rates / self.reference, 1e-9)
+        drops = run.falls / self.reference
+        summed = level * run.sizes
+        left = np.cumsum(summed[::-1])[::-1] - summed + level * run.own
+        progress = summed.sum() / self.length
+        fall = self.amount * progress**-self.exponent
+        height = self.scale * level**-self.gamma
+        x = height * left
+        kept = (1 + x) ** -self.beta
+        by_x = self.drop * drops * self.beta * kept / (1 + x)
+        slope = -self.exponent * fall / progress * run.sizes / self.length
+        pull = by_x * height
+        before = np.append(0.0, np.cumsum(pull)[:-1])
+        slope -= before * run.sizes + pull * run.own - self.gamma * by_x * x / level
+        gain = 1 - kept
+        loss = float(self.floor + fall - self.drop * (drops @ gain))
+        return loss, slope / self.reference, -self.drop * gain / self.reference
 
 
 class MultiPowerForm(LawForm):
@@ -69,8 +86,12 @@ class MultiPowerForm(LawForm):
         self.low = np.array([0.02, shift - 6, 0.05, 0.0])
         self.high = np.array([3.0, shift + 6, 2.0, 1.5])
 
+    @classmethod
+    def around(cls, grids: Sequence[RateGrid], tie: float) -> MultiPowerForm:
+        return cls(highest_rate(grids), longest_run(grids), tie=tie)
+
     def penalty(self) -> Floats:
-        return np.array([[0.0, -TYPICAL, 1.0]]) * self.tie
+        return tied(self.tie)
 
     def _drops(self, grid: RateGrid) -> tuple[Floats, Floats, Floats]:
         """Return the drops merged into bins: their height, the level after, the sum before."""
@@ -122,7 +143,7 @@ class MultiPowerForm(LawForm):
             axis=1,
         )
 
-    def law(self, theta: Floats, c: Floats) -> Any:
+    def law(self, theta: Floats, c: Floats) -> MultiPowerLaw:
         floor, amount, drop = c.tolist()
         exponent, scale, beta, gamma = theta.tolist()
         return MultiPowerLaw(

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ratewise._arrays import Floats
-from ratewise.predict.final_loss import SEEN, RatePath, exact
-from ratewise.predict.law import Law, MixedLaw
+from ratewise.predict.final_loss import RatePath, exact
+from ratewise.predict.law import Law
 from ratewise.schedule import Piecewise, Schedule, ScheduleError, Warmup
 
 KNOTS = 64
@@ -40,8 +40,8 @@ def optimal(
     are left out, and the levels at the others are searched again. Stairs are taken only where they
     are better by more than `within`: the multi-power law likes them more than runs have shown.
     """
-    for one in law.laws if isinstance(law, MixedLaw) else (law,):
-        if not isinstance(one, SEEN):
+    for one in law.parts:
+        if not one.sees_rates:
             who = f"Fit.best({type(one).__name__})"
             raise ScheduleError(who, "does not depend on the rates", 'fit(…, law="auto")')
     n = total - warmup
@@ -66,7 +66,7 @@ def _knots(n: int, count: int) -> Floats:
     return np.unique(np.round((n - 1) * (1 - (1 - shares) ** 2)))
 
 
-def _search(law: Any, path: RatePath, peak: float, levels: Floats) -> tuple[float, Floats]:
+def _search(law: Law, path: RatePath, peak: float, levels: Floats) -> tuple[float, Floats]:
     """Return the lowest loss from these levels on, and the levels there."""
 
     def objective(u: Floats) -> tuple[float, Floats]:
