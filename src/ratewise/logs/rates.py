@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.logs.columns import rate_of
 from ratewise.logs.table import LogTable
-from ratewise.runs.specs import read_candidates
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.runs.specs import Written, read_candidates
+from ratewise.schedule import ScheduleError
 
 LOWEST, CLIMB = -1.01, 0.25
 """Where the line through the first two rates is at update 0 if they are of a warm-up, as shares of
 the first. Below 0 it is where the warm-up's own first update had a rate of 0."""
-
-Written = Schedule | Plan | str
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,19 @@ def _logged(table: LogTable, step: str, column: str, last: int, warmup: int) -> 
 
 def _scheduled(schedule: Written, lr: float | None, total: int) -> Floats:
     """Return the rates of a run whose schedule the user knows."""
+    who = f"schedule={str(schedule)!r}"
+
+    def needed(_: Any) -> float:
+        raise ScheduleError(who, "has no peak learning rate above 0", "give its peak with lr=…")
+
     peaks = None if lr is None else [lr]
     try:
-        (asked,) = read_candidates({"schedule": schedule}, seeds=1, peaks=peaks, total=total)
+        (asked,) = read_candidates(
+            {"schedule": schedule}, seeds=1, peaks=peaks, default_peak=needed, total=total
+        )
     except ScheduleError as error:
-        fix = "give its peak with lr=…" if lr is None else None
-        raise error.about(f"schedule={str(schedule)!r}", fix) from None
+        raise error.about(who) from None
     if len(asked.rates) < total:
         rule = f"ends after {len(asked.rates):,} updates, and the log after {total:,}"
-        raise ScheduleError(f"schedule={str(schedule)!r}", rule, "give the one it was trained with")
+        raise ScheduleError(who, rule, "give the one it was trained with")
     return asked.rates

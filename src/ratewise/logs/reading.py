@@ -13,8 +13,9 @@ from ratewise._arrays import Floats
 from ratewise.logs.columns import loss_column, loss_of, step_of
 from ratewise.logs.curve import FEWEST, Curve
 from ratewise.logs.folders import read_tables
-from ratewise.logs.rates import RateSource, Written
+from ratewise.logs.rates import RateSource
 from ratewise.logs.table import LogTable
+from ratewise.runs.specs import Written
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import whole
 

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ratewise._arrays import Floats
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse
+from ratewise.logs.curve import one_row
+from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, shorten, whole
+from ratewise.schedule.given import read_plan
 
 Levels = Schedule | Plan | str | Sequence[float] | NDArray[Any]
 """A schedule, a plan, the text of one, or the level of every update."""
@@ -130,7 +132,7 @@ def levels_of(who: str, schedule: Any, total: Any) -> Floats:
     if isinstance(schedule, str | Schedule | Plan):
         levels = _read(who, schedule, total)
     else:
-        levels = _array(who, "levels", schedule)
+        levels = one_row(who, "levels", schedule, "give one for every update", least=1)
         if total is not None and whole(who, "total", total, low=1) != len(levels):
             rule = f"got {len(levels)} levels and total={total}"
             raise ScheduleError(who, rule, "give one level per update, and leave total out")
@@ -143,8 +145,7 @@ def levels_of(who: str, schedule: Any, total: Any) -> Floats:
 
 
 def _read(who: str, given: str | Schedule | Plan, total: Any) -> Floats:
-    value = parse(given) if isinstance(given, str) else given
-    schedule = value.lr if isinstance(value, Plan) else value
+    schedule = read_plan(who, given, "give a schedule").lr
     if schedule is None:
         raise ScheduleError(who, "got a plan without learning rates", "give Plan(lr=…)")
     resolved = schedule.resolve(None if total is None else whole(who, "total", total, low=1))
@@ -153,21 +154,10 @@ def _read(who: str, given: str | Schedule | Plan, total: Any) -> Floats:
     return resolved.values()
 
 
-def _array(who: str, name: str, value: Any) -> Floats:
-    try:
-        found = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        found = np.empty(0)
-    if found.ndim != 1 or not len(found):
-        rule = f"needs {name} as numbers in one row"
-        raise ScheduleError(who, rule, "give one for every update", given=value)
-    return found
-
-
 def _norms(norms: Any, total: int) -> Floats:
     if np.ndim(norms) == 0:
         return np.full(total, number("bound", "norms", norms, above=True))
-    each = _array("bound", "norms", norms)
+    each = one_row("bound", "norms", norms, "give one for every update")
     if len(each) != total:
         rule = f"got {len(each)} norms for {total} updates"
         raise ScheduleError("bound", rule, "give one for every update, or a single one")

@@ -13,15 +13,15 @@ from ratewise._arrays import Floats
 from ratewise.logs.curve import Curve
 from ratewise.predict.final_loss import exact
 from ratewise.predict.law import Law, MixedLaw
+from ratewise.predict.optimum import optimal
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Context, number, speaking, whole
-
-LEVEL = 0.9
-"""Share of final losses that an interval is meant to hold."""
+from ratewise.schedule.given import read_plan
 
 WIDTH = 1.8
-"""Standard errors on either side of a prediction: a tenth more than for a normal distribution."""
+"""Standard errors on either side of a prediction, for nine final losses of ten: a tenth more than
+for a normal distribution."""
 
 PLAIN = 0.004
 """Relative error of a final loss before any run was held out, and how many runs that counts for."""
@@ -173,9 +173,7 @@ class Fit:
         if shapes is not None:
             named = _named(shapes)
             first = self.rank(named, lr=peak, total=length)[0]
-            return _schedule(named[first.name], length)
-        from ratewise.predict.optimum import optimal
-
+            return _schedule(named[first.name])
         before = whole("Fit.best", "warmup", warmup, high=length - 2)
         return optimal(self.law, peak, length, before, within, stairs)
 
@@ -236,8 +234,8 @@ class Fit:
 
     def _outside(self, rates: Floats) -> tuple[str, ...]:
         """Return what of a run is outside the range of those that were fitted."""
-        highest = max(float(curve.every_rate.max()) for curve in self.curves)
-        lowest = min(float(curve.every_rate.max()) for curve in self.curves)
+        peaks = [curve.peak for curve in self.curves]
+        lowest, highest = min(peaks), max(peaks)
         longest = max(len(curve.every_rate) for curve in self.curves)
         said: list[str] = []
         if rates.max() > LONGER * highest:
@@ -261,13 +259,10 @@ def _named(candidates: Any) -> Mapping[str, Any]:
     return {str(one): one for one in candidates}
 
 
-def _schedule(candidate: Any, total: int) -> Schedule:
+def _schedule(candidate: Any) -> Schedule:
     """Return the schedule of a candidate that `read_candidates` took."""
-    from ratewise.schedule import parse
-
     if isinstance(candidate, tuple):
         candidate = next(part for part in candidate if isinstance(part, Schedule | Plan | str))
-    given = parse(candidate) if isinstance(candidate, str) else candidate
-    schedule = given.lr if isinstance(given, Plan) else given
-    assert isinstance(schedule, Schedule)
+    schedule = read_plan("Fit.best", candidate, "give schedules").lr
+    assert schedule is not None
     return schedule
