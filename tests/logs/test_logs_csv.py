@@ -208,7 +208,7 @@ def test_what_is_no_log_is_refused(tmp_path: Path, name: str) -> None:
     ("columns", "options", "why"),
     [
         ({"step": T, "loss": LOSSES}, {}, r"no column of learning rates.*schedule=…"),
-        (usual(), {"rate": "lrr"}, "rate='lrr' is no column of .*did you mean lr"),
+        (usual(), {"rate": "lrr"}, "rate='lrr'.* is no column of .*did you mean lr"),
         (usual(), {"loss": "score"}, "it has step, lr, loss"),
         (usual(lr=[None] * 20), {}, "no number in lr"),
         (usual(lr=-RATES), {}, "learning rate of -0.001"),

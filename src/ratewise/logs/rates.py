@@ -12,6 +12,7 @@ from ratewise.logs.columns import rate_of
 from ratewise.logs.table import LogTable
 from ratewise.runs.specs import Written, read_candidates
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call, Fix
 
 LOWEST, CLIMB = -1.01, 0.25
 """Where the line through the first two rates is at update 0 if they are of a warm-up, as shares of
@@ -48,12 +49,10 @@ def _logged(table: LogTable, step: str, column: str, last: int, warmup: int) -> 
     steps, rates, _ = table.series(step, column)
     good = np.isfinite(rates)
     steps, rates = steps[good] + table.ahead, rates[good]
-    if not len(steps):
-        rule = f"has no number in {column}"
-        raise ScheduleError(f"Log {table.where!r}", rule, "name it with rate=…")
-    if rates.min() < 0:
-        rule = f"has a learning rate of {rates.min():g} in {column}"
-        raise ScheduleError(f"Log {table.where!r}", rule, "name it with rate=…")
+    if not len(steps) or rates.min() < 0:
+        what = f"a learning rate of {rates.min():g}" if len(steps) else "no number"
+        fix = Fix("name it with {rate}", rate="…")
+        raise ScheduleError(f"Log {table.where!r}", f"has {what} in {column}", fix)
     at = np.arange(1, last + 1, dtype=np.float64)
     found = np.interp(at, steps, rates)
     before = at < steps[0]
@@ -69,10 +68,11 @@ def _logged(table: LogTable, step: str, column: str, last: int, warmup: int) -> 
 
 def _scheduled(schedule: Written, lr: float | None, total: int) -> Floats:
     """Return the rates of a run whose schedule the user knows."""
-    who = f"schedule={str(schedule)!r}"
+    who = Call("read_curves", "schedule", str(schedule))
 
     def needed(_: Any) -> float:
-        raise ScheduleError(who, "has no peak learning rate above 0", "give its peak with lr=…")
+        fix = Fix("give its peak with {lr}", lr="…")
+        raise ScheduleError(who, "has no peak learning rate above 0", fix)
 
     peaks = None if lr is None else [lr]
     try:

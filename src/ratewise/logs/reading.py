@@ -17,7 +17,7 @@ from ratewise.logs.rates import RateSource
 from ratewise.logs.table import LogTable
 from ratewise.runs.specs import Written
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import whole
+from ratewise.schedule.errors import Call, Fix, whole
 
 MOST = 10**8
 """Updates beyond which a column counts something else, tokens or samples."""
@@ -135,10 +135,9 @@ def _curve(table: LogTable, step: str, loss: str, rates: RateSource) -> tuple[Cu
     steps, losses = steps[kept], losses[kept]
     _check(table, step, steps)
     if len(steps) < FEWEST:
-        has = f"has {len(steps)} points with {loss}, too few to say anything"
-        raise NoCurve(
-            f"Log {table.where!r}", has, f"give {FEWEST} or more, or name another with loss=…"
-        )
+        rule = f"has {len(steps)} points with {loss}, too few to say anything"
+        fix = Fix(f"give {FEWEST} or more, or name another with {{loss}}", loss="…")
+        raise NoCurve(f"Log {table.where!r}", rule, fix)
     every = rates.of(table, step, int(steps[-1]))
     try:
         return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
@@ -147,24 +146,23 @@ def _curve(table: LogTable, step: str, loss: str, rates: RateSource) -> tuple[Cu
 
 
 def _check(table: LogTable, step: str, steps: Floats) -> None:
-    who = f"Log {table.where!r}"
+    rule = ""
     if (steps != np.floor(steps)).any():
         rule = f"has steps in {step} that are no whole numbers"
-        raise ScheduleError(who, rule, "name that of updates with step=…")
-    if len(steps) and steps[-1] > MOST:
+    elif len(steps) and steps[-1] > MOST:
         rule = f"counts to {steps[-1]:.3g} in {step}, which cannot be updates"
-        raise ScheduleError(who, rule, "name that of updates with step=…")
+    if rule:
+        fix = Fix("name that of updates with {step}", step="…")
+        raise ScheduleError(f"Log {table.where!r}", rule, fix)
 
 
 def _named_apart(tables: Sequence[LogTable]) -> list[LogTable]:
     """Return the tables with names of their own: the path where two have the same."""
     counts = Counter(table.name for table in tables)
-    apart = [
-        replace(table, name=table.where) if counts[table.name] > 1 else table for table in tables
-    ]
     seen: Counter[str] = Counter()
-    for i, table in enumerate(apart):
-        seen[table.name] += 1
-        if seen[table.name] > 1:
-            apart[i] = replace(table, name=f"{table.name} ({seen[table.name]})")
+    apart: list[LogTable] = []
+    for table in tables:
+        name = table.where if counts[table.name] > 1 else table.name
+        seen[name] += 1
+        apart.append(replace(table, name=f"{name} ({seen[name]})" if seen[name] > 1 else name))
     return apart
