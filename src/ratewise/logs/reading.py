@@ -17,7 +17,7 @@ from ratewise.logs.rates import RateSource
 from ratewise.logs.table import LogTable
 from ratewise.runs.specs import Written
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, Fix, whole
+from ratewise.schedule.errors import Fix, whole
 
 MOST = 10**8
 """Updates beyond which a column counts something else, tokens or samples."""

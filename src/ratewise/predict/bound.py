@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ratewise._arrays import Floats
 from ratewise.logs.curve import one_row
+from ratewise.runs.specs import Written
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, shorten, whole
 from ratewise.schedule.given import read_plan
 
-Levels = Schedule | Plan | str | Sequence[float] | NDArray[Any]
+Levels = Written | Sequence[float] | NDArray[Any]
 """A schedule, a plan, the text of one, or the level of every update."""
 
 NOTHING = 1e-12
@@ -144,7 +145,7 @@ def levels_of(who: str, schedule: Any, total: Any) -> Floats:
     return levels
 
 
-def _read(who: str, given: str | Schedule | Plan, total: Any) -> Floats:
+def _read(who: str, given: Written, total: Any) -> Floats:
     schedule = read_plan(who, given, "give a schedule").lr
     if schedule is None:
         raise ScheduleError(who, "got a plan without learning rates", "give Plan(lr=…)")

@@ -121,15 +121,6 @@ class EmaForm(LawForm):
 
     def law(self, theta: Floats, c: Floats) -> EmaLaw:
         floor, amount, noise = c.tolist()
-        exponent, progress_power, noise_power, log_lag = theta.tolist()
-        return EmaLaw(
-            floor=floor,
-            amount=amount,
-            exponent=exponent,
-            noise=noise,
-            progress_power=progress_power,
-            noise_power=noise_power,
-            lag=float(np.exp(log_lag)),
-            reference=self.reference,
-            length=self.length,
-        )
+        exponent, by_progress, by_noise, log_lag = theta.tolist()
+        known = exponent, noise, by_progress, by_noise, float(np.exp(log_lag))
+        return EmaLaw(floor, amount, *known, self.reference, self.length)

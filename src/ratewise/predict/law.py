@@ -6,7 +6,7 @@ A new law is one file with a `Law` and its `LawForm`, and a line in the table `F
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -111,7 +111,3 @@ class MixedLaw(Law):
     def last(self, run: RateSegments) -> tuple[float, Floats, Floats]:
         losses, by_rate, by_fall = zip(*(law.last(run) for law in self.laws), strict=True)
         return float(np.mean(losses)), np.mean(by_rate, axis=0), np.mean(by_fall, axis=0)
-
-    def apart(self, rates: Floats, end: Callable[[Law, Floats], float]) -> float:
-        """Return the standard deviation between the laws, of what `end` says of each."""
-        return float(np.std([end(law, rates) for law in self.laws]))

@@ -145,15 +145,6 @@ class MultiPowerForm(LawForm):
 
     def law(self, theta: Floats, c: Floats) -> MultiPowerLaw:
         floor, amount, drop = c.tolist()
-        exponent, scale, beta, gamma = theta.tolist()
-        return MultiPowerLaw(
-            floor=floor + drop,
-            amount=amount,
-            exponent=exponent,
-            drop=drop,
-            scale=float(np.exp(scale)),
-            beta=beta,
-            gamma=gamma,
-            reference=self.reference,
-            length=self.length,
-        )
+        exponent, log_scale, beta, gamma = theta.tolist()
+        known = exponent, drop, float(np.exp(log_scale)), beta, gamma
+        return MultiPowerLaw(floor + drop, amount, *known, self.reference, self.length)

@@ -11,7 +11,8 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.predict.bound import bound
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.runs.specs import Written
+from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number
 
 THEORY = 1.0, 0.5
@@ -28,7 +29,7 @@ interval hold nine of ten best peaks on the recorded grids (benchmarks/transfer.
 WIDTH = 1.65
 """Standard deviations on either side of a peak: nine cases of ten."""
 
-MeasuredPeak = tuple[Schedule | Plan | str, int, float]
+MeasuredPeak = tuple[Written, int, float]
 """A schedule, the updates of the run, and the best peak learning rate found for both."""
 
 
@@ -72,9 +73,9 @@ class Transfer:
 
 def transfer(
     lr: float,
-    old: Schedule | Plan | str,
+    old: Written,
     old_total: int,
-    new: Schedule | Plan | str,
+    new: Written,
     new_total: int,
     *,
     exponent: float | None = None,
@@ -140,7 +141,7 @@ def transfer(
     )
 
 
-def _place(schedule: Schedule | Plan | str, total: int) -> tuple[float, float]:
+def _place(schedule: Written, total: int) -> tuple[float, float]:
     """Return what a shape does to the log of the best peak by theory, and the log of its length."""
     told = bound(schedule, total)
     length = math.log(told.total)
