@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ratewise.logs import csv_log, journal, tensorboard, trainer_state
@@ -74,24 +75,25 @@ def _logs(folder: Path, deep: int) -> list[Callable[[], list[LogTable]]]:
     states = [one / STATE for one in inside if re.fullmatch(r"checkpoint-\d+", one.name)]
     states = [one for one in states if one.is_file()]
     if (folder / STATE).is_file():
-        return [lambda: read_file(folder / STATE)]
+        return [partial(read_file, folder / STATE)]
     if states:
         last = max(states, key=lambda one: int(one.parent.name.partition("-")[2]))
-        return [lambda: read_file(last)]
+        return [partial(read_file, last)]
     if (folder / METRICS).is_file():
-        return [lambda: read_file(folder / METRICS)]
+        return [partial(read_file, folder / METRICS)]
     found: list[Callable[[], list[LogTable]]] = []
-    if written := [one for one in inside if EVENTS in one.name and one.is_file()]:
+    files = [one for one in inside if one.is_file()]
+    if written := [one for one in files if EVENTS in one.name]:
         found.append(lambda: [tensorboard.read(folder, written, folder.resolve().name)])
-    found += [_reader(one) for one in inside if one.suffix in (".csv", ".tsv") and one.is_file()]
+    found += [
+        partial(read_file, one)
+        for one in inside
+        if one.suffix in (".csv", ".tsv") and one.is_file()
+    ]
     if deep:
         below = [one for one in inside if one.is_dir() and not one.is_symlink()]
         found += [read for one in below for read in _logs(one, deep - 1)]
     return found
-
-
-def _reader(path: Path) -> Callable[[], list[LogTable]]:
-    return lambda: read_file(path)
 
 
 def _name(path: Path) -> str:
