@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from ratewise.predict.power import PowerLaw
 from ratewise.predict.solve import Observations, objective
 from tests.predict.curves import SIZES, TEST, TRAIN, load, mean_error, predicted
 
+DOCS = Path(__file__).parents[2] / "docs" / "predict.md"
 SHAPES = {
     "constant": rw.Warmup(20) >> rw.Hold(),
     "cosine": rw.Warmup(20) >> rw.Cosine(to=0),
@@ -86,6 +89,18 @@ def test_together_they_are_better_than_alone():
     }
     assert errors["mixed"] <= 0.0033
     assert errors["mixed"] <= min(errors.values()) * 1.02
+
+
+@pytest.mark.parametrize("name", [*FORMS, "mixed", "auto"])
+def test_every_law_is_named_where_users_look(name):
+    assert f'"{name}"' in fit.__doc__
+    assert f"`{name}`" in DOCS.read_text(encoding="utf-8") or name == "mixed"
+
+
+def test_the_former_name_of_a_law_is_taken():
+    run = list(made(PowerLaw(1.5, 0.4, 0.6, 1000.0), ("constant",)))
+    found = fit(run, "formless")
+    assert (found.name, found.law) == ("nonparametric", fit(run, "nonparametric").law)
 
 
 @settings(max_examples=15, deadline=None)
