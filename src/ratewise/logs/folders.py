@@ -85,11 +85,7 @@ def _logs(folder: Path, deep: int) -> list[Callable[[], list[LogTable]]]:
     files = [one for one in inside if one.is_file()]
     if written := [one for one in files if EVENTS in one.name]:
         found.append(lambda: [tensorboard.read(folder, written, folder.resolve().name)])
-    found += [
-        partial(read_file, one)
-        for one in inside
-        if one.suffix in (".csv", ".tsv") and one.is_file()
-    ]
+    found += [partial(read_file, one) for one in files if one.suffix in (".csv", ".tsv")]
     if deep:
         below = [one for one in inside if one.is_dir() and not one.is_symlink()]
         found += [read for one in below for read in _logs(one, deep - 1)]

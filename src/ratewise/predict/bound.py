@@ -121,37 +121,37 @@ def bound(
     >>> round(told.best_peak, 4), round(told.at(0.1), 4)
     (0.0495, 0.2803)
     """
-    levels = levels_of("bound", schedule, total)
+    levels = _levels(schedule, total)
     each = _norms(norms, len(levels))
     far = number("bound", "distance", distance, above=True)
     start, noise = _terms(levels, each, far)
     return Bound(len(levels), start, noise, levels, each, far)
 
 
-def levels_of(who: str, schedule: Any, total: Any) -> Floats:
+def _levels(given: Levels, total: int | None) -> Floats:
     """Return the level of every update, float64[total], of whatever says them."""
-    if isinstance(schedule, str | Schedule | Plan):
-        levels = _read(who, schedule, total)
+    if isinstance(given, str | Schedule | Plan):
+        levels = _values(given, total)
     else:
-        levels = one_row(who, "levels", schedule, "give one for every update", least=1)
-        if total is not None and whole(who, "total", total, low=1) != len(levels):
+        levels = one_row("bound", "levels", given, "give one for every update", least=1)
+        if total is not None and whole("bound", "total", total, low=1) != len(levels):
             rule = f"got {len(levels)} levels and total={total}"
-            raise ScheduleError(who, rule, "give one level per update, and leave total out")
+            raise ScheduleError("bound", rule, "give one level per update, and leave total out")
     if not np.isfinite(levels).all() or (levels < 0).any():
-        raise ScheduleError(who, "needs levels in [0, inf)", "give 0 or more for every update")
+        raise ScheduleError("bound", "needs levels in [0, inf)", "give 0 or more for every update")
     if not (levels > 0).any():
         fix = "give a schedule that trains at some point"
-        raise ScheduleError(who, "got a schedule without a level above 0", fix)
+        raise ScheduleError("bound", "got a schedule without a level above 0", fix)
     return levels
 
 
-def _read(who: str, given: Written, total: Any) -> Floats:
-    schedule = read_plan(who, given, "give a schedule").lr
+def _values(given: Written, total: int | None) -> Floats:
+    schedule = read_plan("bound", given, "give a schedule").lr
     if schedule is None:
-        raise ScheduleError(who, "got a plan without learning rates", "give Plan(lr=…)")
-    resolved = schedule.resolve(None if total is None else whole(who, "total", total, low=1))
+        raise ScheduleError("bound", "got a plan without learning rates", "give Plan(lr=…)")
+    resolved = schedule.resolve(None if total is None else whole("bound", "total", total, low=1))
     if not resolved.length:
-        raise ScheduleError(who, f"got {shorten(resolved)}, which has no end", "give total=…")
+        raise ScheduleError("bound", f"got {shorten(resolved)}, which has no end", "give total=…")
     return resolved.values()
 
 
