@@ -10,8 +10,8 @@ from torch import nn
 from ratewise.adapters.lightning.guard import Guard
 from ratewise.adapters.lightning.horizon import horizon_of
 from ratewise.adapters.lightning.observe import Observe
+from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.torch import Scheduler
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import ScheduleError
-from ratewise.torch import Scheduler
 
 
 def schedulers_of(trainer: Any) -> list[Scheduler]:

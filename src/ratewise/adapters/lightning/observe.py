@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ratewise.adapters.lightning.guard import check_in_charge, schedulers_of
 from ratewise.adapters.torch import metric_callbacks
-from ratewise.torch import Scheduler
+from ratewise.adapters.torch.scheduler import Scheduler
 
 
 class Observe(Callback):

@@ -8,9 +8,9 @@ from typing import Any
 
 from ratewise.adapters.torch.clock import Clock
 from ratewise.adapters.torch.groups import put
+from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest
-from ratewise.torch import Scheduler
 
 _TYPO = 0.8  # likeness from which a name is taken for another one, misspelt
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.metric_callbacks import rewind
+from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.torch import Scheduler
 
 
 class Attachment:

@@ -9,9 +9,9 @@ from typing import Any
 from transformers import TrainerCallback
 
 from ratewise.adapters.torch import metric_callbacks
+from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.adapters.transformers.attachment import Attachment
 from ratewise.schedule import ScheduleError
-from ratewise.torch import Scheduler
 
 _TRAINING = {"loss", "grad_norm", "learning_rate"}  # what the trainer logs by itself
 
