@@ -8,8 +8,7 @@ from torch.optim import Optimizer
 
 from ratewise.adapters.lightning.configure import Settings, configure, trainer_of
 from ratewise.adapters.torch.adaptive import unwrap
-from ratewise.adapters.torch.metric_callbacks import rewind
-from ratewise.adapters.torch.scheduler import Scheduler
+from ratewise.adapters.torch.scheduler import Scheduler, rewind
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
 

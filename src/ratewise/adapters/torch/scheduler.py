@@ -14,10 +14,9 @@ from ratewise.adapters.torch import resume as _resume
 from ratewise.adapters.torch import state as _state
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.clock import Clock
-from ratewise.adapters.torch.feedback import Listeners
-from ratewise.adapters.torch.joining import read_members
+from ratewise.adapters.torch.groups import put, read_members
 from ratewise.adapters.torch.ranks import agreed
-from ratewise.adapters.torch.source import Source
+from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, whole
 
@@ -122,9 +121,9 @@ class Scheduler(LRScheduler):
 
         A metric that is given, as to `ReduceLROnPlateau`, is shown to a schedule that listens.
         """
-        listened = self._clock.listeners.metrics()
-        if metrics is not None and len(listened) == 1 and not isinstance(metrics, Mapping):
-            self.observe({listened[0]: metrics})
+        names = self._clock.feedback.metrics()
+        if metrics is not None and len(names) == 1 and not isinstance(metrics, Mapping):
+            self.observe({names[0]: metrics})
 
     def observe(
         self,
@@ -151,16 +150,16 @@ class Scheduler(LRScheduler):
                 every rank, one that some ranks have and others do not.
         """
         clock, shown = self._synced(), {**(metrics or {}), **named}
-        clock.observe(agreed(clock.t, shown, clock.listeners.metrics(), reduce))
+        clock.observe(agreed(clock.t, shown, clock.feedback.metrics(), reduce))
 
     @property
     def finished(self) -> bool:
         """Whether a schedule that finds its own length has come to the end of the run."""
-        return self._clock.listeners.finished(self._clock.t + self._clock.shift)
+        return self._clock.feedback.stops(self._clock.t + self._clock.shift)
 
     def replay(self) -> Plan:
         """Return the open-loop plan that the run has followed so far, resolved."""
-        return self._synced().listeners.replayed()
+        return self._synced().feedback.replayed(self._clock.used.plan)
 
     def detach(self) -> None:
         """Take the schedule off the optimizer, which keeps the rates that it has."""
@@ -226,8 +225,8 @@ class Scheduler(LRScheduler):
 
     def __reduce__(self) -> tuple[Any, ...]:
         clock = self._synced()
-        heard = clock.listeners.states()
-        parts = clock.code, clock.used, clock.policy, clock.t, clock.shift, clock.snapshot(), heard
+        saved = clock.snapshot(), clock.feedback.states()
+        parts = clock.code, clock.used, clock.policy, clock.t, clock.shift, *saved
         return _revive, (type(self), self.optimizer, parts, bool(clock.handles))
 
     def __repr__(self) -> str:
@@ -255,6 +254,35 @@ class Scheduler(LRScheduler):
         """Accept what a framework counts, and keep our own count."""
 
 
+# For the adapters that stand on it ----------------------------------------------------------
+
+
+def feedback_of(scheduler: Scheduler) -> SourceFeedback:
+    """Return what a scheduler's feedback schedules were shown."""
+    return _clock_of(scheduler).feedback
+
+
+def show(scheduler: Scheduler, metrics: Mapping[str, Any]) -> None:
+    """Show a scheduler those metrics that it waits for, of a framework that measures in parts."""
+    names = feedback_of(scheduler).metrics()
+    if known := {name: value for name, value in metrics.items() if name in names}:
+        feedback_of(scheduler).expect_parts()
+        scheduler.observe(known)
+
+
+def rewind(scheduler: Scheduler) -> None:
+    """Take a schedule off its optimizer and put back the values that it found there."""
+    for member in _clock_of(scheduler).snapshot():
+        for key, place in member.places.items():
+            if member.group is not None and key in member.read:
+                put(member.group, *place, member.read[key])
+    scheduler.detach()
+
+
+def _clock_of(scheduler: Scheduler) -> Clock:
+    return scheduler._clock  # pyright: ignore[reportPrivateUsage]
+
+
 def _start(optimizer: Optimizer, clock: Clock) -> None:
     clock.start(optimizer)
     _bound[optimizer] = clock
@@ -262,14 +290,14 @@ def _start(optimizer: Optimizer, clock: Clock) -> None:
 
 def _revive(kind: type[Scheduler], optimizer: Optimizer, parts: Any, bound: bool) -> Scheduler:
     """Return a pickled or copied scheduler, on the optimizer that was pickled or copied with it."""
-    code, used, policy, t, shift, members, heard = parts
+    code, used, policy, t, shift, members, states = parts
     clock = Clock(code, policy)
     clock.used, clock.shift, clock.members = used, shift, members
     for member, group in zip(members, optimizer.param_groups, strict=True):
         member.attach(group)
     clock.set(t)
-    clock.listeners = Listeners(used)
-    clock.listeners.restore(heard)
+    clock.feedback = SourceFeedback(used)
+    clock.feedback.restore("Scheduler", states)
     clock.lay_out()
     scheduler = kind.__new__(kind)
     scheduler._take(optimizer, clock)  # pyright: ignore[reportPrivateUsage]

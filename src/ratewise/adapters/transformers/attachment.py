@@ -6,8 +6,7 @@ import math
 from typing import Any
 
 from ratewise.adapters.torch.adaptive import unwrap
-from ratewise.adapters.torch.metric_callbacks import rewind
-from ratewise.adapters.torch.scheduler import Scheduler
+from ratewise.adapters.torch.scheduler import Scheduler, rewind
 from ratewise.schedule import Plan, Schedule, ScheduleError
 
 
