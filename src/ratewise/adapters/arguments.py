@@ -6,10 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ratewise.schedule import Plan
+from ratewise.schedule import Plan, Schedule
 from ratewise.schedule.errors import Context, ScheduleError, nearest, number, shorten
 
 HORIZON = ("total", "epoch", "samples", "tokens")
+_ELSEWHERE = {
+    **dict.fromkeys(("T_max", "decay_steps", "max_steps", "num_training_steps"), "total"),
+    **dict.fromkeys(("steps_per_epoch",), "epoch"),
+    **dict.fromkeys(("initial_learning_rate", "learning_rate", "max_lr", "peak"), "lr"),
+}
+"""What frameworks call an argument of ours."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,22 @@ def refuse_unknown(
     Raises:
         ScheduleError: there is one.
     """
+    names = [*HORIZON, *known]
     for key, value in unknown.items():
-        fix = (advice or {}).get(key) or nearest(key, [*HORIZON, *known])
+        ours = _ELSEWHERE.get(key)
+        fix = f"write {ours}=…" if ours in names else nearest(key, names)
+        fix = (advice or {}).get(key, fix)
         raise ScheduleError(f"{who}({key}={shorten(value)})", "is not an argument", fix)
+
+
+def only_rate(who: str, plan: Plan, fix: str) -> Schedule:
+    """Return the schedule of the rate; refuse a plan of anything else."""
+    others = [key for key in plan.schedules() if key != "lr"]
+    if others or plan.groups or plan.lr is None:
+        what = ", ".join(others) or ("groups" if plan.groups else "nothing")
+        rule = f"gives the learning rate alone, this plan schedules {what}"
+        raise ScheduleError(who, rule, fix)
+    return plan.lr
 
 
 def read_rate(who: str, plan: Plan, lr: Any) -> float | None:

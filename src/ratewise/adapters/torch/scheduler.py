@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from ratewise.adapters.arguments import refuse_unknown
 from ratewise.adapters.torch import resume as _resume
 from ratewise.adapters.torch import state as _state
 from ratewise.adapters.torch.adaptive import unwrap
@@ -42,6 +43,7 @@ class Scheduler(LRScheduler):
             update; "rescale": follow the code's schedule at the same share of the total;
             "continue": follow the code's schedule, multiplied so that the next rate is the
             checkpoint's. Without it, such a checkpoint is refused.
+        **unknown: Nothing; a misspelt argument is answered with the nearest one.
 
     Raises:
         ScheduleError: not an optimizer, already scheduled, lengths that do not fit, an unknown
@@ -68,8 +70,10 @@ class Scheduler(LRScheduler):
         samples: float | None = None,
         tokens: float | None = None,
         resume: str | None = None,
+        **unknown: Any,
     ) -> None:
         # The base class would patch optimizer.step and step once: its __init__ is not called.
+        refuse_unknown("Scheduler", unknown, ["resume"])
         inner = unwrap("Scheduler", optimizer)
         policy = _resume.check_policy(resume)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}

@@ -10,7 +10,7 @@ from ratewise.adapters.arguments import HorizonOf, given
 from ratewise.adapters.feedback import FeedbackStore, Listener, schedules_by_place
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import speaking
-from ratewise.schedule.given import read_given, read_plan
+from ratewise.schedule.given import read_plan
 from ratewise.schedule.machine import span
 
 Primitive = int | float | str | None
@@ -37,10 +37,10 @@ class Source:
     @staticmethod
     def of(schedule: Schedule | Plan | str, horizon: Mapping[str, Any]) -> Source:
         """Resolve a schedule, plan or text over a horizon."""
-        value = read_given("Scheduler", schedule, "write Scheduler(optimizer, Cosine(to=0), …)")
+        plan = read_plan("Scheduler", schedule, "write Scheduler(optimizer, Cosine(to=0), …)")
         with speaking(HorizonOf(adapter="Scheduler")):
-            plan = read_plan("Scheduler", value, "").resolve(**horizon)
-        text = schedule if isinstance(schedule, str) else repr(value)
+            plan = plan.resolve(**horizon)
+        text = schedule if isinstance(schedule, str) else repr(schedule)
         return Source(plan, text, _primitives(horizon), _form(plan), _longest(plan))
 
     def written(self) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.scheduler import Scheduler, rewind
 from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import speaking
 
 
 class Attachment:
@@ -22,7 +24,7 @@ class Attachment:
     ) -> None:
         self.trainer = trainer
         self.schedule = schedule
-        self.given = {name: value for name, value in given.items() if value is not None}
+        self.given = given
         self.resume = resume
         self.scheduler: Scheduler | None = None
         self._horizon: dict[str, Any] = {}
@@ -51,7 +53,8 @@ class Attachment:
             if not old.committed and horizon == self._horizon:
                 return old
             rewind(old)
-        new = Scheduler(optimizer, self.schedule, **horizon, resume=self.resume)
+        with speaking(HorizonOf(adapter="attach")):
+            new = Scheduler(optimizer, self.schedule, **horizon, resume=self.resume)
         self.scheduler = self.trainer.lr_scheduler = new
         self._horizon = horizon
         return new

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transformers import Trainer
 
 from ratewise.adapters.transformers.attachment import Attachment
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import shorten
 
 _WHO = "attach"
 _OWN = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio")
 _IN_BACKWARD = ("lomo", "adalomo")
-
-
-def refuse_unknown(unknown: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Refuse arguments that do not exist."""
-    for name, value in unknown.items():
-        who = f"attach({name}={shorten(value)})"
-        raise ScheduleError(who, "is not an argument", nearest(name, known))
 
 
 def check_trainer(trainer: Any) -> None:
