@@ -26,8 +26,8 @@ require("lightning", extra="lightning")
 from torch.optim import Optimizer  # noqa: E402
 
 from ratewise.adapters.arguments import given, refuse_unknown  # noqa: E402
-from ratewise.adapters.lightning.attachment import Attachment  # noqa: E402
-from ratewise.adapters.lightning.configure import Settings, configure, is_module  # noqa: E402
+from ratewise.adapters.lightning.attachment import ModuleAttachment  # noqa: E402
+from ratewise.adapters.lightning.configure import AttachSettings, configure, is_module  # noqa: E402
 from ratewise.adapters.lightning.observe import Observe  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
@@ -93,9 +93,9 @@ def attach(
     """
     refuse_unknown("attach", unknown, ["module", "resume", "name"], _ADVICE)
     horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
-    settings = Settings(schedule, horizon, check_policy(resume), name)
+    settings = AttachSettings(schedule, horizon, check_policy(resume), name)
     if is_module(target):
-        return Attachment.to(target, settings)
+        return ModuleAttachment.to(target, settings)
     optimizers = [target] if isinstance(target, Optimizer) else target
     if not isinstance(optimizers, list | tuple):
         rule = "needs an optimizer, a list of them or a module"

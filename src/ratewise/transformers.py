@@ -22,7 +22,7 @@ from transformers import Trainer  # noqa: E402
 
 from ratewise.adapters.arguments import given, refuse_unknown  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
-from ratewise.adapters.transformers.attachment import Attachment  # noqa: E402
+from ratewise.adapters.transformers.attachment import TrainerAttachment  # noqa: E402
 from ratewise.adapters.transformers.callback import Follow  # noqa: E402
 from ratewise.adapters.transformers.checks import check_trainer  # noqa: E402
 from ratewise.schedule import Plan, Schedule  # noqa: E402
@@ -75,7 +75,7 @@ def attach(
     check_trainer(trainer)
     value = read_given("attach", schedule, "write attach(trainer, Cosine(to=0))")
     horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
-    attachment = Attachment(trainer, value, horizon, check_policy(resume))
+    attachment = TrainerAttachment(trainer, value, horizon, check_policy(resume))
     trainer.create_scheduler = attachment.create_scheduler
     trainer.get_train_dataloader = attachment.get_train_dataloader
     trainer.add_callback(Follow(attachment))

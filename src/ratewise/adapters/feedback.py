@@ -16,8 +16,8 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.schedule import Machine, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.feedback import State
 
-State = dict[str, Any]
 _TYPO = 0.8  # likeness from which a name is taken for another one, misspelt
 
 

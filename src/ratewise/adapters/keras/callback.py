@@ -42,7 +42,7 @@ class Callback(keras.callbacks.Callback):
         samples: Samples in an update.
         tokens: Tokens in an update.
         log_batches: Whether the logs of each batch have the rate too; it is read from the device.
-        observations: File in which a schedule that listens keeps what it heard, one line of JSON
+        observations: File for what a schedule that listens was shown, one line of JSON
             for each evaluation; it belongs to the run's checkpoints.
         **unknown: Nothing; a misspelt argument is answered with the nearest one.
 

@@ -18,7 +18,7 @@ from ratewise.schedule.given import read_given
 
 
 @dataclass(frozen=True)
-class Settings:
+class AttachSettings:
     """What `attach` was given.
 
     Attributes:
@@ -39,7 +39,7 @@ def is_module(value: Any) -> bool:
     return isinstance(value, nn.Module) and hasattr(value, "configure_optimizers")
 
 
-def configure(optimizers: list[Any], settings: Settings, module: Any) -> list[dict[str, Any]]:
+def configure(optimizers: list[Any], settings: AttachSettings, module: Any) -> list[dict[str, Any]]:
     """Return one config for each optimizer, and show them what the trainer measures."""
     schedules = _spread("schedule", settings.schedule, len(optimizers))
     names = _spread("name", settings.name, len(optimizers))
@@ -59,7 +59,7 @@ def configure(optimizers: list[Any], settings: Settings, module: Any) -> list[di
         return configs
     Guard.over(module)
     if not any(isinstance(callback, Observe) for callback in trainer.callbacks):
-        trainer.callbacks.insert(0, Observe())  # before those that save what it has heard
+        trainer.callbacks.insert(0, Observe())  # before those that save what it has shown
     return configs
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from ratewise.adapters.lightning.guard import check_in_charge, schedulers_of
+from ratewise.adapters.lightning.guard import check_schedulers, schedulers_of
 from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, show
 
 
@@ -44,7 +44,7 @@ class Observe(Callback):
         """Look whether our schedulers are still in charge."""
         configs = [id(config.scheduler) for config in trainer.lr_scheduler_configs]
         if configs != self._configs:
-            check_in_charge(trainer)
+            check_schedulers(trainer)
             self._configs = configs
 
     def on_train_batch_end(

@@ -47,7 +47,7 @@ def listen(
 
         opt_state = observe(opt_state, {"val_loss": loss})
 
-    What was heard is in the state, a `ListenState` of arrays alone: it is jitted, saved and
+    What was shown is in the state, a `ListenState` of arrays alone: it is jitted, saved and
     restored with everything else, in the middle of a patience too. The values until the next
     observation are looked up in it, so a decision compiles nothing anew. The state holds its
     schedules: one that was restored goes on with its own.
@@ -144,8 +144,8 @@ def finished(opt_state: Any) -> bool:
 
 
 def _followed(entry: dict[str, Any]) -> tuple[Any, float]:
-    heard = entry["heard"] is not None
-    return listener(entry).replayed() if heard else schedule_of(entry), entry["peak"]
+    feedback = entry["heard"] is not None
+    return listener(entry).replayed() if feedback else schedule_of(entry), entry["peak"]
 
 
 def _plan(part: dict[str, tuple[Any, float]]) -> Plan:

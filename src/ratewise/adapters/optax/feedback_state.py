@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from ratewise.adapters.feedback import FeedbackStore, Listener
-from ratewise.adapters.optax.inject import Injected, Rates, like, precision_of
+from ratewise.adapters.optax.inject import Injected, RateTable, like, precision_of
 from ratewise.adapters.optax.rate import LAST_COUNT, UNTRACEABLE, Rate
 from ratewise.schedule import Schedule, ScheduleError, from_dict
 from ratewise.schedule.machine import Machine
@@ -35,7 +35,7 @@ class ListenState(NamedTuple):
         ahead: The values of updates first, first + 1, … if nothing more is observed; a tree like
             `hyperparams` of arrays of `window` elements.
         first: Update of the first element of `ahead`, int32.
-        memory: The schedules and what they heard, as the bytes of a JSON text, uint8.
+        memory: The schedules and what they were shown, as the bytes of a JSON text, uint8.
     """
 
     count: Any
@@ -88,10 +88,10 @@ def uncounted(rate: Rate) -> Rate:
     return rate
 
 
-def _begin(default: Rates, groups: Mapping[str, Rates], labels: Any, window: int) -> Memory:
-    """Return the memory before anything was heard: per group and argument, schedule and state."""
+def _begin(default: RateTable, groups: Mapping[str, RateTable], labels: Any, window: int) -> Memory:
+    """Return the memory before anything was shown: per group and argument, schedule and state."""
 
-    def all_of(rates: Rates) -> Memory:
+    def all_of(rates: RateTable) -> Memory:
         return {name: _entry(rate) for name, rate in rates.items()}
 
     if labels is None:
@@ -103,8 +103,8 @@ def _begin(default: Rates, groups: Mapping[str, Rates], labels: Any, window: int
 
 def _entry(rate: Rate) -> Memory:
     schedule = rate.schedule
-    heard = _machine_of(_text(schedule.to_dict())).init() if schedule.listens else None
-    return {"schedule": schedule.to_dict(), "peak": rate.peak, "heard": heard}
+    state = _machine_of(_text(schedule.to_dict())).init() if schedule.listens else None
+    return {"schedule": schedule.to_dict(), "peak": rate.peak, "heard": state}
 
 
 def entries(memory: Memory) -> dict[str, Memory]:
@@ -146,8 +146,8 @@ def _ahead(memory: Memory, first: int, dtype: Any) -> Any:
     """Return the values from update `first` on, as arrays in the precision they are used in."""
 
     def values(entry: Memory) -> Any:
-        heard, n = entry["heard"] is not None, memory["window"]
-        ahead = listener(entry).ahead if heard else schedule_of(entry).values
+        feedback, n = entry["heard"] is not None, memory["window"]
+        ahead = listener(entry).ahead if feedback else schedule_of(entry).values
         return jnp.asarray(entry["peak"] * ahead(n, first), dtype)
 
     def all_of(table: Memory) -> Any:
@@ -193,8 +193,8 @@ def told(state: ListenState, metrics: Mapping[str, Any]) -> ListenState:
     shown = {str(name): _number(value) for name, value in metrics.items()}
     feedback = feedback_of(memory)
     feedback.observe(t, shown)
-    for at, heard in feedback.states().items():
-        entries(memory)[at]["heard"] = heard
+    for at, state_now in feedback.states().items():
+        entries(memory)[at]["heard"] = state_now
     dtype: Any = jax.tree.leaves(state.ahead)[0].dtype
     ahead = _ahead(memory, t, dtype)
     packed = _pack(memory, state.memory.shape[0])

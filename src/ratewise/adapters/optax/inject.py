@@ -18,7 +18,7 @@ from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, speaking, whole
 from ratewise.schedule.given import read_plan
 
-Rates = dict[str, Rate]
+RateTable = dict[str, Rate]
 
 
 class PlanState(NamedTuple):
@@ -43,7 +43,7 @@ class Injected:
     Attributes:
         factory: What makes the optimizer.
         fixed: Its arguments that are not scheduled.
-        default: Rates by argument, of all groups that have none of their own.
+        default: RateTable by argument, of all groups that have none of their own.
         groups: The same, for groups by name.
         labels: Tree of group names, or what gives one for a tree of parameters; None: no groups.
         start: Updates committed before the first.
@@ -51,8 +51,8 @@ class Injected:
 
     factory: Callable[..., Any]
     fixed: Mapping[str, Any]
-    default: Rates
-    groups: Mapping[str, Rates]
+    default: RateTable
+    groups: Mapping[str, RateTable]
     labels: Any
     start: int
 
@@ -66,8 +66,8 @@ class Injected:
         self, updates: Any, state: Any, params: Any = None, **extra: Any
     ) -> tuple[Any, PlanState]:
         """Return the updates of the optimizer, and the state in which this one is counted."""
-        kept: Any = jax.tree.leaves(state.hyperparams)
-        dtype = kept[0].dtype if kept else None
+        last: Any = jax.tree.leaves(state.hyperparams)
+        dtype = last[0].dtype if last else None
         values = self.values(state.count, updates, dtype)
         inner = optax.with_extra_args_support(self.optimizer(values, updates))
         new, inner_state = inner.update(updates, state.inner_state, params, **extra)
@@ -78,7 +78,7 @@ class Injected:
     def values(self, count: Any, tree: Any, dtype: Any) -> Any:
         """Return the values of update `count`, in the precision in which they are used."""
 
-        def at(rates: Rates) -> dict[str, Any]:
+        def at(rates: RateTable) -> dict[str, Any]:
             return {name: rate(count).astype(dtype) for name, rate in rates.items()}
 
         if self.labels is None:
@@ -174,7 +174,7 @@ def read_injected(
         fix = "give labels=, a tree of group names like the parameters"
         raise ScheduleError(f"{who}(plan, …)", "got a plan with groups and no labels", fix)
 
-    def rates(part: Plan | None) -> Rates:
+    def rates(part: Plan | None) -> RateTable:
         return rates_of(given, part, factory, fixed, double, check)
 
     groups = {name: rates(part) for name, part in given.groups.items()}
@@ -205,12 +205,12 @@ def rates_of(
     fixed: Mapping[str, Any],
     double: bool,
     check: Callable[[Rate], Rate],
-) -> Rates:
+) -> RateTable:
     """Return the rates of a plan, or of a group in it, by argument of the optimizer."""
     schedules = {**plan.schedules(), **(group.schedules() if group else {})}
     peaks = {**plan.peak, **(group.peak if group else {})}
     known = arguments(factory, fixed)
-    found: Rates = {}
+    found: RateTable = {}
     for key, schedule in schedules.items():
         name = argument(key, known, factory)
         if name in found:

@@ -159,12 +159,12 @@ def _names(groups: Sequence[Mapping[str, Any]]) -> list[str]:
 def _group(
     kind: str, name: str, group: Mapping[str, Any], state: Mapping[Any, Any], size: int
 ) -> GroupRate:
-    held = [(p, dict(state.get(p, {}))) for p in group["params"]]
+    states = [(p, dict(state.get(p, {}))) for p in group["params"]]
     if kind not in STATELESS:
-        held = [(p, own) for p, own in held if own]
-    counts = [flat_view(p).numel() for p, _ in held]
+        states = [(p, own) for p, own in states if own]
+    counts = [flat_view(p).numel() for p, _ in states]
     parts: list[Tensor] = []
-    for (p, own), count, take in zip(held, counts, shares_of(counts, size), strict=True):
+    for (p, own), count, take in zip(states, counts, shares_of(counts, size), strict=True):
         if take:
             at = spread_indices(count, take, flat_view(p).device)
             rates = FORMULAS[kind](group, Sample(p, own, at))

@@ -12,7 +12,7 @@ from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import speaking
 
 
-class Attachment:
+class TrainerAttachment:
     """Stands in for `create_scheduler` of one trainer, and looks at its train dataloaders.
 
     Attributes:
@@ -82,7 +82,7 @@ class Attachment:
 
     # While it runs --------------------------------------------------------------------------
 
-    def check_in_charge(self, scheduler: Any) -> Scheduler:
+    def check_scheduler(self, scheduler: Any) -> Scheduler:
         """Return the scheduler of the run, or say that another one took its place."""
         if self.scheduler is None or scheduler is not self.scheduler:
             rule = f"found a {type(scheduler).__name__} in the place of its scheduler"

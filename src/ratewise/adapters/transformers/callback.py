@@ -9,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, show
-from ratewise.adapters.transformers.attachment import Attachment
+from ratewise.adapters.transformers.attachment import TrainerAttachment
 from ratewise.schedule import ScheduleError
 
 _TRAINING = {"loss", "grad_norm", "learning_rate"}  # what the trainer logs by itself
@@ -22,7 +22,7 @@ class Follow(TrainerCallback):
     session would otherwise be one more on each resume.
     """
 
-    def __init__(self, attachment: Attachment) -> None:
+    def __init__(self, attachment: TrainerAttachment) -> None:
         self.attachment = attachment
         self._scheduler: Scheduler | None = None
         self._logged: set[str] = set()
@@ -30,7 +30,7 @@ class Follow(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Check who is in charge, and what will be measured; find the place in the run."""
-        scheduler = self.attachment.check_in_charge(parts.get("lr_scheduler"))
+        scheduler = self.attachment.check_scheduler(parts.get("lr_scheduler"))
         self._scheduler = None
         self._logged, self._evaluated = set(), set()
         _check_measured(feedback_of(scheduler).metrics(), args)

@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import Trainer
 
-from ratewise.adapters.transformers.attachment import Attachment
+from ratewise.adapters.transformers.attachment import TrainerAttachment
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
 
@@ -21,7 +21,7 @@ def check_trainer(trainer: Any) -> None:
     if not isinstance(trainer, Trainer):
         rule = "needs a transformers.Trainer"
         raise ScheduleError(_WHO, rule, "write attach(trainer, schedule)", given=trainer)
-    if isinstance(getattr(trainer.create_scheduler, "__self__", None), Attachment):
+    if isinstance(getattr(trainer.create_scheduler, "__self__", None), TrainerAttachment):
         rule = "found a schedule on this trainer"
         raise ScheduleError(_WHO, rule, "attach once; put several schedules in a Plan")
     if trainer.is_in_train:
