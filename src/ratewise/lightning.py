@@ -25,12 +25,12 @@ require("lightning", extra="lightning")
 
 from torch.optim import Optimizer  # noqa: E402
 
-from ratewise.adapters.lightning.attachment import Attachment  # noqa: E402
-from ratewise.adapters.lightning.configure import Settings, configure, is_module  # noqa: E402
+from ratewise.adapters.arguments import given, refuse_unknown  # noqa: E402
+from ratewise.adapters.lightning.attachment import ModuleAttachment  # noqa: E402
+from ratewise.adapters.lightning.configure import AttachSettings, configure, is_module  # noqa: E402
 from ratewise.adapters.lightning.observe import Observe  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
-from ratewise.schedule.errors import nearest, shorten  # noqa: E402
 
 __all__ = ["Observe", "attach"]
 
@@ -91,11 +91,11 @@ def attach(
         ScheduleError: not an optimizer or a module, already attached, a number of schedules that
             does not fit, lengths that do not fit or need what the trainer does not know.
     """
-    given = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
-    _refuse_unknown(unknown, [*given, "module", "resume", "name"])
-    settings = Settings(schedule, given, check_policy(resume), name)
+    refuse_unknown("attach", unknown, ["module", "resume", "name"], _ADVICE)
+    horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
+    settings = AttachSettings(schedule, horizon, check_policy(resume), name)
     if is_module(target):
-        return Attachment.to(target, settings)
+        return ModuleAttachment.to(target, settings)
     optimizers = [target] if isinstance(target, Optimizer) else target
     if not isinstance(optimizers, list | tuple):
         rule = "needs an optimizer, a list of them or a module"
@@ -104,9 +104,3 @@ def attach(
         )
     configs = configure(list(optimizers), settings, module)
     return configs[0] if isinstance(target, Optimizer) else configs
-
-
-def _refuse_unknown(unknown: dict[str, Any], known: list[str]) -> None:
-    for key, value in unknown.items():
-        advice = _ADVICE.get(key) or nearest(key, known)
-        raise ScheduleError(f"attach({key}={shorten(value)})", "is not an argument", advice)

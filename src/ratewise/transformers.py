@@ -20,11 +20,13 @@ require("transformers", extra="transformers")
 
 from transformers import Trainer  # noqa: E402
 
+from ratewise.adapters.arguments import given, refuse_unknown  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
-from ratewise.adapters.transformers.attachment import Attachment  # noqa: E402
+from ratewise.adapters.transformers.attachment import TrainerAttachment  # noqa: E402
 from ratewise.adapters.transformers.callback import Follow  # noqa: E402
-from ratewise.adapters.transformers.checks import check_trainer, refuse_unknown  # noqa: E402
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse  # noqa: E402
+from ratewise.adapters.transformers.checks import check_trainer  # noqa: E402
+from ratewise.schedule import Plan, Schedule  # noqa: E402
+from ratewise.schedule.given import read_given  # noqa: E402
 
 __all__ = ["attach"]
 
@@ -69,19 +71,12 @@ def attach(
             arguments that ask for one, an optimizer whose updates cannot be counted; at
             `train()`, lengths that do not fit, or a metric that nothing measures.
     """
-    given = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
-    refuse_unknown(unknown, [*given, "resume"])
+    refuse_unknown("attach", unknown, ["resume"])
     check_trainer(trainer)
-    attachment = Attachment(trainer, _read(schedule), given, check_policy(resume))
+    value = read_given("attach", schedule, "write attach(trainer, Cosine(to=0))")
+    horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
+    attachment = TrainerAttachment(trainer, value, horizon, check_policy(resume))
     trainer.create_scheduler = attachment.create_scheduler
     trainer.get_train_dataloader = attachment.get_train_dataloader
     trainer.add_callback(Follow(attachment))
     return trainer
-
-
-def _read(schedule: Any) -> Schedule | Plan:
-    value = parse(schedule) if isinstance(schedule, str) else schedule
-    if not isinstance(value, Schedule | Plan):
-        rule = "needs a schedule, a plan or a text"
-        raise ScheduleError("attach", rule, "write attach(trainer, Cosine(to=0))", given=schedule)
-    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -99,10 +100,16 @@ def test_an_optimizer_without_modes_is_left_alone() -> None:
     """The same loop serves Adam; the handle takes the helper off again."""
     model = net()
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
-    handle = follow_modes(optimizer, model)
+    follow_modes(optimizer, model).remove()
+    modes: list[str] = []
+    switched = SimpleNamespace(
+        train=lambda: modes.append("train"), eval=lambda: modes.append("eval")
+    )
+    handle = follow_modes(switched, model)
     model(batches(1)[0])
     handle.remove()
-    assert not model._forward_pre_hooks
+    model(batches(1)[0])
+    assert modes == ["train"]
     with pytest.raises(rw.ScheduleError, match="needs a module, got"):
         follow_modes(model, optimizer)  # pyright: ignore
 

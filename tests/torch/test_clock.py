@@ -111,7 +111,7 @@ def test_step_does_nothing(tools: Any) -> None:
         scheduler.step(metrics=0.1)
         scheduler.observe(val_loss=0.3)
         scheduler.observe({"val_loss": 0.3})
-        scheduler._step_count += 1
+        scheduler._step_count += 1  # as Accelerate does, when it accumulates
     assert tools.trace(optimizer) == tools.expected(tools.plan, 9)
     assert scheduler._step_count == 10
 

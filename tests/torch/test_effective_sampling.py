@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+
+# The documented way to see every operation; PyTorch has it under no public name (2.13).
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ratewise.adapters.torch.effective import _shares, _spread
+from ratewise.adapters.torch.effective import shares_of, spread_indices
 from ratewise.torch import EffectiveRateLogger, effective_rate
 
 LR = 3e-4
@@ -106,7 +108,7 @@ def test_the_sample_is_the_same_every_time() -> None:
 def test_elements_are_taken_once_and_evenly(count: int) -> None:
     """Indices differ, lie below the count, and cover every tenth of it with its share."""
     take = min(count, 4096)
-    at = _spread(count, take, CPU).numpy()
+    at = spread_indices(count, take, CPU).numpy()
     assert len(set(at.tolist())) == take
     assert at.min() >= 0
     assert at.max() < count
@@ -118,7 +120,7 @@ def test_elements_are_taken_once_and_evenly(count: int) -> None:
 @pytest.mark.parametrize("side", [64, 512, 1000])
 def test_no_row_or_column_is_preferred(side: int) -> None:
     """In a square matrix no column is met much more often than the others."""
-    at = _spread(side * side, 2048, CPU).numpy()
+    at = spread_indices(side * side, 2048, CPU).numpy()
     for lines in (at % side, at // side):
         assert np.bincount(lines, minlength=side).max() <= 3 * math.ceil(2048 / side)
 
@@ -126,7 +128,7 @@ def test_no_row_or_column_is_preferred(side: int) -> None:
 def test_parameters_have_their_share_of_the_sample() -> None:
     """Elements are taken in proportion to size, and add up to the sample."""
     counts = [10, 1000, 1, 1, 500_000, 40]
-    shares = _shares(counts, 4096)
+    shares = shares_of(counts, 4096)
     assert sum(shares) == 4096
     for share, count in zip(shares, counts, strict=True):
         assert abs(share - 4096 * count / sum(counts)) < 1

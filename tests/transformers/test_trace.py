@@ -246,11 +246,11 @@ def test_lora_keeps_an_empty_group_and_one_of_its_own(tmp_path: Any) -> None:
 
 def test_several_processes_count_more_samples_and_no_more_updates(tmp_path: Any) -> None:
     """The samples of an update are those of all processes, whatever the trainer's version."""
-    from ratewise.adapters.transformers.attachment import Attachment
+    from ratewise.adapters.transformers.attachment import TrainerAttachment
 
     args = SimpleNamespace(train_batch_size=4, gradient_accumulation_steps=2, world_size=8)
     old = SimpleNamespace(args=args, get_train_dataloader=lambda: [0] * 5)
-    attachment = Attachment(old, PLAN, {}, None)
+    attachment = TrainerAttachment(old, PLAN, {}, None)
     attachment.get_train_dataloader()
     assert attachment.horizon(30) == {"total": 30, "epoch": 3, "samples": 64, "tokens": None}
 

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ratewise.schedule import ScheduleError
+from ratewise._extras import require
+from ratewise.schedule import Hold, Plan, ScheduleError
 
 Stop = Callable[[], None]
 Listen = Callable[[Any], Stop]
@@ -79,10 +80,9 @@ def _end(stops: list[Stop]) -> None:
 
 def keras_callback(record: Callable[[float], None], key: str) -> Any:
     """Return a callback for `fit` that records what each committed update used."""
+    keras = require("keras", extra="keras")
     from ratewise.adapters.keras.drive import attached, committed, innermost
     from ratewise.adapters.keras.keys import attributes
-    from ratewise.keras import keras
-    from ratewise.schedule import Hold, Plan
 
     class Record(keras.callbacks.Callback):
         """Reads the number before and after each batch; which of them was used, is known."""

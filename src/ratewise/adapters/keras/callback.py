@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import Any
 
 import keras
 import numpy as np
 
+from ratewise.adapters.arguments import HorizonOf, given, read_rate, refuse_unknown
 from ratewise.adapters.keras.drive import Drive, attached, committed, innermost, rate_of
+from ratewise.adapters.keras.feedback import RecordedFeedback, TracedFeedback
 from ratewise.adapters.keras.keys import attributes, base_value
-from ratewise.adapters.keras.metric_callbacks import Heard, Hearing
-from ratewise.adapters.keras.source import given, read_plan, read_rate
 from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import speaking
+from ratewise.schedule.given import read_plan
 
-Values = dict[str, Traced | Heard]
+_CONTEXT = HorizonOf(adapter="Callback")
+Values = dict[str, Traced | TracedFeedback]
 
 
 class Callback(keras.callbacks.Callback):
@@ -40,8 +42,9 @@ class Callback(keras.callbacks.Callback):
         samples: Samples in an update.
         tokens: Tokens in an update.
         log_batches: Whether the logs of each batch have the rate too; it is read from the device.
-        observations: File in which a schedule that listens keeps what it heard, one line of JSON
+        observations: File for what a schedule that listens was shown, one line of JSON
             for each evaluation; it belongs to the run's checkpoints.
+        **unknown: Nothing; a misspelt argument is answered with the nearest one.
 
     Raises:
         ScheduleError: when `fit` begins, lengths that do not fit, an unknown key, an optimizer
@@ -64,23 +67,26 @@ class Callback(keras.callbacks.Callback):
         tokens: float | None = None,
         log_batches: bool = False,
         observations: str | os.PathLike[str] | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__()
-        self.plan = read_plan("Callback", plan)
+        refuse_unknown("Callback", unknown, ["lr", "log_batches", "observations"])
+        self.plan = read_plan("Callback", plan, "write Callback(Cosine(to=0), …)")
         self._peak = read_rate("Callback", self.plan, lr)
         self._horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
         self._drive: Drive | None = None
         self._first_rate: float | None = None
         self._begun = False
-        self._held: float | None = None
+        self._last_rate: float | None = None
         self._observations = observations
-        self._hearing = Hearing({}, None)
+        self._feedback = RecordedFeedback({}, None)
         self._at = 0  # updates made when the epoch began
         if log_batches:
             # Only then: Keras looks at whether this method is there to run steps ahead of logs.
             self.on_train_batch_end = self._log
         if "total" in self._horizon:
-            self.plan.resolve(**self._horizon)
+            with speaking(_CONTEXT):
+                self.plan.resolve(**self._horizon)
 
     # What Keras calls -----------------------------------------------------------------------
 
@@ -95,12 +101,14 @@ class Callback(keras.callbacks.Callback):
         optimizer = self._optimizer()
         values = self._values(optimizer)
         self._begun = False
-        self._held = None
+        self._last_rate = None
         drive = attached(optimizer)
         if drive is not None and drive is self._drive and _same(drive.values, values):
             return  # attached by an earlier fit: the compiled step is as it should be
         self._drive = Drive(optimizer, values)
-        self._hearing = Hearing(values, self._observations)
+        names = attributes(self.plan, optimizer).items()
+        traced = {key: one for key, at in names if isinstance(one := values[at], TracedFeedback)}
+        self._feedback = RecordedFeedback(traced, self._observations)
         self._drive.attach()
         self._recompile()
 
@@ -112,26 +120,26 @@ class Callback(keras.callbacks.Callback):
         if not self._begun:
             self._check_epoch(epoch, committed(optimizer))
             known = self._first_rate if committed(optimizer) == 0 else None
-            self._held = rate_of(optimizer) if known is None else known
-            if self._hearing:
-                self._hearing.begin(committed(optimizer))
-        self._at = committed(optimizer) if self._hearing else 0
+            self._last_rate = rate_of(optimizer) if known is None else known
+            if self._feedback:
+                self._feedback.begin(committed(optimizer))
+        self._at = committed(optimizer) if self._feedback else 0
         self._begun = True
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if batch == 0:
             self._check_writers()
-        if self._hearing:
+        if self._feedback:
             self._keep_up(batch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         optimizer = self._optimizer()
         t = committed(optimizer)
-        self._held = None if t == 0 else self._used("learning_rate", t, self._held)
+        self._last_rate = None if t == 0 else self._used("learning_rate", t, self._last_rate)
         self._check_writers()
-        if self._hearing:
-            self._hearing.observe(t, logs)
-            self._end_if(self._hearing.stops(t))
+        if self._feedback:
+            self._feedback.show(t, logs)
+            self._end_if(self._feedback.stops(t))
         self._log(epoch, logs)
 
     # Ours -----------------------------------------------------------------------------------
@@ -152,20 +160,15 @@ class Callback(keras.callbacks.Callback):
         if self._drive is None:
             rule = "has followed nothing yet"
             raise ScheduleError("Callback.replay", rule, "give it to model.fit(…) first")
-        optimizer = self._optimizer()
-        plan = self._resolved(optimizer)
-        names = attributes(self.plan, optimizer)
-        own = {k: self._hearing.replayed(names[k], s) for k, s in plan.schedules().items()}
-        keys = {key: own.pop(key) for key in plan.keys}
-        return dataclasses.replace(plan, **own, keys=keys)
+        return self._feedback.replayed(self._resolved(self._optimizer()))
 
     def _keep_up(self, batch: int) -> None:
         """See to it that values are there, and end a run that found its length in this batch."""
         optimizer = self._optimizer()
         t = self._at + batch // (optimizer.gradient_accumulation_steps or 1)
-        self._hearing.keep_up(t)
+        self._feedback.keep_up(t)
         if getattr(self.model, "optimizer", None) is optimizer:  # no loss scale that skips
-            self._end_if(self._hearing.stops(t + 1))
+            self._end_if(self._feedback.stops(t + 1))
 
     def _end_if(self, finished: bool) -> None:
         if finished:
@@ -191,20 +194,21 @@ class Callback(keras.callbacks.Callback):
             lr = name == "learning_rate"
             base = self._base_rate(optimizer) if lr else base_value(key, name, self.plan, optimizer)
             schedule = schedules[key]
-            values[name] = (Heard if schedule.listens else Traced)(schedule, base)
+            values[name] = (TracedFeedback if schedule.listens else Traced)(schedule, base)
         return values
 
     def _resolved(self, optimizer: Any) -> Plan:
-        try:
-            return self.plan.resolve(**self._horizon)
-        except ScheduleError:
-            params: dict[str, Any] = self.params or {}
-            epochs, steps = params.get("epochs"), params.get("steps")
-            if not epochs or not steps:
-                raise
-        window = optimizer.gradient_accumulation_steps or 1
-        inferred = {"total": epochs * steps // window, "epoch": steps / window}
-        return self.plan.resolve(**{**inferred, **self._horizon})
+        with speaking(_CONTEXT):
+            try:
+                return self.plan.resolve(**self._horizon)
+            except ScheduleError:
+                params: dict[str, Any] = self.params or {}
+                epochs, steps = params.get("epochs"), params.get("steps")
+                if not epochs or not steps:
+                    raise
+            window = optimizer.gradient_accumulation_steps or 1
+            inferred = {"total": epochs * steps // window, "epoch": steps / window}
+            return self.plan.resolve(**{**inferred, **self._horizon})
 
     def _base_rate(self, optimizer: Any) -> float:
         _refuse_schedule(optimizer)
@@ -232,21 +236,18 @@ class Callback(keras.callbacks.Callback):
             raise _wrong_epoch(epoch, t, f"at update {first}")
 
     def _check_writers(self) -> None:
-        if self._drive is None or "learning_rate" not in self._drive.values or self._held is None:
+        driven = self._drive.values.get("learning_rate") if self._drive else None
+        last = self._last_rate
+        if driven is None or last is None:
             return
         rate = rate_of(self._optimizer())
-        if not np.isclose(rate, self._held, rtol=1e-5, atol=1e-12 * self._peak_of_drive()):
-            rule = (
-                f"found {rate:g} as learning rate, which was {self._held:g} after the last update"
-            )
+        if not np.isclose(rate, last, rtol=1e-5, atol=1e-12 * driven.peak):
+            rule = f"found {rate:g} as learning rate, which was {last:g} after the last update"
             fix = (
                 "take LearningRateScheduler, ReduceLROnPlateau or whatever else writes it away, "
                 "and put what it did into the schedule"
             )
             raise ScheduleError("Callback", rule, fix)
-
-    def _peak_of_drive(self) -> float:
-        return self._drive.values["learning_rate"].peak if self._drive else 0.0
 
     def _used(self, name: str, t: int, default: Any) -> Any:
         """Return the value that the last of `t` committed updates used."""

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from ratewise.adapters.keras.metric_callbacks import Heard
+from ratewise.adapters.keras.feedback import TracedFeedback
 from ratewise.adapters.keras.traced import Traced
 
 
@@ -53,7 +53,7 @@ class Drive:
             holds afterwards what the update used, and others are set only during the update.
     """
 
-    def __init__(self, optimizer: Any, values: dict[str, Traced | Heard]) -> None:
+    def __init__(self, optimizer: Any, values: dict[str, Traced | TracedFeedback]) -> None:
         self.optimizer, self.values = optimizer, values
         self._dials = {
             name: Dial(value.peak, trainable=False, name=name)

@@ -6,34 +6,33 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from ratewise.adapters.lightning.configure import Settings, configure, trainer_of
+from ratewise.adapters.lightning.configure import AttachSettings, configure, trainer_of
 from ratewise.adapters.torch.adaptive import unwrap
-from ratewise.adapters.torch.metric_callbacks import rewind
+from ratewise.adapters.torch.scheduler import Scheduler, rewind
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
-from ratewise.torch import Scheduler
 
 
-class Attachment:
+class ModuleAttachment:
     """Adds schedulers to the optimizers that a module configures, each time it is fitted."""
 
-    def __init__(self, module: Any, settings: Settings) -> None:
+    def __init__(self, module: Any, settings: AttachSettings) -> None:
         self.module = module
         self.settings = settings
         self._schedulers: list[Scheduler] = []
         self._configure = module.configure_optimizers
 
     @staticmethod
-    def to(module: Any, settings: Settings) -> Any:
+    def to(module: Any, settings: AttachSettings) -> Any:
         """Attach to a module and return it."""
-        if isinstance(getattr(module.configure_optimizers, "__self__", None), Attachment):
+        if isinstance(getattr(module.configure_optimizers, "__self__", None), ModuleAttachment):
             fix = "attach once; give a list with one schedule for each optimizer"
             raise ScheduleError("attach", "found a schedule on this module", fix)
         trainer = trainer_of(module)
         if trainer is not None and trainer.training:
             rule = f"came after training had started (step {trainer.global_step})"
             raise ScheduleError("attach", rule, "attach before trainer.fit(module)")
-        module.configure_optimizers = Attachment(module, settings).configure_optimizers
+        module.configure_optimizers = ModuleAttachment(module, settings).configure_optimizers
         return module
 
     def configure_optimizers(self) -> Any:

@@ -7,26 +7,29 @@ from typing import Any
 
 from torch import nn
 
+from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.lightning.guard import Guard
 from ratewise.adapters.lightning.horizon import horizon_of
 from ratewise.adapters.lightning.observe import Observe
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.torch import Scheduler
+from ratewise.adapters.torch.scheduler import Scheduler
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import speaking
+from ratewise.schedule.given import read_given
 
 
 @dataclass(frozen=True)
-class Settings:
+class AttachSettings:
     """What `attach` was given.
 
     Attributes:
         schedule: One for all optimizers, or a list with one for each.
-        given: The horizon, as far as the user gave it.
+        horizon: What the user gave of it.
         resume: The policy for checkpoints that differ.
         name: Name for `LearningRateMonitor`, or one for each optimizer.
     """
 
     schedule: Any
-    given: dict[str, Any]
+    horizon: dict[str, Any]
     resume: str | None
     name: Any
 
@@ -36,15 +39,16 @@ def is_module(value: Any) -> bool:
     return isinstance(value, nn.Module) and hasattr(value, "configure_optimizers")
 
 
-def configure(optimizers: list[Any], settings: Settings, module: Any) -> list[dict[str, Any]]:
-    """Return one config for each optimizer, and let the trainer's metrics be heard."""
+def configure(optimizers: list[Any], settings: AttachSettings, module: Any) -> list[dict[str, Any]]:
+    """Return one config for each optimizer, and show them what the trainer measures."""
     schedules = _spread("schedule", settings.schedule, len(optimizers))
     names = _spread("name", settings.name, len(optimizers))
-    values = [_read(schedule) for schedule in schedules]
+    fix = "write attach(optimizer, Cosine(to=0), module=self)"
+    values = [None if one is None else read_given("attach", one, fix) for one in schedules]
     trainer = None if module is None else trainer_of(module)
     automatic: bool = getattr(module, "automatic_optimization", True)
     known = {} if trainer is None else horizon_of(trainer, automatic)
-    horizon = {**known, **{k: v for k, v in settings.given.items() if v is not None}}
+    horizon = {**known, **settings.horizon}
     for value in values:
         _check_total(value, horizon, module)
     configs = [
@@ -55,7 +59,7 @@ def configure(optimizers: list[Any], settings: Settings, module: Any) -> list[di
         return configs
     Guard.over(module)
     if not any(isinstance(callback, Observe) for callback in trainer.callbacks):
-        trainer.callbacks.insert(0, Observe())  # before those that save what it has heard
+        trainer.callbacks.insert(0, Observe())  # before those that save what it has shown
     return configs
 
 
@@ -64,7 +68,8 @@ def _config(
 ) -> dict[str, Any]:
     if schedule is None:
         return {"optimizer": optimizer}
-    scheduler = Scheduler(optimizer, schedule, **horizon, resume=resume)
+    with speaking(HorizonOf(adapter="attach")):
+        scheduler = Scheduler(optimizer, schedule, **horizon, resume=resume)
     config = {"scheduler": scheduler, "interval": "step", "frequency": 1, "name": name}
     return {"optimizer": optimizer, "lr_scheduler": config}
 
@@ -77,16 +82,6 @@ def _spread(what: str, given: Any, count: int) -> list[Any]:
         rule = f"has {len(given)} for {count} optimizers"
         raise ScheduleError(f"attach({what}=[…])", rule, "give one for each")
     return list(given)
-
-
-def _read(schedule: Any) -> Schedule | Plan | None:
-    value = parse(schedule) if isinstance(schedule, str) else schedule
-    if value is not None and not isinstance(value, Schedule | Plan):
-        rule = "needs a schedule, a plan or a text"
-        raise ScheduleError(
-            "attach", rule, "write attach(optimizer, Cosine(to=0), module=self)", given=schedule
-        )
-    return value
 
 
 def trainer_of(module: Any) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import ScheduleError
-from ratewise.torch import Scheduler
 
 
 def schedulers_of(trainer: Any) -> list[Scheduler]:
@@ -14,7 +14,7 @@ def schedulers_of(trainer: Any) -> list[Scheduler]:
     return [scheduler for scheduler in found if isinstance(scheduler, Scheduler)]
 
 
-def check_in_charge(trainer: Any) -> None:
+def check_schedulers(trainer: Any) -> None:
     """Refuse schedulers that took the place of ours: they would set rates that are not used."""
     ours = [scheduler.optimizer for scheduler in schedulers_of(trainer)]
     for config in trainer.lr_scheduler_configs:

@@ -7,9 +7,8 @@ from typing import Any
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from ratewise.adapters.lightning.guard import check_in_charge, schedulers_of
-from ratewise.adapters.torch import metric_callbacks
-from ratewise.torch import Scheduler
+from ratewise.adapters.lightning.guard import check_schedulers, schedulers_of
+from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, show
 
 
 class Observe(Callback):
@@ -29,7 +28,7 @@ class Observe(Callback):
     """
 
     def __init__(self) -> None:
-        self._held: dict[str, Any] = {}
+        self._latest: dict[str, Any] = {}
         self._committed: list[int] = []
         self._configs: list[int] = []
         self._validated = False
@@ -45,7 +44,7 @@ class Observe(Callback):
         """Look whether our schedulers are still in charge."""
         configs = [id(config.scheduler) for config in trainer.lr_scheduler_configs]
         if configs != self._configs:
-            check_in_charge(trainer)
+            check_schedulers(trainer)
             self._configs = configs
 
     def on_train_batch_end(
@@ -71,7 +70,7 @@ class Observe(Callback):
         names = self._show(trainer, schedulers)
         self._validated = True
         for scheduler in schedulers:
-            metric_callbacks.check(scheduler, self._held, typos=names)
+            feedback_of(scheduler).check(self._latest, typos=names, sure=False)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Show what was measured over the epoch; by now everything has come once."""
@@ -79,28 +78,27 @@ class Observe(Callback):
         self._show(trainer, schedulers)
         sure = self._validated or not trainer.enable_validation
         for scheduler in schedulers:
-            metric_callbacks.check(scheduler, self._held, sure=sure)
+            feedback_of(scheduler).check(self._latest, sure=sure)
 
     def _show(self, trainer: Any, schedulers: list[Scheduler]) -> set[str]:
         """Show what is new; return its names."""
-        if not any(map(metric_callbacks.wanted, schedulers)):
+        if not any(map(feedback_of, schedulers)):
             return set()
         fresh = self._fresh(trainer)
         for scheduler in schedulers:
-            names = metric_callbacks.wanted(scheduler) & set(fresh)
-            values = {name: float(fresh[name]) for name in sorted(names)}
+            names = feedback_of(scheduler).metrics()
+            values = {name: float(fresh[name]) for name in names if name in fresh}
             if values and trainer.world_size > 1:
                 values = trainer.strategy.broadcast(values)
-            metric_callbacks.show(scheduler, values)
+            show(scheduler, values)
         if any(scheduler.finished for scheduler in schedulers):
             trainer.should_stop = True
         return set(fresh)
 
     def _fresh(self, trainer: Any) -> dict[str, Any]:
         """Return what was measured since the last call; the trainer keeps what is old."""
-        now = dict(trainer.callback_metrics)
-        held, self._held = self._held, now
-        return {name: v for name, v in now.items() if not _same(v, held.get(name))}
+        old, self._latest = self._latest, dict(trainer.callback_metrics)
+        return {name: v for name, v in self._latest.items() if not _same(v, old.get(name))}
 
 
 def _same(new: Any, old: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Plans that listen: an optimizer whose values follow what is measured between updates."""
+"""Feedback plans: an optimizer whose values follow what is measured between updates."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 import optax
 
 from ratewise.adapters.optax.feedback_state import (
-    Listening,
+    InjectedFeedback,
     entries,
-    machine,
+    feedback_of,
+    listener,
     read,
+    schedule_of,
     states,
     told,
     uncounted,
     within,
 )
-from ratewise.adapters.optax.inject import Injected, rates_of
-from ratewise.adapters.optax.rate import LAST_COUNT
-from ratewise.adapters.optax.source import read_plan
-from ratewise.schedule import Plan, Schedule, ScheduleError, from_dict
+from ratewise.adapters.optax.inject import read_injected
+from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, whole
 
 WINDOW = 16_384
@@ -47,7 +47,7 @@ def listen(
 
         opt_state = observe(opt_state, {"val_loss": loss})
 
-    What was heard is in the state, a `ListenState` of arrays alone: it is jitted, saved and
+    What was shown is in the state, a `ListenState` of arrays alone: it is jitted, saved and
     restored with everything else, in the middle of a patience too. The values until the next
     observation are looked up in it, so a decision compiles nothing anew. The state holds its
     schedules: one that was restored goes on with its own.
@@ -80,20 +80,13 @@ def listen(
     >>> float(state.hyperparams["learning_rate"])
     0.25
     """
-    given = read_plan("listen", plan)
-    given = given.resolve(total, epoch=epoch, samples=samples, tokens=tokens)
-    begun = whole(f"listen(start={shorten(start)})", "start", start, high=LAST_COUNT)
     ahead = whole(f"listen(window={shorten(window)})", "window", window, low=1)
-    if given.groups and labels is None:
-        fix = "give labels=, a tree of group names like the parameters"
-        raise ScheduleError("listen(plan, …)", "got a plan with groups and no labels", fix)
-    own = {
-        name: rates_of(given, part, factory, fixed, True, uncounted)
-        for name, part in given.groups.items()
-    }
-    default = rates_of(given, None, factory, fixed, True, uncounted)
-    listening = Listening(Injected(factory, fixed, default, own, labels, begun), ahead)
-    return optax.GradientTransformationExtraArgs(listening.init, listening.update)
+    horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
+    injected = read_injected(
+        "listen", plan, factory, horizon, start, labels, fixed, check=uncounted
+    )
+    feedback = InjectedFeedback(injected, ahead)
+    return optax.GradientTransformationExtraArgs(feedback.init, feedback.update)
 
 
 def observe(opt_state: Any, metrics: Mapping[str, Any] | None = None, /, **named: Any) -> Any:
@@ -145,17 +138,14 @@ def finished(opt_state: Any) -> bool:
         ScheduleError: nothing in the state listens.
     """
     return any(
-        entry["heard"] is not None and machine(entry).stops(entry["heard"], int(state.count))
+        feedback_of(read(state)).stops(int(state.count))
         for state in states(opt_state, "finished(opt_state)")
-        for entry in entries(read(state)).values()
     )
 
 
 def _followed(entry: dict[str, Any]) -> tuple[Any, float]:
-    if entry["heard"] is None:
-        return from_dict(entry["schedule"]), entry["peak"]
-    one = machine(entry)
-    return one.replay(one.log(entry["heard"])), entry["peak"]
+    feedback = entry["heard"] is not None
+    return listener(entry).replayed() if feedback else schedule_of(entry), entry["peak"]
 
 
 def _plan(part: dict[str, tuple[Any, float]]) -> Plan:

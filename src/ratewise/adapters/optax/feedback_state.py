@@ -1,4 +1,4 @@
-"""Schedules that listen, in a state of Optax: what was heard, and the values until more is."""
+"""Feedback schedules in a state of Optax: what they were shown, the values until more is."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from numpy.typing import NDArray
 
-from ratewise.adapters.optax.inject import Injected, Rates, like, precision_of
+from ratewise.adapters.feedback import FeedbackStore, Listener
+from ratewise.adapters.optax.inject import Injected, RateTable, like, precision_of
 from ratewise.adapters.optax.rate import LAST_COUNT, UNTRACEABLE, Rate
 from ratewise.schedule import Schedule, ScheduleError, from_dict
 from ratewise.schedule.machine import Machine
@@ -35,7 +35,7 @@ class ListenState(NamedTuple):
         ahead: The values of updates first, first + 1, … if nothing more is observed; a tree like
             `hyperparams` of arrays of `window` elements.
         first: Update of the first element of `ahead`, int32.
-        memory: The schedules and what they heard, as the bytes of a JSON text, uint8.
+        memory: The schedules and what they were shown, as the bytes of a JSON text, uint8.
     """
 
     count: Any
@@ -47,7 +47,7 @@ class ListenState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Listening:
+class InjectedFeedback:
     """An optimizer made anew at each update with values that are looked up.
 
     Attributes:
@@ -88,10 +88,10 @@ def uncounted(rate: Rate) -> Rate:
     return rate
 
 
-def _begin(default: Rates, groups: Mapping[str, Rates], labels: Any, window: int) -> Memory:
-    """Return the memory before anything was heard: per group and argument, schedule and state."""
+def _begin(default: RateTable, groups: Mapping[str, RateTable], labels: Any, window: int) -> Memory:
+    """Return the memory before anything was shown: per group and argument, schedule and state."""
 
-    def all_of(rates: Rates) -> Memory:
+    def all_of(rates: RateTable) -> Memory:
         return {name: _entry(rate) for name, rate in rates.items()}
 
     if labels is None:
@@ -103,8 +103,8 @@ def _begin(default: Rates, groups: Mapping[str, Rates], labels: Any, window: int
 
 def _entry(rate: Rate) -> Memory:
     schedule = rate.schedule
-    heard = machine_of(_text(schedule.to_dict())).init() if schedule.listens else None
-    return {"schedule": schedule.to_dict(), "peak": rate.peak, "heard": heard}
+    state = _machine_of(_text(schedule.to_dict())).init() if schedule.listens else None
+    return {"schedule": schedule.to_dict(), "peak": rate.peak, "heard": state}
 
 
 def entries(memory: Memory) -> dict[str, Memory]:
@@ -116,16 +116,26 @@ def entries(memory: Memory) -> dict[str, Memory]:
 
 
 @lru_cache(maxsize=64)
-def machine_of(text: str) -> Machine:
-    """Return the machine of a schedule, from its dict form as JSON."""
-    schedule = from_dict(json.loads(text))
+def _machine_of(text: str) -> Machine:
+    return schedule_of({"schedule": json.loads(text)}).machine()
+
+
+def schedule_of(entry: Memory) -> Schedule:
+    """Return the schedule of an entry."""
+    schedule = from_dict(entry["schedule"])
     assert isinstance(schedule, Schedule)
-    return schedule.machine()
+    return schedule
 
 
-def machine(entry: Memory) -> Machine:
-    """Return the machine of an entry that listens."""
-    return machine_of(_text(entry["schedule"]))
+def listener(entry: Memory) -> Listener:
+    """Return the feedback schedule of an entry and the state it has come to."""
+    return Listener(_machine_of(_text(entry["schedule"])), entry["heard"])
+
+
+def feedback_of(memory: Memory) -> FeedbackStore:
+    """Return what the feedback schedules in a memory were shown."""
+    found = {at: entry for at, entry in entries(memory).items() if entry["heard"] is not None}
+    return FeedbackStore({at: listener(entry) for at, entry in found.items()})
 
 
 def _text(value: Any) -> str:
@@ -136,14 +146,9 @@ def _ahead(memory: Memory, first: int, dtype: Any) -> Any:
     """Return the values from update `first` on, as arrays in the precision they are used in."""
 
     def values(entry: Memory) -> Any:
-        n = memory["window"]
-        if entry["heard"] is None:
-            schedule = from_dict(entry["schedule"])
-            assert isinstance(schedule, Schedule)
-            levels: NDArray[np.float64] = schedule.values(n, first)
-        else:
-            levels = machine(entry).ahead(entry["heard"], first, n)
-        return jnp.asarray(entry["peak"] * levels, dtype)
+        feedback, n = entry["heard"] is not None, memory["window"]
+        ahead = listener(entry).ahead if feedback else schedule_of(entry).values
+        return jnp.asarray(entry["peak"] * ahead(n, first), dtype)
 
     def all_of(table: Memory) -> Any:
         return {name: values(entry) for name, entry in table.items()}
@@ -186,9 +191,10 @@ def told(state: ListenState, metrics: Mapping[str, Any]) -> ListenState:
         fix = f"evaluate more often, or give listen(…, window={2 * (t - first)})"
         raise ScheduleError("observe(opt_state)", rule, fix)
     shown = {str(name): _number(value) for name, value in metrics.items()}
-    for entry in entries(memory).values():
-        if entry["heard"] is not None:
-            entry["heard"] = machine(entry).observe(entry["heard"], t, shown)
+    feedback = feedback_of(memory)
+    feedback.observe(t, shown)
+    for at, state_now in feedback.states().items():
+        entries(memory)[at]["heard"] = state_now
     dtype: Any = jax.tree.leaves(state.ahead)[0].dtype
     ahead = _ahead(memory, t, dtype)
     packed = _pack(memory, state.memory.shape[0])

@@ -11,12 +11,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ratewise.adapters.arguments import HorizonOf
+from ratewise.adapters.optax.current_rate import ALIASES
 from ratewise.adapters.optax.rate import LAST_COUNT, Rate, check_countable
-from ratewise.adapters.optax.states import ALIASES
-from ratewise.schedule import Plan, ScheduleError
-from ratewise.schedule.errors import nearest, number, shorten
+from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import nearest, number, shorten, speaking, whole
+from ratewise.schedule.given import read_plan
 
-Rates = dict[str, Rate]
+RateTable = dict[str, Rate]
 
 
 class PlanState(NamedTuple):
@@ -41,7 +43,7 @@ class Injected:
     Attributes:
         factory: What makes the optimizer.
         fixed: Its arguments that are not scheduled.
-        default: Rates by argument, of all groups that have none of their own.
+        default: RateTable by argument, of all groups that have none of their own.
         groups: The same, for groups by name.
         labels: Tree of group names, or what gives one for a tree of parameters; None: no groups.
         start: Updates committed before the first.
@@ -49,8 +51,8 @@ class Injected:
 
     factory: Callable[..., Any]
     fixed: Mapping[str, Any]
-    default: Rates
-    groups: Mapping[str, Rates]
+    default: RateTable
+    groups: Mapping[str, RateTable]
     labels: Any
     start: int
 
@@ -64,8 +66,8 @@ class Injected:
         self, updates: Any, state: Any, params: Any = None, **extra: Any
     ) -> tuple[Any, PlanState]:
         """Return the updates of the optimizer, and the state in which this one is counted."""
-        kept: Any = jax.tree.leaves(state.hyperparams)
-        dtype = kept[0].dtype if kept else None
+        last: Any = jax.tree.leaves(state.hyperparams)
+        dtype = last[0].dtype if last else None
         values = self.values(state.count, updates, dtype)
         inner = optax.with_extra_args_support(self.optimizer(values, updates))
         new, inner_state = inner.update(updates, state.inner_state, params, **extra)
@@ -76,7 +78,7 @@ class Injected:
     def values(self, count: Any, tree: Any, dtype: Any) -> Any:
         """Return the values of update `count`, in the precision in which they are used."""
 
-        def at(rates: Rates) -> dict[str, Any]:
+        def at(rates: RateTable) -> dict[str, Any]:
             return {name: rate(count).astype(dtype) for name, rate in rates.items()}
 
         if self.labels is None:
@@ -102,6 +104,83 @@ class Injected:
         return names
 
 
+def inject(
+    plan: Plan | Schedule | str,
+    factory: Callable[..., optax.GradientTransformation],
+    *,
+    total: int | str | None = None,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    start: int = 0,
+    labels: Any = None,
+    double: bool = True,
+    **fixed: Any,
+) -> optax.GradientTransformationExtraArgs:
+    """Return an optimizer whose hyperparameters follow a plan, all by one count of updates.
+
+    value(t) = peak · level(t), where the peak is the plan's, or else what `fixed` says, or else
+    the default of `factory`. `lr` is Optax's `learning_rate`, `momentum` is `b1` where there is
+    one, `betas[1]` is `b2`; other keys are arguments of `factory` by name. The state is a
+    `PlanState`: it holds the count and the values that the last update used.
+
+    Args:
+        plan: A plan, a schedule of the rate, or the text of either.
+        factory: What makes the optimizer, `optax.adamw`.
+        total: Updates in the run, at most 2**31; needed if lengths are shares of it or open.
+        epoch: Updates in an epoch.
+        samples: Samples in an update.
+        tokens: Tokens in an update.
+        start: Updates that were committed before a fresh state; a restored state has its own count.
+        labels: Group of each parameter: a tree of names, or a function that gives one for the
+            parameters, as of `optax.partition`. A group that the plan does not name follows the
+            plan's own schedules.
+        double: As of `schedule`.
+        **fixed: Arguments of `factory` that do not change.
+
+    Raises:
+        ScheduleError: lengths that do not fit, a key or group that is not there, no peak.
+
+    >>> import jax.numpy as jnp, optax, ratewise as rw
+    >>> plan = rw.Plan(lr=rw.Warmup(4), weight_decay=rw.Linear(to=0), peak={"lr": 3e-4})
+    >>> optimizer = inject(plan, optax.adamw, total=100, weight_decay=0.1)
+    >>> state = optimizer.init(jnp.ones(3))
+    >>> sorted(state.hyperparams)
+    ['learning_rate', 'weight_decay']
+    """
+    horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
+    injected = read_injected("inject", plan, factory, horizon, start, labels, fixed, double=double)
+    return optax.GradientTransformationExtraArgs(injected.init, injected.update)
+
+
+def read_injected(
+    who: str,
+    plan: Plan | Schedule | str,
+    factory: Callable[..., Any],
+    horizon: Mapping[str, Any],
+    start: int,
+    labels: Any,
+    fixed: Mapping[str, Any],
+    *,
+    double: bool = True,
+    check: Callable[[Rate], Rate] = check_countable,
+) -> Injected:
+    """Return the optimizer that `inject` or `listen` was asked for; arguments as theirs."""
+    given = read_plan(f"{who}(…)", plan, f"write {who}(Cosine(to=0), …)")
+    with speaking(HorizonOf(adapter=who)):
+        given = given.resolve(**horizon)
+    begun = whole(f"{who}(start={shorten(start)})", "start", start, high=LAST_COUNT)
+    if given.groups and labels is None:
+        fix = "give labels=, a tree of group names like the parameters"
+        raise ScheduleError(f"{who}(plan, …)", "got a plan with groups and no labels", fix)
+
+    def rates(part: Plan | None) -> RateTable:
+        return rates_of(given, part, factory, fixed, double, check)
+
+    groups = {name: rates(part) for name, part in given.groups.items()}
+    return Injected(factory, fixed, rates(None), groups, labels, begun)
+
+
 def precision_of(params: Any) -> Any:
     """Return the precision of hyperparameters: float32, or float64 where a parameter has it."""
     wide = any(jnp.result_type(leaf) == jnp.float64 for leaf in jax.tree.leaves(params))
@@ -125,13 +204,13 @@ def rates_of(
     factory: Any,
     fixed: Mapping[str, Any],
     double: bool,
-    check: Callable[[Rate], Rate] = check_countable,
-) -> Rates:
+    check: Callable[[Rate], Rate],
+) -> RateTable:
     """Return the rates of a plan, or of a group in it, by argument of the optimizer."""
     schedules = {**plan.schedules(), **(group.schedules() if group else {})}
     peaks = {**plan.peak, **(group.peak if group else {})}
     known = arguments(factory, fixed)
-    found: Rates = {}
+    found: RateTable = {}
     for key, schedule in schedules.items():
         name = argument(key, known, factory)
         if name in found:

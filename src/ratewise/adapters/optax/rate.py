@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ratewise.schedule import Function, Schedule, ScheduleError
-from ratewise.schedule.errors import shorten
+from ratewise.adapters.arguments import HorizonOf, only_rate, refuse_unknown
+from ratewise.schedule import Function, Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import number, shorten, speaking, whole
+from ratewise.schedule.given import read_plan
 from ratewise.schedule.track import Track
 
 LAST_COUNT = 2**31 - 1
@@ -88,6 +90,63 @@ class Rate:
 
     def __reduce__(self) -> tuple[type[Rate], tuple[Any, ...]]:
         return Rate, (self.schedule, self.peak, self.start, self.double)
+
+
+def schedule(
+    s: Schedule | Plan | str,
+    lr: float | None = None,
+    *,
+    total: int | str | None = None,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    start: int = 0,
+    double: bool = True,
+    **unknown: Any,
+) -> Rate:
+    """Return a schedule as Optax takes it: a callable from a count of updates to a rate.
+
+    rate(count) = lr · level(start + count)
+
+    It can be jitted, mapped, scanned, differentiated around, compared, hashed and pickled, and it
+    holds no array. An int or a numpy array gives float64; an array of JAX gives JAX's own float,
+    computed in float64 and rounded once.
+
+    Args:
+        s: A schedule, a plan of the rate alone, or the text of either.
+        lr: Rate at level 1, in [0, inf); left out, the plan's own peak.
+        total: Updates in the run, at most 2**31; needed if lengths are shares of it or open.
+        epoch: Updates in an epoch.
+        samples: Samples in an update.
+        tokens: Tokens in an update.
+        start: Updates that were committed before Optax's count began, for a run that goes on with
+            a new optimizer state. 0 for one that restores its state.
+        double: Whether to compute in float64 even where `jax_enable_x64` is off; False for a
+            device that has none. Before JAX 0.8 it cannot be done and float32 is used.
+        **unknown: Nothing; a misspelt argument is answered with the nearest one.
+
+    Raises:
+        ScheduleError: lengths that do not fit, no rate, a plan of more than the rate.
+
+    >>> import optax, ratewise as rw
+    >>> rate = schedule(rw.Warmup(4) >> rw.Cosine(to=0.1), lr=3e-4, total=100)
+    >>> rate
+    schedule(Warmup(4) >> Cosine(to=0.1, over=96), lr=0.0003)
+    >>> rate(4)
+    0.0003
+    >>> optimizer = optax.adamw(rate)
+    """
+    refuse_unknown("schedule", unknown, ["lr", "start", "double"])
+    plan = read_plan("schedule(…)", s, "write schedule(Cosine(to=0), …)")
+    fix = "write inject(plan, optax.adamw), or give one schedule"
+    alone = only_rate("schedule(plan)", plan, fix)
+    peak = plan.peak.get("lr") if lr is None else number(f"schedule(lr={shorten(lr)})", "lr", lr)
+    if peak is None:
+        raise ScheduleError("schedule(…)", "has no rate at level 1", "give lr=3e-4")
+    with speaking(HorizonOf(adapter="schedule")):
+        resolved = alone.resolve(total, epoch=epoch, samples=samples, tokens=tokens)
+    begun = whole(f"schedule(start={shorten(start)})", "start", start)
+    return check_countable(Rate(resolved, peak, begun, bool(double)))
 
 
 def precision(double: bool) -> contextlib.ExitStack:

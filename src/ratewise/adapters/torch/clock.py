@@ -14,7 +14,7 @@ import torch
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from ratewise.adapters.torch.feedback import Listener, Listeners
+from ratewise.adapters.feedback import Listener
 from ratewise.adapters.torch.groups import (
     Member,
     adopt,
@@ -24,7 +24,7 @@ from ratewise.adapters.torch.groups import (
     recognise,
     separate_tensors,
 )
-from ratewise.adapters.torch.source import Source
+from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.schedule import Schedule
 
 BLOCK = 1024  # updates computed at a time
@@ -65,8 +65,8 @@ class Clock:
         "_start",
         "_stop",
         "code",
+        "feedback",
         "handles",
-        "listeners",
         "members",
         "plain",
         "policy",
@@ -79,7 +79,7 @@ class Clock:
         self.t = self._next = 0
         self.shift = 0
         self.code = self.used = source
-        self.listeners = Listeners(source)
+        self.feedback = SourceFeedback(source)
         self.policy = policy
         self.members: list[Member] = []
         self.handles: list[RemovableHandle] = []
@@ -158,7 +158,7 @@ class Clock:
 
         A single group finds its rates in the block, many find the levels of their own.
         """
-        if self.plain and self.used.form is not None and not self.listeners:
+        if self.plain and self.used.form is not None and not self.feedback:
             levels = self._bundles[0][0].values(self._size, self.t + self.shift)
             single = self._only is not None
             self._block: list[float] = (self._peaks[0] * levels if single else levels).tolist()
@@ -167,8 +167,8 @@ class Clock:
             self._stop = self.t + self._size
 
     def observe(self, metrics: Mapping[str, Any]) -> None:
-        """Show the listening schedules what was measured after `t` updates."""
-        self.listeners.observe(self.t + self.shift, metrics)
+        """Show the feedback schedules what was measured after `t` updates."""
+        self.feedback.observe(self.t + self.shift, metrics)
         self._rows = []
 
     # Groups ---------------------------------------------------------------------------------
@@ -199,8 +199,8 @@ class Clock:
 
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""
-        if self.listeners.source is not self.used:
-            self.listeners = Listeners(self.used)
+        if self.feedback.source is not self.used:
+            self.feedback = SourceFeedback(self.used)
         separate_tensors(self.members, self.used)
         cells = [(m, key, *m.places[key]) for m in self.members for key in m.places]
         self._cells: list[tuple[Member, str, str, int | None]] = cells
@@ -209,13 +209,13 @@ class Clock:
         bundles: dict[int, tuple[Schedule | Listener, list[int]]] = {}
         for column, (member, key, *_) in enumerate(cells):
             schedule = self.used.parts(member.name)[key][0]
-            view = self.listeners.view(schedule)
+            view = self.feedback.view(schedule)
             bundles.setdefault(id(schedule), (view, []))[1].append(column)
         peaks = np.array(self._peaks)
         self._bundles = [(s, np.array(at), peaks[at]) for s, at in bundles.values()]
         self.plain = len(bundles) == 1 and all(map(is_plain, self.members))
         size = BLOCK if self.plain else max(1, min(BLOCK, CELLS // max(len(cells), 1)))
-        self._size = 1 if self.used.form is None or self.listeners else size
+        self._size = 1 if self.used.form is None or self.feedback else size
         self._groups = [member.group for member in self.members if member.group is not None]
         self._only = self._groups[0] if len(self._groups) == 1 else None
         self._rows: list[list[float]] = []

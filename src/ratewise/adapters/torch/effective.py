@@ -159,14 +159,14 @@ def _names(groups: Sequence[Mapping[str, Any]]) -> list[str]:
 def _group(
     kind: str, name: str, group: Mapping[str, Any], state: Mapping[Any, Any], size: int
 ) -> GroupRate:
-    held = [(p, dict(state.get(p, {}))) for p in group["params"]]
+    states = [(p, dict(state.get(p, {}))) for p in group["params"]]
     if kind not in STATELESS:
-        held = [(p, own) for p, own in held if own]
-    counts = [flat_view(p).numel() for p, _ in held]
+        states = [(p, own) for p, own in states if own]
+    counts = [flat_view(p).numel() for p, _ in states]
     parts: list[Tensor] = []
-    for (p, own), count, take in zip(held, counts, _shares(counts, size), strict=True):
+    for (p, own), count, take in zip(states, counts, shares_of(counts, size), strict=True):
         if take:
-            at = _spread(count, take, flat_view(p).device)
+            at = spread_indices(count, take, flat_view(p).device)
             rates = FORMULAS[kind](group, Sample(p, own, at))
             parts.append(_filled(rates, at))
     lr = group["lr"] if group["lr"] is not None else math.nan  # Transformers' Adafactor
@@ -184,7 +184,7 @@ def _filled(rates: float | Tensor, at: Tensor) -> Tensor:
     return torch.full(at.shape, rates, dtype=kind, device=at.device)
 
 
-def _shares(counts: Sequence[int], size: int) -> list[int]:
+def shares_of(counts: Sequence[int], size: int) -> list[int]:
     """Return how many elements to take of each parameter: all, or `size` in proportion."""
     total = sum(counts)
     if total <= size:
@@ -195,7 +195,7 @@ def _shares(counts: Sequence[int], size: int) -> list[int]:
     return [ends[i + 1] * size // total - ends[i] * size // total for i in range(len(counts))]
 
 
-def _spread(count: int, take: int, device: torch.device) -> Tensor:
+def spread_indices(count: int, take: int, device: torch.device) -> Tensor:
     """Return `take` different indices below `count`, spread evenly, the same every time.
 
     Multiples of about 0.618·count, modulo count: no two are equal, as the step has no factor in

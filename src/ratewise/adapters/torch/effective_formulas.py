@@ -63,7 +63,7 @@ class Sample:
         """Return the elements of a tensor that is shaped like the parameter."""
         return exact(flat_view(tensor).take(self.at))
 
-    def held(self, name: str) -> Tensor:
+    def read(self, name: str) -> Tensor:
         """Return the elements of a part of the state."""
         return self.pick(self.state[name])
 
@@ -86,15 +86,15 @@ def _sgd(group: Settings, sample: Sample) -> Number:
 
 
 def _rmsprop(group: Settings, sample: Sample) -> Number:
-    v = sample.held("square_avg")
+    v = sample.read("square_avg")
     if group["centered"]:
-        v = (v - sample.held("grad_avg") ** 2).clamp(min=0)
+        v = (v - sample.read("grad_avg") ** 2).clamp(min=0)
     return exact(group["lr"]) / ((v.sqrt() + group["eps"]) * (1 - group["momentum"]))
 
 
 def _adagrad(group: Settings, sample: Sample) -> Number:
     rate = exact(group["lr"]) / (1 + (sample.t - 1) * group["lr_decay"])
-    rates = rate / (sample.held("sum").sqrt() + group["eps"])
+    rates = rate / (sample.read("sum").sqrt() + group["eps"])
     begun = torch.as_tensor(sample.t > 0)  # it has a state before its first update
     return torch.where(begun.to(rates.device), rates, torch.nan)
 
@@ -102,7 +102,7 @@ def _adagrad(group: Settings, sample: Sample) -> Number:
 def _debiased(group: Settings, sample: Sample, name: str = "exp_avg_sq", t: Any = None) -> Tensor:
     """Return √(v/(1 − β₂ᵗ))."""
     beta = exact(group["betas"][1])
-    return (sample.held(name) / (1 - beta ** (sample.t if t is None else t))).sqrt()
+    return (sample.read(name) / (1 - beta ** (sample.t if t is None else t))).sqrt()
 
 
 def _adam(group: Settings, sample: Sample) -> Number:
@@ -133,19 +133,19 @@ def _rectification(beta: Any, t: Any, least: float) -> tuple[Tensor, Tensor]:
 def _radam(group: Settings, sample: Sample) -> Number:
     beta, t = exact(group["betas"][1]), sample.t
     factor, known = _rectification(beta, t, 5.0)
-    v = sample.held("exp_avg_sq").sqrt() + group["eps"]
+    v = sample.read("exp_avg_sq").sqrt() + group["eps"]
     scale = factor * (1 - beta**t) ** 0.5 / v
     return exact(group["lr"]) * torch.where(known.to(scale.device), scale, 1.0)
 
 
 def _adamax(group: Settings, sample: Sample) -> Number:
-    return exact(group["lr"]) / sample.held("exp_inf")
+    return exact(group["lr"]) / sample.read("exp_inf")
 
 
 def _prodigy(group: Settings, sample: Sample) -> Number:
     (beta1, beta2), d, t = map(exact, group["betas"]), exact(group["d"]), sample.t
     share = (1 - beta2**t) ** 0.5 if group["use_bias_correction"] else 1 - beta1**t
-    v = sample.held("exp_avg_sq").sqrt()
+    v = sample.read("exp_avg_sq").sqrt()
     return exact(group["lr"]) * d * d * share / (v + d * group["eps"])
 
 

@@ -10,9 +10,8 @@ from typing import Any
 from torch.optim import Optimizer
 
 from ratewise.adapters.torch.clock import Clock
-from ratewise.adapters.torch.feedback import Listeners
 from ratewise.adapters.torch.groups import NO, SURE, Member, pair, who_is
-from ratewise.adapters.torch.source import Source
+from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.state import Saved, SavedGroup, labels
 from ratewise.schedule import ScheduleError, from_dict
 from ratewise.schedule.errors import nearest, shorten
@@ -151,9 +150,9 @@ def _joined(code: Source, saved: Saved, member: Member, group: SavedGroup) -> Va
     who = 'Scheduler(resume="continue")'
     peaks: Values = {}
     goal = _next_of(saved.source(), saved, group)
-    listeners = Listeners(code)
+    feedback = SourceFeedback(code)
     for key, (schedule, _) in code.parts(member.name).items():
-        level = float(listeners.view(schedule).values(1, saved.committed)[0])
+        level = float(feedback.view(schedule).values(1, saved.committed)[0])
         if key not in goal or not group.peak[key]:
             continue
         if not level or not goal[key]:
@@ -166,10 +165,10 @@ def _joined(code: Source, saved: Saved, member: Member, group: SavedGroup) -> Va
 
 def _next_of(source: Source, saved: Saved, group: SavedGroup) -> Values:
     position = saved.committed + saved.shift
-    listeners = Listeners(source)
-    listeners.restore(saved.listening)
+    feedback = SourceFeedback(source)
+    feedback.restore(_WHO, saved.listening)
     levels = {
-        key: float(listeners.view(schedule).values(1, position)[0])
+        key: float(feedback.view(schedule).values(1, position)[0])
         for key, (schedule, _) in source.parts(group.label[0]).items()
         if key in group.peak
     }
@@ -187,14 +186,14 @@ def _next_values(saved: Saved, pairs: dict[Member, SavedGroup]) -> dict[Member, 
 
 
 def _commit(clock: Clock, saved: Saved, course: Course) -> None:
-    snapshot = clock.used, clock.shift, clock.t
-    listeners = Listeners(course.source)
+    followed = clock.used, clock.shift, clock.feedback
+    committed = clock.t
+    members = {m: (m.places, m.base, m.peak, m.last) for m in clock.members}
+    feedback = SourceFeedback(course.source)
     if course.listening is not None:
-        listeners.restore(course.listening)
-    heard = clock.listeners
-    kept = {m: (m.places, m.base, m.peak, m.last) for m in clock.members}
+        feedback.restore(_WHO, course.listening)
     try:
-        clock.used, clock.shift, clock.listeners = course.source, course.shift, listeners
+        clock.used, clock.shift, clock.feedback = course.source, course.shift, feedback
         clock.set(saved.committed)
         for index, member in enumerate(clock.members):
             if member in course.values:
@@ -204,9 +203,8 @@ def _commit(clock: Clock, saved: Saved, course: Course) -> None:
         if course.source.form is not None:
             clock.row(clock.t)  # what cannot be evaluated is refused now; functions are not asked
     except Exception:
-        clock.used, clock.shift, committed = snapshot
-        clock.listeners = heard
-        for member, (places, base, peak, last) in kept.items():
+        clock.used, clock.shift, clock.feedback = followed
+        for member, (places, base, peak, last) in members.items():
             member.places, member.base, member.peak, member.last = places, base, peak, last
         clock.set(committed)
         clock.lay_out()

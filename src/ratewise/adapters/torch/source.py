@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ratewise.schedule import Plan, Schedule, ScheduleError, from_dict, parse
+from ratewise.adapters.arguments import HorizonOf, given
+from ratewise.adapters.feedback import FeedbackStore, Listener, schedules_by_place
+from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.compose import span
+from ratewise.schedule.errors import speaking
+from ratewise.schedule.given import read_plan
 
 Primitive = int | float | str | None
 
@@ -31,18 +35,12 @@ class Source:
     total: int | None = None
 
     @staticmethod
-    def of(given: Schedule | Plan | str, horizon: Mapping[str, Any]) -> Source:
+    def of(schedule: Schedule | Plan | str, horizon: Mapping[str, Any]) -> Source:
         """Resolve a schedule, plan or text over a horizon."""
-        value: Any = parse(given) if isinstance(given, str) else given
-        if isinstance(value, Schedule):
-            value = Plan(lr=value)
-        if not isinstance(value, Plan):
-            rule = "needs a schedule, a plan or a text"
-            raise ScheduleError(
-                "Scheduler", rule, "write Scheduler(optimizer, Cosine(to=0), …)", given=given
-            )
-        plan = value.resolve(**horizon)
-        text = given if isinstance(given, str) else repr(given)
+        plan = read_plan("Scheduler", schedule, "write Scheduler(optimizer, Cosine(to=0), …)")
+        with speaking(HorizonOf(adapter="Scheduler")):
+            plan = plan.resolve(**horizon)
+        text = schedule if isinstance(schedule, str) else repr(schedule)
         return Source(plan, text, _primitives(horizon), _form(plan), _longest(plan))
 
     def written(self) -> dict[str, Any]:
@@ -57,9 +55,7 @@ class Source:
     @staticmethod
     def read(form: dict[str, Any], text: str, horizon: Mapping[str, Any]) -> Source:
         """Return the source that a state's dict form stands for."""
-        plan = from_dict(form)
-        if not isinstance(plan, Plan):
-            plan = Plan(lr=plan)
+        plan = read_plan("Scheduler", form, "give the form of a schedule")
         return Source(plan, text, _primitives(horizon), form, _longest(plan))
 
     def parts(self, name: str | None) -> dict[str, tuple[Schedule, float | None]]:
@@ -71,8 +67,22 @@ class Source:
         return {key: (schedule, peaks.get(key)) for key, schedule in schedules.items()}
 
 
+class SourceFeedback(FeedbackStore):
+    """The feedback schedules of a source, each found by the schedule itself as well."""
+
+    def __init__(self, source: Source) -> None:
+        found = {place: s for place, s in schedules_by_place(source.plan).items() if s.listens}
+        super().__init__({place: Listener(s.machine()) for place, s in found.items()})
+        self.source = source
+        self._by_schedule = {id(s): self.listeners[place] for place, s in found.items()}
+
+    def view(self, schedule: Schedule) -> Schedule | Listener:
+        """Return what gives the levels of a schedule."""
+        return self._by_schedule.get(id(schedule), schedule)
+
+
 def _primitives(horizon: Mapping[str, Any]) -> dict[str, Primitive]:
-    return {key: _primitive(value) for key, value in horizon.items() if value is not None}
+    return {key: _primitive(value) for key, value in given(**horizon).items()}
 
 
 def _primitive(value: Any) -> Primitive:
@@ -89,8 +99,5 @@ def _form(plan: Plan) -> dict[str, Any] | None:
 
 
 def _longest(plan: Plan) -> int | None:
-    schedules = [*plan.schedules().values()]
-    for part in plan.groups.values():
-        schedules += part.schedules().values()
-    lengths = [span(schedule) for schedule in schedules]
+    lengths = [span(schedule) for schedule in schedules_by_place(plan).values()]
     return max((n for n in lengths if n is not None), default=None) if None not in lengths else None

@@ -62,7 +62,7 @@ def write(clock: Clock) -> dict[str, Any]:
         "committed": clock.t,
         "shift": clock.shift,
         **clock.used.written(),
-        "listening": clock.listeners.states(),
+        "listening": clock.feedback.states(),
         "groups": [_write_group(member) for member in clock.snapshot()],
     }
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.torch.adaptive import unwrap
-from ratewise.adapters.torch.metric_callbacks import rewind
+from ratewise.adapters.torch.scheduler import Scheduler, rewind
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.torch import Scheduler
+from ratewise.schedule.errors import speaking
 
 
-class Attachment:
+class TrainerAttachment:
     """Stands in for `create_scheduler` of one trainer, and looks at its train dataloaders.
 
     Attributes:
@@ -23,7 +24,7 @@ class Attachment:
     ) -> None:
         self.trainer = trainer
         self.schedule = schedule
-        self.given = {name: value for name, value in given.items() if value is not None}
+        self.given = given
         self.resume = resume
         self.scheduler: Scheduler | None = None
         self._horizon: dict[str, Any] = {}
@@ -52,7 +53,8 @@ class Attachment:
             if not old.committed and horizon == self._horizon:
                 return old
             rewind(old)
-        new = Scheduler(optimizer, self.schedule, **horizon, resume=self.resume)
+        with speaking(HorizonOf(adapter="attach")):
+            new = Scheduler(optimizer, self.schedule, **horizon, resume=self.resume)
         self.scheduler = self.trainer.lr_scheduler = new
         self._horizon = horizon
         return new
@@ -80,7 +82,7 @@ class Attachment:
 
     # While it runs --------------------------------------------------------------------------
 
-    def check_in_charge(self, scheduler: Any) -> Scheduler:
+    def check_scheduler(self, scheduler: Any) -> Scheduler:
         """Return the scheduler of the run, or say that another one took its place."""
         if self.scheduler is None or scheduler is not self.scheduler:
             rule = f"found a {type(scheduler).__name__} in the place of its scheduler"

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transformers import Trainer
 
-from ratewise.adapters.transformers.attachment import Attachment
+from ratewise.adapters.transformers.attachment import TrainerAttachment
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import shorten
 
 _WHO = "attach"
 _OWN = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio")
 _IN_BACKWARD = ("lomo", "adalomo")
-
-
-def refuse_unknown(unknown: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Refuse arguments that do not exist."""
-    for name, value in unknown.items():
-        who = f"attach({name}={shorten(value)})"
-        raise ScheduleError(who, "is not an argument", nearest(name, known))
 
 
 def check_trainer(trainer: Any) -> None:
@@ -29,7 +21,7 @@ def check_trainer(trainer: Any) -> None:
     if not isinstance(trainer, Trainer):
         rule = "needs a transformers.Trainer"
         raise ScheduleError(_WHO, rule, "write attach(trainer, schedule)", given=trainer)
-    if isinstance(getattr(trainer.create_scheduler, "__self__", None), Attachment):
+    if isinstance(getattr(trainer.create_scheduler, "__self__", None), TrainerAttachment):
         rule = "found a schedule on this trainer"
         raise ScheduleError(_WHO, rule, "attach once; put several schedules in a Plan")
     if trainer.is_in_train:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ratewise._extras import require
+from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import ScheduleError
-from ratewise.torch import Scheduler
 
 MODULE = "LightningTask(module=…)"
 _LONG = 10**9

@@ -1,4 +1,4 @@
-"""Schedules that listen, in Keras: what was heard, and the values until more is."""
+"""Feedback schedules in Keras: their values inside a graph, and the record of what was shown."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ratewise.adapters.feedback import FeedbackStore, Listener
 from ratewise.schedule import Schedule, ScheduleError
 from ratewise.schedule.errors import shorten
 
@@ -23,8 +24,8 @@ WINDOW = 8192
 Observation = tuple[int, dict[str, float]]
 
 
-class Heard:
-    """`peak · level(t)` of a schedule that listens, for `t` a tensor.
+class TracedFeedback(Listener):
+    """`peak · level(t)` of a feedback schedule, for `t` a tensor.
 
     On JAX, where a compiled step can read no variable that is not the model's, the host is asked
     for each update; elsewhere the values until the next observation are a variable. Either way a
@@ -32,9 +33,8 @@ class Heard:
     """
 
     def __init__(self, schedule: Schedule, peak: float, window: int = WINDOW) -> None:
+        super().__init__(schedule.machine())
         self.schedule, self.peak = schedule, peak
-        self.machine = schedule.machine()
-        self.state = self.machine.init()
         self._window = window
         self._asks = keras.backend.backend() == "jax"
         if not self._asks:
@@ -43,10 +43,9 @@ class Heard:
             self.look(0)
 
     def look(self, t: int) -> None:
-        """Fill in the values from update `t` on, for what has been heard."""
+        """Fill in the values from update `t` on, for what has been shown."""
         if not self._asks:
-            levels = self.machine.ahead(self.state, t, self._window)
-            self._ahead.assign(self.peak * levels)
+            self._ahead.assign(self.peak * self.ahead(self._window, t))
             self._first.assign(t)
 
     def host(self, t: int) -> float:
@@ -73,34 +72,29 @@ def _dtype() -> str:
     return "float64" if keras.config.floatx() == "float64" else "float32"
 
 
-class Hearing:
-    """All that listens in a run, and the record of what it heard.
+class RecordedFeedback(FeedbackStore):
+    """All feedback schedules of a run, and the record of what they were shown.
 
     Args:
-        values: What each attribute of the optimizer follows.
+        listeners: What the feedback schedules give, by key of the plan.
         path: File for the record, one line of JSON per observation; without it the record lives
             as long as the callback.
     """
 
-    def __init__(self, values: Mapping[str, Any], path: str | os.PathLike[str] | None) -> None:
-        self.heard = {name: one for name, one in values.items() if isinstance(one, Heard)}
+    def __init__(
+        self, listeners: Mapping[str, TracedFeedback], path: str | os.PathLike[str] | None
+    ) -> None:
+        super().__init__(listeners)
         self.path = None if path is None else Path(path)
         self.record: list[Observation] | None = None
+        self._traced = listeners.values()
         self._filled = 0
 
-    def __bool__(self) -> bool:
-        return bool(self.heard)
-
-    def names(self) -> set[str]:
-        """Return the names of the metrics that are listened to."""
-        moves = (move for one in self.heard.values() for move in one.machine.moves.values())
-        return {move.metric for move in moves}
-
     def begin(self, t: int) -> None:
-        """Stand at update `t`, with what had been heard until then.
+        """Stand at update `t`, with what had been shown until then.
 
         Raises:
-            ScheduleError: nobody knows what was heard; a record that cannot be read.
+            ScheduleError: nobody knows what was shown; a record that cannot be read.
         """
         if self.record is None and t and self.path is None:
             rule = f"resumes at update {t} and does not know what its schedule has heard"
@@ -113,16 +107,16 @@ class Hearing:
         self.record = [one for one in known if one[0] <= t]
         if self.path and len(self.record) < len(known):
             _write(self.path, self.record)
-        for one in self.heard.values():
-            one.state = one.machine.init()
-            for update, metrics in self.record:
-                one.state = one.machine.observe(one.state, update, metrics)
+        for listener in self._traced:
+            listener.state = listener.machine.init()
+        for update, metrics in self.record:
+            self.observe(update, metrics)
         self.look(t)
 
     def look(self, t: int) -> None:
         """Fill in the values from update `t` on."""
-        for one in self.heard.values():
-            one.look(t)
+        for listener in self._traced:
+            listener.look(t)
         self._filled = t
 
     def keep_up(self, t: int) -> None:
@@ -130,44 +124,29 @@ class Hearing:
         if t - self._filled >= WINDOW // 2:
             self.look(t - 1)
 
-    def observe(self, t: int, logs: Mapping[str, Any] | None) -> None:
-        """Show what was measured when `t` updates had been made.
+    def show(self, t: int, logs: Mapping[str, Any] | None) -> None:
+        """Show and record what was measured when `t` updates had been made.
 
         Keras validates in some epochs only: where a metric of the validation is waited for, an
-        epoch without validation is no evaluation.
+        epoch without validation is no evaluation. Each evaluation has the same names.
 
         Raises:
             ScheduleError: a name that is waited for is not measured, or is no number.
         """
-        shown = {name: _number(name, value) for name, value in (logs or {}).items()}
-        waits = any(name.startswith("val_") for name in self.names())
+        shown = {name: _number(value) for name, value in (logs or {}).items()}
+        waits = any(name.startswith("val_") for name in self.metrics())
         if not shown or (waits and not any(name.startswith("val_") for name in shown)):
             return
-        self._check(shown)
-        for one in self.heard.values():
-            one.state = one.machine.observe(one.state, t, shown)
+        self.check(shown)
+        self.observe(t, shown)
         assert self.record is not None
         self.record.append((t, shown))
         if self.path:
             _append(self.path, self.record[-1])
         self.look(t)
 
-    def _check(self, shown: Mapping[str, float]) -> None:
-        """Refuse names that an evaluation does not have: in Keras each has the same."""
-        for one in self.heard.values():
-            one.machine.check_names(sorted(shown))
 
-    def stops(self, t: int) -> bool:
-        """Whether a schedule that finds its own length has ended before update `t`."""
-        return any(one.machine.stops(one.state, t) for one in self.heard.values())
-
-    def replayed(self, name: str, schedule: Schedule) -> Schedule:
-        """Return the open-loop schedule that an attribute has followed."""
-        one = self.heard.get(name)
-        return schedule if one is None else one.machine.replay(one.machine.log(one.state))
-
-
-def _number(name: str, value: Any) -> float:
+def _number(value: Any) -> float:
     with contextlib.suppress(TypeError, ValueError):
         return float(value)
     return math.nan

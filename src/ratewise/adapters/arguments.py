@@ -1,0 +1,94 @@
+"""What every face is given: a horizon, a rate at level 1, keywords that may be misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ratewise.schedule import Plan, Schedule
+from ratewise.schedule.errors import Context, ScheduleError, nearest, number, shorten
+
+HORIZON = ("total", "epoch", "samples", "tokens")
+_ELSEWHERE = {
+    **dict.fromkeys(("T_max", "decay_steps", "max_steps", "num_training_steps"), "total"),
+    **dict.fromkeys(("steps_per_epoch",), "epoch"),
+    **dict.fromkeys(("initial_learning_rate", "learning_rate", "max_lr", "peak"), "lr"),
+}
+"""What frameworks call an argument of ours."""
+
+
+@dataclass(frozen=True)
+class HorizonOf(Context):
+    """Advice about lengths for who gives them to an adapter, `attach(total=…)`.
+
+    >>> from ratewise.schedule import Linear
+    >>> from ratewise.schedule.errors import speaking
+    >>> with speaking(HorizonOf(adapter="attach")):
+    ...     Linear(to=0, over="5%").resolve()
+    Traceback (most recent call last):
+    ratewise.schedule.errors.ScheduleError: ...: give attach(total=…) with the updates of the run...
+    """
+
+    adapter: str = ""
+
+    def argument(self, name: str, example: str) -> str:
+        """Return how an argument is given; those of the horizon go to the adapter."""
+        written = super().argument(name, example)
+        return f"{self.adapter}({written})" if name in HORIZON else written
+
+    def call(self, function: str, given: str) -> str:
+        """Return how what was called is shown; `resolve` is called by the adapter alone."""
+        return given if function == "resolve" and given else super().call(function, given)
+
+
+def given(**horizon: Any) -> dict[str, Any]:
+    """Return the part of a horizon that was given."""
+    return {key: value for key, value in horizon.items() if value is not None}
+
+
+def refuse_unknown(
+    who: str,
+    unknown: Mapping[str, Any],
+    known: Iterable[str] = (),
+    advice: Mapping[str, str] | None = None,
+) -> None:
+    """Refuse keywords that do not exist.
+
+    Args:
+        who: What was called.
+        unknown: What was given and is not known.
+        known: Keywords beside those of the horizon, of which the nearest is named.
+        advice: What to write in place of those that frameworks have.
+
+    Raises:
+        ScheduleError: there is one.
+    """
+    names = [*HORIZON, *known]
+    for key, value in unknown.items():
+        ours = _ELSEWHERE.get(key)
+        fix = f"write {ours}=…" if ours in names else nearest(key, names)
+        fix = (advice or {}).get(key, fix)
+        raise ScheduleError(f"{who}({key}={shorten(value)})", "is not an argument", fix)
+
+
+def only_rate(who: str, plan: Plan, fix: str) -> Schedule:
+    """Return the schedule of the rate; refuse a plan of anything else."""
+    others = [key for key in plan.schedules() if key != "lr"]
+    if others or plan.groups or plan.lr is None:
+        what = ", ".join(others) or ("groups" if plan.groups else "nothing")
+        rule = f"gives the learning rate alone, this plan schedules {what}"
+        raise ScheduleError(who, rule, fix)
+    return plan.lr
+
+
+def read_rate(who: str, plan: Plan, lr: Any) -> float | None:
+    """Return the rate at level 1, from `lr` or the plan's peak; None if neither names it."""
+    peak = plan.peak.get("lr")
+    if lr is None:
+        return peak
+    rate = number(f"{who}(lr={shorten(lr)})", "lr", lr, above=True)
+    if peak is not None and peak != rate:
+        rule = f"has lr={rate:g} and a plan with peak {peak:g}"
+        raise ScheduleError(who, rule, "give one of them")
+    return rate

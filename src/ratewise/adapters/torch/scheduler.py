@@ -1,0 +1,313 @@
+"""The scheduler itself: what users hold, over the clock that does the work."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ratewise.adapters.arguments import refuse_unknown
+from ratewise.adapters.torch import resume as _resume
+from ratewise.adapters.torch import state as _state
+from ratewise.adapters.torch.adaptive import unwrap
+from ratewise.adapters.torch.clock import Clock
+from ratewise.adapters.torch.groups import put, read_members
+from ratewise.adapters.torch.ranks import agreed
+from ratewise.adapters.torch.source import Source, SourceFeedback
+from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import shorten, whole
+
+_bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
+
+
+class Scheduler(LRScheduler):
+    """Gives every update of an optimizer its rate.
+
+    rate(t) = base · f(t), where base is the group's own rate when the scheduler is made, and `t`
+    counts the updates that were committed. f(0) is in place at once; after an update the group
+    holds the rate that it used. `step()` may be called at any time and does nothing.
+
+    Args:
+        optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it.
+        schedule: A schedule (of the rate), a plan, or the text of either.
+        total: Updates in the run; needed if lengths are shares of it or open.
+        epoch: Updates in an epoch.
+        samples: Samples in an update.
+        tokens: Tokens in an update.
+        resume: What to do if a checkpoint differs from the code in schedule, total or base rates.
+            "checkpoint": go on as it would have; "code": follow the code's schedule at the same
+            update; "rescale": follow the code's schedule at the same share of the total;
+            "continue": follow the code's schedule, multiplied so that the next rate is the
+            checkpoint's. Without it, such a checkpoint is refused.
+        **unknown: Nothing; a misspelt argument is answered with the nearest one.
+
+    Raises:
+        ScheduleError: not an optimizer, already scheduled, lengths that do not fit, an unknown
+            group or key, a key that is 0 in every group.
+
+    >>> import torch, ratewise as rw
+    >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5)
+    >>> scheduler = Scheduler(optimizer, rw.Linear(to=0), total=4)
+    >>> for _ in range(2):
+    ...     optimizer.step()
+    >>> scheduler.committed, scheduler.get_last_lr(), scheduler.get_lr()
+    (2, [0.375], [0.25])
+    """
+
+    __module__ = "ratewise.torch"  # the name that users import, pickles hold and configs write
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedule: Schedule | Plan | str,
+        *,
+        total: int | str | None = None,
+        epoch: float | None = None,
+        samples: float | None = None,
+        tokens: float | None = None,
+        resume: str | None = None,
+        **unknown: Any,
+    ) -> None:
+        # The base class would patch optimizer.step and step once: its __init__ is not called.
+        refuse_unknown("Scheduler", unknown, ["resume"])
+        inner = unwrap("Scheduler", optimizer)
+        policy = _resume.check_policy(resume)
+        horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
+        clock = Clock(Source.of(schedule, horizon), policy)
+        clock.members = read_members(inner, clock.code, inner in _bound)
+        self._take(inner, clock)
+        clock.lay_out()
+        clock.set_last()
+        clock.write()
+        _start(inner, clock)
+
+    def _take(self, optimizer: Optimizer, clock: Clock) -> None:
+        self.optimizer = optimizer
+        self._clock = clock
+
+    @classmethod
+    def of(cls, optimizer: Optimizer) -> Scheduler:
+        """Return the scheduler of an optimizer that has one; it runs whether it is held or not.
+
+        Raises:
+            ScheduleError: the optimizer has none.
+        """
+        inner = unwrap("Scheduler", optimizer)
+        if inner not in _bound:
+            rule = f"found no schedule on this {type(inner).__name__}"
+            raise ScheduleError("Scheduler.of", rule, "make one with Scheduler(optimizer, …)")
+        scheduler = cls.__new__(cls)
+        scheduler._take(inner, _bound[inner])
+        return scheduler
+
+    # The clock ------------------------------------------------------------------------------
+
+    @property
+    def committed(self) -> int:
+        """Updates that were committed so far; the next one is update `committed`."""
+        return self._clock.t
+
+    def seek(self, updates: int) -> None:
+        """Go to where `updates` updates have been committed, for a run whose state was lost."""
+        committed = whole(f"Scheduler.seek({shorten(updates)})", "updates", updates)
+        clock = self._synced()
+        clock.set(committed)
+        clock.set_last()
+        if clock.handles:
+            clock.write()
+
+    def step(self, metrics: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the optimizer's own updates are the clock.
+
+        A metric that is given, as to `ReduceLROnPlateau`, is shown to a schedule that listens.
+        """
+        names = self._clock.feedback.metrics()
+        if metrics is not None and len(names) == 1 and not isinstance(metrics, Mapping):
+            self.observe({names[0]: metrics})
+
+    def observe(
+        self,
+        metrics: Mapping[str, Any] | None = None,
+        /,
+        *,
+        reduce: str | None = "mean",
+        **named: Any,
+    ) -> None:
+        """Show the schedule what was measured after the last update, by name.
+
+        An open-loop schedule does not look. One that listens decides by it, from the next update
+        on; metrics that it does not know are passed over. In several processes it is called by
+        every rank, and all of them decide by the same value.
+
+        Args:
+            metrics: What was measured; it may also be given by name.
+            reduce: How one value is made of those of all ranks: "mean", "sum", "min" or "max";
+                None where all ranks are known to have the same one.
+            **named: What was measured.
+
+        Raises:
+            ScheduleError: a name that it waits for is in no evaluation; a metric is no number; on
+                every rank, one that some ranks have and others do not.
+        """
+        clock, shown = self._synced(), {**(metrics or {}), **named}
+        clock.observe(agreed(clock.t, shown, clock.feedback.metrics(), reduce))
+
+    @property
+    def finished(self) -> bool:
+        """Whether a schedule that finds its own length has come to the end of the run."""
+        return self._clock.feedback.stops(self._clock.t + self._clock.shift)
+
+    def replay(self) -> Plan:
+        """Return the open-loop plan that the run has followed so far, resolved."""
+        return self._synced().feedback.replayed(self._clock.used.plan)
+
+    def detach(self) -> None:
+        """Take the schedule off the optimizer, which keeps the rates that it has."""
+        for handle in self._clock.handles:
+            handle.remove()
+        self._clock.handles = []
+        if _bound.get(self.optimizer) is self._clock:
+            del _bound[self.optimizer]
+
+    # Rates ----------------------------------------------------------------------------------
+
+    def get_last_lr(self) -> list[float | Tensor]:
+        """Return the rate that each group used in the last update; before the first, f(0)'s."""
+        return self._by_group(self._clock.last)
+
+    def get_lr(self) -> list[float | Tensor]:
+        """Return the rate that each group will use in the next update."""
+        return self._by_group(lambda: self._clock.row(self._clock.t))
+
+    @property
+    def base_lrs(self) -> list[float | Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The rate of each group at level 1; what is set here is saved and survives a resume."""
+        return self._by_group(lambda: [m.peak[key] for m, key in self._clock.targets()])
+
+    @base_lrs.setter
+    def base_lrs(self, values: Sequence[float | Tensor]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        members = self._synced().snapshot()
+        for member, value in zip(members, values, strict=True):
+            if "lr" in member.places:
+                member.peak["lr"] = float(value)
+        self._clock.lay_out()
+
+    def _by_group(self, values: Any) -> list[float | Tensor]:
+        clock = self._synced()
+        cells = zip(clock.targets(), values(), strict=True)
+        rates = {member: value for (member, key), value in cells if key == "lr"}
+        groups = self.optimizer.param_groups
+        return [
+            rates[member] if member in rates else float(group["lr"])
+            for member, group in zip(clock.members, groups, strict=True)
+        ]
+
+    def _synced(self) -> Clock:
+        self._clock.sync(self.optimizer)
+        return self._clock
+
+    # State ----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, primitives only: schedule, committed updates, groups and base rates."""
+        return _state.write(self._synced())
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where a state was saved, whether or not the optimizer was or will be loaded.
+
+        Loading is absolute: twice is once.
+
+        Raises:
+            ScheduleError: not a state, damaged, newer, of other groups, or different from the code
+                without a policy; nothing is changed.
+        """
+        _resume.load(self._clock, _state.read(state_dict), self._clock.policy, self.optimizer)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        clock = self._synced()
+        saved = clock.snapshot(), clock.feedback.states()
+        parts = clock.code, clock.used, clock.policy, clock.t, clock.shift, *saved
+        return _revive, (type(self), self.optimizer, parts, bool(clock.handles))
+
+    def __repr__(self) -> str:
+        used = self._clock.used
+        of = f" of {used.total}" if used.total is not None else ""
+        return f"<Scheduler {used.text} at update {self.committed}{of}>"
+
+    # What frameworks look at -----------------------------------------------------------------
+
+    @property
+    def last_epoch(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """`committed`, under the name that frameworks know."""
+        return self._clock.t
+
+    @property
+    def _last_lr(self) -> list[float | Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.get_last_lr()
+
+    @property
+    def _step_count(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self._clock.t + 1
+
+    @_step_count.setter
+    def _step_count(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Accept what a framework counts, and keep our own count."""
+
+
+# For the adapters that stand on it ----------------------------------------------------------
+
+
+def feedback_of(scheduler: Scheduler) -> SourceFeedback:
+    """Return what a scheduler's feedback schedules were shown."""
+    return _clock_of(scheduler).feedback
+
+
+def show(scheduler: Scheduler, metrics: Mapping[str, Any]) -> None:
+    """Show a scheduler those metrics that it waits for, of a framework that measures in parts."""
+    names = feedback_of(scheduler).metrics()
+    if known := {name: value for name, value in metrics.items() if name in names}:
+        feedback_of(scheduler).expect_parts()
+        scheduler.observe(known)
+
+
+def rewind(scheduler: Scheduler) -> None:
+    """Take a schedule off its optimizer and put back the values that it found there."""
+    for member in _clock_of(scheduler).snapshot():
+        for key, place in member.places.items():
+            if member.group is not None and key in member.read:
+                put(member.group, *place, member.read[key])
+    scheduler.detach()
+
+
+def _clock_of(scheduler: Scheduler) -> Clock:
+    return scheduler._clock  # pyright: ignore[reportPrivateUsage]
+
+
+def _start(optimizer: Optimizer, clock: Clock) -> None:
+    clock.start(optimizer)
+    _bound[optimizer] = clock
+
+
+def _revive(kind: type[Scheduler], optimizer: Optimizer, parts: Any, bound: bool) -> Scheduler:
+    """Return a pickled or copied scheduler, on the optimizer that was pickled or copied with it."""
+    code, used, policy, t, shift, members, states = parts
+    clock = Clock(code, policy)
+    clock.used, clock.shift, clock.members = used, shift, members
+    for member, group in zip(members, optimizer.param_groups, strict=True):
+        member.attach(group)
+    clock.set(t)
+    clock.feedback = SourceFeedback(used)
+    clock.feedback.restore("Scheduler", states)
+    clock.lay_out()
+    scheduler = kind.__new__(kind)
+    scheduler._take(optimizer, clock)  # pyright: ignore[reportPrivateUsage]
+    if bound and optimizer in _bound:
+        fix = "copy the optimizer along with it, copy.deepcopy((optimizer, scheduler))"
+        raise ScheduleError("Scheduler", "cannot drive one optimizer twice", fix)
+    if bound:
+        _start(optimizer, clock)
+    return scheduler
