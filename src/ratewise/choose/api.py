@@ -18,7 +18,7 @@ from ratewise.compare.api import checked_task, journal_at
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.training import Progress, Training, shifted
 from ratewise.runs.engines.config import Crew, EngineConfig
-from ratewise.runs.journal.sizes import read_size
+from ratewise.runs.journal import read_size
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Context, number, speaking, whole

@@ -137,7 +137,7 @@ def compare(
         from ratewise.choose import compare as train
         from ratewise.cli.journal import asked
         from ratewise.runs.engines.config import EngineConfig
-        from ratewise.runs.journal.sizes import read_size
+        from ratewise.runs.journal import read_size
         from ratewise.show import show as look
 
         units: Any = {"epoch": epoch, "samples": samples, "tokens": tokens}

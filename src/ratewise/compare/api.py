@@ -14,7 +14,7 @@ from ratewise.compare.peak_rounds import search_peaks
 from ratewise.compare.peaks import Search
 from ratewise.compare.training import Progress, Training, shifted
 from ratewise.runs.engines.config import EngineConfig
-from ratewise.runs.journal.sizes import read_size
+from ratewise.runs.journal import read_size
 from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, Peaks, read_candidates
 from ratewise.schedule import ScheduleError

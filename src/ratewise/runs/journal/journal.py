@@ -8,12 +8,13 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ratewise.runs.journal.database import Lock, blob, connect
+from ratewise.runs.journal.database import blob, real_path, written
 from ratewise.runs.journal.store import open_store
 from ratewise.runs.keys import key
 from ratewise.runs.records import Outcome
@@ -55,26 +56,23 @@ class Journal:
         disk: int = 0,
         checkpoints: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.path = Path(path)
-        self._lock = Lock(self.path)
-        try:
-            beside = self.path.with_name(self.path.name + ".checkpoints")
-            self.store = open_store(beside if checkpoints is None else checkpoints)
-            self._file = connect(self.path)
-        except BaseException:
-            self._lock.release()
-            raise
-        self.disk = disk
+        self.path, self.disk = Path(path), disk
+        real = real_path(path)
+        beside = real.with_name(real.name + ".checkpoints")
+        self.store = open_store(beside if checkpoints is None else checkpoints)
         self.task = ""
         self.reused = 0
         self.damaged = 0
         self._comparison = 0
-        self.store.tidy({row[0] for row in self._file.execute("SELECT state FROM checkpoints")})
+        with ExitStack() as stack:
+            self._file = stack.enter_context(written(self.path))
+            states = self._file.execute("SELECT state FROM checkpoints")
+            self.store.tidy({row[0] for row in states})
+            self._open = stack.pop_all()
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
-        self._lock.release()
+        self._open.close()
 
     def begin(self, task: str, name: str, metrics: Sequence[str]) -> None:
         """Say what is compared."""
