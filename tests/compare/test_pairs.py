@@ -127,9 +127,9 @@ def test_other_optimizers_share_no_stretch() -> None:
     runs = [(0, rates)] * 4
     tree = PrefixTree.of(runs, [None, "adamw", "sgd", "adamw"])
     assert (tree.asked, tree.planned) == (40, 30)
-    assert [one.optimizer for one in tree.stretches] == [None, None, "adamw", "adamw", "sgd", "sgd"]
-    for stretch in tree.stretches:
-        assert {[None, "adamw", "sgd", "adamw"][run] for run in stretch.runs} == {stretch.optimizer}
+    assert [one.optimizer for one in tree.segments] == [None, None, "adamw", "adamw", "sgd", "sgd"]
+    for segment in tree.segments:
+        assert {[None, "adamw", "sgd", "adamw"][run] for run in segment.runs} == {segment.optimizer}
     assert PrefixTree.of(runs).planned == 10
 
 

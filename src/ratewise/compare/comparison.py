@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 from ratewise.compare.statistics import Difference, differences
 from ratewise.compare.time_to_target import TimeToTarget, time_to_target
 from ratewise.compare.verdict import Standing, Verdict, judge, ranked
-from ratewise.runs.records import Record, finite_or_none
+from ratewise.runs.records import Record, Results, Stopped, finite_or_none
 from ratewise.schedule.lengths import Length
 from ratewise.view.tables import tabled
 
@@ -55,6 +57,14 @@ class Comparison:
     asked: int
     notes: tuple[str, ...] = ()
     pruned: tuple[Pruned, ...] = ()
+
+    @classmethod
+    def of(
+        cls, results: Results, notes: Sequence[str] = (), pruned: Sequence[Pruned] = ()
+    ) -> Comparison:
+        """Return what came of runs as a comparison; it also says what a journal knew of them."""
+        counts = results.trained, results.asked, (*_known(results), *notes), tuple(pruned)
+        return cls(results.runs, results.metric, results.higher_is_better, *counts)
 
     @property
     def sharing(self) -> float:
@@ -205,6 +215,28 @@ class Interrupted(KeyboardInterrupt):
             "they are in this exception's .comparison"
         )
         self.comparison = comparison
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Tell of training that was stopped by hand as of a comparison."""
+    try:
+        yield
+    except Stopped as stop:
+        raise Interrupted(Comparison.of(stop.results)) from stop
+
+
+def _known(results: Results) -> list[str]:
+    """Say what a journal knew of the runs, and what of it was lost."""
+    notes: list[str] = []
+    if results.reused:
+        notes.append(f"{results.reused:,} updates of runs were taken from {results.journal}.")
+    if results.damaged:
+        notes.append(
+            f"{results.damaged} checkpoints were damaged or gone, "
+            "and were trained again from the ones before."
+        )
+    return notes
 
 
 def _row(one: Standing, behind: Difference | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What comes of training: of one stretch, and of one run."""
+"""What comes of training: of one segment, and of one run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ratewise.tasks.protocols import Losses, Rates
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of one stretch.
+    """What came of one segment.
 
     Args:
         losses: float64[k], NaN where nothing was trained.
@@ -76,3 +76,36 @@ class Record:
 def finite_or_none(value: float) -> float | None:
     """Return a number as JSON can hold it: None if it is not finite."""
     return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What came of a list of runs, as far as they were trained.
+
+    Args:
+        runs: A record for each, in the order they were asked for.
+        metric: Name of the metric that decides.
+        higher_is_better: Whether more of it is better.
+        trained: Updates that were trained.
+        asked: Updates that all runs would take, each trained alone.
+        reused: Updates that were taken from a journal.
+        damaged: Checkpoints that were damaged or gone, and were trained again.
+        journal: Name of the journal's file; "" if there was none.
+    """
+
+    runs: tuple[Record, ...] = field(repr=False)
+    metric: str
+    higher_is_better: bool
+    trained: int
+    asked: int
+    reused: int = 0
+    damaged: int = 0
+    journal: str = ""
+
+
+class Stopped(KeyboardInterrupt):
+    """Training that was stopped by hand; `results` holds the runs as far as they came."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__("stopped")
+        self.results = results

@@ -1,4 +1,4 @@
-"""Who trains the stretches: this process, workers beside it, or a cluster."""
+"""Who trains the segments: this process, workers beside it, or a cluster."""
 
 from __future__ import annotations
 

@@ -14,14 +14,14 @@ SavedState = tuple[int, str]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A stretch to train.
+    """A segment to train.
 
     Args:
-        index: Index of the stretch.
+        index: Index of the segment.
         task: Fingerprint of the task; states are named after it.
         seed: Seed of the run.
         optimizer: Name of the optimizer that the run brings, or None.
-        rates: Absolute rates from the run's first update to the last of the stretch.
+        rates: Absolute rates from the run's first update to the last of the segment.
         start: Update to begin with.
         digest: SHA-256 of the state to begin from; "" if it was never written anywhere.
         opens: Whether others begin at update 0 too, so that the first state is worth keeping.
@@ -73,7 +73,7 @@ class Done:
     """A job has ended.
 
     Args:
-        index: Index of the stretch.
+        index: Index of the segment.
         losses: Losses of the updates behind the last part, NaN where nothing was trained.
         metrics: What was measured at its end.
         error: Traceback of an exception in the task's code, or None.

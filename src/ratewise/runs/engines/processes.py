@@ -1,4 +1,4 @@
-"""The engine of one machine: worker processes that are given stretches through pipes."""
+"""The engine of one machine: worker processes that are given segments through pipes."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def threads() -> int | None:
 
 
 def unpacked(sent: bytes, count: int | None) -> Worker:
-    """Return a bench with what was packed elsewhere, computing with so many threads."""
+    """Return a worker with what was packed elsewhere, computing with so many threads."""
     tasks, states = pickle.loads(sent)
     if count is not None:
         torch: Any = importlib.import_module("torch")
@@ -183,9 +183,9 @@ def serve(pipe: Connection, sent: bytes, count: int | None, device: str | None) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends us
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    bench = unpacked(sent, count)
+    worker = unpacked(sent, count)
     with contextlib.suppress(EOFError, OSError):  # the driver is gone
         pipe.send(None)
         while True:
-            for event in bench.work(pipe.recv()):
+            for event in worker.work(pipe.recv()):
                 pipe.send(event)

@@ -1,4 +1,4 @@
-"""The engine of a cluster: every stretch a task of Ray, where its parent's state is warm."""
+"""The engine of a cluster: every segment a task of Ray, where its parent's state is warm."""
 
 from __future__ import annotations
 
@@ -151,13 +151,13 @@ def _options(asked: Mapping[str, float]) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _bench(sent: bytes, count: int | None) -> Worker:
-    """Return the bench of this process: it stands where the job before has left it."""
+def _worker(sent: bytes, count: int | None) -> Worker:
+    """Return the worker of this process: it stands where the job before has left it."""
     return unpacked(sent, count)
 
 
 def train(sent: bytes, count: int | None, job: Job) -> Iterator[tuple[str, Event]]:
     """Train a job on some node; yield where, and what happens."""
     where = require("ray", extra="ray").get_runtime_context().get_node_id()
-    for event in _bench(sent, count).work(job):
+    for event in _worker(sent, count).work(job):
         yield where, event

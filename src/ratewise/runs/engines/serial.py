@@ -1,4 +1,4 @@
-"""The engine without workers: one stretch after the other, in this process."""
+"""The engine without workers: one segment after the other, in this process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Serial:
 
     ordered = True
 
-    def __init__(self, bench: Worker) -> None:
-        self._bench = bench
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._events: Iterator[Event] | None = None
 
     def free(self) -> int:
@@ -23,7 +23,7 @@ class Serial:
 
     def start(self, job: Job) -> None:
         """Begin a job."""
-        self._events = self._bench.work(job)
+        self._events = self._worker.work(job)
 
     def wait(self) -> Iterator[Event]:
         """Yield what happens next."""

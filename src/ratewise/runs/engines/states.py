@@ -1,4 +1,4 @@
-"""Where a bench keeps states: in its own memory, on disk, or both."""
+"""Where a worker keeps states: in its own memory, on disk, or both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench: where a stretch is trained, by whichever engine."""
+"""The worker: where a segment is trained, by whichever engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comparisons leave behind: every stretch, its losses, metrics and checkpoints."""
+"""What comparisons leave behind: every segment, its losses, metrics and checkpoints."""
 
 from ratewise.runs.journal.journal import Journal
 from ratewise.runs.journal.remembered import asked_for, found_once, remember

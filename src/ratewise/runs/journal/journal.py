@@ -37,7 +37,7 @@ class Journal:
     """A journal, open for one comparison.
 
     Everything that was trained has a name, made of the task, the seed, the optimizer and the exact
-    rates until then. A stretch is committed in one transaction, behind its checkpoint; what was
+    rates until then. A segment is committed in one transaction, behind its checkpoint; what was
     committed is not trained again, by this comparison or by any other of the same task.
 
     Args:
@@ -159,7 +159,7 @@ class Journal:
         return None
 
     def _losses(self, stop: str, low: int) -> Losses | None:
-        """Return the losses from update `low` to a state, stretch by stretch from the end."""
+        """Return the losses from update `low` to a state, segment by segment from the end."""
         pieces: list[Losses] = []
         while True:
             row = self._file.execute(
@@ -194,14 +194,14 @@ class Journal:
         runs: Mapping[RunSpec, tuple[Outcome, Losses]] | None = None,
         seconds: float = 0.0,
     ) -> None:
-        """Keep a stretch that was trained from update `low` to the end of `rates`, or not at all.
+        """Keep a segment that was trained from update `low` to the end of `rates`, or not at all.
 
         Args:
             seed: Seed of the runs.
             optimizer: Their optimizer.
-            rates: Rates from the start of the run to the end of the stretch.
+            rates: Rates from the start of the run to the end of the segment.
             low: Update at which it began.
-            losses: Losses of the stretch.
+            losses: Losses of the segment.
             kept: Bytes and SHA-256 of the state at its end, written before, if others need it.
             runs: What came of the runs that have ended with it, and their losses.
             seconds: Time that it took.
