@@ -152,22 +152,28 @@ def test_results_appear_whole_or_not_at_all(folder: Path, monkeypatch: pytest.Mo
     assert [path.name for path in folder.iterdir() if path.suffix != ".py"] in ([], ["__pycache__"])
 
 
-def test_a_stopped_comparison_keeps_what_is_finished(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+STOPPED = (
+    TASK
+    + """
+trained = []
+
+
+def train(self, rates, plain=Walk.train):
+    trained.append(rates)
+    if len(trained) > 3:
+        raise KeyboardInterrupt
+    return plain(self, rates)
+
+
+Walk.train = train
+"""
+)
+
+
+def test_a_stopped_comparison_keeps_what_is_finished(folder: Path) -> None:
     """Ctrl-C prints and writes the runs that are done, and exits with 130."""
-    from ratewise.runs.execution import Work
-
-    calls: list[int] = []
-
-    def interrupt(*_: object) -> str:
-        calls.append(1)
-        if len(calls) > 3:
-            raise KeyboardInterrupt
-        return "training"
-
-    monkeypatch.setattr(Work, "_described", interrupt)
-    result = run("compare", "parabola:task", *COMPARED, "--seeds", "1", "--out", "found")
+    (folder / "stopped.py").write_text(STOPPED, encoding="utf-8")
+    result = run("compare", "stopped.py:task", *COMPARED, "--seeds", "1", "--out", "found")
     assert result.exit_code == 130
     assert "cos" in result.stdout
     assert (folder / "found" / "results.json").exists()

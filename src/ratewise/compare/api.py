@@ -16,10 +16,11 @@ from ratewise.runs.journal import read_size
 from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, Peaks, read_candidates
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, Fix, number
+from ratewise.schedule.errors import Call, Context, Fix, number, speaking
 from ratewise.tasks.protocols import Task
 
 
+@speaking(Context(called="compare"))
 def compare(
     task: Task,
     candidates: Mapping[str, Candidate],

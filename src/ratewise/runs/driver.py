@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ratewise.runs.engines import (
+from ratewise.runs.engines import Engine
+from ratewise.runs.engines.jobs import (
     Done,
-    Engine,
     Event,
     Fatal,
     Job,
@@ -219,15 +219,15 @@ class TreeDriver:
 
     def _end(self, event: Done) -> None:
         index, segment = event.index, self.tree.segments[event.index]
-        new = self._new(index, event.losses, segment.stop)
+        new = self._new(index, event.outcome.losses, segment.stop)
         going = self._going.pop(index)
         losses = np.append(going.known, new)
-        outcome = Outcome(losses, event.metrics, event.error, event.diverged, event.whole)
+        outcome = replace(event.outcome, losses=losses)
         self.dropped += len(losses) - self._made[index]
         self.outcomes[index] = outcome
         if event.kept is not None:
             self._kept[index] = event.kept[1]
-        self._commit(index, new if event.whole else new[:0], segment.stop, event)
+        self._commit(index, new if outcome.whole else new[:0], segment.stop, event)
         if going.part != segment.stop:
             self._release(index, going.part)
         self._finish(index, outcome)
@@ -246,7 +246,7 @@ class TreeDriver:
             if self._lost[index] > RETRIES:
                 nothing = np.full(len(going.job.rates), np.nan)
                 why = f"given up after {RETRIES + 1} tries: {event.why}\n"
-                self._end(Done(index, nothing, {}, why))
+                self._end(Done(index, Outcome(nothing, {}, why, whole=False)))
                 return
         del self._going[index]
         parent = self.tree.segments[index].parent

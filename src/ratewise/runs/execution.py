@@ -14,9 +14,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from ratewise.runs.driver import TreeDriver
 from ratewise.runs.engines import Engine
 from ratewise.runs.engines.config import EngineConfig
-from ratewise.runs.engines.serial import Serial
-from ratewise.runs.engines.states import Memory, States
-from ratewise.runs.engines.worker import Worker
+from ratewise.runs.engines.serial import Memory, Serial
+from ratewise.runs.engines.worker import States, Worker
 from ratewise.runs.journal import Journal
 from ratewise.runs.keys import fingerprint
 from ratewise.runs.optimizers import Tasks

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ratewise.runs.optimizers import Names, makes_optimizers
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import Call, Who, nearest, number, shorten, whole
+from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import Call, Context, Fix, Who, nearest, number, shorten, whole
+from ratewise.schedule.given import read_given
 from ratewise.tasks.protocols import Rates
 
 Written = Schedule | Plan | str
@@ -49,6 +50,25 @@ class RunSpec:
     maker: Maker | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class OfCandidate(Call):
+    """A candidate at fault, `compare({'a': …})`, and what of it.
+
+    Args:
+        value: Its name.
+        what: What of it is at fault, or "".
+    """
+
+    what: str = ""
+
+    def text(self, context: Context) -> str:
+        """Return the candidate as the user knows it."""
+        given = f"{{{self.value!r}: …}}"
+        given = context.argument(self.argument, given) if self.argument else given
+        called = context.call(self.function, given)
+        return f"{called}: {self.what}" if self.what else called
+
+
 def read_candidates(
     candidates: Mapping[str, Candidate],
     *,
@@ -67,13 +87,8 @@ def read_candidates(
         ScheduleError: whatever cannot be trained as written, with the candidate's name.
     """
     if not isinstance(candidates, Mapping) or not candidates:
-        rule = "needs candidates by name"
-        raise ScheduleError(
-            Call("compare"),
-            rule,
-            'give a dict such as {"cosine": Cosine(to=0.1)}',
-            given=candidates,
-        )
+        fix = 'give a dict such as {"cosine": Cosine(to=0.1)}'
+        raise ScheduleError(Call("compare"), "needs candidates by name", fix, given=candidates)
     chosen = _peaks_by_name(peaks, candidates)
     numbers = _seeds(seeds)
     makers = Names()
@@ -94,20 +109,19 @@ def _read(
 ) -> tuple[Schedule, float | None]:
     """Return a candidate's resolved schedule of learning rates, and its own peak if it has one."""
     try:
-        value = parse(given) if isinstance(given, str) else given
+        value = read_given(repr(name), given, f"write {{{name!r}: Cosine(to=0.1)}}")
         schedule, peak = _learning_rate(name, value)
         resolved = schedule.resolve(total, **units)
     except ScheduleError as error:
-        fix = error.fix if total is not None else f"{error.fix}; or give compare(…, total=1000)"
-        raise error.about(f"{_called(name)}: {error.who}", fix) from None
+        raise error.about(_candidate(name, what=error.who)) from None
     if not resolved.length:
-        fix = f"give compare(…, total=1000), or a pair {{{name!r}: (…, 1000)}}"
-        raise ScheduleError(_called(name), f"{shorten(resolved)} has no end", fix)
+        fix = Fix("give {total}, or a pair (schedule, 1000)", total="1000")
+        raise ScheduleError(_candidate(name), f"{shorten(resolved)} has no end", fix)
     return resolved, peak
 
 
-def _called(name: str) -> str:
-    return f"compare({{{name!r}: …}})"
+def _candidate(name: str, argument: str = "", what: str = "") -> OfCandidate:
+    return OfCandidate("compare", argument, name, what)
 
 
 def _split(name: Any, given: Any) -> tuple[Maker | None, Any, int | str | None]:
@@ -124,22 +138,19 @@ def _split(name: Any, given: Any) -> tuple[Maker | None, Any, int | str | None]:
     if len(parts) != 1 or not paired or not isinstance(total, int | str | None):
         rule = "needs a schedule or a pair (schedule, total) or (optimizer, schedule)"
         fix = f"write {{{name!r}: (Cosine(to=0.1), 500)}}, an optimizer before, a total after it"
-        raise ScheduleError(_called(name), f"{rule}", fix, given=given)
+        raise ScheduleError(_candidate(name), rule, fix, given=given)
     return maker, parts[0], total
 
 
-def _learning_rate(name: str, value: Any) -> tuple[Schedule, float | None]:
+def _learning_rate(name: str, value: Schedule | Plan) -> tuple[Schedule, float | None]:
     if isinstance(value, Schedule):
         return value, None
-    if not isinstance(value, Plan):
-        rule = "is no schedule, plan or text of one"
-        raise ScheduleError(f"{name!r}", rule, f"write {{{name!r}: Cosine(to=0.1)}}", given=value)
     others = sorted(
         {*value.schedules(), *(f"groups[{group!r}]" for group in value.groups)} - {"lr"}
     )
     if value.lr is None or others:
         rule = f"schedules {', '.join(others)}, and only learning rates are compared"
-        raise ScheduleError(f"{name!r}", rule, "give Plan(lr=…), or the schedule alone")
+        raise ScheduleError(repr(name), rule, "give Plan(lr=…), or the schedule alone")
     return value.lr, value.peak.get("lr")
 
 
@@ -151,8 +162,8 @@ def _single(
 ) -> float:
     peak = default(maker) if own is None else own
     if not peak:
-        fix = "give compare(…, peaks=[3e-4, 1e-3, 3e-3])"
-        raise ScheduleError(_called(name), "has no peak learning rate above 0", fix)
+        fix = Fix("give {peaks}", peaks="[3e-4, 1e-3, 3e-3]")
+        raise ScheduleError(_candidate(name), "has no peak learning rate above 0", fix)
     return peak
 
 
@@ -165,7 +176,7 @@ def _peaks_by_name(peaks: Peaks, names: Iterable[Any]) -> dict[Any, list[float]]
     for name in peaks:
         if name not in known:
             rule = f"is no candidate; those are {', '.join(known)}"
-            raise ScheduleError(f"compare(peaks={{{name!r}: …}})", rule, nearest(str(name), known))
+            raise ScheduleError(_candidate(str(name), "peaks"), rule, nearest(str(name), known))
     return {name: _peaks(given) for name, given in peaks.items()}
 
 
@@ -183,9 +194,8 @@ def _peaks(peaks: Iterable[float]) -> list[float]:
 
 def _seeds(seeds: int | Iterable[int]) -> list[int]:
     if isinstance(seeds, int):
-        return list(
-            range(whole(Call("compare", "seeds", seeds), "the number of seeds", seeds, low=1))
-        )
+        who = Call("compare", "seeds", seeds)
+        return list(range(whole(who, "the number of seeds", seeds, low=1)))
     given = _listed("seeds", seeds, "give a number of seeds, or a list such as [0, 1, 2]")
     who = Call("compare", "seeds", given)
     return _distinct(who, "seeds", [whole(who, "every seed", seed) for seed in given])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ratewise.runs.engines import Engine
-from ratewise.runs.engines.states import States
+from ratewise.runs.engines.worker import States
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest
 from ratewise.tasks.protocols import Task
@@ -88,10 +88,10 @@ def _cores() -> int:
     """Return how many processes the cores have room for, as many threads as each computes with."""
     torch: Any = sys.modules.get("torch")
     own = torch.get_num_threads() if torch is not None else 1
-    return max(1, _own_cores() // own)
+    return max(1, count_cores() // own)
 
 
-def _own_cores() -> int:
+def count_cores() -> int:
     """Return how many cores this process may use, or all there are where no system says that."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

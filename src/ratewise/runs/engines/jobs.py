@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ratewise.runs.keys import key
+from ratewise.runs.records import Outcome
 from ratewise.tasks.protocols import Losses, Rates
 
 SavedState = tuple[int, str]
@@ -74,26 +74,15 @@ class Done:
 
     Args:
         index: Index of the segment.
-        losses: Losses of the updates behind the last part, NaN where nothing was trained.
-        metrics: What was measured at its end.
-        error: Traceback of an exception in the task's code, or None.
-        diverged: The first update of the run whose loss was not finite, or None.
+        outcome: What came of the updates behind the last part.
         kept: The state that was saved at its end.
         seconds: Time since the last part.
     """
 
     index: int
-    losses: Losses
-    metrics: Mapping[str, float]
-    error: str | None = None
-    diverged: int | None = None
+    outcome: Outcome
     kept: SavedState | None = None
     seconds: float = 0.0
-
-    @property
-    def whole(self) -> bool:
-        """Whether others can go on from its end."""
-        return self.diverged is None and (self.error is None or self.kept is not None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing, WorkerDied
-from ratewise.runs.engines.states import States
-from ratewise.runs.engines.worker import Worker
+from ratewise.runs.engines.worker import States, Worker
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Task
 
@@ -136,7 +135,7 @@ class WorkerProcess:
         self.began = True
         if isinstance(event, Done | StateMissing | Fatal):
             self.job = None
-            stands = isinstance(event, Done) and event.whole and not job.measure
+            stands = isinstance(event, Done) and event.outcome.whole and not job.measure
             self.at = job.name(len(job.rates)) if stands else None
         return event
 

@@ -12,8 +12,7 @@ from typing import Any
 from ratewise._extras import require
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, WorkerDied
 from ratewise.runs.engines.processes import packed, threads, unpacked
-from ratewise.runs.engines.states import States
-from ratewise.runs.engines.worker import Worker
+from ratewise.runs.engines.worker import States, Worker
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Task
 

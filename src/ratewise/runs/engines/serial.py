@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing
-from ratewise.runs.engines.worker import Worker
+from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, SavedState, StateMissing
+from ratewise.runs.engines.worker import States, Worker
 
 
 class Serial:
@@ -37,3 +38,27 @@ class Serial:
     def close(self) -> None:
         """End."""
         self._events = None
+
+
+class Memory:
+    """States in memory, and in a store behind it, if there is one."""
+
+    def __init__(self, behind: States | None = None) -> None:
+        self._held: dict[str, Any] = {}
+        self._behind = behind
+
+    def write(self, name: str, state: Any) -> SavedState:
+        """Keep a state."""
+        kept = (0, "") if self._behind is None else self._behind.write(name, state)
+        self._held[name] = state
+        return kept
+
+    def read(self, name: str, digest: str) -> tuple[bool, Any]:
+        """Return whether a state is there and whole, and the state."""
+        if name in self._held:
+            return True, self._held[name]
+        return (False, None) if self._behind is None else self._behind.read(name, digest)
+
+    def let_go(self, name: str) -> None:
+        """Say that a state is not read again."""
+        self._held.pop(name, None)

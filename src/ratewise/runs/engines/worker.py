@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,13 +19,29 @@ from ratewise.runs.engines.jobs import (
     StateMissing,
     Trained,
 )
-from ratewise.runs.engines.states import States
+from ratewise.runs.records import Outcome
 from ratewise.tasks.protocols import Losses, Run, Task
 
 PIECE = 100
 """Updates trained between two looks at the losses, and between two reports of progress."""
 
 Root = tuple[int, str | None]
+
+
+class States(Protocol):
+    """A place for states, by name."""
+
+    def write(self, name: str, state: Any) -> SavedState:
+        """Keep a state; OSError if there is no room."""
+        ...
+
+    def read(self, name: str, digest: str) -> tuple[bool, Any]:
+        """Return whether a state is there and whole, and the state."""
+        ...
+
+    def let_go(self, name: str) -> None:
+        """Say that a state is not read again."""
+        ...
 
 
 class Worker:
@@ -83,7 +99,8 @@ class Worker:
                 yield Trained(job.index, stop - t)
                 if not np.isfinite(losses[t:stop]).all():
                     bad = cut(losses, t)
-                    yield Done(job.index, losses[low:], {}, None, bad, None, _since(began))
+                    outcome = Outcome(losses[low:], {}, None, bad, whole=False)
+                    yield Done(job.index, outcome, None, _since(began))
                     return
                 if stop < total and _since(began) >= job.every:
                     kept = self._save(job, stop)
@@ -109,7 +126,8 @@ class Worker:
                 metrics = {name: float(value) for name, value in self._run.measure().items()}
             except Exception:
                 error = self._forget()
-        return Done(job.index, losses, metrics, error, None, kept, _since(began))
+        whole = error is None or kept is not None
+        return Done(job.index, Outcome(losses, metrics, error, None, whole), kept, _since(began))
 
     def _save(self, job: Job, updates: int) -> SavedState:
         assert self._run is not None
@@ -157,7 +175,8 @@ class Worker:
         return self._run
 
     def _failed(self, job: Job, losses: Losses, seconds: float) -> Done:
-        return Done(job.index, losses, {}, self._forget(), None, None, seconds)
+        outcome = Outcome(losses, {}, self._forget(), whole=False)
+        return Done(job.index, outcome, None, seconds)
 
     def _forget(self) -> str:
         self._run = self._at = self._first = None
