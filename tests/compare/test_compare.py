@@ -12,6 +12,7 @@ import pytest
 import ratewise as rw
 from ratewise import choose
 from ratewise.choose import Comparison, compare
+from ratewise.schedule.errors import Context, speaking
 from tests.tasks.fixtures import Valley, Valleys
 
 TWO = {"flat": "Hold()", "down": rw.Hold() >> rw.Linear(to=0, over="50%")}
@@ -243,6 +244,33 @@ def test_a_question_that_cannot_be_answered_is_refused_before_training(
     with pytest.raises(rw.ScheduleError, match=words):
         compare(valleys, candidates, **({"total": 10} | options))
     assert trained == []
+
+
+class Options(Context):
+    """Gives arguments as a command line does."""
+
+    def argument(self, name: str, example: str) -> str:
+        return f"--{name} {example}"
+
+
+SPOKEN: list[tuple[dict[str, Any], str]] = [
+    ({"total": None}, "--total"),
+    ({"workers": "many"}, "give --workers 2"),
+    ({"prune": "median"}, "write --prune"),
+    ({"disk": "much"}, "or --disk"),
+    ({"address": "auto"}, "give --engine"),
+    ({"peaks": "car"}, "or --peaks"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), SPOKEN)
+def test_advice_is_in_the_language_of_who_asks(
+    valleys: Valleys, options: dict[str, Any], words: str
+) -> None:
+    """What to write names arguments, which whoever speaks for the user writes as the user does."""
+    with pytest.raises(rw.ScheduleError) as error, speaking(Options()):
+        compare(valleys, {"a": "Cosine(to=0)"}, **({"total": 10} | options))
+    assert words in error.value.fix
 
 
 def test_a_task_without_a_peak_says_so() -> None:

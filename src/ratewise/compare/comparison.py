@@ -146,12 +146,10 @@ class Comparison:
             "trained": self.trained,
             "asked": self.asked,
             "verdict": {
-                "text": verdict.text,
-                "best": verdict.best,
+                **vars(verdict),
                 "within": list(verdict.within),
                 "gap": finite_or_none(verdict.gap),
                 "margin": finite_or_none(verdict.margin),
-                "why": verdict.why,
                 "advice": list(verdict.advice),
             },
             "differences": [

@@ -138,15 +138,6 @@ class PeakSearch:
         finished = {rung: value for rung, value in self.told.items() if math.isfinite(value)}
         return min(finished, key=lambda r: self._cost(finished[r])) if finished else None
 
-    def on_edge(self) -> str | None:
-        """Return "below" or "above" where a better peak may lie outside of what was tried."""
-        best = self.best()
-        if best is None or len(self.told) < 2:
-            return None
-        if best == max(self.told):
-            return "above"
-        return "below" if best == min(self.told) else None
-
     def _widen(self) -> None:
         best = self.best()
         if best is None:

@@ -20,12 +20,13 @@ from ratewise.runs.engines.jobs import (
     WorkerDied,
 )
 from ratewise.runs.journal import Journal
+from ratewise.runs.keys import Way
 from ratewise.runs.records import Outcome
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree, Segment
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call
-from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.protocols import Losses
 
 RETRIES = 2
 """How often a segment is tried again when whoever had it has died."""
@@ -89,9 +90,7 @@ class TreeDriver:
         self._finished = [0] * len(tree.segments)
         if journal is not None:
             journal.claim(
-                (segment.seed, segment.optimizer, self._rates(segment), segment.start)
-                for segment in tree.segments
-                if segment.stop
+                (self._way(segment), segment.start) for segment in tree.segments if segment.stop
             )
 
     def steps(self) -> Iterator[int]:
@@ -126,9 +125,9 @@ class TreeDriver:
             self._ready, (index if self._engine.ordered else -self.tree.ways[index], index)
         )
 
-    def _rates(self, segment: Segment) -> Rates:
-        """Return the rates from the start of the run to the end of a segment."""
-        return self._specs[segment.runs[0]].rates[: segment.stop]
+    def _way(self, segment: Segment) -> Way:
+        """Return the way from the start of the run to the end of a segment."""
+        return self._specs[segment.runs[0]].way.until(segment.stop)
 
     # Beginning ------------------------------------------------------------------------------
 
@@ -148,9 +147,7 @@ class TreeDriver:
         job = Job(
             index=index,
             task="" if self._journal is None else self._journal.task,
-            seed=segment.seed,
-            optimizer=segment.optimizer,
-            rates=self._rates(segment),
+            way=self._way(segment),
             start=start,
             digest=digest,
             opens=siblings > 1,
@@ -175,15 +172,15 @@ class TreeDriver:
         parent = segment.parent
         kept = None if parent is None else self._kept.get(parent)
         if self._journal is not None:
-            run = segment.seed, segment.optimizer, self._rates(segment)
-            found = self._journal.furthest(*run, low)
+            way = self._way(segment)
+            found = self._journal.furthest(way, low)
             if found is not None:
                 self._journal.need(found.state)
                 if not self._lost[index]:
                     self._journal.reused += found.updates - low
                 return found.updates, found.digest, found.losses, found.updates
             if low and kept is None:
-                found = self._journal.furthest(*run, 0)
+                found = self._journal.furthest(way, 0)
                 return (0, "", nothing, None) if found is None else (*found[:2], nothing, None)
         return low, kept or "", nothing, None
 
@@ -244,7 +241,7 @@ class TreeDriver:
         else:
             self._lost[index] += 1
             if self._lost[index] > RETRIES:
-                nothing = np.full(len(going.job.rates), np.nan)
+                nothing = np.full(len(going.job.way.rates), np.nan)
                 why = f"given up after {RETRIES + 1} tries: {event.why}\n"
                 self._end(Done(index, Outcome(nothing, {}, why, whole=False)))
                 return
@@ -290,9 +287,7 @@ class TreeDriver:
         segment = self.tree.segments[index]
         ended = () if isinstance(event, Part) else segment.ends
         self._journal.commit(
-            segment.seed,
-            segment.optimizer,
-            self._rates(segment)[:stop],
+            self._way(segment).until(stop),
             stop - len(new),
             new,
             kept=None if event is None else event.kept,
@@ -303,6 +298,4 @@ class TreeDriver:
     def _release(self, index: int, updates: int | None) -> None:
         """Say that nobody needs the state behind some updates of a segment any more."""
         if self._journal is not None and updates is not None:
-            segment = self.tree.segments[index]
-            rates = self._rates(segment)[:updates]
-            self._journal.release(segment.seed, segment.optimizer, rates)
+            self._journal.release(self._way(self.tree.segments[index]).until(updates))

@@ -37,6 +37,10 @@ Progress = Callable[[int, int, str], Any]
 """Called with the updates done, the updates planned (fewer as runs end early), and what is on."""
 
 
+Found = tuple[Outcome, Losses]
+"""What came of a run, and all of its losses."""
+
+
 @runtime_checkable
 class Watcher(Protocol):
     """Progress that also looks at the tree."""
@@ -141,20 +145,19 @@ class Executor:
         """
         with self._opened(disk) as journal:
             names = () if journal is None else _begin(journal, self._tasks.task)
-            load = Workload(specs, journal)
-            engine, metric = self._engine(load, journal, names)
-            driver = TreeDriver(engine, load.tree, load.left, journal, self._execution.every)
-            if journal is not None:
-                journal.plan(load.asked, load.tree.planned, len(specs), len(load.known))
+            known = {} if journal is None else _known(journal, specs)
+            left = [spec for place, spec in enumerate(specs) if place not in known]
+            engine, metric = self._engine(specs, left, journal, names)
+            load = Workload(specs, known, engine, metric, journal, self._execution.every)
             if isinstance(progress, Watcher):
-                progress.planned(driver)
+                progress.planned(load.driver)
             try:
-                for done, planned, what in load.steps(driver, journal, metric, self._board):
+                for done, planned, what in load.steps(self._board):
                     if progress is not None:
                         progress(before + done, before + planned, what)
             except KeyboardInterrupt as stop:
-                raise Stopped(load.results(driver, journal, metric)) from stop
-            return load.results(driver, journal, metric)
+                raise Stopped(load.results()) from stop
+            return load.results()
 
     def _opened(self, disk: int | None) -> AbstractContextManager[Journal | None]:
         own = self._execution
@@ -163,17 +166,21 @@ class Executor:
         return closing(Journal(own.journal, own.disk if disk is None else disk, own.checkpoints))
 
     def _engine(
-        self, load: Workload, journal: Journal | None, names: Collection[str]
+        self,
+        specs: Sequence[RunSpec],
+        left: Sequence[RunSpec],
+        journal: Journal | None,
+        names: Collection[str],
     ) -> tuple[Engine, Metric]:
         """Return who trains what is left, once the task has shown that it can be trained."""
         tasks: dict[str | None, Task] = {None: self._tasks.task}
-        tasks |= {spec.optimizer: self._tasks.of(spec.maker) for spec in load.specs}
+        tasks |= {spec.optimizer: self._tasks.of(spec.maker) for spec in specs}
         store = None if journal is None else journal.store
         worker = Worker(tasks, Memory(store))
-        if load.left:
-            names = worker.rehearse(load.left[0].seed, load.left[0].optimizer)
+        if left:
+            names = worker.rehearse(left[0].seed, left[0].optimizer)
         metric = _metric(self._tasks.task, self._metric, names)
-        if not load.left or store is None or self._execution.engine.alone:
+        if not left or store is None or self._execution.engine.alone:
             return Serial(worker), metric
         del worker  # and with it the run that was rehearsed
         return self._hired(tasks, store), metric
@@ -188,92 +195,91 @@ class Executor:
 
 
 class Workload:
-    """The runs of one list: what a journal knows of them, and the tree of what is left.
+    """The runs of one list, on their way to their ends.
 
     Args:
         specs: The runs.
+        known: What came of those that were trained before, and their losses, by place.
+        engine: Who trains the others.
+        metric: The metric that decides.
         journal: The journal, or None.
+        every: Seconds after which a state is saved on a long way.
 
     Attributes:
-        known: What came of the runs that were trained before, and their losses, by place.
-        left: The runs that are left to train.
-        tree: What is left to train.
+        driver: What hands the tree of what is left to the engine.
     """
 
-    def __init__(self, specs: Sequence[RunSpec], journal: Journal | None) -> None:
-        self.specs = specs
-        self.known: dict[int, tuple[Outcome, Losses]] = {}
-        for place, spec in enumerate(specs):
-            found = None if journal is None else journal.finished(spec)
-            if found is not None:
-                self.known[place] = found
-        self._places = [place for place in range(len(specs)) if place not in self.known]
-        self.left = [specs[place] for place in self._places]
-        runs = ((spec.seed, spec.rates) for spec in self.left)
-        self.tree = PrefixTree.of(runs, [spec.optimizer for spec in self.left])
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        known: Mapping[int, Found],
+        engine: Engine,
+        metric: Metric,
+        journal: Journal | None,
+        every: float,
+    ) -> None:
+        self._specs, self._known, self._metric, self._journal = specs, known, metric, journal
+        self._places = [place for place in range(len(specs)) if place not in known]
+        self._left = [specs[place] for place in self._places]
+        runs = ((spec.seed, spec.rates) for spec in self._left)
+        self._tree = PrefixTree.of(runs, [spec.optimizer for spec in self._left])
         self._ends = {
             self._places[run]: (index, run)
-            for index, segment in enumerate(self.tree.segments)
+            for index, segment in enumerate(self._tree.segments)
             for run in segment.ends
         }
+        self._asked = sum(len(spec.rates) for spec in specs)
+        self.driver = TreeDriver(engine, self._tree, self._left, journal, every)
+        if journal is not None:
+            journal.plan(self._asked, self._tree.planned, len(specs), len(known))
 
-    @property
-    def asked(self) -> int:
-        """Updates that all runs would take, each trained alone."""
-        return sum(len(spec.rates) for spec in self.specs)
-
-    def steps(
-        self, driver: TreeDriver, journal: Journal | None, metric: Metric, board: Board | None
-    ) -> Generator[tuple[int, int, str]]:
+    def steps(self, board: Board | None) -> Generator[tuple[int, int, str]]:
         """Train what is left; yield the updates done, those planned, and what is on."""
         noted, shown = -float("inf"), 0
-        for index in driver.steps():
+        for index in self.driver.steps():
             what = self._described(index)
-            if journal is not None and time.monotonic() - noted >= NOTED:
-                journal.doing(what)
+            if self._journal is not None and time.monotonic() - noted >= NOTED:
+                self._journal.doing(what)
                 noted = time.monotonic()
-            shown = self._show(board, driver, metric, shown)
-            yield driver.trained, self.tree.planned - driver.dropped, what
-        self._show(board, driver, metric, shown)
-        if journal is not None:
-            journal.end()
+            shown = self._show(board, shown)
+            yield self.driver.trained, self._tree.planned - self.driver.dropped, what
+        self._show(board, shown)
+        if self._journal is not None:
+            self._journal.end()
 
-    def _show(self, board: Board | None, driver: TreeDriver, metric: Metric, shown: int) -> int:
+    def _show(self, board: Board | None, shown: int) -> int:
         """Show the runs that have ended since the last time; return how many segments have."""
         if board is not None:
-            for index in list(driver.outcomes)[shown:]:
-                for run in self.tree.segments[index].ends:
-                    board.show(self._record(self._places[run], driver, metric))
-        return len(driver.outcomes)
+            for index in list(self.driver.outcomes)[shown:]:
+                for run in self._tree.segments[index].ends:
+                    board.show(self._record(self._places[run]))
+        return len(self.driver.outcomes)
 
     def _described(self, index: int) -> str:
-        runs = self.tree.segments[index].runs
-        first = self.left[runs[0]]
+        runs = self._tree.segments[index].runs
+        first = self._left[runs[0]]
         others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
         return f"{first.name} at {first.peak:g}, seed {first.seed}{others}"
 
-    def results(self, driver: TreeDriver, journal: Journal | None, metric: Metric) -> Results:
+    def results(self) -> Results:
         """Return what came of all runs, as far as they are trained."""
-        return Results(
-            runs=tuple(self._record(place, driver, metric) for place in range(len(self.specs))),
-            metric=metric.name,
-            higher_is_better=metric.higher_is_better,
-            trained=driver.trained,
-            asked=self.asked,
-            reused=0 if journal is None else journal.reused,
-            damaged=0 if journal is None else journal.damaged,
-            journal="" if journal is None else journal.path.name,
-        )
+        records = tuple(map(self._record, range(len(self._specs))))
+        metric, better = self._metric.name, self._metric.higher_is_better
+        results = Results(records, metric, better, self.driver.trained, self._asked)
+        if self._journal is None:
+            return results
+        reused, damaged = self._journal.reused, self._journal.damaged
+        return replace(results, reused=reused, damaged=damaged, journal=self._journal.path.name)
 
-    def _record(self, place: int, driver: TreeDriver, metric: Metric) -> Record:
+    def _record(self, place: int) -> Record:
         """Return what came of a run, put together from the segments on its way."""
-        spec = self.specs[place]
-        if place in self.known:
-            outcome, losses = self.known[place]
+        spec = self._specs[place]
+        if place in self._known:
+            outcome, losses = self._known[place]
         else:
             end, run = self._ends[place]
-            outcome, losses = driver.outcomes.get(end), driver.losses(end, run)
-        nothing = dict.fromkeys(metric.measured, float("nan"))
+            outcome, losses = self.driver.outcomes.get(end), self.driver.losses(end, run)
+        nothing = dict.fromkeys(self._metric.measured, float("nan"))
         return Record(
             name=spec.name,
             schedule=spec.schedule,
@@ -303,6 +309,12 @@ def _begin(journal: Journal, task: Task) -> tuple[str, ...]:
     names = tuple(measured)
     journal.begin(fingerprint(task, state, measured), type(task).__name__, names)
     return names
+
+
+def _known(journal: Journal, specs: Sequence[RunSpec]) -> dict[int, Found]:
+    """Return what came of the runs that were trained before, by their places."""
+    found = {place: journal.finished(spec) for place, spec in enumerate(specs)}
+    return {place: one for place, one in found.items() if one is not None}
 
 
 def _metric(task: Task, given: str | None, measured: Collection[str]) -> Metric:

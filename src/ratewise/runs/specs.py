@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ratewise.runs.keys import Way
 from ratewise.runs.optimizers import Names, makes_optimizers
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, Context, Fix, Who, nearest, number, shorten, whole
@@ -48,6 +49,11 @@ class RunSpec:
     rates: Rates = field(repr=False)
     optimizer: str | None = None
     maker: Maker | None = field(default=None, repr=False)
+
+    @property
+    def way(self) -> Way:
+        """What decides how it ends."""
+        return Way(self.seed, self.optimizer, self.rates)
 
 
 @dataclass(frozen=True)

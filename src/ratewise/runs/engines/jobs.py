@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ratewise.runs.keys import key
+from ratewise.runs.keys import Way
 from ratewise.runs.records import Outcome
-from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.protocols import Losses
 
 SavedState = tuple[int, str]
 """A state that was saved: its bytes and its SHA-256."""
@@ -19,9 +19,7 @@ class Job:
     Args:
         index: Index of the segment.
         task: Fingerprint of the task; states are named after it.
-        seed: Seed of the run.
-        optimizer: Name of the optimizer that the run brings, or None.
-        rates: Absolute rates from the run's first update to the last of the segment.
+        way: Seed, optimizer and absolute rates from the run's first update to the segment's last.
         start: Update to begin with.
         digest: SHA-256 of the state to begin from; "" if it was never written anywhere.
         opens: Whether others begin at update 0 too, so that the first state is worth keeping.
@@ -33,9 +31,7 @@ class Job:
 
     index: int
     task: str
-    seed: int
-    optimizer: str | None
-    rates: Rates = field(repr=False)
+    way: Way
     start: int = 0
     digest: str = ""
     opens: bool = False
@@ -46,7 +42,7 @@ class Job:
 
     def name(self, updates: int) -> str:
         """Return the name of the run's state behind so many updates."""
-        return key(self.task, self.seed, self.optimizer, self.rates[:updates])
+        return self.way.until(updates).key(self.task)
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,6 @@ class Processes:
         self._stillborn = 0
 
     def free(self) -> int:
-        """Return how many jobs can be begun now."""
         return self._most - sum(worker.job is not None for worker in self._workers)
 
     def start(self, job: Job) -> None:
@@ -96,7 +95,6 @@ class Processes:
         return Fatal(event.index, rule, 'put what the script does under if __name__ == "__main__":')
 
     def close(self) -> None:
-        """End the workers, whatever they do."""
         for worker in self._workers:
             worker.end()
         self._workers = []
@@ -136,7 +134,7 @@ class WorkerProcess:
         if isinstance(event, Done | StateMissing | Fatal):
             self.job = None
             stands = isinstance(event, Done) and event.outcome.whole and not job.measure
-            self.at = job.name(len(job.rates)) if stands else None
+            self.at = job.name(len(job.way.rates)) if stands else None
         return event
 
     def end(self) -> None:

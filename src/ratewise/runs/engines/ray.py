@@ -81,7 +81,6 @@ class Ray:
         return [node for node in self._ray.nodes() if node["Alive"]]
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
         options = dict(self._options)
         node = self._places.get(job.name(job.start))
         if node is not None:
@@ -92,7 +91,6 @@ class Ray:
         self._running[remote.remote(self._sent, threads(), job)] = job
 
     def wait(self) -> Iterator[Event]:
-        """Yield what happens next."""
         ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=FRESH)
         for stream in ready:
             event = self._hear(stream)
@@ -115,7 +113,7 @@ class Ray:
             del self._running[stream]
             return WorkerDied(job.index, f"a worker of Ray died: {str(error).splitlines()[0]}")
         if isinstance(event, Done) and event.kept is not None:
-            self._places[job.name(len(job.rates))] = where
+            self._places[job.name(len(job.way.rates))] = where
         if not isinstance(event, Done):
             return event
         del self._running[stream]

@@ -19,15 +19,12 @@ class Serial:
         self._events: Iterator[Event] | None = None
 
     def free(self) -> int:
-        """Return how many jobs can be begun now."""
         return int(self._events is None)
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
         self._events = self._worker.work(job)
 
     def wait(self) -> Iterator[Event]:
-        """Yield what happens next."""
         assert self._events is not None
         event = next(self._events, None)
         if event is None or isinstance(event, Done | StateMissing | Fatal):
@@ -36,7 +33,6 @@ class Serial:
             yield event
 
     def close(self) -> None:
-        """End."""
         self._events = None
 
 
@@ -48,17 +44,14 @@ class Memory:
         self._behind = behind
 
     def write(self, name: str, state: Any) -> SavedState:
-        """Keep a state."""
         kept = (0, "") if self._behind is None else self._behind.write(name, state)
         self._held[name] = state
         return kept
 
     def read(self, name: str, digest: str) -> tuple[bool, Any]:
-        """Return whether a state is there and whole, and the state."""
         if name in self._held:
             return True, self._held[name]
         return (False, None) if self._behind is None else self._behind.read(name, digest)
 
     def let_go(self, name: str) -> None:
-        """Say that a state is not read again."""
         self._held.pop(name, None)

@@ -82,12 +82,12 @@ class Worker:
                 yield StateMissing(job.index, job.name(job.start))
                 return
         except Exception:
-            yield self._failed(job, np.full(len(job.rates) - job.start, np.nan), 0.0)
+            yield self._failed(job, np.full(len(job.way.rates) - job.start, np.nan), 0.0)
             return
         yield from self._train(job)
 
     def _train(self, job: Job) -> Iterator[Event]:
-        low, total = job.start, len(job.rates)
+        low, total = job.start, len(job.way.rates)
         began = time.monotonic()
         losses = np.full(total, np.nan)
         try:
@@ -95,7 +95,8 @@ class Worker:
                 stop = min(t + PIECE, total)
                 assert self._run is not None
                 self._at = None
-                losses[t:stop] = checked(self._run.train(job.rates[t:stop]), job.rates[t:stop])
+                rates = job.way.rates[t:stop]
+                losses[t:stop] = checked(self._run.train(rates), rates)
                 yield Trained(job.index, stop - t)
                 if not np.isfinite(losses[t:stop]).all():
                     bad = cut(losses, t)
@@ -115,8 +116,8 @@ class Worker:
 
     def _end(self, job: Job, losses: Losses, began: float) -> Done:
         """Save and measure; where others go on, they do so from the state saved before."""
-        kept = self._save(job, len(job.rates)) if job.save else None
-        self._at = job.name(len(job.rates))
+        kept = self._save(job, len(job.way.rates)) if job.save else None
+        self._at = job.name(len(job.way.rates))
         metrics: dict[str, float] = {}
         error = None
         if job.measure:
@@ -139,7 +140,7 @@ class Worker:
 
     def _stand(self, job: Job) -> bool:
         """Bring the run to where the job begins; return whether that state could be had."""
-        root = job.seed, job.optimizer
+        root = job.way.seed, job.way.optimizer
         if not job.start:
             self._begin(root, job.opens)
             return True
