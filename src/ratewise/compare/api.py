@@ -142,6 +142,5 @@ def _read_search(task: Any, peaks: Search | str) -> Search:
     peak = getattr(task, "peak", None)
     if not peak:
         rule = "does not know where to look, as the task has no learning rate"
-        alone = "give peaks=Search(1e-5, 1e-2)"
-        raise ScheduleError(who, rule, Fix("give {peaks}", alone, peaks="[3e-4, 1e-3, 3e-3]"))
+        raise ScheduleError(who, rule, Fix("give {peaks}", peaks="[3e-4, 1e-3, 3e-3]"))
     return Search.around(float(peak))
