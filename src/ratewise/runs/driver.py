@@ -10,11 +10,11 @@ import numpy as np
 
 from ratewise.runs.engines import Engine
 from ratewise.runs.engines.jobs import (
+    Checkpointed,
     Done,
     Event,
     Fatal,
     Job,
-    Part,
     StateMissing,
     Trained,
     WorkerDied,
@@ -190,7 +190,7 @@ class TreeDriver:
         if isinstance(event, Trained):
             self.trained += event.updates
             self._made[event.index] += event.updates
-        elif isinstance(event, Part):
+        elif isinstance(event, Checkpointed):
             self._keep_part(event)
         elif isinstance(event, Done):
             self._end(event)
@@ -199,7 +199,7 @@ class TreeDriver:
         else:
             self._again(event)
 
-    def _keep_part(self, event: Part) -> None:
+    def _keep_part(self, event: Checkpointed) -> None:
         """Commit what a segment has so far, and let the state before it go."""
         going = self._going[event.index]
         if event.stop <= self.tree.segments[event.index].start:
@@ -280,12 +280,14 @@ class TreeDriver:
             self._commit(index, nothing[:0], segment.stop, None)
             stack.extend(reversed(segment.children))
 
-    def _commit(self, index: int, new: Losses, stop: int, event: Part | Done | None) -> None:
+    def _commit(
+        self, index: int, new: Losses, stop: int, event: Checkpointed | Done | None
+    ) -> None:
         """Commit updates of a segment, and the runs that ended with it, to the journal."""
         if self._journal is None:
             return
         segment = self.tree.segments[index]
-        ended = () if isinstance(event, Part) else segment.ends
+        ended = () if isinstance(event, Checkpointed) else segment.ends
         self._journal.commit(
             self._way(segment).until(stop),
             stop - len(new),

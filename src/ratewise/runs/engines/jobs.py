@@ -54,7 +54,7 @@ class Trained:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Checkpointed:
     """The updates of a job until now are safe: a state behind `stop` updates was saved."""
 
     index: int
@@ -106,4 +106,4 @@ class Fatal:
     fix: str
 
 
-Event = Trained | Part | Done | StateMissing | WorkerDied | Fatal
+Event = Trained | Checkpointed | Done | StateMissing | WorkerDied | Fatal

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from ratewise.runs.engines.jobs import (
+    Checkpointed,
     Done,
     Event,
     Fatal,
     Job,
-    Part,
     SavedState,
     StateMissing,
     Trained,
@@ -105,7 +105,7 @@ class Worker:
                     return
                 if stop < total and _since(began) >= job.every:
                     kept = self._save(job, stop)
-                    yield Part(job.index, stop, losses[low:stop], kept, _since(began))
+                    yield Checkpointed(job.index, stop, losses[low:stop], kept, _since(began))
                     low, began = stop, time.monotonic()
             yield self._end(job, losses[low:], began)
         except NoRoom as error:
