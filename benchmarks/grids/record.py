@@ -71,31 +71,31 @@ def train(subject: Subject) -> list[dict[str, Any]]:
     seen: list[dict[str, Any]] = []
     began = time.time()
     done = 0
-    for index, stretch in enumerate(tree.stretches):
-        if stretch.parent is None:
-            run, now = subject.task.open(stretch.seed), {"metric": {}, "loss": []}
+    for index, segment in enumerate(tree.segments):
+        if segment.parent is None:
+            run, now = subject.task.open(segment.seed), {"metric": {}, "loss": []}
         else:
-            run.restore(states[stretch.parent])
-            before = seen[stretch.parent]
+            run.restore(states[segment.parent])
+            before = seen[segment.parent]
             now = {"metric": dict(before["metric"]), "loss": list(before["loss"])}
-            if tree.stretches[stretch.parent].children[-1] == index:
-                del states[stretch.parent]
-        t = stretch.start
-        while t < stretch.stop:
-            stop = min(stretch.stop, (t // every + 1) * every)
+            if tree.segments[segment.parent].children[-1] == index:
+                del states[segment.parent]
+        t = segment.start
+        while t < segment.stop:
+            stop = min(segment.stop, (t // every + 1) * every)
             now["loss"] += run.train(
-                stretch.rates[t - stretch.start : stop - stretch.start]
+                segment.rates[t - segment.start : stop - segment.start]
             ).tolist()
             t = stop
-            if t % every == 0 or t == stretch.stop:
+            if t % every == 0 or t == segment.stop:
                 now["metric"][t] = run.measure()["metric"]
-        if stretch.children:
+        if segment.children:
             states[index] = run.save()
         seen.append(now)
-        done += len(stretch.rates)
+        done += len(segment.rates)
         if index % 50 == 0:
             print(f"{done:,} of {tree.planned:,} updates, {time.time() - began:.0f} s", flush=True)
-    ends = {run: index for index, one in enumerate(tree.stretches) for run in one.ends}
+    ends = {run: index for index, one in enumerate(tree.segments) for run in one.ends}
     return [{**what, **_short(seen[ends[i]], len(rates))} for i, (what, rates) in enumerate(asked)]
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,14 +67,14 @@ def test_stopped_by_hand_it_tells_what_it_knows_and_goes_on(
     assert same(choose(Valley(), total=TOTAL, seeds=2, journal=journal), undisturbed)
 
 
-SLOW = """
-import sys, time
+STEPWISE = """
+import sys
 from tests.choose.valley import Valley
 from ratewise.choose import choose
 
 def progress(done, planned, what):
     print(done, flush=True)
-    time.sleep(0.02)
+    sys.stdin.readline()
 
 choose(Valley(), total=60, seeds=2, journal=sys.argv[1], progress=progress)
 """
@@ -87,16 +84,17 @@ choose(Valley(), total=60, seeds=2, journal=sys.argv[1], progress=progress)
 def test_killed_it_goes_on_to_the_same_end(tmp_path: Path, undisturbed: Choice, lines: int) -> None:
     """SIGKILL in the middle: what was committed is not trained again, and the end is the same."""
     journal = tmp_path / "runs.db"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, str(journal)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    assert process.stdout is not None
-    for _ in range(lines):
-        process.stdout.readline()
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    time.sleep(0.1)
+    command = [sys.executable, "-c", STEPWISE, str(journal)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(lines - 1):
+            assert process.stdout.readline()
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+        assert process.stdout.readline()  # it has trained as much, and waits
+        process.kill()
     with sqlite3.connect(journal) as file:
         done = file.execute("SELECT run, metrics FROM runs").fetchall()
         stretches = file.execute("SELECT stop, ended FROM stretches").fetchall()

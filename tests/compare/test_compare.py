@@ -12,6 +12,7 @@ import pytest
 import ratewise as rw
 from ratewise import choose
 from ratewise.choose import Comparison, compare
+from ratewise.schedule.errors import Context, speaking
 from tests.tasks.fixtures import Valley, Valleys
 
 TWO = {"flat": "Hold()", "down": rw.Hold() >> rw.Linear(to=0, over="50%")}
@@ -215,10 +216,10 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {}, "needs candidates by name"),
     ({3: "Hold()"}, {}, "needs names that are texts, got 3"),
     ({"a": "Holt()"}, {}, r"compare\({'a': …}\).*Hold"),
-    ({"a": 3}, {}, "is no schedule, plan or text of one, got 3"),
+    ({"a": 3}, {}, "needs a schedule, a plan or a text, got 3"),
     ({"a": "Warmup(20) >> Hold()"}, {}, r"compare\({'a': …}\).*Warmup.*total=10"),
     ({"a": "Hold()"}, {"total": None}, "'a'.*has no end"),
-    ({"a": "Cosine(to=0)"}, {"total": None}, r"compare\({'a': …}\).*give total=…"),
+    ({"a": "Cosine(to=0)"}, {"total": None}, r"compare\({'a': …}\).*give .*total="),
     ({"a": ("Hold()", 3, 4)}, {}, "needs a schedule or a pair"),
     ({"a": "Hold()"}, {"peaks": []}, "needs peaks to be a list of at least one"),
     ({"a": "Hold()"}, {"peaks": [0.1, -1]}, r"peaks=\[0.1, -1\]\) needs peaks above 0, got -1"),
@@ -243,6 +244,33 @@ def test_a_question_that_cannot_be_answered_is_refused_before_training(
     with pytest.raises(rw.ScheduleError, match=words):
         compare(valleys, candidates, **({"total": 10} | options))
     assert trained == []
+
+
+class Options(Context):
+    """Gives arguments as a command line does."""
+
+    def argument(self, name: str, example: str) -> str:
+        return f"--{name} {example}"
+
+
+SPOKEN: list[tuple[dict[str, Any], str]] = [
+    ({"total": None}, "--total"),
+    ({"workers": "many"}, "give --workers 2"),
+    ({"prune": "median"}, "write --prune"),
+    ({"disk": "much"}, "or --disk"),
+    ({"address": "auto"}, "give --engine"),
+    ({"peaks": "car"}, "or --peaks"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), SPOKEN)
+def test_advice_is_in_the_language_of_who_asks(
+    valleys: Valleys, options: dict[str, Any], words: str
+) -> None:
+    """What to write names arguments, which whoever speaks for the user writes as the user does."""
+    with pytest.raises(rw.ScheduleError) as error, speaking(Options()):
+        compare(valleys, {"a": "Cosine(to=0)"}, **({"total": 10} | options))
+    assert words in error.value.fix
 
 
 def test_a_task_without_a_peak_says_so() -> None:

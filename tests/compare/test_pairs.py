@@ -90,9 +90,11 @@ def test_measuring_and_going_back_leave_no_trace(noisy: TorchTask, maker: Any) -
 def test_a_schedule_free_run_is_measured_at_its_average() -> None:
     """The metric sees the weights x of the evaluation mode, and training goes on at y."""
     seen: list[bytes] = []
+    model = nn.Linear(3, 1)
+    optimizer = free(model)
     task = TorchTask(
-        model=lambda: nn.Linear(3, 1),
-        optimizer=free,
+        model=lambda: model,
+        optimizer=lambda model: optimizer,
         data=lambda seed: [torch.randn(4, 3) for _ in range(5)],
         loss=lambda model, batch: model(batch).square().mean(),
         metric=lambda model: seen.append(model.weight.detach().numpy().tobytes()) or 0.0,
@@ -100,21 +102,23 @@ def test_a_schedule_free_run_is_measured_at_its_average() -> None:
     run = task.open(0)
     run.train(np.full(9, 3e-3))
     run.measure()
-    assert run._optimizer.param_groups[0]["train_mode"]
-    assert seen == [seen[0]] != [run._model.weight.detach().numpy().tobytes()]
-    run._optimizer.eval()
-    assert seen == [run._model.weight.detach().numpy().tobytes()]
+    assert optimizer.param_groups[0]["train_mode"]
+    assert seen == [seen[0]] != [model.weight.detach().numpy().tobytes()]
+    optimizer.eval()
+    assert seen == [model.weight.detach().numpy().tobytes()]
 
 
 def test_prodigy_keeps_its_scale_over_a_fork(noisy: TorchTask) -> None:
     """d, and all that it is found with, come back with a saved state."""
-    run = noisy.with_optimizer(prodigy).open(0)
+    made: list[Any] = []
+    run = noisy.with_optimizer(lambda model: made.append(prodigy(model)) or made[-1]).open(0)
     run.train(FLAT.resolve(total=20).values())
-    state, group = run.save(), dict(run._optimizer.param_groups[0])
+    (optimizer,) = made
+    state, group = run.save(), dict(optimizer.param_groups[0])
     trained = run.train(np.ones(10)).tobytes()
-    assert run._optimizer.param_groups[0]["d_numerator"] != group["d_numerator"]
+    assert optimizer.param_groups[0]["d_numerator"] != group["d_numerator"]
     run.restore(state)
-    now = run._optimizer.param_groups[0]
+    now = optimizer.param_groups[0]
     assert {key: now[key] for key in now if key != "params"} == {
         key: group[key] for key in group if key != "params"
     }
@@ -127,9 +131,9 @@ def test_other_optimizers_share_no_stretch() -> None:
     runs = [(0, rates)] * 4
     tree = PrefixTree.of(runs, [None, "adamw", "sgd", "adamw"])
     assert (tree.asked, tree.planned) == (40, 30)
-    assert [one.optimizer for one in tree.stretches] == [None, None, "adamw", "adamw", "sgd", "sgd"]
-    for stretch in tree.stretches:
-        assert {[None, "adamw", "sgd", "adamw"][run] for run in stretch.runs} == {stretch.optimizer}
+    assert [one.optimizer for one in tree.segments] == [None, None, "adamw", "adamw", "sgd", "sgd"]
+    for segment in tree.segments:
+        assert {[None, "adamw", "sgd", "adamw"][run] for run in segment.runs} == {segment.optimizer}
     assert PrefixTree.of(runs).planned == 10
 
 

@@ -89,7 +89,7 @@ def test_auto_looks_around_the_tasks_own_rate():
     assert sorted(first) == pytest.approx([0.1 / 10**0.5, 0.1, 0.1 * 10**0.5], rel=0.2)
     blind = Task()
     blind.peak = None
-    with pytest.raises(ScheduleError, match=r"give peaks=Search"):
+    with pytest.raises(ScheduleError, match=r"where to look.*give peaks="):
         compare(blind, SCHEDULES, total=10, peaks="auto")
     with pytest.raises(ScheduleError, match="auto"):
         compare(Task(), SCHEDULES, total=10, peaks="car")

@@ -64,7 +64,6 @@ def test_nothing_that_finishes_is_no_best():
     """Where all peaks diverge, the search goes down, and has no best."""
     one, peaks = hunt(Search(1e-2, 1.0, tries=12), lambda peak: math.nan)
     assert one.best() is None
-    assert one.on_edge() is None
     assert min(peaks) < 1e-2
 
 
@@ -85,18 +84,6 @@ def test_the_ladder_is_the_same_for_all_and_so_is_the_search():
     ratio = one.peak(PER_DECADE) / one.peak(0)
     assert ratio == pytest.approx(10)
     assert np.log10(one.peak(5) / one.peak(4)) == pytest.approx(1 / PER_DECADE, abs=2e-3)
-
-
-def test_what_the_edge_is():
-    """The first or last peak tried is an edge, one between two others is not."""
-    one = PeakSearch(Search(1e-4, 1e-2))
-    for rung, value in ((4, 1.0), (8, 0.5), (12, 0.2)):
-        one.tell(rung, value)
-    assert one.on_edge() == "above"
-    one.tell(14, 0.3)
-    assert one.on_edge() is None
-    one.tell(2, 0.1)
-    assert one.on_edge() == "below"
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,12 @@ def test_every_distinct_prefix_is_trained_once(runs: list[tuple[int, np.ndarray]
 def test_the_stretches_on_the_way_to_a_run_are_its_rates(
     runs: list[tuple[int, np.ndarray]],
 ) -> None:
-    """Each run ends in exactly one stretch, and its way there spells its rates to the bit."""
+    """Each run ends in exactly one segment, and its way there spells its rates to the bit."""
     tree = PrefixTree.of(runs)
-    ends = {run: index for index, one in enumerate(tree.stretches) for run in one.ends}
+    ends = {run: index for index, one in enumerate(tree.segments) for run in one.ends}
     assert sorted(ends) == list(range(len(runs)))
     for run, (seed, rates) in enumerate(runs):
-        way = [tree.stretches[index] for index in tree.path(ends[run])]
+        way = [tree.segments[index] for index in tree.path(ends[run])]
         assert np.concatenate([one.rates for one in way]).tobytes() == rates.tobytes()
         assert {one.seed for one in way} == {seed}
         assert all(run in one.runs for one in way)
@@ -49,13 +49,13 @@ def test_the_stretches_on_the_way_to_a_run_are_its_rates(
 def test_parents_come_first_and_children_say_the_same(
     runs: list[tuple[int, np.ndarray]],
 ) -> None:
-    """The order is that of training: a stretch follows its parent, siblings in their order."""
+    """The order is that of training: a segment follows its parent, siblings in their order."""
     tree = PrefixTree.of(runs)
-    for index, one in enumerate(tree.stretches):
+    for index, one in enumerate(tree.segments):
         assert list(one.children) == sorted(one.children)
-        assert all(tree.stretches[child].parent == index < child for child in one.children)
+        assert all(tree.segments[child].parent == index < child for child in one.children)
         if one.parent is not None:
-            assert tree.stretches[one.parent].stop == one.start
+            assert tree.segments[one.parent].stop == one.start
 
 
 @given(RUNS)
@@ -68,11 +68,11 @@ def test_few_states_are_held_at_once(runs: list[tuple[int, np.ndarray]]) -> None
 
 
 def test_equal_runs_cost_nothing_more() -> None:
-    """A candidate under a second name ends with the same stretch."""
+    """A candidate under a second name ends with the same segment."""
     rates = 3e-4 * rw.Cosine(to=0).resolve(total=50).values()
     tree = PrefixTree.of([(0, rates), (0, rates.copy())])
     assert (tree.planned, tree.asked) == (50, 100)
-    assert tree.stretches[-1].ends == (0, 1)
+    assert tree.segments[-1].ends == (0, 1)
 
 
 def test_cooldowns_of_one_trunk_share_the_trunk() -> None:
@@ -90,4 +90,4 @@ def test_a_thousand_nested_runs_are_no_deeper_than_one() -> None:
     """A chain of runs, each the beginning of the next, is built without recursion."""
     rates = np.full(2000, 1e-3)
     tree = PrefixTree.of([(0, rates[: n + 1]) for n in range(2000)])
-    assert (tree.planned, tree.held, len(tree.stretches)) == (2000, 1, 2001)
+    assert (tree.planned, tree.held, len(tree.segments)) == (2000, 1, 2001)

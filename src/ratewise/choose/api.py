@@ -14,11 +14,11 @@ from ratewise.choose.peak_range import where_to_look
 from ratewise.choose.result import Choice, ChoiceInterrupted
 from ratewise.choose.search import ScheduleSearch
 from ratewise.choose.space import read_schedules, span, standard
-from ratewise.compare.api import checked_task, journal_at
-from ratewise.compare.comparison import Comparison
-from ratewise.compare.training import Progress, Training, shifted
-from ratewise.runs.engines.config import Crew, EngineConfig
-from ratewise.runs.journal.sizes import read_size
+from ratewise.compare.comparison import Comparison, interruptible
+from ratewise.runs.engines.config import EngineConfig
+from ratewise.runs.execution import Execution, Executor, Progress
+from ratewise.runs.journal import read_size
+from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, Context, number, speaking, whole
@@ -102,7 +102,7 @@ def choose(
         ScheduleError: an argument is not what it should be, before anything is trained.
         ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
     """
-    checked_task(task, "choose")
+    tasks = Tasks(task)
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
     length = Hold().resolve(total, **units).length
     known = Facts(**infer(task)[0]) if facts is None else facts
@@ -111,20 +111,26 @@ def choose(
     asked = read_candidates(schedules, seeds=_listed(seeds), peaks=[1.0], total=total, **units)
     numbers = list(dict.fromkeys(run.seed for run in asked))
     longest = max(len(run.rates) for run in asked)
-    given = None if peaks is None else sorted({_peak(peak) for peak in peaks})
+    who = Call("choose")
+    given = (
+        None
+        if peaks is None
+        else sorted({number(Call("choose", "peaks", p), "peaks", p) for p in peaks})
+    )
     limit = _budget(budget, longest)
-    whole(Call("choose", "finalists", finalists), "finalists", finalists, low=1)
-    crew, size = Crew(EngineConfig(engine, workers, address)), read_size(disk)
-    every = number("choose", "checkpoint_every", checkpoint_every, low=0.0)
-    with journal_at(journal, in_memory=False) as path:
+    whole(who, "finalists", finalists, low=1)
+    every = number(who, "checkpoint_every", checkpoint_every, low=0.0)
+    config = EngineConfig(engine, workers, address)
+    execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard)
+    with execution.open(tasks, metric, sharing=True) as executor:
+        assert executor.journal is not None
         found, notes, rates = None, list[str](), given
         if rates is None:
-            rates, found, notes = where_to_look(task, longest, limit, path)
-        training = Training(task, {}, metric, path, checkpoints, crew, every, tensorboard)
+            rates, found, notes = where_to_look(task, longest, limit, executor.journal)
         grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
         campaign = ScheduleSearch(
             space=grows(rates),
-            train=partial(_train, training, size, progress),
+            train=partial(_train, executor, progress),
             budget=limit,
             seeds=numbers,
             finalists=finalists,
@@ -137,15 +143,14 @@ def choose(
             campaign.run()
         except KeyboardInterrupt as stop:  # while it trained, or while it thought
             raise ChoiceInterrupted(Choice.of(campaign, advice, found, True)) from stop
-        finally:
-            crew.dismiss()
         return Choice.of(campaign, advice, found)
 
 
 def _train(
-    training: Training, disk: int, progress: Progress | None, asked: Sequence[RunSpec], before: int
+    executor: Executor, progress: Progress | None, specs: Sequence[RunSpec], before: int
 ) -> Comparison:
-    return training.train(asked, disk, shifted(progress, before))
+    with interruptible():
+        return Comparison.of(executor.train(specs, before, progress=progress))
 
 
 def _listed(seeds: int | Iterable[int]) -> int | list[int]:
@@ -159,18 +164,13 @@ def _at_once(engine: str | None, workers: int | str) -> int:
     return min(max(1, workers if isinstance(workers, int) else 2), MOST_AT_ONCE)
 
 
-def _peak(peak: float) -> float:
-    return number(Call("choose", "peaks", peak), "peaks", peak)
-
-
 def _budget(budget: int | None, longest: int) -> int:
     """Return the updates that may be trained."""
     if budget is None:
         return USUAL * longest
-    who = Call("choose", "budget", budget)
-    limit = whole(who, "budget", budget, low=1)
+    limit = whole(Call("choose"), "budget", budget, low=1)
     if limit < 2 * longest:
         rule = f"pays for less than two runs of {longest:,} updates"
         fix = f"give {2 * longest:,} or more; {USUAL * longest:,} is usual"
-        raise ScheduleError(who, rule, fix)
+        raise ScheduleError(Call("choose", "budget", budget), rule, fix)
     return limit

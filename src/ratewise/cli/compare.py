@@ -62,7 +62,7 @@ def compare(
     """Train schedules on a task, each beginning they share once, and say which is best."""
     from ratewise.compare import compare as train
     from ratewise.runs.engines.config import EngineConfig
-    from ratewise.runs.journal.sizes import read_size
+    from ratewise.runs.journal import read_size
 
     given = {"task": task, "specs": specs, "total": total, "peaks": peaks, "seeds": seeds}
     given |= {"prune": prune, "metric": metric}

@@ -11,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 if TYPE_CHECKING:
-    from ratewise.runs.execution import Work
+    from ratewise.runs.driver import TreeDriver
     from ratewise.runs.tree import Segment
 
 DEEP = 8
@@ -26,7 +26,7 @@ class View:
         columns = (title, bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn())
         self._bars = bars.Progress(*columns, console=console)
         self._bar = self._bars.add_task("starting", total=None)
-        self._work: Work | None = None
+        self._driver: TreeDriver | None = None
         self._live = Live(
             console=console, get_renderable=self.drawn, transient=True, refresh_per_second=2
         )
@@ -38,9 +38,9 @@ class View:
     def __exit__(self, *error: Any) -> None:
         self._live.stop()
 
-    def planned(self, work: Work) -> None:
+    def planned(self, driver: TreeDriver) -> None:
         """Look at a comparison that is about to be trained."""
-        self._work = work
+        self._driver = driver
 
     def __call__(self, done: int, planned: int, what: str) -> None:
         self._bars.update(self._bar, completed=done, total=planned, description=what)
@@ -48,38 +48,38 @@ class View:
     def drawn(self) -> Group:
         """Return what is shown now."""
         parts: list[Any] = [self._bars]
-        if self._work is not None:
-            parts += [drawn_tree(self._work), Text(summary(self._work), style="dim")]
+        if self._driver is not None:
+            parts += [drawn_tree(self._driver), Text(summary(self._driver), style="dim")]
         return Group(*parts)
 
 
-def summary(work: Work) -> str:
+def summary(driver: TreeDriver) -> str:
     """Return how the runs are doing, in one line."""
-    ends = [work.outcomes[i] for i, one in enumerate(work.tree.stretches) for _ in one.ends
-            if i in work.outcomes]  # fmt: skip
+    ends = [driver.outcomes[i] for i, one in enumerate(driver.tree.segments) for _ in one.ends
+            if i in driver.outcomes]  # fmt: skip
     failed = sum(not one.whole or one.error is not None for one in ends)
-    runs = sum(len(one.ends) for one in work.tree.stretches)
+    runs = sum(len(one.ends) for one in driver.tree.segments)
     lost = f", {failed} failed" if failed else ""
-    return f"{len(ends)} of {runs} runs ended{lost}; {work.tree.sharing:.2f}× fewer updates"
+    return f"{len(ends)} of {runs} runs ended{lost}; {driver.tree.sharing:.2f}× fewer updates"
 
 
-def drawn_tree(work: Work) -> Tree:
-    """Return the way to the stretches that are being trained, and how much is beside it."""
+def drawn_tree(driver: TreeDriver) -> Tree:
+    """Return the way to the segments that are being trained, and how much is beside it."""
     drawn = Tree("", hide_root=True)
-    for index, made in list(work.going.items())[:4]:
+    for index, made in list(driver.going.items())[:4]:
         node = drawn
-        path = work.tree.path(index)
+        path = driver.tree.path(index)
         for step in path[-DEEP:]:
-            stretch = work.tree.stretches[step]
-            if stretch.stop:
-                node = node.add(Text(_told(stretch, made if step == index else None)))
+            segment = driver.tree.segments[step]
+            if segment.stop:
+                node = node.add(Text(_told(segment, made if step == index else None)))
     return drawn
 
 
-def _told(stretch: Segment, made: int | None) -> str:
-    """Return a line on a stretch: its updates, its rates, how many runs are behind it."""
-    first, last = float(stretch.rates[0]), float(stretch.rates[-1])
+def _told(segment: Segment, made: int | None) -> str:
+    """Return a line on a segment: its updates, its rates, how many runs are behind it."""
+    first, last = float(segment.rates[0]), float(segment.rates[-1])
     rates = f"rate {first:.3g}" if first == last else f"rate {first:.3g} → {last:.3g}"
-    runs = f"{len(stretch.runs)} runs" if len(stretch.runs) > 1 else "1 run"
-    state = "done" if made is None else f"{made / max(len(stretch.rates), 1):.0%}"
-    return f"{stretch.start:,} – {stretch.stop:,}  {rates}  {runs}  {state}"
+    runs = f"{len(segment.runs)} runs" if len(segment.runs) > 1 else "1 run"
+    state = "done" if made is None else f"{made / max(len(segment.rates), 1):.0%}"
+    return f"{segment.start:,} – {segment.stop:,}  {rates}  {runs}  {state}"

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
-from ratewise.compare.comparison import Comparison
-from ratewise.compare.halving import Halving, read_halving
-from ratewise.compare.peak_rounds import search_peaks
-from ratewise.compare.peaks import Search
-from ratewise.compare.training import Progress, Training, shifted
+from ratewise.compare.comparison import Comparison, interruptible
+from ratewise.compare.halving import Halving, halve, read_halving
+from ratewise.compare.peaks import Search, search_peaks
 from ratewise.runs.engines.config import EngineConfig
-from ratewise.runs.journal.sizes import read_size
+from ratewise.runs.execution import KEEP_ALL, Execution, Progress
+from ratewise.runs.journal import read_size
 from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, Peaks, read_candidates
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, Fix, number
+from ratewise.schedule.errors import Call, Context, Fix, number, speaking
 from ratewise.tasks.protocols import Task
 
 
+@speaking(Context(called="compare"))
 def compare(
     task: Task,
     candidates: Mapping[str, Candidate],
@@ -55,14 +54,14 @@ def compare(
     record's `error`. The others go on. Ctrl-C raises a `KeyboardInterrupt` whose `.comparison`
     holds the runs finished so far.
 
-    With a journal nothing is lost: every stretch is committed when it is trained, with a
+    With a journal nothing is lost: every segment is committed when it is trained, with a
     checkpoint where runs fork. The same comparison, begun again after it was stopped or killed,
     goes on from there; with more candidates, peaks, seeds or a longer total it trains only what is
     new. One process at a time writes a journal.
 
-    With workers, or on a cluster of Ray, stretches that do not wait for each other are trained at
+    With workers, or on a cluster of Ray, segments that do not wait for each other are trained at
     once, and the results are the same bits. The task is sent there: it has to be made of functions
-    and classes at the top of a module. Whoever dies is replaced, and the stretch tried again.
+    and classes at the top of a module. Whoever dies is replaced, and the segment tried again.
 
     Args:
         task: What to train: a `TorchTask`, `TrainerTask`, `LightningTask` or `KerasTask`, or a
@@ -103,54 +102,34 @@ def compare(
             been trained then.
         Exception: whatever the task raises when it is first opened, saved and measured.
     """
-    options: dict[str, Any] = {"total": total, "epoch": epoch, "samples": samples}
-    options |= {"tokens": tokens, "metric": metric}
-    options["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
-    every = number("compare", "checkpoint_every", checkpoint_every, low=0.0)
-    options |= {"hiring": EngineConfig(engine, workers, address), "every": every}
-    options["tensorboard"] = tensorboard
-    options["prune"] = read_halving(prune)
-    if options["prune"] is not None and isinstance(peaks, Search | str):
+    tasks, halving = Tasks(task), read_halving(prune)
+    every = number(Call("compare"), "checkpoint_every", checkpoint_every, low=0.0)
+    config = EngineConfig(engine, workers, address)
+    execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard)
+    if halving is not None and isinstance(peaks, Search | str):
         rule = "cannot be together with a search for peaks"
         fix = Fix("give {peaks} to prune among", peaks="[3e-4, 1e-3, 3e-3]")
-        raise ScheduleError(Call("compare", "prune", prune), rule, fix)
-    in_memory = options["hiring"].alone and options["prune"] is None
-    with journal_at(journal, in_memory) as path:
-        options |= {"journal": path, "disk": read_size(disk), "checkpoints": checkpoints}
-        return _compare(task, candidates, peaks, progress, options)
-
-
-@contextmanager
-def journal_at(given: str | os.PathLike[str] | None, in_memory: bool) -> Generator[Any]:
-    """Yield the journal; one that ends with the comparison where the user needs none."""
-    if given is not None or in_memory:
-        yield given
-    else:
-        with tempfile.TemporaryDirectory(prefix="ratewise-") as folder:
-            yield os.path.join(folder, "runs.db")
-
-
-def _compare(
-    task: Task,
-    candidates: Mapping[str, Candidate],
-    peaks: Peaks | Search | str,
-    progress: Progress | None,
-    options: Mapping[str, Any],
-) -> Comparison:
-    """Compare at the peaks given, or look for them."""
-    if not isinstance(peaks, Search | str):
-        return _once(task, candidates, peaks=peaks, progress=progress, **options)
-    search = _read_search(task, peaks)
-    done = 0
-
-    def once(asked: Mapping[str, Sequence[float]]) -> Comparison:
-        nonlocal done
-        some = {name: candidates[name] for name in asked}
-        result = _once(task, some, peaks=asked, progress=shifted(progress, done), **options)
-        done += result.trained
-        return result
-
-    return search_peaks(once, list(candidates), search)
+        raise ScheduleError(Call("compare", "prune"), rule, fix)
+    listed = seeds if isinstance(seeds, int) else list(seeds)
+    units = {"epoch": epoch, "samples": samples, "tokens": tokens}
+    read = partial(read_candidates, seeds=listed, default_peak=tasks.peak, total=total, **units)
+    sharing = halving is not None
+    with interruptible(), execution.open(tasks, metric, sharing=sharing) as executor:
+        train = partial(executor.train, progress=progress)
+        if isinstance(peaks, Search | str):
+            search = _read_search(tasks.task, peaks)
+            results, grown = search_peaks(
+                lambda asked: read({name: candidates[name] for name in asked}, peaks=asked),
+                train,
+                list(candidates),
+                search,
+            )
+            return Comparison.of(results, grown)
+        specs = read(candidates, peaks=peaks)
+        if halving is None:
+            return Comparison.of(train(specs, 0))
+        results, dropped = halve(specs, halving, train, partial(train, disk=KEEP_ALL))
+        return Comparison.of(results, pruned=dropped)
 
 
 def _read_search(task: Any, peaks: Search | str) -> Search:
@@ -158,59 +137,10 @@ def _read_search(task: Any, peaks: Search | str) -> Search:
         return peaks
     who = Call("compare", "peaks", peaks)
     if peaks != "auto":
-        raise ScheduleError(
-            who, "is no list of peaks", Fix("give learning rates, or {peaks}", peaks='"auto"')
-        )
-    peak = getattr(checked_task(task), "peak", None)
+        fix = Fix("give learning rates, or {peaks}", peaks='"auto"')
+        raise ScheduleError(who, "is no list of peaks", fix)
+    peak = getattr(task, "peak", None)
     if not peak:
         rule = "does not know where to look, as the task has no learning rate"
-        fix = Fix("give {peaks}", "give peaks=Search(1e-5, 1e-2)", peaks="[3e-4, 1e-3, 3e-3]")
-        raise ScheduleError(who, rule, fix)
+        raise ScheduleError(who, rule, Fix("give {peaks}", peaks="[3e-4, 1e-3, 3e-3]"))
     return Search.around(float(peak))
-
-
-def _once(
-    task: Task,
-    candidates: Mapping[str, Candidate],
-    *,
-    peaks: Peaks,
-    seeds: int | Iterable[int],
-    total: int | str | None,
-    epoch: float | None,
-    samples: float | None,
-    tokens: float | None,
-    metric: str | None,
-    journal: str | os.PathLike[str] | None,
-    disk: int,
-    checkpoints: str | os.PathLike[str] | None,
-    hiring: EngineConfig,
-    every: float,
-    prune: Halving | None,
-    tensorboard: str | os.PathLike[str] | None,
-    progress: Progress | None,
-) -> Comparison:
-    """Compare at the peaks given."""
-    tasks = Tasks(task)
-    asked = read_candidates(
-        candidates,
-        seeds=seeds,
-        peaks=peaks,
-        default_peak=tasks.peak,
-        total=total,
-        epoch=epoch,
-        samples=samples,
-        tokens=tokens,
-    )
-    others = {one.optimizer: tasks.of(one.maker) for one in asked if one.optimizer is not None}
-    every_part = Training(
-        checked_task(task), others, metric, journal, checkpoints, hiring, every, tensorboard
-    )
-    return every_part.pruned(asked, prune, disk, progress)
-
-
-def checked_task(task: Any, who: str = "compare") -> Task:
-    """Refuse what is no task."""
-    if not isinstance(task, Task):
-        rule = "needs a task with open(seed)"
-        raise ScheduleError(who, rule, "give a TorchTask, or write the Task protocol", given=task)
-    return task

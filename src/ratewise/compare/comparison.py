@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,53 +14,9 @@ import numpy as np
 from ratewise.compare.statistics import Difference, differences
 from ratewise.compare.time_to_target import TimeToTarget, time_to_target
 from ratewise.compare.verdict import Standing, Verdict, judge, ranked
+from ratewise.runs.records import Record, Results, Stopped, finite_or_none
 from ratewise.schedule.lengths import Length
-from ratewise.tasks.protocols import Losses, Rates
 from ratewise.view.tables import tabled
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """What one run did.
-
-    Args:
-        name: Name of the candidate.
-        schedule: The resolved schedule, as text.
-        peak: Peak learning rate.
-        seed: Seed.
-        metrics: Final metrics by name; NaN if the run diverged or failed, or did not get there.
-        losses: Training loss of every update, float64[total]; NaN where there was none.
-        rates: Learning rate of every update, float64[total].
-        diverged: The first update whose loss was not finite, or None.
-        error: Traceback of an exception in the task's code, or None.
-        optimizer: Name of the optimizer that the candidate brought, or None: the task's own.
-    """
-
-    name: str
-    schedule: str
-    peak: float
-    seed: int
-    metrics: dict[str, float]
-    losses: Losses = field(repr=False)
-    rates: Rates = field(repr=False)
-    diverged: int | None = None
-    error: str | None = field(default=None, repr=False)
-    optimizer: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON types, without the rates, which follow from the schedule."""
-        return {
-            "name": self.name,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-            "total": len(self.rates),
-            "peak": self.peak,
-            "seed": self.seed,
-            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
-            "losses": [_finite(loss) for loss in self.losses.tolist()],
-            "diverged": self.diverged,
-            "error": self.error,
-        }
 
 
 @dataclass(frozen=True)
@@ -99,6 +57,14 @@ class Comparison:
     asked: int
     notes: tuple[str, ...] = ()
     pruned: tuple[Pruned, ...] = ()
+
+    @classmethod
+    def of(
+        cls, results: Results, notes: Sequence[str] = (), pruned: Sequence[Pruned] = ()
+    ) -> Comparison:
+        """Return what came of runs as a comparison; it also says what a journal knew of them."""
+        counts = results.trained, results.asked, (*_known(results), *notes), tuple(pruned)
+        return cls(results.runs, results.metric, results.higher_is_better, *counts)
 
     @property
     def sharing(self) -> float:
@@ -146,7 +112,11 @@ class Comparison:
                 that T is its total or never. So it is, too, if no training losses are known.
             over: w, in updates or as a share of the best candidate's run; at least one update.
         """
-        return time_to_target(self, target, metric, over)
+        runs = {one.name: self.best(one.name) for one in self.standings}
+        decides = self.metric, self.higher_is_better
+        return time_to_target(
+            self.standings, runs, *decides, target=target, at_end=metric, over=over
+        )
 
     @cached_property
     def _soon(self) -> TimeToTarget:
@@ -176,21 +146,19 @@ class Comparison:
             "trained": self.trained,
             "asked": self.asked,
             "verdict": {
-                "text": verdict.text,
-                "best": verdict.best,
+                **vars(verdict),
                 "within": list(verdict.within),
-                "gap": _finite(verdict.gap),
-                "margin": _finite(verdict.margin),
-                "why": verdict.why,
+                "gap": finite_or_none(verdict.gap),
+                "margin": finite_or_none(verdict.margin),
                 "advice": list(verdict.advice),
             },
             "differences": [
-                {key: v if key == "name" else _finite(v) for key, v in vars(one).items()}
+                {key: v if key == "name" else finite_or_none(v) for key, v in vars(one).items()}
                 for one in self.differences
             ],
             "time_to_target": self._soon.to_dict(),
             "notes": list(self.notes),
-            "pruned": [vars(one) | {"metric": _finite(one.metric)} for one in self.pruned],
+            "pruned": [vars(one) | {"metric": finite_or_none(one.metric)} for one in self.pruned],
             "runs": [run.to_dict() for run in self.runs],
         }
 
@@ -247,8 +215,26 @@ class Interrupted(KeyboardInterrupt):
         self.comparison = comparison
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Tell of training that was stopped by hand as of a comparison."""
+    try:
+        yield
+    except Stopped as stop:
+        raise Interrupted(Comparison.of(stop.results)) from stop
+
+
+def _known(results: Results) -> list[str]:
+    """Say what a journal knew of the runs, and what of it was lost."""
+    notes: list[str] = []
+    if results.reused:
+        notes.append(f"{results.reused:,} updates of runs were taken from {results.journal}.")
+    if results.damaged:
+        notes.append(
+            f"{results.damaged} checkpoints were damaged or gone, "
+            "and were trained again from the ones before."
+        )
+    return notes
 
 
 def _row(one: Standing, behind: Difference | None) -> list[str]:

@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ratewise.compare.comparison import Comparison, Pruned
+from ratewise.compare.comparison import Pruned
+from ratewise.runs.records import Results
 from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, number, shorten
 from ratewise.tasks.protocols import Rates
 
-Train = Callable[[Sequence[RunSpec]], Comparison]
+Train = Callable[[Sequence[RunSpec], int], Results]
+"""Trains runs; the second number is what was trained before them."""
 
 
 @dataclass(frozen=True)
@@ -70,66 +72,68 @@ def read_halving(given: Halving | str | None) -> Halving | None:
         return given
     if given != "halving":
         rule = "is no way to prune"
-        raise ScheduleError(
-            Call("compare", "prune", given), rule, Fix("write {prune}", prune='"halving"')
-        )
+        fix = Fix("write {prune}", prune='"halving"')
+        raise ScheduleError(Call("compare", "prune", given), rule, fix)
     return Halving()
 
 
 def halve(
-    asked: Sequence[RunSpec], halving: Halving, train: Train
-) -> tuple[list[RunSpec], tuple[Pruned, ...], int]:
-    """Drop candidates rung by rung.
+    specs: Sequence[RunSpec], halving: Halving, train: Train, train_forks: Train
+) -> tuple[Results, list[Pruned]]:
+    """Drop candidates rung by rung, and train who is left.
 
     Args:
-        asked: The runs.
+        specs: The runs.
         halving: Where, and how many go on.
-        train: Trains runs and measures them; what runs share with those trained before is not
-            trained again.
+        train: Trains runs to their ends.
+        train_forks: The same, and keeps every state for those that come after.
 
     Returns:
-        The runs that are left, what was dropped, and the updates that were trained.
+        What came of the runs that were left, and what was dropped.
     """
-    left = list(asked)
+    left = list(specs)
     dropped: list[Pruned] = []
     trained = 0
     for rung in halving.rungs:
-        if len({(one.name, one.peak) for one in left}) == 1:
+        if len({(spec.name, spec.peak) for spec in left}) == 1:
             break
-        forks = [fork for one in left for fork in forked(one, rung, halving.cooldown)]
-        result = train(forks)
-        trained += result.trained
-        scores = _scores(left, result)
-        going = set(_best(scores, halving.keep, result.higher_is_better))
+        forks = [fork for spec in left for fork in forked(spec, rung, halving.cooldown)]
+        results = train_forks(forks, trained)
+        trained += results.trained
+        scores = _scores(left, results)
+        going = set(_best(scores, halving.keep, results.higher_is_better))
         dropped += [
             Pruned(name, peak, rung, score)
             for (name, peak), score in scores.items()
             if (name, peak) not in going
         ]
-        left = [one for one in left if (one.name, one.peak) in going]
-    return left, tuple(dropped), trained
+        left = [spec for spec in left if (spec.name, spec.peak) in going]
+    results = train(left, trained)
+    asked = sum(len(spec.rates) for spec in specs)
+    # What it took from the journal were its own forks.
+    return replace(results, trained=results.trained + trained, asked=asked, reused=0), dropped
 
 
-def forked(one: RunSpec, rung: float, share: float) -> tuple[RunSpec, RunSpec]:
+def forked(spec: RunSpec, rung: float, share: float) -> tuple[RunSpec, RunSpec]:
     """Return a run until a rung, where its state is kept, and the same run cooled from there."""
-    total = len(one.rates)
+    total = len(spec.rates)
     t = min(max(1, round(rung * total)), total)
     length = max(1, round(share * t))
-    begins: Rates = one.rates[:t]
-    down = one.rates[min(t, total - 1)] * (1 - np.arange(length) / length)
+    begins: Rates = spec.rates[:t]
+    down = spec.rates[min(t, total - 1)] * (1 - np.arange(length) / length)
     cooled = replace(
-        one,
-        schedule=f"{one.schedule}, cooled from update {t}",
+        spec,
+        schedule=f"{spec.schedule}, cooled from update {t}",
         rates=np.append(begins, down),
     )
-    return replace(one, schedule=f"{one.schedule}, until update {t}", rates=begins), cooled
+    return replace(spec, schedule=f"{spec.schedule}, until update {t}", rates=begins), cooled
 
 
-def _scores(left: Sequence[RunSpec], result: Comparison) -> dict[tuple[str, float], float]:
+def _scores(left: Sequence[RunSpec], results: Results) -> dict[tuple[str, float], float]:
     """Return the mean metric of each candidate's cooled forks; every second run is one."""
     found: dict[tuple[str, float], list[float]] = {}
-    for one, record in zip(left, result.runs[1::2], strict=True):
-        found.setdefault((one.name, one.peak), []).append(record.metrics[result.metric])
+    for spec, record in zip(left, results.runs[1::2], strict=True):
+        found.setdefault((spec.name, spec.peak), []).append(record.metrics[results.metric])
     return {which: float(np.mean(values)) for which, values in found.items()}
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from ratewise._extras import require
+from ratewise.compare.halving import Train
+from ratewise.runs.records import Results, Stopped
+from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
 
@@ -19,6 +25,9 @@ WIDER = 4
 
 FIRST = (0.5, 0.25, 0.75)
 """Where all searches begin, as shares of the ladder, so that they can share what they train."""
+
+SpecsAt = Callable[[Mapping[str, Sequence[float]]], Sequence[RunSpec]]
+"""Returns the runs of the candidates named, each at the peaks given."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,10 @@ class PeakSearch:
         """Return the peak of a rung: low · 10^(rung / 8), rounded to three digits."""
         return float(f"{self.search.low * 10 ** (rung / PER_DECADE):.3g}")
 
+    def peaks(self, rungs: Sequence[int]) -> list[float]:
+        """Return the peaks of some rungs."""
+        return [self.peak(rung) for rung in rungs]
+
     def first(self) -> list[int]:
         """Return the rungs that all searches begin with."""
         return [round(share * self._top) for share in FIRST]
@@ -124,15 +137,6 @@ class PeakSearch:
         """Return the best rung so far, or None if nothing finished."""
         finished = {rung: value for rung, value in self.told.items() if math.isfinite(value)}
         return min(finished, key=lambda r: self._cost(finished[r])) if finished else None
-
-    def on_edge(self) -> str | None:
-        """Return "below" or "above" where a better peak may lie outside of what was tried."""
-        best = self.best()
-        if best is None or len(self.told) < 2:
-            return None
-        if best == max(self.told):
-            return "above"
-        return "below" if best == min(self.told) else None
 
     def _widen(self) -> None:
         best = self.best()
@@ -184,3 +188,68 @@ class PeakSearch:
             params={"rung": rung}, distributions={"rung": span}, value=cost
         )
         self._study.add_trial(trial)
+
+
+def search_peaks(
+    specs_at: SpecsAt, train: Train, names: Sequence[str], search: Search
+) -> tuple[Results, list[str]]:
+    """Train rounds of runs until every candidate has had its tries.
+
+    The first round tries the same three peaks for all, so that what they begin with is shared;
+    later ones what each candidate's own sampler asks for.
+
+    Args:
+        specs_at: Returns the runs of the candidates named, each at the peaks given.
+        train: Trains runs to their ends.
+        names: The candidates.
+        search: Where to look, and how long.
+
+    Returns:
+        What came of the runs of all rounds, and for whom the range of peaks grew.
+
+    Raises:
+        Stopped: a round was stopped by hand; `.results` hold all rounds so far.
+    """
+    first = PeakSearch(search)
+    results = train(specs_at(dict.fromkeys(names, first.peaks(first.first()))), 0)
+    searches = {name: PeakSearch(search, results.higher_is_better) for name in names}
+    asked = dict.fromkeys(names, first.first())
+    new = results
+    while True:
+        for name, rungs in asked.items():
+            for rung in rungs:
+                searches[name].tell(rung, _mean(new, name, searches[name].peak(rung)))
+        asked = {name: [one.ask()] for name, one in searches.items() if one.left > 0}
+        if not asked:
+            return replace(results, reused=0, damaged=0), _grown(searches)
+        peaks = {name: searches[name].peaks(rungs) for name, rungs in asked.items()}
+        try:
+            new = train(specs_at(peaks), results.trained)
+        except Stopped as stop:
+            raise Stopped(_joined(results, stop.results)) from stop
+        results = _joined(results, new)
+
+
+def _mean(results: Results, name: str, peak: float) -> float:
+    """Return the mean final metric over the seeds; NaN if a run did not finish."""
+    runs = (run for run in results.runs if (run.name, run.peak) == (name, peak))
+    values = [run.metrics[results.metric] for run in runs]
+    return float(np.mean(values)) if values and np.isfinite(values).all() else math.nan
+
+
+def _joined(old: Results, new: Results) -> Results:
+    """Return the results of two rounds as one, candidate by candidate."""
+    names = list(dict.fromkeys(run.name for run in (*old.runs, *new.runs)))
+    runs = sorted((*old.runs, *new.runs), key=lambda run: names.index(run.name))
+    trained, asked = old.trained + new.trained, old.asked + new.asked
+    return replace(old, runs=tuple(runs), trained=trained, asked=asked)
+
+
+def _grown(searches: Mapping[str, PeakSearch]) -> list[str]:
+    """Say for whom the range grew."""
+    notes: list[str] = []
+    for side in ("below", "above"):
+        grew = [name for name, one in searches.items() if side in one.widened]
+        if grew:
+            notes.append(f"The range of peaks was widened {side} for {', '.join(grew)}.")
+    return notes

@@ -1,180 +1,337 @@
-"""The runs of a comparison: what is known of them, what is left to train, what came of it."""
+"""How runs are trained: by whom, what a journal knows of them, what comes of each."""
 
 from __future__ import annotations
 
-import math
+import os
+import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from ratewise.compare.comparison import Comparison, Record
 from ratewise.runs.driver import TreeDriver
 from ratewise.runs.engines import Engine
-from ratewise.runs.engines.config import Crew, EngineConfig
-from ratewise.runs.engines.serial import Serial
-from ratewise.runs.engines.states import Memory
-from ratewise.runs.engines.worker import Worker
+from ratewise.runs.engines.config import EngineConfig
+from ratewise.runs.engines.serial import Memory, Serial
+from ratewise.runs.engines.worker import States, Worker
 from ratewise.runs.journal import Journal
-from ratewise.runs.journal.keys import fingerprint
-from ratewise.runs.records import Outcome
+from ratewise.runs.keys import fingerprint
+from ratewise.runs.optimizers import Tasks
+from ratewise.runs.records import Outcome, Record, Results, Stopped
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tensorboard import Board
 from ratewise.runs.tree import PrefixTree
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call, nearest
 from ratewise.tasks.protocols import Losses, Task
 
-ALONE = EngineConfig()
-
-EVERY = 1.0
+NOTED = 1.0
 """Seconds between two notes of what is being trained, for whoever looks on."""
 
+KEEP_ALL = sys.maxsize
+"""Bytes of checkpoints for a list whose every state the next one may go on from."""
 
-class Work:
-    """Trains the runs that a journal does not know, and puts together the records of all.
+Progress = Callable[[int, int, str], Any]
+"""Called with the updates done, the updates planned (fewer as runs end early), and what is on."""
+
+
+Found = tuple[Outcome, Losses]
+"""What came of a run, and all of its losses."""
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """Progress that also looks at the tree."""
+
+    def planned(self, driver: TreeDriver) -> None:
+        """Take note of what is about to be trained."""
+        ...
+
+    def __call__(self, done: int, planned: int, what: str) -> Any:
+        """Take note of how far it is."""
+        ...
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Who trains, and what is kept.
 
     Args:
-        task: The task; it is opened, saved, measured and restored once.
-        others: The task with other optimizers, by name.
-        asked: The runs.
-        book: The journal, or None.
-        hiring: Who trains; others than this process need a journal.
+        journal: SQLite file that keeps what is trained, or None.
+        disk: Bytes of checkpoints that are kept for comparisons to come.
+        checkpoints: Folder or address of the checkpoints; beside the journal if None.
         every: Seconds after which a state is saved on a long way.
-        board: Where the losses of runs are shown as they end.
+        engine: Who trains; others than this process need a journal.
+        tensorboard: Folder to which runs are written as they end, or None.
+    """
+
+    journal: str | os.PathLike[str] | None = None
+    disk: int = 0
+    checkpoints: str | os.PathLike[str] | None = None
+    every: float = 600.0
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    tensorboard: str | os.PathLike[str] | None = None
+
+    @contextmanager
+    def open(
+        self, tasks: Tasks, metric: str | None = None, *, sharing: bool = False
+    ) -> Generator[Executor]:
+        """Yield what trains lists of runs, one after the other, with the same workers.
+
+        Args:
+            tasks: The task, with the optimizers that runs bring.
+            metric: Name of the metric that decides; None for the first that the task measures.
+            sharing: Whether lists go on from what those before them have trained. That needs a
+                journal; where the user wants none, it is one that ends with the execution.
+        """
+        with ExitStack() as stack:
+            path = self.journal
+            if path is None and (sharing or not self.engine.alone):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ratewise-"))
+                path = os.path.join(folder, "runs.db")
+            executor = Executor(replace(self, journal=path), tasks, metric)
+            stack.callback(executor.close)
+            yield executor
+
+
+class Executor:
+    """Trains lists of runs of one task.
+
+    Args:
+        execution: Who trains, and what is kept.
+        tasks: The task, with the optimizers that runs bring.
+        metric: Name of the metric that decides, or None.
+    """
+
+    def __init__(self, execution: Execution, tasks: Tasks, metric: str | None) -> None:
+        self._execution, self._tasks, self._metric = execution, tasks, metric
+        folder = execution.tensorboard
+        self._board = None if folder is None else Board(folder)
+        self._workers: Engine | None = None
+        self._sent: dict[str | None, Task] = {}
+
+    @property
+    def journal(self) -> str | os.PathLike[str] | None:
+        """The journal, which may end with the execution; None if there is none."""
+        return self._execution.journal
+
+    def close(self) -> None:
+        """End the workers, whatever they do."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+    def train(
+        self,
+        specs: Sequence[RunSpec],
+        before: int = 0,
+        *,
+        disk: int | None = None,
+        progress: Progress | None = None,
+    ) -> Results:
+        """Train runs to their ends; what a journal knows of them is not trained again.
+
+        Args:
+            specs: The runs.
+            before: Updates trained before them, from which progress counts on.
+            disk: Bytes of checkpoints that are kept, if not as the execution says.
+            progress: Who is told how far it is.
+
+        Raises:
+            ScheduleError: the task does not measure the metric, or the journal cannot be written.
+            Stopped: Ctrl-C; its `.results` hold the runs as far as they came.
+        """
+        with self._opened(disk) as journal:
+            names = () if journal is None else _begin(journal, self._tasks.task)
+            known = {} if journal is None else _known(journal, specs)
+            left = [spec for place, spec in enumerate(specs) if place not in known]
+            engine, metric = self._engine(specs, left, journal, names)
+            load = Workload(specs, known, engine, metric, journal, self._execution.every)
+            if isinstance(progress, Watcher):
+                progress.planned(load.driver)
+            try:
+                for done, planned, what in load.steps(self._board):
+                    if progress is not None:
+                        progress(before + done, before + planned, what)
+            except KeyboardInterrupt as stop:
+                raise Stopped(load.results()) from stop
+            return load.results()
+
+    def _opened(self, disk: int | None) -> AbstractContextManager[Journal | None]:
+        own = self._execution
+        if own.journal is None:
+            return nullcontext()
+        return closing(Journal(own.journal, own.disk if disk is None else disk, own.checkpoints))
+
+    def _engine(
+        self,
+        specs: Sequence[RunSpec],
+        left: Sequence[RunSpec],
+        journal: Journal | None,
+        names: Collection[str],
+    ) -> tuple[Engine, Metric]:
+        """Return who trains what is left, once the task has shown that it can be trained."""
+        tasks: dict[str | None, Task] = {None: self._tasks.task}
+        tasks |= {spec.optimizer: self._tasks.of(spec.maker) for spec in specs}
+        store = None if journal is None else journal.store
+        worker = Worker(tasks, Memory(store))
+        if left:
+            names = worker.rehearse(left[0].seed, left[0].optimizer)
+        metric = _metric(self._tasks.task, self._metric, names)
+        if not left or store is None or self._execution.engine.alone:
+            return Serial(worker), metric
+        del worker  # and with it the run that was rehearsed
+        return self._hired(tasks, store), metric
+
+    def _hired(self, tasks: Mapping[str | None, Task], states: States) -> Engine:
+        """Return the workers, anew where runs bring optimizers that these do not have."""
+        if self._workers is None or not tasks.keys() <= self._sent.keys():
+            self.close()
+            self._sent |= tasks
+            self._workers = self._execution.engine.open(self._sent, states)
+        return self._workers
+
+
+class Workload:
+    """The runs of one list, on their way to their ends.
+
+    Args:
+        specs: The runs.
+        known: What came of those that were trained before, and their losses, by place.
+        engine: Who trains the others.
+        metric: The metric that decides.
+        journal: The journal, or None.
+        every: Seconds after which a state is saved on a long way.
 
     Attributes:
-        names: Names of the metrics.
-        tree: What is left to train.
+        driver: What hands the tree of what is left to the engine.
     """
 
     def __init__(
         self,
-        task: Task,
-        others: Mapping[str, Task],
-        asked: Sequence[RunSpec],
-        book: Journal | None,
-        hiring: EngineConfig | Crew = ALONE,
-        every: float = math.inf,
-        board: Board | None = None,
+        specs: Sequence[RunSpec],
+        known: Mapping[int, Found],
+        engine: Engine,
+        metric: Metric,
+        journal: Journal | None,
+        every: float,
     ) -> None:
-        self._board, self._shown = board, 0
-        self._asked, self._book = asked, book
-        self._known: dict[int, tuple[Outcome, Losses]] = {}
-        self.names: tuple[str, ...] = ()
-        if book is not None:
-            self._look_up(task, book)
-        self._left = [i for i in range(len(asked)) if i not in self._known]
-        left = [asked[i] for i in self._left]
-        runs = ((one.seed, one.rates) for one in left)
-        self.tree = PrefixTree.of(runs, [one.optimizer for one in left])
+        self._specs, self._known, self._metric, self._journal = specs, known, metric, journal
+        self._places = [place for place in range(len(specs)) if place not in known]
+        self._left = [specs[place] for place in self._places]
+        runs = ((spec.seed, spec.rates) for spec in self._left)
+        self._tree = PrefixTree.of(runs, [spec.optimizer for spec in self._left])
         self._ends = {
-            self._left[place]: (index, place)
-            for index, stretch in enumerate(self.tree.stretches)
-            for place in stretch.ends
+            self._places[run]: (index, run)
+            for index, segment in enumerate(self._tree.segments)
+            for run in segment.ends
         }
-        tasks: dict[str | None, Task] = {None: task, **others}
-        bench = Worker(tasks, Memory(None if book is None else book.store))
-        if left:
-            self.names = tuple(bench.rehearse(left[0].seed, left[0].optimizer))
-        self._engine: Engine = Serial(bench)
-        if left and book is not None and not hiring.alone:
-            del bench  # and with it the run that was rehearsed
-            self._engine = hiring.open(tasks, book.store)
-        self._walk = TreeDriver(self._engine, self.tree, left, book, every)
-        if book is not None:
-            book.plan(self.asked, self.tree.planned, len(asked), len(self._known))
+        self._asked = sum(len(spec.rates) for spec in specs)
+        self.driver = TreeDriver(engine, self._tree, self._left, journal, every)
+        if journal is not None:
+            journal.plan(self._asked, self._tree.planned, len(specs), len(known))
 
-    def close(self) -> None:
-        """End whoever still trains."""
-        self._engine.close()
-
-    @property
-    def asked(self) -> int:
-        """Updates that all runs would take, each trained alone."""
-        return sum(len(one.rates) for one in self._asked)
-
-    @property
-    def outcomes(self) -> Mapping[int, Outcome]:
-        """What came of the stretches of the tree that are done."""
-        return self._walk.outcomes
-
-    @property
-    def going(self) -> Mapping[int, int]:
-        """The stretches that are being trained, and how many updates of each were made."""
-        return self._walk.going
-
-    def _look_up(self, task: Task, book: Journal) -> None:
-        """Find the runs that were trained before."""
-        run = task.open(0)
-        state, measured = run.save(), dict(run.measure())
-        self.names = tuple(measured)
-        book.begin(fingerprint(task, state, measured), type(task).__name__, self.names)
-        for index, one in enumerate(self._asked):
-            found = book.finished(one)
-            if found is not None:
-                self._known[index] = found
-
-    def steps(self) -> Iterator[tuple[int, int, str]]:
+    def steps(self, board: Board | None) -> Generator[tuple[int, int, str]]:
         """Train what is left; yield the updates done, those planned, and what is on."""
-        said = -math.inf
-        for index in self._walk.steps():
-            what = self._described(self.tree.stretches[index].runs)
-            if self._book is not None and time.monotonic() - said >= EVERY:
-                self._book.doing(what)
-                said = time.monotonic()
-            self._show()
-            yield self._walk.trained, self.tree.planned - self._walk.dropped, what
-        self._show()
-        if self._book is not None:
-            self._book.end()
+        noted, shown = -float("inf"), 0
+        for index in self.driver.steps():
+            what = self._described(index)
+            if self._journal is not None and time.monotonic() - noted >= NOTED:
+                self._journal.doing(what)
+                noted = time.monotonic()
+            shown = self._show(board, shown)
+            yield self.driver.trained, self._tree.planned - self.driver.dropped, what
+        self._show(board, shown)
+        if self._journal is not None:
+            self._journal.end()
 
-    def _show(self) -> None:
-        """Show the runs that have ended on the board."""
-        if self._board is None:
-            return
-        for index in list(self._walk.outcomes)[self._shown :]:
-            self._shown += 1
-            for place in self.tree.stretches[index].ends:
-                self._board.show(self._record(self._left[place]))
+    def _show(self, board: Board | None, shown: int) -> int:
+        """Show the runs that have ended since the last time; return how many segments have."""
+        if board is not None:
+            for index in list(self.driver.outcomes)[shown:]:
+                for run in self._tree.segments[index].ends:
+                    board.show(self._record(self._places[run]))
+        return len(self.driver.outcomes)
 
-    def _described(self, runs: tuple[int, ...]) -> str:
-        first = self._asked[self._left[runs[0]]]
+    def _described(self, index: int) -> str:
+        runs = self._tree.segments[index].runs
+        first = self._left[runs[0]]
         others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
         return f"{first.name} at {first.peak:g}, seed {first.seed}{others}"
 
-    def result(self, metric: str, higher_is_better: bool) -> Comparison:
+    def results(self) -> Results:
         """Return what came of all runs, as far as they are trained."""
-        records = tuple(map(self._record, range(len(self._asked))))
-        return Comparison(
-            records, metric, higher_is_better, self._walk.trained, self.asked, self._notes()
-        )
+        records = tuple(map(self._record, range(len(self._specs))))
+        metric, better = self._metric.name, self._metric.higher_is_better
+        results = Results(records, metric, better, self.driver.trained, self._asked)
+        if self._journal is None:
+            return results
+        reused, damaged = self._journal.reused, self._journal.damaged
+        return replace(results, reused=reused, damaged=damaged, journal=self._journal.path.name)
 
-    def _notes(self) -> tuple[str, ...]:
-        if self._book is None or not (self._book.reused or self._book.damaged):
-            return ()
-        notes = [f"{self._book.reused:,} updates of runs were taken from {self._book.path.name}."]
-        if self._book.damaged:
-            notes.append(
-                f"{self._book.damaged} checkpoints were damaged or gone, "
-                "and were trained again from the ones before."
-            )
-        return tuple(notes)
-
-    def _record(self, index: int) -> Record:
-        """Return what came of a run, put together from the stretches on its way."""
-        one = self._asked[index]
-        if index in self._known:
-            outcome, losses = self._known[index]
+    def _record(self, place: int) -> Record:
+        """Return what came of a run, put together from the segments on its way."""
+        spec = self._specs[place]
+        if place in self._known:
+            outcome, losses = self._known[place]
         else:
-            end, place = self._ends[index]
-            outcome, losses = self._walk.outcomes.get(end), self._walk.losses(end, place)
-        nothing = {name: float("nan") for name in self.names}
+            end, run = self._ends[place]
+            outcome, losses = self.driver.outcomes.get(end), self.driver.losses(end, run)
+        nothing = dict.fromkeys(self._metric.measured, float("nan"))
         return Record(
-            name=one.name,
-            schedule=one.schedule,
-            peak=one.peak,
-            seed=one.seed,
+            name=spec.name,
+            schedule=spec.schedule,
+            peak=spec.peak,
+            seed=spec.seed,
             metrics=nothing | dict(outcome.metrics if outcome else {}),
             losses=losses,
-            rates=one.rates,
+            rates=spec.rates,
             diverged=outcome.diverged if outcome else None,
             error=outcome.error if outcome else None,
-            optimizer=one.optimizer,
+            optimizer=spec.optimizer,
         )
+
+
+class Metric(NamedTuple):
+    """The metric that decides, whether more of it is better, and all that are measured."""
+
+    name: str
+    higher_is_better: bool
+    measured: tuple[str, ...]
+
+
+def _begin(journal: Journal, task: Task) -> tuple[str, ...]:
+    """Tell a journal which task it is; return the names of what that measures."""
+    run = task.open(0)
+    state, measured = run.save(), dict(run.measure())
+    names = tuple(measured)
+    journal.begin(fingerprint(task, state, measured), type(task).__name__, names)
+    return names
+
+
+def _known(journal: Journal, specs: Sequence[RunSpec]) -> dict[int, Found]:
+    """Return what came of the runs that were trained before, by their places."""
+    found = {place: journal.finished(spec) for place, spec in enumerate(specs)}
+    return {place: one for place, one in found.items() if one is not None}
+
+
+def _metric(task: Task, given: str | None, measured: Collection[str]) -> Metric:
+    """Return the metric that decides: the one given, or the first.
+
+    Raises:
+        ScheduleError: the task does not measure it, or what it says is better if higher.
+    """
+    listed = f"the task measures {', '.join(measured)}"
+    better = frozenset[str](getattr(task, "higher_is_better", ()))
+    for name in sorted(better - set(measured)):
+        who = f"{type(task).__name__}(higher_is_better=({name!r},))"
+        raise ScheduleError(who, f"is not measured; {listed}", "name one of them")
+    if not measured:
+        raise ScheduleError(Call("compare"), "got no metric from the task", "return at least one")
+    name = next(iter(measured)) if given is None else given
+    if name not in measured:
+        who = Call("compare", "metric", name)
+        raise ScheduleError(who, f"is not measured; {listed}", nearest(name, measured))
+    return Metric(name, name in better, tuple(measured))

@@ -42,10 +42,21 @@ class Names:
 
 
 class Tasks:
-    """A task, with its own optimizer (None) and with those that candidates bring."""
+    """A task, with its own optimizer (None) and with those that candidates bring.
+
+    Raises:
+        ScheduleError: it is no task.
+
+    Attributes:
+        task: The task, with its own.
+    """
 
     def __init__(self, task: Any) -> None:
-        self._task = task
+        if not isinstance(task, Task):
+            rule = "needs a task with open(seed)"
+            fix = "give a TorchTask, or write the Task protocol"
+            raise ScheduleError(Call("compare"), rule, fix, given=task)
+        self.task = task
         self._others: list[tuple[Any, Task]] = []
 
     def of(self, optimizer: Any) -> Task:
@@ -55,17 +66,18 @@ class Tasks:
             ScheduleError: the task cannot take another optimizer.
         """
         if optimizer is None:
-            return self._task
+            return self.task
         for known, task in self._others:
             if known is optimizer:
                 return task
-        if not callable(getattr(self._task, "with_optimizer", None)):
-            rule = f"cannot give another optimizer to {shorten(self._task)}"
-            raise ScheduleError(
-                Call("compare"), rule, "give schedules alone, or write with_optimizer(optimizer)"
-            )
-        self._others.append((optimizer, self._task.with_optimizer(optimizer)))
-        return self._others[-1][1]
+        with_optimizer = getattr(self.task, "with_optimizer", None)
+        if not callable(with_optimizer):
+            rule = f"cannot give another optimizer to {shorten(self.task)}"
+            fix = "give schedules alone, or write with_optimizer(optimizer)"
+            raise ScheduleError(Call("compare"), rule, fix)
+        task: Any = with_optimizer(optimizer)
+        self._others.append((optimizer, task))
+        return task
 
     def peak(self, optimizer: Any) -> float | None:
         """Return the learning rate that the task has with an optimizer, or None."""

@@ -1,16 +1,18 @@
-"""What comes of a stretch."""
+"""What comes of training: of one segment, and of one run."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from ratewise.tasks.protocols import Losses
+from ratewise.tasks.protocols import Losses, Rates
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of one stretch.
+    """What came of one segment.
 
     Args:
         losses: float64[k], NaN where nothing was trained.
@@ -25,3 +27,85 @@ class Outcome:
     error: str | None = None
     diverged: int | None = None
     whole: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What one run did.
+
+    Args:
+        name: Name of the candidate.
+        schedule: The resolved schedule, as text.
+        peak: Peak learning rate.
+        seed: Seed.
+        metrics: Final metrics by name; NaN if the run diverged or failed, or did not get there.
+        losses: Training loss of every update, float64[total]; NaN where there was none.
+        rates: Learning rate of every update, float64[total].
+        diverged: The first update whose loss was not finite, or None.
+        error: Traceback of an exception in the task's code, or None.
+        optimizer: Name of the optimizer that the candidate brought, or None: the task's own.
+    """
+
+    name: str
+    schedule: str
+    peak: float
+    seed: int
+    metrics: dict[str, float]
+    losses: Losses = field(repr=False)
+    rates: Rates = field(repr=False)
+    diverged: int | None = None
+    error: str | None = field(default=None, repr=False)
+    optimizer: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON types, without the rates, which follow from the schedule."""
+        return {
+            "name": self.name,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "total": len(self.rates),
+            "peak": self.peak,
+            "seed": self.seed,
+            "metrics": {name: finite_or_none(value) for name, value in self.metrics.items()},
+            "losses": [finite_or_none(loss) for loss in self.losses.tolist()],
+            "diverged": self.diverged,
+            "error": self.error,
+        }
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return a number as JSON can hold it: None if it is not finite."""
+    return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What came of a list of runs, as far as they were trained.
+
+    Args:
+        runs: A record for each, in the order they were asked for.
+        metric: Name of the metric that decides.
+        higher_is_better: Whether more of it is better.
+        trained: Updates that were trained.
+        asked: Updates that all runs would take, each trained alone.
+        reused: Updates that were taken from a journal.
+        damaged: Checkpoints that were damaged or gone, and were trained again.
+        journal: Name of the journal's file; "" if there was none.
+    """
+
+    runs: tuple[Record, ...] = field(repr=False)
+    metric: str
+    higher_is_better: bool
+    trained: int
+    asked: int
+    reused: int = 0
+    damaged: int = 0
+    journal: str = ""
+
+
+class Stopped(KeyboardInterrupt):
+    """Training that was stopped by hand; `results` holds the runs as far as they came."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__("stopped")
+        self.results = results

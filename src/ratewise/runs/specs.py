@@ -6,19 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ratewise.runs.keys import Way
 from ratewise.runs.optimizers import Names, makes_optimizers
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import (
-    Call,
-    Context,
-    Fix,
-    Who,
-    nearest,
-    number,
-    shorten,
-    speaking,
-    whole,
-)
+from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import Call, Fix, Who, nearest, number, shorten, whole
+from ratewise.schedule.given import read_given
 from ratewise.tasks.protocols import Rates
 
 Written = Schedule | Plan | str
@@ -58,6 +50,11 @@ class RunSpec:
     optimizer: str | None = None
     maker: Maker | None = field(default=None, repr=False)
 
+    @property
+    def way(self) -> Way:
+        """What decides how it ends."""
+        return Way(self.seed, self.optimizer, self.rates)
+
 
 def read_candidates(
     candidates: Mapping[str, Candidate],
@@ -77,13 +74,8 @@ def read_candidates(
         ScheduleError: whatever cannot be trained as written, with the candidate's name.
     """
     if not isinstance(candidates, Mapping) or not candidates:
-        rule = "needs candidates by name"
-        raise ScheduleError(
-            Call("compare"),
-            rule,
-            'give a dict such as {"cosine": Cosine(to=0.1)}',
-            given=candidates,
-        )
+        fix = 'give a dict such as {"cosine": Cosine(to=0.1)}'
+        raise ScheduleError(Call("compare"), "needs candidates by name", fix, given=candidates)
     chosen = _peaks_by_name(peaks, candidates)
     numbers = _seeds(seeds)
     makers = Names()
@@ -103,17 +95,15 @@ def _read(
     name: str, given: Any, total: Any, units: Mapping[str, float | None]
 ) -> tuple[Schedule, float | None]:
     """Return a candidate's resolved schedule of learning rates, and its own peak if it has one."""
-    who = Call("compare", item=name)
     try:
-        with speaking(Context(called="compare")):
-            value = parse(given) if isinstance(given, str) else given
-            schedule, peak = _learning_rate(name, value)
-            resolved = schedule.resolve(total, **units)
+        value = read_given(repr(name), given, f"write {{{name!r}: Cosine(to=0.1)}}")
+        schedule, peak = _learning_rate(name, value)
+        resolved = schedule.resolve(total, **units)
     except ScheduleError as error:
-        raise error.within(who) from None
+        raise error.within(Call("compare", item=name)) from None
     if not resolved.length:
-        fix = Fix("give {total}, or a pair (schedule, total)", total="1000")
-        raise ScheduleError(who, f"{shorten(resolved)} has no end", fix)
+        fix = Fix("give {total}, or a pair (schedule, 1000)", total="1000")
+        raise ScheduleError(Call("compare", item=name), f"{shorten(resolved)} has no end", fix)
     return resolved, peak
 
 
@@ -135,18 +125,15 @@ def _split(name: Any, given: Any) -> tuple[Maker | None, Any, int | str | None]:
     return maker, parts[0], total
 
 
-def _learning_rate(name: str, value: Any) -> tuple[Schedule, float | None]:
+def _learning_rate(name: str, value: Schedule | Plan) -> tuple[Schedule, float | None]:
     if isinstance(value, Schedule):
         return value, None
-    if not isinstance(value, Plan):
-        rule = "is no schedule, plan or text of one"
-        raise ScheduleError(f"{name!r}", rule, f"write {{{name!r}: Cosine(to=0.1)}}", given=value)
     others = sorted(
         {*value.schedules(), *(f"groups[{group!r}]" for group in value.groups)} - {"lr"}
     )
     if value.lr is None or others:
         rule = f"schedules {', '.join(others)}, and only learning rates are compared"
-        raise ScheduleError(f"{name!r}", rule, "give Plan(lr=…), or the schedule alone")
+        raise ScheduleError(repr(name), rule, "give Plan(lr=…), or the schedule alone")
     return value.lr, value.peak.get("lr")
 
 
@@ -158,8 +145,7 @@ def _single(
 ) -> float:
     peak = default(maker) if own is None else own
     if not peak:
-        fix = Fix("give {peaks}", "give compare(…, peaks=[3e-4, 1e-3, 3e-3])",
-                  peaks="[3e-4, 1e-3, 3e-3]")  # fmt: skip
+        fix = Fix("give {peaks}", peaks="[3e-4, 1e-3, 3e-3]")
         raise ScheduleError(Call("compare", item=name), "has no peak learning rate above 0", fix)
     return peak
 
@@ -173,7 +159,9 @@ def _peaks_by_name(peaks: Peaks, names: Iterable[Any]) -> dict[Any, list[float]]
     for name in peaks:
         if name not in known:
             rule = f"is no candidate; those are {', '.join(known)}"
-            raise ScheduleError(f"compare(peaks={{{name!r}: …}})", rule, nearest(str(name), known))
+            raise ScheduleError(
+                Call("compare", "peaks", item=str(name)), rule, nearest(str(name), known)
+            )
     return {name: _peaks(given) for name, given in peaks.items()}
 
 
@@ -191,9 +179,8 @@ def _peaks(peaks: Iterable[float]) -> list[float]:
 
 def _seeds(seeds: int | Iterable[int]) -> list[int]:
     if isinstance(seeds, int):
-        return list(
-            range(whole(Call("compare", "seeds", seeds), "the number of seeds", seeds, low=1))
-        )
+        who = Call("compare", "seeds", seeds)
+        return list(range(whole(who, "the number of seeds", seeds, low=1)))
     given = _listed("seeds", seeds, "give a number of seeds, or a list such as [0, 1, 2]")
     who = Call("compare", "seeds", given)
     return _distinct(who, "seeds", [whole(who, "every seed", seed) for seed in given])

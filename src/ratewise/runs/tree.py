@@ -23,9 +23,9 @@ class Segment:
     Args:
         seed: Seed of the runs that share it.
         start: The first update it makes, counted from the beginning of the run.
-        rates: Absolute rates, float64[k]; a seed's first stretch has none, it only opens the run.
-        parent: Index of the stretch it continues, or None.
-        children: Indices of the stretches that continue it, in the order of training.
+        rates: Absolute rates, float64[k]; a seed's first segment has none, it only opens the run.
+        parent: Index of the segment it continues, or None.
+        children: Indices of the segments that continue it, in the order of training.
         ends: Indices of the runs that end with it.
         runs: Indices of all the runs it is a part of.
         optimizer: Name of the optimizer that the runs bring, or None.
@@ -53,18 +53,18 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class PrefixTree:
-    """All stretches, parents before children, in the order that holds the fewest states.
+    """All segments, parents before children, in the order that holds the fewest states.
 
     Two runs share update `t` if and only if their seeds and optimizers are equal and their rates
     of updates 0 … t are, to the last bit. With `n` runs of a seed and an optimizer at most
     ⌊log2(n)⌋ states are held at once.
 
     >>> tree = PrefixTree.of([(0, np.array([.1, .1, .1])), (0, np.array([.1, .1, .01]))])
-    >>> tree.asked, tree.planned, [stretch.rates.tolist() for stretch in tree.stretches]
+    >>> tree.asked, tree.planned, [segment.rates.tolist() for segment in tree.segments]
     (6, 4, [[], [0.1, 0.1], [0.1], [0.01]])
     """
 
-    stretches: tuple[Segment, ...]
+    segments: tuple[Segment, ...]
     asked: int
     """Updates that the runs would take, each trained alone."""
 
@@ -84,15 +84,15 @@ class PrefixTree:
         for index, ((seed, _), optimizer) in enumerate(zip(listed, named, strict=True)):
             roots.setdefault((seed, optimizer), []).append(index)
         rates = [rates for _, rates in listed]
-        stretches: list[Segment] = []
+        segments: list[Segment] = []
         for root, members in roots.items():
-            _lay_out(_grow(rates, members), root, rates, stretches)
-        return cls(tuple(stretches), sum(len(one) for one in rates))
+            _lay_out(_grow(rates, members), root, rates, segments)
+        return cls(tuple(segments), sum(len(one) for one in rates))
 
     @cached_property
     def planned(self) -> int:
         """Updates in the tree: what is left to train when prefixes are shared."""
-        return sum(len(stretch.rates) for stretch in self.stretches)
+        return sum(len(segment.rates) for segment in self.segments)
 
     @property
     def sharing(self) -> float:
@@ -103,29 +103,29 @@ class PrefixTree:
     def held(self) -> int:
         """The most states that a walk holds at once to come back to forks."""
         now = most = 0
-        for index, stretch in enumerate(self.stretches):
-            if stretch.parent is not None:
-                parent = self.stretches[stretch.parent]
+        for index, segment in enumerate(self.segments):
+            if segment.parent is not None:
+                parent = self.segments[segment.parent]
                 now -= parent.is_returned_to and index == parent.children[-1]
-            now += stretch.is_returned_to
+            now += segment.is_returned_to
             most = max(most, now)
         return most
 
     @cached_property
     def ways(self) -> list[int]:
-        """For each stretch, the updates from its start to the furthest end behind it."""
-        ways = [len(stretch.rates) for stretch in self.stretches]
-        for index, stretch in reversed(list(enumerate(self.stretches))):
-            ways[index] += max((ways[child] for child in stretch.children), default=0)
+        """For each segment, the updates from its start to the furthest end behind it."""
+        ways = [len(segment.rates) for segment in self.segments]
+        for index, segment in reversed(list(enumerate(self.segments))):
+            ways[index] += max((ways[child] for child in segment.children), default=0)
         return ways
 
     def path(self, index: int) -> tuple[int, ...]:
-        """Return the indices of the stretches from the seed's first to the one given."""
+        """Return the indices of the segments from the seed's first to the one given."""
         steps: list[int] = []
         step: int | None = index
         while step is not None:
             steps.append(step)
-            step = self.stretches[step].parent
+            step = self.segments[step].parent
         return tuple(reversed(steps))
 
 
@@ -191,7 +191,7 @@ def common_prefix(a: Rates | Bits, b: Rates | Bits) -> int:
 
 
 def _lay_out(root: _Node, of: Root, rates: Sequence[Rates], out: list[Segment]) -> None:
-    """Append the nodes below `root` to the stretches, parents first and the neediest child last."""
+    """Append the nodes below `root` to the segments, parents first and the neediest child last."""
     order = list(_preorder(root))
     place = {id(node): len(out) + i for i, (node, _) in enumerate(order)}
     for node, parent in order:

@@ -46,7 +46,7 @@ class Call:
         function: What was called.
         argument: Name of the argument at fault, or "".
         value: What was given for it; left out, it is shown as …
-        item: In place of an argument, the name of what is at fault among several.
+        item: In place of a value, the name of what is at fault among several.
         inner: What is at fault inside of it.
 
     >>> print(ScheduleError(Call("compare", item="a"), "has no end", "give total=9"))
@@ -64,6 +64,7 @@ class Call:
         given = ""
         if self.item:
             given = context.item(self.item)
+            given = context.argument(self.argument, given) if self.argument else given
         elif self.argument or self.value is not ...:
             value = "…" if self.value is ... else shorten(self.value)
             given = context.argument(self.argument, value)

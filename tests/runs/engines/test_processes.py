@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ratewise.choose import compare
+from ratewise.choose import Search, compare
 from ratewise.compare.comparison import Interrupted
 from ratewise.runs.journal import status
 from ratewise.schedule import ScheduleError
@@ -49,6 +49,16 @@ def test_workers_work_at_the_same_time():
     processes = {run.metrics["process"] for run in result.runs}
     assert len(processes) == 2
     assert os.getpid() not in processes
+
+
+def test_workers_stay_from_list_to_list():
+    """Rounds of a search for peaks are trained by the same processes."""
+    pytest.importorskip("optuna")
+    few = {name: SCHEDULES[name] for name in ("late", "step")}
+    asked = {"total": 30, "peaks": Search(1e-2, 0.5, tries=5)}
+    result = compare(Slow(), few, **asked, workers=2)
+    assert len({run.peak for run in result.runs}) >= 5
+    assert len({run.metrics["process"] for run in result.runs}) <= 2
 
 
 def test_a_killed_worker_is_replaced(truth, tmp_path):

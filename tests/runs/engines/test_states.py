@@ -13,7 +13,7 @@ import pytest
 import ratewise as rw
 from ratewise.choose import compare
 from ratewise.compare.comparison import Interrupted
-from ratewise.runs.journal.store import RemoteStore, Store, open_store
+from ratewise.runs.journal.store import FolderStore, RemoteStore, open_store
 from ratewise.schedule import ScheduleError
 from tests.runs.journal.tasks import ASKED, SCHEDULES, Bowl, records, stop_after
 
@@ -86,7 +86,7 @@ def test_a_store_keeps_whole_states_only(tmp_path, remote):
         pytest.importorskip("fsspec")
     place = (tmp_path / "store").as_uri() if remote else tmp_path / "store"
     store = open_store(place)
-    assert isinstance(store, RemoteStore if remote else Store)
+    assert isinstance(store, RemoteStore if remote else FolderStore)
     size, digest = store.write("a", {"w": [1.0, math.pi]})
     file = tmp_path / "store" / "a.state"
     assert file.stat().st_size == size

@@ -67,6 +67,55 @@ def test_two_drivers_are_one_too_many(tmp_path):
     compare(task, {"constant": SCHEDULES["constant"]}, total=TOTAL, journal=path)
 
 
+def test_links_to_a_journal_let_no_second_driver_in(tmp_path):
+    """A symbolic link leads to the lock of its file; a hard link, which has none, is refused."""
+    path, link, other = (tmp_path / name for name in ("runs.db", "link.db", "other.db"))
+    link.symlink_to(path)
+    first = Journal(path)
+    other.hardlink_to(path)
+    task = Bowl()
+    for name, message in ((link, "another comparison"), (other, "under several names")):
+        with pytest.raises(ScheduleError, match=message):
+            compare(task, SCHEDULES, **ASKED, journal=name)
+    assert task.made == 0
+    first.close()
+    other.unlink()
+    with_states = {"total": TOTAL, "disk": "1MB"}
+    few = {name: SCHEDULES[name] for name in ("late", "later")}
+    compare(Bowl(), few, **with_states, journal=link)
+    assert forks(path)
+    assert compare(Bowl(), few, **with_states, journal=path).trained == 0
+
+
+HOLDS = """
+import sys
+from ratewise.choose import compare
+from tests.runs.journal.tasks import *
+
+def told(done, planned, what):
+    print(done, flush=True)
+    sys.stdin.readline()
+
+compare(Bowl(), SCHEDULES, **ASKED, journal=sys.argv[1], progress=told)
+"""
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    """It is told who writes, and `status` sees that he lives; behind SIGKILL the next may write."""
+    path = tmp_path / "runs.db"
+    command = [sys.executable, "-c", HOLDS, str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
+        assert process.stdout.readline()  # it trains, and waits for us
+        assert status(path).running
+        with pytest.raises(ScheduleError, match=rf"\(process {process.pid} on"):
+            Journal(path)
+        process.kill()
+    assert not status(path).running
+    Journal(path).close()
+    assert not status(path).ended
+
+
 def test_what_cannot_be_a_journal_is_refused_before_training(tmp_path):
     """A file of something else, a newer journal, a folder that is none, a size that is none."""
     task = Bowl()

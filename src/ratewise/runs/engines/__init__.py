@@ -1,32 +1,13 @@
-"""Who trains the stretches: this process, workers beside it, or a cluster."""
+"""Who trains the segments: this process, workers beside it, or a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Protocol
 
-from ratewise.runs.engines.jobs import (
-    Done,
-    Event,
-    Fatal,
-    Job,
-    Part,
-    StateMissing,
-    Trained,
-    WorkerDied,
-)
+from ratewise.runs.engines.jobs import Event, Job
 
-__all__ = [
-    "Done",
-    "Engine",
-    "Event",
-    "Fatal",
-    "Job",
-    "Part",
-    "StateMissing",
-    "Trained",
-    "WorkerDied",
-]
+__all__ = ["Engine"]
 
 
 class Engine(Protocol):

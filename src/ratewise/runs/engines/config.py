@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ratewise.runs.engines import Engine
-from ratewise.runs.engines.states import States
+from ratewise.runs.engines.worker import States
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest
 from ratewise.tasks.protocols import Task
@@ -43,13 +43,11 @@ class EngineConfig:
         if count != "auto" and (
             isinstance(count, bool | str) or not isinstance(count, int) or count < 0
         ):
-            rule = "needs a number of workers"
-            fix = Fix("give a number, or {workers}", workers='"auto"')
-            raise ScheduleError(Call("compare"), rule, fix, given=count)
+            fix = Fix('give {workers}, or "auto" for one per device or core', workers="2")
+            raise ScheduleError(Call("compare"), "needs a number of workers", fix, given=count)
         if self.address is not None and engine != "ray":
-            raise ScheduleError(
-                who, "has no address", Fix("give {engine} with an address", engine='"ray"')
-            )
+            fix = Fix("give {engine} with an address", engine='"ray"')
+            raise ScheduleError(who, "has no address", fix)
         if count and engine in ("serial", "ray"):
             fix = "leave workers out; Ray takes what the task asks for in `resources`"
             raise ScheduleError(who, "takes no workers", fix, given=count)
@@ -76,45 +74,6 @@ class EngineConfig:
         return Processes(tasks, states, count, devices)
 
 
-class Crew:
-    """Whoever was hired, kept from one list of runs to the next, until they are dismissed.
-
-    All lists are of the same tasks, and their states are in the same place.
-    """
-
-    def __init__(self, hiring: EngineConfig) -> None:
-        self._hiring = hiring
-        self._engine: Engine | None = None
-
-    @property
-    def alone(self) -> bool:
-        """Whether everything is trained in this process."""
-        return self._hiring.alone
-
-    def open(self, tasks: Mapping[str | None, Task], states: States) -> Engine:
-        """Return the engine, which is the same every time; closing it does nothing."""
-        if self._engine is None:
-            self._engine = self._hiring.open(tasks, states)
-        return Lent(self._engine)
-
-    def dismiss(self) -> None:
-        """End them, whatever they do."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
-
-
-class Lent:
-    """An engine that stays open when it is closed."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.ordered = engine.ordered
-        self.free, self.start, self.wait = engine.free, engine.start, engine.wait
-
-    def close(self) -> None:
-        """Leave them for the next list."""
-
-
 def _devices() -> list[str]:
     """Return the GPUs, as CUDA_VISIBLE_DEVICES names them; none where PyTorch is not in use."""
     torch: Any = sys.modules.get("torch")
@@ -129,4 +88,12 @@ def _cores() -> int:
     """Return how many processes the cores have room for, as many threads as each computes with."""
     torch: Any = sys.modules.get("torch")
     own = torch.get_num_threads() if torch is not None else 1
-    return max(1, len(os.sched_getaffinity(0)) // own)
+    return max(1, count_cores() // own)
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use, or all there are where no system says that."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    count = getattr(os, "process_cpu_count", os.cpu_count)
+    return count() or 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ratewise.runs.journal.keys import key
-from ratewise.tasks.protocols import Losses, Rates
+from ratewise.runs.keys import Way
+from ratewise.runs.records import Outcome
+from ratewise.tasks.protocols import Losses
 
 SavedState = tuple[int, str]
 """A state that was saved: its bytes and its SHA-256."""
@@ -14,14 +14,12 @@ SavedState = tuple[int, str]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A stretch to train.
+    """A segment to train.
 
     Args:
-        index: Index of the stretch.
+        index: Index of the segment.
         task: Fingerprint of the task; states are named after it.
-        seed: Seed of the run.
-        optimizer: Name of the optimizer that the run brings, or None.
-        rates: Absolute rates from the run's first update to the last of the stretch.
+        way: Seed, optimizer and absolute rates from the run's first update to the segment's last.
         start: Update to begin with.
         digest: SHA-256 of the state to begin from; "" if it was never written anywhere.
         opens: Whether others begin at update 0 too, so that the first state is worth keeping.
@@ -33,9 +31,7 @@ class Job:
 
     index: int
     task: str
-    seed: int
-    optimizer: str | None
-    rates: Rates = field(repr=False)
+    way: Way
     start: int = 0
     digest: str = ""
     opens: bool = False
@@ -46,7 +42,7 @@ class Job:
 
     def name(self, updates: int) -> str:
         """Return the name of the run's state behind so many updates."""
-        return key(self.task, self.seed, self.optimizer, self.rates[:updates])
+        return self.way.until(updates).key(self.task)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +54,7 @@ class Trained:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Checkpointed:
     """The updates of a job until now are safe: a state behind `stop` updates was saved."""
 
     index: int
@@ -73,27 +69,16 @@ class Done:
     """A job has ended.
 
     Args:
-        index: Index of the stretch.
-        losses: Losses of the updates behind the last part, NaN where nothing was trained.
-        metrics: What was measured at its end.
-        error: Traceback of an exception in the task's code, or None.
-        diverged: The first update of the run whose loss was not finite, or None.
+        index: Index of the segment.
+        outcome: What came of the updates behind the last part.
         kept: The state that was saved at its end.
         seconds: Time since the last part.
     """
 
     index: int
-    losses: Losses
-    metrics: Mapping[str, float]
-    error: str | None = None
-    diverged: int | None = None
+    outcome: Outcome
     kept: SavedState | None = None
     seconds: float = 0.0
-
-    @property
-    def whole(self) -> bool:
-        """Whether others can go on from its end."""
-        return self.diverged is None and (self.error is None or self.kept is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,4 +106,4 @@ class Fatal:
     fix: str
 
 
-Event = Trained | Part | Done | StateMissing | WorkerDied | Fatal
+Event = Trained | Checkpointed | Done | StateMissing | WorkerDied | Fatal

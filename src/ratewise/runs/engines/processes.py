@@ -1,4 +1,4 @@
-"""The engine of one machine: worker processes that are given stretches through pipes."""
+"""The engine of one machine: worker processes that are given segments through pipes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing, WorkerDied
-from ratewise.runs.engines.states import States
-from ratewise.runs.engines.worker import Worker
+from ratewise.runs.engines.worker import States, Worker
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Task
 
@@ -55,7 +54,6 @@ class Processes:
         self._stillborn = 0
 
     def free(self) -> int:
-        """Return how many jobs can be begun now."""
         return self._most - sum(worker.job is not None for worker in self._workers)
 
     def start(self, job: Job) -> None:
@@ -97,7 +95,6 @@ class Processes:
         return Fatal(event.index, rule, 'put what the script does under if __name__ == "__main__":')
 
     def close(self) -> None:
-        """End the workers, whatever they do."""
         for worker in self._workers:
             worker.end()
         self._workers = []
@@ -136,8 +133,8 @@ class WorkerProcess:
         self.began = True
         if isinstance(event, Done | StateMissing | Fatal):
             self.job = None
-            stands = isinstance(event, Done) and event.whole and not job.measure
-            self.at = job.name(len(job.rates)) if stands else None
+            stands = isinstance(event, Done) and event.outcome.whole and not job.measure
+            self.at = job.name(len(job.way.rates)) if stands else None
         return event
 
     def end(self) -> None:
@@ -170,7 +167,7 @@ def threads() -> int | None:
 
 
 def unpacked(sent: bytes, count: int | None) -> Worker:
-    """Return a bench with what was packed elsewhere, computing with so many threads."""
+    """Return a worker with what was packed elsewhere, computing with so many threads."""
     tasks, states = pickle.loads(sent)
     if count is not None:
         torch: Any = importlib.import_module("torch")
@@ -183,9 +180,9 @@ def serve(pipe: Connection, sent: bytes, count: int | None, device: str | None) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends us
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    bench = unpacked(sent, count)
+    worker = unpacked(sent, count)
     with contextlib.suppress(EOFError, OSError):  # the driver is gone
         pipe.send(None)
         while True:
-            for event in bench.work(pipe.recv()):
+            for event in worker.work(pipe.recv()):
                 pipe.send(event)

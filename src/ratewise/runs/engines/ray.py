@@ -1,4 +1,4 @@
-"""The engine of a cluster: every stretch a task of Ray, where its parent's state is warm."""
+"""The engine of a cluster: every segment a task of Ray, where its parent's state is warm."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any
 from ratewise._extras import require
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, WorkerDied
 from ratewise.runs.engines.processes import packed, threads, unpacked
-from ratewise.runs.engines.states import States
-from ratewise.runs.engines.worker import Worker
+from ratewise.runs.engines.worker import States, Worker
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Task
 
@@ -82,7 +81,6 @@ class Ray:
         return [node for node in self._ray.nodes() if node["Alive"]]
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
         options = dict(self._options)
         node = self._places.get(job.name(job.start))
         if node is not None:
@@ -93,7 +91,6 @@ class Ray:
         self._running[remote.remote(self._sent, threads(), job)] = job
 
     def wait(self) -> Iterator[Event]:
-        """Yield what happens next."""
         ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=FRESH)
         for stream in ready:
             event = self._hear(stream)
@@ -116,7 +113,7 @@ class Ray:
             del self._running[stream]
             return WorkerDied(job.index, f"a worker of Ray died: {str(error).splitlines()[0]}")
         if isinstance(event, Done) and event.kept is not None:
-            self._places[job.name(len(job.rates))] = where
+            self._places[job.name(len(job.way.rates))] = where
         if not isinstance(event, Done):
             return event
         del self._running[stream]
@@ -151,13 +148,13 @@ def _options(asked: Mapping[str, float]) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _bench(sent: bytes, count: int | None) -> Worker:
-    """Return the bench of this process: it stands where the job before has left it."""
+def _worker(sent: bytes, count: int | None) -> Worker:
+    """Return the worker of this process: it stands where the job before has left it."""
     return unpacked(sent, count)
 
 
 def train(sent: bytes, count: int | None, job: Job) -> Iterator[tuple[str, Event]]:
     """Train a job on some node; yield where, and what happens."""
     where = require("ray", extra="ray").get_runtime_context().get_node_id()
-    for event in _bench(sent, count).work(job):
+    for event in _worker(sent, count).work(job):
         yield where, event

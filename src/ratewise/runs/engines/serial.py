@@ -1,11 +1,12 @@
-"""The engine without workers: one stretch after the other, in this process."""
+"""The engine without workers: one segment after the other, in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing
-from ratewise.runs.engines.worker import Worker
+from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, SavedState, StateMissing
+from ratewise.runs.engines.worker import States, Worker
 
 
 class Serial:
@@ -13,20 +14,17 @@ class Serial:
 
     ordered = True
 
-    def __init__(self, bench: Worker) -> None:
-        self._bench = bench
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._events: Iterator[Event] | None = None
 
     def free(self) -> int:
-        """Return how many jobs can be begun now."""
         return int(self._events is None)
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
-        self._events = self._bench.work(job)
+        self._events = self._worker.work(job)
 
     def wait(self) -> Iterator[Event]:
-        """Yield what happens next."""
         assert self._events is not None
         event = next(self._events, None)
         if event is None or isinstance(event, Done | StateMissing | Fatal):
@@ -35,5 +33,25 @@ class Serial:
             yield event
 
     def close(self) -> None:
-        """End."""
         self._events = None
+
+
+class Memory:
+    """States in memory, and in a store behind it, if there is one."""
+
+    def __init__(self, behind: States | None = None) -> None:
+        self._held: dict[str, Any] = {}
+        self._behind = behind
+
+    def write(self, name: str, state: Any) -> SavedState:
+        kept = (0, "") if self._behind is None else self._behind.write(name, state)
+        self._held[name] = state
+        return kept
+
+    def read(self, name: str, digest: str) -> tuple[bool, Any]:
+        if name in self._held:
+            return True, self._held[name]
+        return (False, None) if self._behind is None else self._behind.read(name, digest)
+
+    def let_go(self, name: str) -> None:
+        self._held.pop(name, None)

@@ -1,31 +1,47 @@
-"""The bench: where a stretch is trained, by whichever engine."""
+"""The worker: where a segment is trained, by whichever engine."""
 
 from __future__ import annotations
 
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ratewise.runs.engines.jobs import (
+    Checkpointed,
     Done,
     Event,
     Fatal,
     Job,
-    Part,
     SavedState,
     StateMissing,
     Trained,
 )
-from ratewise.runs.engines.states import States
+from ratewise.runs.records import Outcome
 from ratewise.tasks.protocols import Losses, Run, Task
 
 PIECE = 100
 """Updates trained between two looks at the losses, and between two reports of progress."""
 
 Root = tuple[int, str | None]
+
+
+class States(Protocol):
+    """A place for states, by name."""
+
+    def write(self, name: str, state: Any) -> SavedState:
+        """Keep a state; OSError if there is no room."""
+        ...
+
+    def read(self, name: str, digest: str) -> tuple[bool, Any]:
+        """Return whether a state is there and whole, and the state."""
+        ...
+
+    def let_go(self, name: str) -> None:
+        """Say that a state is not read again."""
+        ...
 
 
 class Worker:
@@ -66,12 +82,12 @@ class Worker:
                 yield StateMissing(job.index, job.name(job.start))
                 return
         except Exception:
-            yield self._failed(job, np.full(len(job.rates) - job.start, np.nan), 0.0)
+            yield self._failed(job, np.full(len(job.way.rates) - job.start, np.nan), 0.0)
             return
         yield from self._train(job)
 
     def _train(self, job: Job) -> Iterator[Event]:
-        low, total = job.start, len(job.rates)
+        low, total = job.start, len(job.way.rates)
         began = time.monotonic()
         losses = np.full(total, np.nan)
         try:
@@ -79,15 +95,17 @@ class Worker:
                 stop = min(t + PIECE, total)
                 assert self._run is not None
                 self._at = None
-                losses[t:stop] = checked(self._run.train(job.rates[t:stop]), job.rates[t:stop])
+                rates = job.way.rates[t:stop]
+                losses[t:stop] = checked(self._run.train(rates), rates)
                 yield Trained(job.index, stop - t)
                 if not np.isfinite(losses[t:stop]).all():
                     bad = cut(losses, t)
-                    yield Done(job.index, losses[low:], {}, None, bad, None, _since(began))
+                    outcome = Outcome(losses[low:], {}, None, bad, whole=False)
+                    yield Done(job.index, outcome, None, _since(began))
                     return
                 if stop < total and _since(began) >= job.every:
                     kept = self._save(job, stop)
-                    yield Part(job.index, stop, losses[low:stop], kept, _since(began))
+                    yield Checkpointed(job.index, stop, losses[low:stop], kept, _since(began))
                     low, began = stop, time.monotonic()
             yield self._end(job, losses[low:], began)
         except NoRoom as error:
@@ -98,8 +116,8 @@ class Worker:
 
     def _end(self, job: Job, losses: Losses, began: float) -> Done:
         """Save and measure; where others go on, they do so from the state saved before."""
-        kept = self._save(job, len(job.rates)) if job.save else None
-        self._at = job.name(len(job.rates))
+        kept = self._save(job, len(job.way.rates)) if job.save else None
+        self._at = job.name(len(job.way.rates))
         metrics: dict[str, float] = {}
         error = None
         if job.measure:
@@ -109,7 +127,8 @@ class Worker:
                 metrics = {name: float(value) for name, value in self._run.measure().items()}
             except Exception:
                 error = self._forget()
-        return Done(job.index, losses, metrics, error, None, kept, _since(began))
+        whole = error is None or kept is not None
+        return Done(job.index, Outcome(losses, metrics, error, None, whole), kept, _since(began))
 
     def _save(self, job: Job, updates: int) -> SavedState:
         assert self._run is not None
@@ -121,7 +140,7 @@ class Worker:
 
     def _stand(self, job: Job) -> bool:
         """Bring the run to where the job begins; return whether that state could be had."""
-        root = job.seed, job.optimizer
+        root = job.way.seed, job.way.optimizer
         if not job.start:
             self._begin(root, job.opens)
             return True
@@ -157,7 +176,8 @@ class Worker:
         return self._run
 
     def _failed(self, job: Job, losses: Losses, seconds: float) -> Done:
-        return Done(job.index, losses, {}, self._forget(), None, None, seconds)
+        outcome = Outcome(losses, {}, self._forget(), whole=False)
+        return Done(job.index, outcome, None, seconds)
 
     def _forget(self) -> str:
         self._run = self._at = self._first = None

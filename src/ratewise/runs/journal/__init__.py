@@ -1,8 +1,8 @@
-"""What comparisons leave behind: every stretch, its losses, metrics and checkpoints."""
+"""What comparisons leave behind: every segment, its losses, metrics and checkpoints."""
 
-from ratewise.runs.journal.findings import found_once
 from ratewise.runs.journal.journal import Journal
-from ratewise.runs.journal.request import asked_for, remember
+from ratewise.runs.journal.remembered import asked_for, found_once, remember
 from ratewise.runs.journal.status import Status, status
+from ratewise.runs.journal.store import read_size
 
-__all__ = ["Journal", "Status", "asked_for", "found_once", "remember", "status"]
+__all__ = ["Journal", "Status", "asked_for", "found_once", "read_size", "remember", "status"]

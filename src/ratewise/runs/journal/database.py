@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
 import socket
 import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Who
@@ -45,16 +49,95 @@ LATER = (
 """Made in journals of before, too: what a run was called and the rate of every update of it, and
 what range tests have found."""
 
+PATIENCE = 0.5
+"""Seconds for which a journal is waited for: whoever asks how far it is holds it for a moment."""
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a journal for writing, making it if it is not there.
+
+@contextmanager
+def written(path: Path) -> Generator[sqlite3.Connection]:
+    """Open a journal for writing, making it if it is not there; meanwhile nobody else writes it.
 
     Raises:
-        ScheduleError: it cannot be written, is no journal, or is of a newer version.
+        ScheduleError: it cannot be written, is no journal or of a newer version, or another
+            process writes it.
     """
-    who = Call("compare", "journal", str(path))
+    who, real = Call("compare", "journal", str(path)), real_path(path)
+    with _locked(real, who), closing(_connect(real, who)) as file:
+        yield file
+
+
+@contextmanager
+def read_only(path: str | os.PathLike[str], who: Who) -> Generator[sqlite3.Connection]:
+    """Open a journal to look into it, without disturbing whoever writes it.
+
+    Raises:
+        ScheduleError: there is none, or it cannot be read.
+    """
+    fix = "give the journal of a comparison"
+    if not Path(path).is_file():
+        raise ScheduleError(who, "is no file", fix)
+    try:
+        address = f"{Path(path).absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True)) as file:
+            check(file, who)
+            yield file
+    except sqlite3.Error as error:
+        raise ScheduleError(who, f"cannot be read: {error}", fix) from None
+
+
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """Return the file that a path leads to, so that all links to it are one journal."""
+    return Path(os.path.realpath(path))
+
+
+def is_written(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a process writes a journal; where that may not be tried, it might."""
+    lock = _beside(real_path(path), "lock")
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except OSError:  # held, or not ours to try
+        return True
+
+
+@contextmanager
+def _locked(path: Path, who: Who) -> Generator[None]:
+    """Keep other writers away; the system lets them in when this process ends, however it ends.
+
+    Who writes stands in a file of its own, as one that is locked cannot be read on every system.
+    """
+    lock, writer = FileLock(_beside(path, "lock"), thread_local=False), _beside(path, "writer")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=PATIENCE)
+        writer.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+    except Timeout:
+        holder = writer.read_text(encoding="utf-8") if writer.exists() else "a process"
+        rule = f"is being written by another comparison ({holder})"
+        raise ScheduleError(who, rule, "wait for it, or give another file") from None
+    except OSError as error:
+        lock.release()
+        raise _unwritable(who, error) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            writer.unlink(missing_ok=True)
+        lock.release()
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(f"{path.name}.{ending}")
+
+
+def _connect(path: Path, who: Who) -> sqlite3.Connection:
     try:
         new = not path.exists() or not path.stat().st_size
+        if not new and path.stat().st_nlink > 1:
+            rule = "is one file under several names, each of which SQLite would write on its own"
+            raise ScheduleError(who, rule, "remove the other hard links, or give a copy")
         file = sqlite3.connect(path, isolation_level=None)
         if new:
             file.execute("PRAGMA journal_mode=WAL")
@@ -71,8 +154,7 @@ def connect(path: Path) -> sqlite3.Connection:
         file.execute("UPDATE comparisons SET ended = ended WHERE 0")
         file.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
-        rule = f"cannot write there: {error}"
-        raise ScheduleError(who, rule, "give a file in a folder that can be written") from None
+        raise _unwritable(who, error) from None
     return file
 
 
@@ -87,34 +169,9 @@ def check(file: sqlite3.Connection, who: Who) -> None:
         raise ScheduleError(who, rule, "upgrade ratewise, or give another file")
 
 
-class Lock:
-    """Keeps other drivers away from a journal; let go when the process ends, however it ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            who, rule = Call("compare", "journal", str(path)), f"cannot write there: {error}"
-            fix = "give a file in a folder that can be written"
-            raise ScheduleError(who, rule, fix) from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(self._file, 200).decode(errors="replace").strip()
-            os.close(self._file)
-            who = Call("compare", "journal", str(path))
-            rule = f"is being written by another comparison ({holder})"
-            raise ScheduleError(who, rule, "wait for it, or give another file") from None
-        os.ftruncate(self._file, 0)
-        os.write(self._file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-
-    def release(self) -> None:
-        """Let others in."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+def _unwritable(who: Who, error: Exception) -> ScheduleError:
+    fix = "give a file in a folder that can be written"
+    return ScheduleError(who, f"cannot write there: {error}", fix)
 
 
 def blob(values: Any) -> bytes:

@@ -7,20 +7,21 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ratewise.runs.journal.database import Lock, blob, connect
-from ratewise.runs.journal.keys import key
+from ratewise.runs.journal.database import blob, real_path, written
 from ratewise.runs.journal.store import open_store
+from ratewise.runs.keys import Way
 from ratewise.runs.records import Outcome
 from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call
-from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.protocols import Losses
 
 
 class Checkpoint(NamedTuple):
@@ -36,7 +37,7 @@ class Journal:
     """A journal, open for one comparison.
 
     Everything that was trained has a name, made of the task, the seed, the optimizer and the exact
-    rates until then. A stretch is committed in one transaction, behind its checkpoint; what was
+    rates until then. A segment is committed in one transaction, behind its checkpoint; what was
     committed is not trained again, by this comparison or by any other of the same task.
 
     Args:
@@ -55,37 +56,33 @@ class Journal:
         disk: int = 0,
         checkpoints: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.path = Path(path)
-        self._lock = Lock(self.path)
-        try:
-            beside = self.path.with_name(self.path.name + ".checkpoints")
-            self.store = open_store(beside if checkpoints is None else checkpoints)
-            self._file = connect(self.path)
-        except BaseException:
-            self._lock.release()
-            raise
-        self.disk = disk
+        self.path, self.disk = Path(path), disk
+        real = real_path(path)
+        beside = real.with_name(real.name + ".checkpoints")
+        self.store = open_store(beside if checkpoints is None else checkpoints)
         self.task = ""
         self.reused = 0
         self.damaged = 0
         self._comparison = 0
-        self.store.tidy({row[0] for row in self._file.execute("SELECT state FROM checkpoints")})
+        with ExitStack() as stack:
+            self._file = stack.enter_context(written(self.path))
+            states = self._file.execute("SELECT state FROM checkpoints")
+            self.store.tidy({row[0] for row in states})
+            self._open = stack.pop_all()
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
-        self._lock.release()
+        self._open.close()
 
     def begin(self, task: str, name: str, metrics: Sequence[str]) -> None:
         """Say what is compared."""
         self.task = task
-        with self:
-            row = (task, name, json.dumps(list(metrics)))
-            self._file.execute("INSERT OR IGNORE INTO tasks VALUES (?, ?, ?)", row)
+        row = (task, name, json.dumps(list(metrics)))
+        self._write("INSERT OR IGNORE INTO tasks VALUES (?, ?, ?)", row)
 
     def plan(self, asked: int, planned: int, runs: int, finished: int) -> None:
         """Say how much there is to do."""
-        with self:
+        with self._transaction():
             row = (time.time(), socket.gethostname(), asked, planned, runs, finished, os.getpid())
             cursor = self._file.execute(
                 "INSERT INTO comparisons "
@@ -97,33 +94,33 @@ class Journal:
 
     def end(self) -> None:
         """Say that everything is done, and keep no more checkpoints than the budget allows."""
-        with self:
+        with self._transaction():
             row = (time.time(), self._comparison)
             self._file.execute("UPDATE comparisons SET ended = ? WHERE comparison = ?", row)
             self._file.execute("UPDATE checkpoints SET needed = 0")
         self.forget()
 
-    def __enter__(self) -> Journal:
-        """Begin a transaction."""
-        self._write("BEGIN IMMEDIATE")
-        return self
-
-    def __exit__(self, kind: Any, *rest: Any) -> None:
-        self._write("ROLLBACK" if kind else "COMMIT")
-
-    def _write(self, statement: str) -> None:
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
         try:
-            self._file.execute(statement)
-        except sqlite3.OperationalError as error:
+            self._file.execute("BEGIN IMMEDIATE")
+            yield
+            self._file.execute("COMMIT")
+        except BaseException as error:
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
-            raise _stopped(self.path, error) from error
+            if not isinstance(error, sqlite3.OperationalError):
+                raise
+            rule = f"cannot write to the journal any more: {error}"
+            fix = "make room, and compare with the same journal again; what was committed is kept"
+            who = Call("compare", "journal", str(self.path))
+            raise ScheduleError(who, rule, fix) from error
+
+    def _write(self, statement: str, row: Sequence[Any] = ()) -> None:
+        with self._transaction():
+            self._file.execute(statement, row)
 
     # What is known --------------------------------------------------------------------------
-
-    def key(self, seed: int, optimizer: str | None, rates: Rates) -> str:
-        """Return the name of a state of the task."""
-        return key(self.task, seed, optimizer, rates)
 
     def finished(self, run: RunSpec) -> tuple[Outcome, Losses] | None:
         """Return what came of a run that was trained before, and its losses; None if it was not."""
@@ -138,21 +135,19 @@ class Journal:
         self.reused += len(losses)
         return Outcome(losses, metrics, found[3], found[2], found[3] is None), losses
 
-    def furthest(
-        self, seed: int, optimizer: str | None, rates: Rates, low: int
-    ) -> Checkpoint | None:
+    def furthest(self, way: Way, low: int) -> Checkpoint | None:
         """Return the furthest state on the way of a run that is kept behind update `low`, if any.
 
         Whoever reads the state finds out whether it is whole.
         """
-        root = self.key(seed, optimizer, rates[:0])
+        root = way.until(0).key(self.task)
         rows = self._file.execute(
             "SELECT updates, state, digest FROM checkpoints "
             "WHERE root = ? AND updates > ? AND updates <= ? ORDER BY updates DESC",
-            (root, low, len(rates)),
+            (root, low, len(way.rates)),
         ).fetchall()
         for updates, name, digest in rows:
-            if name != self.key(seed, optimizer, rates[:updates]):
+            if name != way.until(updates).key(self.task):
                 continue
             losses = self._losses(name, low)
             if losses is not None:
@@ -161,7 +156,7 @@ class Journal:
         return None
 
     def _losses(self, stop: str, low: int) -> Losses | None:
-        """Return the losses from update `low` to a state, stretch by stretch from the end."""
+        """Return the losses from update `low` to a state, segment by segment from the end."""
         pieces: list[Losses] = []
         while True:
             row = self._file.execute(
@@ -178,17 +173,14 @@ class Journal:
     def lose(self, name: str) -> None:
         """Forget a checkpoint that is damaged; it is trained again from the one before it."""
         self.damaged += 1
-        with self:
-            self._file.execute("DELETE FROM checkpoints WHERE state = ?", (name,))
+        self._write("DELETE FROM checkpoints WHERE state = ?", (name,))
         self.store.remove(name)
 
     # What is kept ---------------------------------------------------------------------------
 
     def commit(
         self,
-        seed: int,
-        optimizer: str | None,
-        rates: Rates,
+        way: Way,
         low: int,
         losses: Losses,
         *,
@@ -196,14 +188,12 @@ class Journal:
         runs: Mapping[RunSpec, tuple[Outcome, Losses]] | None = None,
         seconds: float = 0.0,
     ) -> None:
-        """Keep a stretch that was trained from update `low` to the end of `rates`, or not at all.
+        """Keep a segment that was trained from update `low` to the end of a way, or not at all.
 
         Args:
-            seed: Seed of the runs.
-            optimizer: Their optimizer.
-            rates: Rates from the start of the run to the end of the stretch.
+            way: From the start of the run to the end of the segment.
             low: Update at which it began.
-            losses: Losses of the stretch.
+            losses: Losses of the segment.
             kept: Bytes and SHA-256 of the state at its end, written before, if others need it.
             runs: What came of the runs that have ended with it, and their losses.
             seconds: Time that it took.
@@ -211,15 +201,15 @@ class Journal:
         Raises:
             ScheduleError: it cannot be written; what was committed before is kept.
         """
-        stop = self.key(seed, optimizer, rates)
-        with self:
+        stop, updates = way.key(self.task), len(way.rates)
+        with self._transaction():
             if len(losses):
-                start = self.key(seed, optimizer, rates[:low])
-                row = (stop, start, self.task, low, len(rates), blob(losses), seconds)
+                start = way.until(low).key(self.task)
+                row = (stop, start, self.task, low, updates, blob(losses), seconds)
                 self._insert("stretches", (*row, socket.gethostname(), time.time()))
             if kept is not None:
-                root = self.key(seed, optimizer, rates[:0])
-                self._insert("checkpoints", (stop, root, len(rates), *kept, 1))
+                root = way.until(0).key(self.task)
+                self._insert("checkpoints", (stop, root, updates, *kept, 1))
             for run, (outcome, all_losses) in (runs or {}).items():
                 self._insert("runs", self._run_row(run, outcome, all_losses))
                 self._insert("rates", self._rates_row(run))
@@ -231,21 +221,17 @@ class Journal:
         return (*what, json.dumps(metrics), blob(losses), outcome.diverged, outcome.error)
 
     def _rates_row(self, run: RunSpec) -> tuple[Any, ...]:
-        name = self.key(run.seed, run.optimizer, run.rates)
-        return name, run.name, run.peak, blob(run.rates)
+        return run.way.key(self.task), run.name, run.peak, blob(run.rates)
 
     def _keep_rates(self, row: tuple[Any, ...]) -> None:
         """Keep the rates of a run that was trained before they were kept."""
         if not self._file.execute("SELECT 1 FROM rates WHERE run = ?", row[:1]).fetchone():
-            with self:
+            with self._transaction():
                 self._insert("rates", row)
 
     def _insert(self, table: str, row: tuple[Any, ...]) -> None:
         marks = ", ".join("?" * len(row))
-        try:
-            self._file.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)
-        except sqlite3.OperationalError as error:
-            raise _stopped(self.path, error) from error
+        self._file.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)
 
     def _count(self, trained: int, finished: int) -> None:
         self._file.execute(
@@ -256,33 +242,29 @@ class Journal:
 
     def doing(self, what: str) -> None:
         """Say what is being trained, for whoever looks on."""
-        with self:
-            row = (what, self._comparison)
-            self._file.execute("UPDATE comparisons SET doing = ? WHERE comparison = ?", row)
+        row = (what, self._comparison)
+        self._write("UPDATE comparisons SET doing = ? WHERE comparison = ?", row)
 
-    def claim(self, ways: Iterable[tuple[int, str | None, Rates, int]]) -> None:
+    def claim(self, ways: Iterable[tuple[Way, int]]) -> None:
         """Say that the states from which some ways can go on are needed.
 
         Args:
-            ways: For each its seed, its optimizer, its rates, and the update to be behind of.
+            ways: Each with the update to be behind of.
         """
         if self._file.execute("SELECT 1 FROM checkpoints WHERE NOT needed").fetchone() is None:
             return
         states = [found.state for way in ways if (found := self.furthest(*way)) is not None]
-        with self:
+        with self._transaction():
             query = "UPDATE checkpoints SET needed = 1 WHERE state = ?"
             self._file.executemany(query, [(state,) for state in states])
 
     def need(self, name: str) -> None:
         """Say that a state is needed again."""
-        with self:
-            self._file.execute("UPDATE checkpoints SET needed = 1 WHERE state = ?", (name,))
+        self._write("UPDATE checkpoints SET needed = 1 WHERE state = ?", (name,))
 
-    def release(self, seed: int, optimizer: str | None, rates: Rates) -> None:
+    def release(self, way: Way) -> None:
         """Say that no run needs a state any more; it goes when the budget is full."""
-        name = self.key(seed, optimizer, rates)
-        with self:
-            self._file.execute("UPDATE checkpoints SET needed = 0 WHERE state = ?", (name,))
+        self._write("UPDATE checkpoints SET needed = 0 WHERE state = ?", (way.key(self.task),))
         self.forget()
 
     def forget(self) -> None:
@@ -292,12 +274,5 @@ class Journal:
         for name, size in self._file.execute(query).fetchall():
             room -= size
             if room < 0:
-                with self:
-                    self._file.execute("DELETE FROM checkpoints WHERE state = ?", (name,))
+                self._write("DELETE FROM checkpoints WHERE state = ?", (name,))
                 self.store.remove(name)
-
-
-def _stopped(path: Path, error: Exception) -> ScheduleError:
-    rule = f"cannot write to the journal any more: {error}"
-    fix = "make room, and compare with the same journal again; what was committed is kept"
-    return ScheduleError(Call("compare", "journal", str(path)), rule, fix)

@@ -5,74 +5,104 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import re
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call
+from ratewise.schedule.errors import Call, Fix
+
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-class Store:
-    """A folder of states, each in a file of its own that is named after it.
+class Store(ABC):
+    """States, each in a file of its own that is named after it.
 
     States are pickled: a store is to be trusted as the code is that reads it.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def path(self, name: str) -> Path:
-        """Return where a state is kept."""
-        return self.folder / f"{name}.state"
 
     def write(self, name: str, state: Any) -> tuple[int, str]:
         """Write a state; return its size in bytes and its SHA-256.
 
         Raises:
-            OSError: the disk is full, or cannot be written; nothing is left behind.
+            OSError: the disk is full, or cannot be written.
         """
         data = pickle.dumps(state, protocol=5)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        new = self.folder / f"{name}.{os.getpid()}.new"
-        try:
-            with new.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path(name))
-        except OSError:
-            new.unlink(missing_ok=True)
-            raise
+        self._put(f"{name}.state", f"{name}.{os.getpid()}.new", data)
         return len(data), hashlib.sha256(data).hexdigest()
 
     def read(self, name: str, digest: str) -> tuple[bool, Any]:
         """Return whether a state is there and whole, and the state."""
         try:
-            data = self.path(name).read_bytes()
+            data = self._get(f"{name}.state")
         except OSError:
             return False, None
-        return _whole(data, digest)
+        if hashlib.sha256(data).hexdigest() != digest:
+            return False, None
+        return True, pickle.loads(data)
 
     def let_go(self, name: str) -> None:
-        """Nothing: the journal says when a file goes."""
+        """Keep it all the same."""
+        del name  # the journal says when a file goes
 
     def remove(self, name: str) -> None:
         """Remove a state, if it is there."""
-        self.path(name).unlink(missing_ok=True)
+        self._delete(f"{name}.state")
 
     def tidy(self, known: set[str]) -> None:
         """Remove what a killed process left: half-written files, and states nobody knows of."""
-        if self.folder.is_dir():
-            for path in self.folder.iterdir():
-                if path.suffix == ".new" or (path.suffix == ".state" and path.stem not in known):
-                    path.unlink(missing_ok=True)
+        for file in self._files():
+            name, _, ending = file.rpartition(".")
+            if ending == "new" or (ending == "state" and name not in known):
+                self._delete(file)
+
+    @abstractmethod
+    def _put(self, file: str, new: str, data: bytes) -> None:
+        """Write a file under a new name and move it, so that its name stands for all of it."""
+
+    @abstractmethod
+    def _get(self, file: str) -> bytes: ...
+
+    @abstractmethod
+    def _delete(self, file: str) -> None: ...
+
+    @abstractmethod
+    def _files(self) -> list[str]: ...
 
 
-class RemoteStore:
-    """The same at an address that fsspec knows, such as `s3://bucket/runs` or `sftp://host/runs`.
+class FolderStore(Store):
+    """States in a folder."""
 
-    A state is put in place under another name and moved, so that a name stands for a whole file.
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _put(self, file: str, new: str, data: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        half = self._folder / new
+        try:
+            with half.open("wb") as opened:
+                opened.write(data)
+                opened.flush()
+                os.fsync(opened.fileno())
+            half.replace(self._folder / file)
+        except OSError:
+            half.unlink(missing_ok=True)
+            raise
+
+    def _get(self, file: str) -> bytes:
+        return (self._folder / file).read_bytes()
+
+    def _delete(self, file: str) -> None:
+        (self._folder / file).unlink(missing_ok=True)
+
+    def _files(self) -> list[str]:
+        return [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
+
+
+class RemoteStore(Store):
+    """States at an address that fsspec knows, such as `s3://bucket/runs` or `sftp://host/runs`.
 
     Raises:
         ScheduleError: fsspec knows no such kind of address.
@@ -80,67 +110,55 @@ class RemoteStore:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self._url = url.rstrip("/")
         core = require("fsspec", extra="search").core
         try:
-            self._fs, self._root = core.url_to_fs(self.url)
+            self._fs, self._root = core.url_to_fs(self._url)
         except ValueError as error:
             who = Call("compare", "checkpoints", url)
             rule = f"is no address that fsspec knows: {error}"
             raise ScheduleError(who, rule, "give a folder, or an address such as s3://…") from None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RemoteStore, (self.url,)
+        return RemoteStore, (self._url,)
 
-    def path(self, name: str) -> str:
-        """Return where a state is kept."""
-        return f"{self._root}/{name}.state"
-
-    def write(self, name: str, state: Any) -> tuple[int, str]:
-        """Write a state; return its size in bytes and its SHA-256.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        data = pickle.dumps(state, protocol=5)
-        new = f"{self._root}/{name}.{os.getpid()}.new"
+    def _put(self, file: str, new: str, data: bytes) -> None:
         self._fs.makedirs(self._root, exist_ok=True)
-        self._fs.pipe_file(new, data)
-        self._fs.mv(new, self.path(name))
-        return len(data), hashlib.sha256(data).hexdigest()
+        self._fs.pipe_file(f"{self._root}/{new}", data)
+        self._fs.mv(f"{self._root}/{new}", f"{self._root}/{file}")
 
-    def read(self, name: str, digest: str) -> tuple[bool, Any]:
-        """Return whether a state is there and whole, and the state."""
-        try:
-            data = self._fs.cat_file(self.path(name))
-        except OSError:
-            return False, None
-        return _whole(data, digest)
+    def _get(self, file: str) -> bytes:
+        return self._fs.cat_file(f"{self._root}/{file}")
 
-    def let_go(self, name: str) -> None:
-        """Nothing: the journal says when a file goes."""
+    def _delete(self, file: str) -> None:
+        if self._fs.exists(f"{self._root}/{file}"):
+            self._fs.rm_file(f"{self._root}/{file}")
 
-    def remove(self, name: str) -> None:
-        """Remove a state, if it is there."""
-        if self._fs.exists(self.path(name)):
-            self._fs.rm_file(self.path(name))
-
-    def tidy(self, known: set[str]) -> None:
-        """Remove what a killed process left: half-written files, and states nobody knows of."""
-        if self._fs.isdir(self._root):
-            for path in self._fs.ls(self._root, detail=False):
-                name, _, ending = str(path).rpartition("/")[2].rpartition(".")
-                if ending == "new" or (ending == "state" and name not in known):
-                    self._fs.rm_file(path)
+    def _files(self) -> list[str]:
+        if not self._fs.isdir(self._root):
+            return []
+        return [str(path).rpartition("/")[2] for path in self._fs.ls(self._root, detail=False)]
 
 
-def open_store(place: str | os.PathLike[str]) -> Store | RemoteStore:
+def open_store(place: str | os.PathLike[str]) -> Store:
     """Return the store at a folder or an address."""
     text = os.fspath(place)
-    return RemoteStore(text) if "://" in text else Store(Path(text))
+    return RemoteStore(text) if "://" in text else FolderStore(Path(text))
 
 
-def _whole(data: bytes, digest: str) -> tuple[bool, Any]:
-    if hashlib.sha256(data).hexdigest() != digest:
-        return False, None
-    return True, pickle.loads(data)
+def read_size(size: Any) -> int:
+    """Return a size as people write it, in bytes.
+
+    Raises:
+        ScheduleError: it is no size.
+
+    >>> read_size("2GB"), read_size("1.5 MB"), read_size(0)
+    (2000000000, 1500000, 0)
+    """
+    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
+        return size
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", size) if isinstance(size, str) else None
+    if match is None:
+        fix = Fix("write bytes, or {disk}", disk='"2GB"')
+        raise ScheduleError(Call("compare", "disk", size), "is no size", fix)
+    return round(float(match[1]) * UNITS[match[2]])

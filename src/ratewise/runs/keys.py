@@ -6,17 +6,29 @@ import dataclasses
 import hashlib
 import pickle
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ratewise.tasks.protocols import Rates
 
 
-def key(task: str, seed: int, optimizer: str | None, rates: Rates) -> str:
-    """Return the name of the state of a task after these rates: 64 hexadecimal digits."""
-    head = f"{task}\n{seed}\n{optimizer or ''}\n".encode()
-    return hashlib.sha256(head + np.ascontiguousarray(rates, np.float64).tobytes()).hexdigest()
+class Way(NamedTuple):
+    """What decides the state of a run of a task: its seed, its optimizer, and all rates so far."""
+
+    seed: int
+    optimizer: str | None
+    rates: Rates
+
+    def until(self, updates: int) -> Way:
+        """Return the beginning of the way, so many updates."""
+        return Way(self.seed, self.optimizer, self.rates[:updates])
+
+    def key(self, task: str) -> str:
+        """Return the name of the state of a task at its end: 64 hexadecimal digits."""
+        head = f"{task}\n{self.seed}\n{self.optimizer or ''}\n".encode()
+        rates = np.ascontiguousarray(self.rates, np.float64)
+        return hashlib.sha256(head + rates.tobytes()).hexdigest()
 
 
 def fingerprint(task: Any, state: Any, metrics: Mapping[str, float]) -> str:
