@@ -14,6 +14,7 @@ from ratewise.choose.peak_range import where_to_look
 from ratewise.choose.result import Choice, ChoiceInterrupted
 from ratewise.choose.search import ScheduleSearch
 from ratewise.choose.space import read_schedules, span, standard
+from ratewise.choose.summary import conclude
 from ratewise.compare.api import checked_task, journal_at
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.training import Progress, Training, shifted
@@ -122,7 +123,7 @@ def choose(
             rates, found, notes = where_to_look(task, longest, limit, path)
         training = Training(task, {}, metric, path, checkpoints, crew, every, tensorboard)
         grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
-        campaign = ScheduleSearch(
+        search = ScheduleSearch(
             space=grows(rates),
             train=partial(_train, training, size, progress),
             budget=limit,
@@ -134,12 +135,12 @@ def choose(
             notes=notes,
         )
         try:
-            campaign.run()
+            search.run()
         except KeyboardInterrupt as stop:  # while it trained, or while it thought
-            raise ChoiceInterrupted(Choice.of(campaign, advice, found, True)) from stop
+            raise ChoiceInterrupted(conclude(search, advice, found, interrupted=True)) from stop
         finally:
             crew.dismiss()
-        return Choice.of(campaign, advice, found)
+        return conclude(search, advice, found)
 
 
 def _train(

@@ -14,7 +14,7 @@ from ratewise.compare.time_to_target import TimeToTarget, time_to_target
 from ratewise.compare.verdict import Standing, Verdict, judge, ranked
 from ratewise.schedule.lengths import Length
 from ratewise.tasks.protocols import Losses, Rates
-from ratewise.view.tables import tabled
+from ratewise.view.format import format_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ class Comparison:
             said = [str(one) for one in self._soon.candidates]
             column = [f"updates to {self._soon.target:.3g}", *said]
             rows = [[*row, cell] for row, cell in zip(rows, column, strict=True)]
-        return tabled(rows)
+        return format_table(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
@@ -200,9 +200,14 @@ class Comparison:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        from ratewise.view.comparison import draw
+        from ratewise.view.comparison import Ranked, draw
 
-        return draw(self)
+        shown = [Ranked(one.name, one.peak, one.values, one.mean) for one in self.standings]
+        runs = [self.best(one.name)[0] for one in self.standings]
+        levels = [run.rates / run.peak for run in runs]
+        verdict = self.verdict
+        better = self.higher_is_better
+        return draw(shown, levels, verdict.margin, self.metric, better, verdict.text)
 
     def __str__(self) -> str:
         share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"

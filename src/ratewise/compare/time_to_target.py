@@ -14,7 +14,7 @@ from ratewise._arrays import Floats
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, whole
 from ratewise.schedule.lengths import Horizon, Length, length, nearest_update
-from ratewise.view.tables import tabled
+from ratewise.view.format import format_table
 
 if TYPE_CHECKING:
     from ratewise.compare.comparison import Comparison, Record
@@ -97,7 +97,7 @@ class TimeToTarget:
              f"{one.seeds} of {len(one.each)}")
             for one in self.candidates
         ]  # fmt: skip
-        return tabled([head, *rows])
+        return format_table([head, *rows])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; a target that is not known is None."""

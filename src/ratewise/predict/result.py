@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +16,9 @@ from ratewise.predict.law import Law, MixedLaw
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Context, number, speaking, whole
+
+if TYPE_CHECKING:
+    from ratewise.view.prediction import MeasuredRun, PredictedRun
 
 LEVEL = 0.9
 """Share of final losses that an interval is meant to hold."""
@@ -187,7 +190,28 @@ class Fit:
         """
         from ratewise.view.prediction import draw
 
-        return draw(self, list(predictions))
+        return draw(*self.drawn(predictions))
+
+    def drawn(
+        self, predictions: Iterable[Prediction] = ()
+    ) -> tuple[list[MeasuredRun], list[PredictedRun]]:
+        """Return what is drawn of the runs and of predictions, in numbers."""
+        from ratewise.view.prediction import MeasuredRun, PredictedRun
+
+        measured = [
+            MeasuredRun(
+                curve.every_rate,
+                np.asarray(curve.steps),
+                np.asarray(curve.losses),
+                self.law.losses(curve.every_rate),
+            )
+            for curve in self.curves
+        ]
+        predicted = [
+            PredictedRun(one.name, one.peak, one.rates, one.losses, one.loss, one.low, one.high)
+            for one in predictions
+        ]
+        return measured, predicted
 
     @property
     def error(self) -> float:

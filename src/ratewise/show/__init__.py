@@ -4,17 +4,17 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from ratewise.show.curves import Curve
+from ratewise.show.curves import ScheduleCurve
 from ratewise.show.landmarks import Landmark, landmarks
 from ratewise.show.metrics import read_metrics
 from ratewise.show.picture import Picture, figure, show
 from ratewise.show.survey import Jump, Survey
 
 __all__ = [
-    "Curve",
     "Jump",
     "Landmark",
     "Picture",
+    "ScheduleCurve",
     "Survey",
     "figure",
     "landmarks",

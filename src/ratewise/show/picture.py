@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.show.curves import Curve, What, gather
+from ratewise.show.curves import ScheduleCurve, What, gather
 from ratewise.show.landmarks import Landmark
 from ratewise.show.metrics import Recorded, read_metrics
 
@@ -29,7 +28,7 @@ class Picture:
         log: Whether levels are drawn on a logarithmic scale.
     """
 
-    curves: tuple[Curve, ...]
+    curves: tuple[ScheduleCurve, ...]
     notes: tuple[str, ...] = ()
     log: bool = False
 
@@ -46,11 +45,12 @@ class Picture:
             colour: Whether to use colours; left out, if standard output is a terminal and
                 NO_COLOR is not set. Without colours several curves are told apart by letters.
         """
-        from ratewise.view.terminal import NARROWEST, draw, is_coloured, screen_width
+        from ratewise.view.schedules import draw_text
+        from ratewise.view.terminal import read_screen
 
-        width = screen_width() if width is None else max(width, NARROWEST)
-        colour = is_coloured(sys.stdout) if colour is None else colour
-        return draw(self.curves, self.notes, width=width, colour=colour, log=self.log)
+        width, colour = read_screen(width, colour)
+        lines = [curve.line() for curve in self.curves]
+        return draw_text(lines, self.notes, width=width, colour=colour, log=self.log)
 
     def figure(self) -> Any:
         """Return the drawing as a `matplotlib.figure.Figure`.
@@ -58,9 +58,9 @@ class Picture:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        from ratewise.view.plots import plot
+        from ratewise.view.schedules import draw
 
-        return plot(self.curves, log=self.log)
+        return draw([curve.line() for curve in self.curves], log=self.log)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the figure to a file; its ending says in which format (.png, .svg, .pdf).
