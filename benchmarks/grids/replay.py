@@ -12,7 +12,7 @@ import numpy as np
 
 import ratewise as rw
 from ratewise._arrays import Floats
-from ratewise.compare.comparison import Record
+from ratewise.runs.records import Record
 from ratewise.runs.tree import PrefixTree
 
 HERE = Path(__file__).parent

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.compare.comparison import Record
 from ratewise.logs.curve import FEWEST, Curve
 from ratewise.predict.api import fit_one
+from ratewise.runs.records import Record
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Rates
 

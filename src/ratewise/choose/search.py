@@ -12,7 +12,8 @@ import numpy as np
 from ratewise.choose.law_prior import law_prior
 from ratewise.choose.searcher import Proposal, Searcher
 from ratewise.choose.space import Space, widened
-from ratewise.compare.comparison import Comparison, Interrupted, Record
+from ratewise.compare.comparison import Comparison, Interrupted
+from ratewise.runs.records import Record
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree
 

@@ -9,56 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._json import plain
 from ratewise.compare.statistics import Difference, differences
 from ratewise.compare.time_to_target import TimeToTarget, time_to_target
 from ratewise.compare.verdict import Standing, Verdict, judge, ranked
+from ratewise.runs.records import Record
 from ratewise.schedule.lengths import Length
-from ratewise.tasks.protocols import Losses, Rates
 from ratewise.view.format import format_table
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """What one run did.
-
-    Args:
-        name: Name of the candidate.
-        schedule: The resolved schedule, as text.
-        peak: Peak learning rate.
-        seed: Seed.
-        metrics: Final metrics by name; NaN if the run diverged or failed, or did not get there.
-        losses: Training loss of every update, float64[total]; NaN where there was none.
-        rates: Learning rate of every update, float64[total].
-        diverged: The first update whose loss was not finite, or None.
-        error: Traceback of an exception in the task's code, or None.
-        optimizer: Name of the optimizer that the candidate brought, or None: the task's own.
-    """
-
-    name: str
-    schedule: str
-    peak: float
-    seed: int
-    metrics: dict[str, float]
-    losses: Losses = field(repr=False)
-    rates: Rates = field(repr=False)
-    diverged: int | None = None
-    error: str | None = field(default=None, repr=False)
-    optimizer: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON types, without the rates, which follow from the schedule."""
-        return {
-            "name": self.name,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-            "total": len(self.rates),
-            "peak": self.peak,
-            "seed": self.seed,
-            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
-            "losses": [_finite(loss) for loss in self.losses.tolist()],
-            "diverged": self.diverged,
-            "error": self.error,
-        }
 
 
 @dataclass(frozen=True)
@@ -146,7 +103,11 @@ class Comparison:
                 that T is its total or never. So it is, too, if no training losses are known.
             over: w, in updates or as a share of the best candidate's run; at least one update.
         """
-        return time_to_target(self, target, metric, over)
+        runs = {one.name: self.best(one.name) for one in self.standings}
+        decides = self.metric, self.higher_is_better
+        return time_to_target(
+            self.standings, runs, *decides, target=target, at_end=metric, over=over
+        )
 
     @cached_property
     def _soon(self) -> TimeToTarget:
@@ -169,30 +130,19 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
-        verdict = self.verdict
-        return {
+        told = {
             "metric": self.metric,
             "higher_is_better": self.higher_is_better,
             "trained": self.trained,
             "asked": self.asked,
-            "verdict": {
-                "text": verdict.text,
-                "best": verdict.best,
-                "within": list(verdict.within),
-                "gap": _finite(verdict.gap),
-                "margin": _finite(verdict.margin),
-                "why": verdict.why,
-                "advice": list(verdict.advice),
-            },
-            "differences": [
-                {key: v if key == "name" else _finite(v) for key, v in vars(one).items()}
-                for one in self.differences
-            ],
+            "verdict": self.verdict,
+            "differences": self.differences,
             "time_to_target": self._soon.to_dict(),
-            "notes": list(self.notes),
-            "pruned": [vars(one) | {"metric": _finite(one.metric)} for one in self.pruned],
+            "notes": self.notes,
+            "pruned": self.pruned,
             "runs": [run.to_dict() for run in self.runs],
         }
+        return plain(told)
 
     def figure(self) -> Any:
         """Return a matplotlib figure: the schedules above, their metric below.
@@ -250,10 +200,6 @@ class Interrupted(KeyboardInterrupt):
             "they are in this exception's .comparison"
         )
         self.comparison = comparison
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _row(one: Standing, behind: Difference | None) -> list[str]:

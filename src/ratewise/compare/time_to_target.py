@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ratewise._arrays import Floats
+from ratewise._json import plain
+from ratewise.compare.verdict import Standing
+from ratewise.runs.records import Record
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, whole
 from ratewise.schedule.lengths import Horizon, Length, length, nearest_update
 from ratewise.view.format import format_table
-
-if TYPE_CHECKING:
-    from ratewise.compare.comparison import Comparison, Record
 
 Curve = tuple[Floats, NDArray[np.int64]]
 """What was measured, and after how many updates."""
@@ -102,7 +102,7 @@ class TimeToTarget:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; a target that is not known is None."""
         return {
-            "target": self.target if math.isfinite(self.target) else None,
+            "target": plain(self.target),
             "of": self.of,
             "over": self.over,
             "set_by": self.set_by,
@@ -118,25 +118,40 @@ class TimeToTarget:
 
 
 def time_to_target(
-    comparison: Comparison, target: float | None, metric: bool, over: Length
+    standings: Sequence[Standing],
+    runs: Mapping[str, Sequence[Record]],
+    metric: str,
+    higher_is_better: bool,
+    *,
+    target: float | None,
+    at_end: bool,
+    over: Length,
 ) -> TimeToTarget:
-    """Return what `Comparison.time_to_target` promises."""
-    best = comparison.standings[0]
-    runs = {one.name: comparison.best(one.name) for one in comparison.standings}
-    metric = metric or not any(np.isfinite(run.losses).any() for run in runs[best.name])
-    window = 1 if metric else _window(over, best.total)
+    """Return what `Comparison.time_to_target` promises.
+
+    Args:
+        standings: The candidates, the best first.
+        runs: Runs of each candidate at its best peak, one per seed.
+        metric: Name of the metric that decides.
+        higher_is_better: Whether more of it is better.
+        target: What is to be reached; None for where the best candidate ends.
+        at_end: Whether that is the metric, in place of training losses.
+        over: How many training losses are in a mean.
+    """
+    best = standings[0]
+    at_end = at_end or not any(np.isfinite(run.losses).any() for run in runs[best.name])
+    window = 1 if at_end else _window(over, best.total)
     curves = {
-        name: [_measured(run, comparison.metric, metric, window) for run in some]
-        for name, some in runs.items()
+        one.name: [_measured(run, metric, at_end, window) for run in runs[one.name]]
+        for one in standings
     }
     sets = best.name if target is None and best.values else None
     level = _level(target, curves[best.name] if sets else [])
-    higher = metric and comparison.higher_is_better
+    higher = at_end and higher_is_better
     candidates = tuple(
-        Reached(one.name, one.peak, _each(level, curves[one.name], higher))
-        for one in comparison.standings
+        Reached(one.name, one.peak, _each(level, curves[one.name], higher)) for one in standings
     )
-    return TimeToTarget(level, comparison.metric if metric else LOSS, window, sets, candidates)
+    return TimeToTarget(level, metric if at_end else LOSS, window, sets, candidates)
 
 
 def _level(target: float | None, best: Sequence[Curve]) -> float:
@@ -150,10 +165,10 @@ def _each(level: float, curves: Sequence[Curve], higher: bool) -> tuple[int | No
     return tuple(updates_to(level, values, steps, higher=higher) for values, steps in curves)
 
 
-def _measured(run: Record, name: str, metric: bool, window: int) -> Curve:
+def _measured(run: Record, metric: str, at_end: bool, window: int) -> Curve:
     """Return what a run measured and after how many updates; NaN if it did not finish."""
-    final = run.metrics[name]
-    if metric or not math.isfinite(final):
+    final = run.metrics[metric]
+    if at_end or not math.isfinite(final):
         return np.array([final]), np.array([len(run.rates)])
     return trailing_mean(run.losses, window), np.arange(1, len(run.losses) + 1)
 

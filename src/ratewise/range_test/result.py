@@ -214,7 +214,8 @@ def _paragraph(found: RangeTestResult) -> str:
     breaks = "" if onset is None else f" and breaks from {_told(onset)} on"
     said = (
         f"Use a peak of about {format_rate(found.rate)}. "
-        f"The loss falls fastest at {_told(steepest)}, is lowest at {_told(minimum)}{breaks}; a tenth of the minimum, "
+        f"The loss falls fastest at {_told(steepest)}, "
+        f"is lowest at {_told(minimum)}{breaks}; a tenth of the minimum, "
         f"{_short(minimum.rate / 10)}, is the cautious choice. "
     )
     limits = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,15 +19,13 @@ from ratewise.runs.engines import (
     Trained,
     WorkerDied,
 )
+from ratewise.runs.journal import Journal
 from ratewise.runs.records import Outcome
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree, Segment
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call
 from ratewise.tasks.protocols import Losses, Rates
-
-if TYPE_CHECKING:
-    from ratewise.runs.journal import Journal
 
 RETRIES = 2
 """How often a stretch is tried again when whoever had it has died."""

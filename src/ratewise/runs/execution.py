@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from ratewise.compare.comparison import Comparison, Record
+from ratewise.compare.comparison import Comparison
 from ratewise.runs.driver import TreeDriver
 from ratewise.runs.engines import Engine
 from ratewise.runs.engines.config import Crew, EngineConfig
@@ -14,8 +14,8 @@ from ratewise.runs.engines.serial import Serial
 from ratewise.runs.engines.states import Memory
 from ratewise.runs.engines.worker import Worker
 from ratewise.runs.journal import Journal
-from ratewise.runs.journal.keys import fingerprint
-from ratewise.runs.records import Outcome
+from ratewise.runs.keys import fingerprint
+from ratewise.runs.records import Outcome, Record
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tensorboard import Board
 from ratewise.runs.tree import PrefixTree

@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from ratewise.compare.comparison import Record
+from ratewise.runs.records import Record
 
 
 class Board:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ratewise.runs.journal.keys import key
+from ratewise.runs.keys import key
 from ratewise.tasks.protocols import Losses, Rates
 
 SavedState = tuple[int, str]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ratewise.runs.journal.database import Lock, connect
-from ratewise.runs.journal.keys import fingerprint
+from ratewise.runs.keys import fingerprint
 from ratewise.tasks.protocols import Task
 
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ratewise.runs.journal.database import Lock, blob, connect
-from ratewise.runs.journal.keys import key
 from ratewise.runs.journal.store import open_store
+from ratewise.runs.keys import key
 from ratewise.runs.records import Outcome
 from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
