@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import warnings
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -114,3 +116,16 @@ def test_the_figure_has_the_search_and_the_proof() -> None:
     assert len(figure.axes) == 4
     names = [label.get_text() for label in figure.axes[2].get_yticklabels()]
     assert len(names) == len(chosen().proof.standings)
+
+
+@pytest.mark.parametrize("room", ["ratewise.choose", "ratewise.range_test"])
+def test_the_old_name_of_a_range_test_result_is_had_with_a_warning(room: str) -> None:
+    """`Found` is the same class; the warning names the new name, and is about the caller."""
+    module = importlib.import_module(room)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert module.Found is module.RangeTestResult
+    assert [one.category for one in caught] == [DeprecationWarning]
+    assert "RangeTestResult" in str(caught[0].message)
+    assert caught[0].filename == __file__
+    assert "Found" not in module.__all__

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratewise.advise import Advice, Facts, advise, recipe, recipes
 from ratewise.compare import Comparison, Halving, Profile, Record, Search, compare, profile
-from ratewise.range_test import RangeTestResult, find
+from ratewise.range_test import RangeTestResult, find, renamed
 from ratewise.tasks import Run, Task
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     """Load a framework's task, and what needs other libraries, when first asked for."""
+    if name == "Found":
+        return renamed(stacklevel=3)
     if name in _LATER:
         return getattr(import_module(f"ratewise.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -61,15 +61,15 @@ def recipes(
 ) -> None:
     """List the recipes, or show one with the rules that it was built from."""
     with spoken_errors():
-        from ratewise.advise.format import bare
+        from ratewise.advise.format import format_plan
         from ratewise.advise.recipes import cookbook, described
 
         if name is None:
             for known in cookbook().values():
-                typer.echo(f"{known.name}: {known.about}\n    {bare(known.plan)}")
+                typer.echo(f"{known.name}: {known.about}\n    {format_plan(known.plan)}")
             return
         known = described(name)
-        typer.echo(f"{known.name}: {known.about}\n    {bare(known.plan)}")
+        typer.echo(f"{known.name}: {known.about}\n    {format_plan(known.plan)}")
         for note in known.plan.notes:
             typer.echo(f"    {note}")
 
