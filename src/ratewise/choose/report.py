@@ -18,12 +18,7 @@ from ratewise.view.format import format_rate, format_table
 UNTRIED = 5
 """Runs that nobody has trained and that are told of, the best expected."""
 
-STAGES = {
-    "find": "range test",
-    "probe": "probes",
-    "search": "search",
-    "prove": "repeats",
-}
+STAGES = {"find": "range test", "probe": "probes", "search": "search", "prove": "repeats"}
 
 PICK, WHERE, SEARCH = "What to use", "Where the task learns", "What was tried"
 PROOF, REST, USE = "How sure it is", "What was not tried", "How to use it"

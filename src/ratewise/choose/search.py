@@ -277,14 +277,11 @@ class ScheduleSearch:
         surrogate = self.searcher.surrogate
         spread = np.hypot(surrogate.spread, surrogate.noise)
         trained = {(trial.name, trial.peak) for trial in self.trials}
-        expected = [
-            Expected(
-                run.name,
-                run.peak,
-                self.sign * float(surrogate.mean[i]),
-                0.0 if (run.name, run.peak) in trained else float(spread[i]),
-                (run.name, run.peak) in trained,
+        expected: list[Expected] = []
+        for run, mean, doubt in zip(self.space.runs, surrogate.mean, spread, strict=True):
+            known = (run.name, run.peak) in trained
+            metric = self.sign * float(mean)
+            expected.append(
+                Expected(run.name, run.peak, metric, 0.0 if known else float(doubt), known)
             )
-            for i, run in enumerate(self.space.runs)
-        ]
         return sorted(expected, key=lambda one: self.sign * one.metric)

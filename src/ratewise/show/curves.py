@@ -75,23 +75,14 @@ class ScheduleCurve:
         """Return what is drawn of it, in numbers."""
         from ratewise.view.schedules import Line
 
-        found = self.survey
+        of = self.survey
         decided = [d.update for d in self.decisions if d.update < self.length]
         return Line(
-            name=self.name,
-            row=self.row,
-            peak=self.peak,
-            length=self.length,
-            updates=found.updates,
-            levels=found.levels,
-            boundaries=self.boundaries,
+            name=self.name, row=self.row, peak=self.peak, length=self.length,
+            updates=of.updates, levels=of.levels, boundaries=self.boundaries,
             decided=[(update, self.schedule(update)) for update in decided],
-            landmarks=[(mark.update, mark.level, mark.what) for mark in self.landmarks],
-            mean=found.mean,
-            zeros=found.zeros,
-            jump=None if found.jump is None else (found.jump.update, found.jump.change),
-            exact=found.exact,
-        )
+            landmarks=self.landmarks, mean=of.mean, zeros=of.zeros, jump=of.jump, exact=of.exact,
+        )  # fmt: skip
 
 
 def gather(
@@ -110,6 +101,7 @@ def gather(
         value = read_given("show", given, "write show(Warmup(50) >> Cosine(to=0.1), 1000)")
         with speaking(Context(called="show")):
             drawn = list(_curves(name, value, total, units, lr))
+            assert all(curve.length for curve in drawn)  # no end is an error of this context
         for curve in drawn:
             curves.append(_with_metrics(curve, metrics))
             if curve.schedule.listens and metrics is None:
@@ -142,7 +134,7 @@ def _curves(
     lr: float | None,
 ) -> Iterator[ScheduleCurve]:
     if isinstance(value, Schedule):
-        yield _checked(ScheduleCurve(name or repr(value), value.resolve(total, **units), "", lr))
+        yield ScheduleCurve(name or repr(value), value.resolve(total, **units), "", lr)
         return
     for group, part in {"": value, **value.groups}.items():
         peaks = {**value.peak, **part.peak}
@@ -151,13 +143,7 @@ def _curves(
         for key, schedule in part.schedules().items():
             row = f"{group}: {key}" if group else key
             resolved = schedule.resolve(total, **units)
-            yield _checked(ScheduleCurve(name or repr(schedule), resolved, row, peaks.get(key)))
-
-
-def _checked(curve: ScheduleCurve) -> ScheduleCurve:
-    """Return the curve once it is known to have a length."""
-    assert curve.length
-    return curve
+            yield ScheduleCurve(name or repr(schedule), resolved, row, peaks.get(key))
 
 
 def _with_metrics(curve: ScheduleCurve, metrics: Recorded | None) -> ScheduleCurve:

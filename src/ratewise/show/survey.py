@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,7 @@ SAMPLES = 1 << 12
 Updates = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Jump:
+class Jump(NamedTuple):
     """The largest change of level from one update to the next.
 
     Attributes:

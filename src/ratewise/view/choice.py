@@ -44,17 +44,8 @@ class TrialPoint(NamedTuple):
 class ChoicePanels(NamedTuple):
     """What the four panels show.
 
-    Args:
-        title: What stands above all.
-        metric: Name of the metric.
-        higher_is_better: Whether more of it is better.
-        curves: Expectations by schedule, the chosen one first, then the best.
-        trials: The search, in order.
-        suggested: The peak that the range test suggests, or None.
-        finalists: From best to worst.
-        margin: Half-width of the band of noise, or NaN.
-        rates: Rate of every update of the chosen schedule, float64[total].
-        schedule: Its text.
+    The chosen schedule's curve comes first, then the best; trials are in their order, finalists
+    from best to worst. `suggested` is the peak of the range test, `margin` that of noise or NaN.
     """
 
     title: str

@@ -19,14 +19,7 @@ KEY_POINTS = 40
 
 
 class Ranked(NamedTuple):
-    """A candidate at its own best peak.
-
-    Args:
-        name: Its name.
-        peak: The peak.
-        values: Final metric of every seed; empty if it did not finish.
-        mean: Their mean.
-    """
+    """A candidate at its own best peak: the metric of every seed, none if it did not finish."""
 
     name: str
     peak: float

@@ -24,14 +24,7 @@ LETTERS = "abc"
 
 
 class MeasuredRun(NamedTuple):
-    """A run that a law was fitted to.
-
-    Args:
-        rates: Rate of every update, float64[total].
-        steps: Updates made at each measurement, int64[k].
-        losses: What was measured, float64[k].
-        fitted: What the law says after every update, float64[total].
-    """
+    """A run that a law was fitted to: `losses` at `steps`; `rates` and `fitted` of all updates."""
 
     rates: Floats
     steps: Any
@@ -40,17 +33,7 @@ class MeasuredRun(NamedTuple):
 
 
 class PredictedRun(NamedTuple):
-    """A run that nobody has trained.
-
-    Args:
-        name: Its name.
-        peak: Its peak rate.
-        rates: Rate of every update, float64[total].
-        losses: Predicted loss after every update, float64[total].
-        loss: The last of them.
-        low: Lower end of its interval.
-        high: Upper end.
-    """
+    """A run that nobody has trained; `loss` is its last, in an interval from `low` to `high`."""
 
     name: str
     peak: float
