@@ -70,7 +70,6 @@ def _of_optimizer(optimizer: Any) -> Iterable[tuple[str, Any, str]]:
 
 
 def _trained(model: Any) -> list[str]:
-    """Return the names of the parameters that are trained."""
     if not hasattr(model, "named_parameters"):
         return []
     return [name for name, one in model.named_parameters() if one.requires_grad]
@@ -94,5 +93,4 @@ def _kind(model: Any) -> tuple[str, str] | None:
 
 
 def _layers(model: Any) -> list[Any]:
-    """Return a Keras model and all that is in it."""
     return [model, *(deep for one in getattr(model, "layers", ()) for deep in _layers(one))]

@@ -7,9 +7,10 @@ of those that it is built on: `compare`, `find`, `fit`, `advise` and the tasks a
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ratewise._renamed import renamed
 from ratewise.advise import Advice, Facts, advise, recipe, recipes
 from ratewise.compare import Comparison, Halving, Profile, Record, Search, compare, profile
-from ratewise.range_test import RangeTestResult, find, renamed
+from ratewise.range_test import RangeTestResult, find
 from ratewise.tasks import Run, Task
 
 if TYPE_CHECKING:
@@ -82,9 +83,7 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     """Load a framework's task, and what needs other libraries, when first asked for."""
-    if name == "Found":
-        return renamed(stacklevel=3)
     for module, names in _LATER.items():
         if name in names:
             return getattr(import_module(f"ratewise.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return renamed(name, {"Found": RangeTestResult}, __name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import textwrap
@@ -225,13 +224,12 @@ class Choice:
 
     def _png(self) -> bytes | None:
         """Return the figure as a file, or None without matplotlib."""
+        from ratewise.view.style import to_bytes
+
         try:
-            figure = self.figure()
+            return to_bytes(self.figure(), 110)
         except ImportError:
             return None
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110)
-        return buffer.getvalue()
 
     def _panels(self) -> ChoicePanels:
         """Return what the figure shows, in numbers."""

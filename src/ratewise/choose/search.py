@@ -163,11 +163,9 @@ class ScheduleSearch:
         return proposals
 
     def _room(self) -> int:
-        """Return the updates that the search may still spend."""
         return self.budget - self._spent - self._reserve()
 
     def _reserve(self) -> int:
-        """Return the updates that are kept for repeats of the finalists."""
         wanted = self.finalists * (len(self.seeds) - 1) * self._longest()
         return min(wanted, int(PROVING * self.budget))
 
@@ -190,7 +188,6 @@ class ScheduleSearch:
         return kept
 
     def _train(self, stage: str, asked: Sequence[Proposal]) -> None:
-        """Train runs, and learn from how they ended."""
         runs = [self.space.runs[one.run] for one in asked]
         try:
             result = self.train(runs, self._spent)
@@ -217,7 +214,6 @@ class ScheduleSearch:
             self._fit_law()
 
     def _fit_law(self) -> None:
-        """Ask a law, fitted to what is finished, about all runs."""
         rates = [run.rates for run in self.space.runs]
         self.searcher.use_prior(law_prior(list(self.records.values()), rates))
 

@@ -151,6 +151,5 @@ class Searcher:
         return Proposal(i, int(costs[i]), float(surrogate.mean[i]), spread, float(gain[i]), worth)
 
     def _lead(self) -> float:
-        """Return what has to be beaten."""
         best = self.best
         return float(self.surrogate.mean.max()) if best is None else self.known[best]

@@ -65,7 +65,6 @@ def _unproven(search: ScheduleSearch) -> Comparison:
 
 
 def _next_steps(search: ScheduleSearch, proof: Comparison) -> Iterator[str]:
-    """Say what would be worth trying next."""
     if search.ending is Ending.BUDGET:
         proposal = search.searcher.ask()
         if proposal is not None and proposal.worth > 0:

@@ -4,6 +4,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from ratewise._renamed import renamed
 from ratewise.show.curves import ScheduleCurve
 from ratewise.show.landmarks import Landmark, landmarks
 from ratewise.show.metrics import read_metrics
@@ -21,6 +22,10 @@ __all__ = [
     "read_metrics",
     "show",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(name, {"Curve": ScheduleCurve}, __name__)
 
 
 class _Room(ModuleType):

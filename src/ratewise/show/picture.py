@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ratewise._extras import require
 from ratewise.schedule import ScheduleError
 from ratewise.show.curves import ScheduleCurve, What, gather
 from ratewise.show.landmarks import Landmark
@@ -69,15 +67,15 @@ class Picture:
             ImportError: matplotlib is not installed.
             ScheduleError: it knows no format of that name.
         """
+        from ratewise.view.style import to_bytes
+
         path = Path(path)
         picture = self.figure()
         ending = path.suffix.lstrip(".").lower()
         if ending not in picture.canvas.get_supported_filetypes():
             rule, fix = f"is no kind of figure ({path.suffix!r})", "end it in .png, .svg or .pdf"
             raise ScheduleError(f"File {str(path)!r}", rule, fix)
-        buffer = io.BytesIO()  # a figure that fails leaves no half of a file
-        picture.savefig(buffer, format=ending, dpi=150)
-        path.write_bytes(buffer.getvalue())
+        path.write_bytes(to_bytes(picture, 150, ending))
 
     def __str__(self) -> str:
         return self.text()
@@ -86,13 +84,12 @@ class Picture:
         return self.text()
 
     def _repr_png_(self) -> bytes | None:
+        from ratewise.view.style import to_bytes
+
         try:
-            require("matplotlib", extra="plot")
+            return to_bytes(self.figure(), 100)
         except ImportError:
             return None
-        buffer = io.BytesIO()
-        self.figure().savefig(buffer, format="png", dpi=100)
-        return buffer.getvalue()
 
 
 def show(

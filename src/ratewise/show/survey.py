@@ -107,7 +107,6 @@ def survey(schedule: Schedule, length: int, marks: tuple[int, ...] = ()) -> Surv
 
 
 def _all(schedule: Schedule, start: int, stop: int) -> tuple[Updates, Floats]:
-    """Return every update of a stretch with its level."""
     return np.arange(start, stop, dtype=np.int64), schedule.values(stop - start, start)
 
 
@@ -137,7 +136,6 @@ def _part(count: int, whole: bool, updates: Updates, levels: Floats) -> _Part:
 
 
 def _jump(updates: Updates, levels: Floats) -> Jump | None:
-    """Return the largest change between neighbours."""
     change = np.where(np.diff(updates) == 1, np.diff(levels), 0.0)
     if not change.size:
         return None

@@ -123,7 +123,6 @@ def _draw_search(axes: Any, panels: ChoicePanels, frame: tuple[float, float]) ->
 
 
 def _draw_proof(axes: Any, panels: ChoicePanels, colours: dict[str, str]) -> None:
-    """Draw the finalists: a dot for each seed, a bar for the mean."""
     finalists = panels.finalists
     for row, one in enumerate(finalists):
         colour = colours.get(one.name, GREY)

@@ -62,7 +62,6 @@ class Line(NamedTuple):
 
 
 def _rows(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    """Return the lines by the axes that they are drawn on."""
     rows: dict[str, list[Line]] = {}
     for line in lines:
         rows.setdefault(line.row, []).append(line)
@@ -179,7 +178,6 @@ def _level_axis(
 
 
 def _range(lines: Sequence[Line], log: bool) -> tuple[float, float]:
-    """Return the lowest and the highest level drawn."""
     high = max(float(line.levels.max()) for line in lines) or 1.0
     if not log:
         return 0.0, high
@@ -239,7 +237,6 @@ def _table(line: Line, width: int) -> list[str]:
 
 
 def _sums(line: Line) -> str:
-    """Return what a line adds up to, in one sentence."""
     value = (
         "" if line.peak is None else f" ({_value_name(line)} {format_rate(line.mean * line.peak)})"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from typing import Any
 
@@ -35,6 +36,13 @@ def new_figure(width: float, height: float, **options: Any) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", **options)
+
+
+def to_bytes(figure: Any, dpi: int, ending: str = "png") -> bytes:
+    """Return a figure as the content of a file; one that fails leaves no half of a file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=ending, dpi=dpi)
+    return buffer.getvalue()
 
 
 def thinned(n: int, most: int = POINTS) -> Any:
