@@ -219,8 +219,9 @@ class Choice:
             code = self.code("torch")
         except ScheduleError as error:
             code = f"# {error}"
-        title, legend = f"{self.name} at {self.peak:g}", "Range test, search, proof and schedule"
-        return page(title, picture, legend, self.chapters().items(), ("As PyTorch code", code))
+        heading, legend = f"{self.name} at {self.peak:g}", "Range test, search, proof and schedule"
+        source = ("As PyTorch code", code)
+        return page(self.name, heading, picture, legend, self.chapters().items(), source)
 
     def _png(self) -> bytes | None:
         """Return the figure as a file, or None without matplotlib."""

@@ -15,6 +15,7 @@ STYLE = (
 
 def page(
     title: str,
+    heading: str,
     picture: bytes | None,
     legend: str,
     chapters: Iterable[tuple[str, list[str]]],
@@ -23,15 +24,16 @@ def page(
     """Return a report as HTML.
 
     Args:
-        title: What stands above.
+        title: What the window is called.
+        heading: What stands above.
         picture: A PNG below it, or None.
         legend: What the picture shows, for those who do not see it.
         chapters: Titles and paragraphs; lines that begin with a blank are set as they are.
         source: Title and text of source code, at the end.
     """
-    body = [f"<h1>{html.escape(title)}</h1>", _picture(picture, legend)]
-    for heading, lines in chapters:
-        body += [f"<h2>{html.escape(heading)}</h2>", *_paragraphs(lines)]
+    body = [f"<h1>{html.escape(heading)}</h1>", _picture(picture, legend)]
+    for chapter, lines in chapters:
+        body += [f"<h2>{html.escape(chapter)}</h2>", *_paragraphs(lines)]
     body += [f"<h2>{html.escape(source[0])}</h2>", f"<pre>{html.escape(source[1])}</pre>"]
     head = f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
     return (
