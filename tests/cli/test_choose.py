@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     )
     checkpoints = Path(journal)
     while process.poll() is None and not _finished(checkpoints):
-        pass
+        time.sleep(0.02)
     os.kill(process.pid, signal.SIGINT)
     said, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
@@ -107,7 +108,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 def _finished(journal: Path) -> bool:
-    """Whether three runs are in a journal."""
+    """Whether five runs are in a journal."""
     import sqlite3
 
     if not journal.exists():

@@ -53,6 +53,21 @@ class Broken:
         raise RuntimeError("the data are gone")
 
 
+class Late(Walk):
+    calls = 0
+
+    def train(self, rates):
+        Late.calls += 1
+        if Late.calls > 3:
+            raise KeyboardInterrupt
+        return super().train(rates)
+
+
+class Stopped:
+    def open(self, seed):
+        return Late(seed)
+
+
 def make():
     return Parabola()
 
@@ -152,22 +167,9 @@ def test_results_appear_whole_or_not_at_all(folder: Path, monkeypatch: pytest.Mo
     assert [path.name for path in folder.iterdir() if path.suffix != ".py"] in ([], ["__pycache__"])
 
 
-def test_a_stopped_comparison_keeps_what_is_finished(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_comparison_keeps_what_is_finished(folder: Path) -> None:
     """Ctrl-C prints and writes the runs that are done, and exits with 130."""
-    from ratewise.runs.execution import Work
-
-    calls: list[int] = []
-
-    def interrupt(*_: object) -> str:
-        calls.append(1)
-        if len(calls) > 3:
-            raise KeyboardInterrupt
-        return "training"
-
-    monkeypatch.setattr(Work, "_described", interrupt)
-    result = run("compare", "parabola:task", *COMPARED, "--seeds", "1", "--out", "found")
+    result = run("compare", "parabola:Stopped", *COMPARED, "--seeds", "1", "--out", "found")
     assert result.exit_code == 130
     assert "cos" in result.stdout
     assert (folder / "found" / "results.json").exists()

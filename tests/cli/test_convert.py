@@ -71,7 +71,7 @@ def test_oddities_of_a_framework_are_told(folder):
     [
         (("show", "nothing.json", "--total", "9"), "is not found"),
         (("convert", "axolotl.yaml", "--to", "pytorch", "--total", "100"), "did you mean torch"),
-        (("convert", "plan.txt", "--to", "deepspeed", "--total", "100"), "approximate=True"),
+        (("convert", "plan.txt", "--to", "deepspeed", "--total", "100"), "use --approximate"),
         (("convert", "Warmup(10) >> Cosin()", "--to", "torch"), "did you mean Cosine"),
     ],
 )

@@ -92,7 +92,8 @@ def test_a_log_without_rates_and_its_schedule() -> None:
     path = log("a.csv", step=steps, loss=2 + 3 / np.sqrt(steps))
     result = run(path)
     assert result.exit_code == 2
-    assert "name it with --rate, or say how it was trained with --schedule" in (result.output)
+    assert "--rate NAME" in result.output
+    assert "--schedule SPEC" in result.output
     result = run(path, "--schedule", "Warmup(50) >> Hold()", "--lr", "1e-3", "--json")
     assert result.exit_code == 0, result.output
     assert all(one["peak"] == 1e-3 for one in json.loads(result.output)["predictions"])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ratewise.schedule.errors import ScheduleError, nearest, number, shorten, whole
+from ratewise.schedule.errors import Call, Fix, ScheduleError, nearest, number, shorten, whole
 from ratewise.schedule.strict import Strict
 
 TASKS = (
@@ -94,18 +94,19 @@ class Facts(metaclass=Strict):
         for name in _COUNTS:
             value = getattr(self, name)
             if value is not None:
-                who = f"Facts({name}={shorten(value)})"
+                who = Call("Facts", name, value)
                 object.__setattr__(self, name, whole(who, name, value, low=1))
         bounds: dict[str, Any] = {"beta2": {"high": 1.0 - 1e-9}, "peak": {"above": True}}
         for name, interval in bounds.items():
             value = getattr(self, name)
             if value is not None:
-                who = f"Facts({name}={shorten(value)})"
+                who = Call("Facts", name, value)
                 object.__setattr__(self, name, number(who, name, value, **interval))
         object.__setattr__(self, "seen", _signs(self.seen))
         if self.batch_before is not None and self.batch is None:
-            who = f"Facts(batch_before={self.batch_before})"
-            raise ScheduleError(who, "needs the batch of the next run", "give batch=… too")
+            who = Call("Facts", "batch_before", self.batch_before)
+            fix = Fix("give {batch} too", batch="…")
+            raise ScheduleError(who, "needs the batch of the next run", fix)
 
     @property
     def growth(self) -> float | None:
@@ -123,12 +124,12 @@ class Facts(metaclass=Strict):
 
 def _check_word(name: str, value: Any, known: tuple[str, ...]) -> None:
     if value not in known:
-        who = f"Facts({name}={shorten(value)})"
+        who = Call("Facts", name, value)
         raise ScheduleError(who, f"is not a {name} that is known", nearest(str(value), known))
 
 
 def _signs(seen: Any) -> frozenset[str]:
-    who = f"Facts(seen={shorten(seen)})"
+    who = Call("Facts", "seen", seen)
     if isinstance(seen, str) or not isinstance(seen, Iterable):
         raise ScheduleError(who, "needs a set of texts", 'write seen={"spikes"}')
     signs: list[Any] = list(seen)  # pyright: ignore[reportUnknownArgumentType]

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from ratewise.advise.api import advise
 from ratewise.advise.facts import Facts
-from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.errors import Call, ScheduleError, nearest
 from ratewise.schedule.plan import Plan
 
 
@@ -64,9 +64,8 @@ def described(name: str) -> Recipe:
     """
     known = cookbook()
     if name not in known:
-        raise ScheduleError(
-            f"recipe({shorten(name)})", "is not a recipe", nearest(str(name), known)
-        )
+        who = Call("recipe", value=name)
+        raise ScheduleError(who, "is not a recipe", nearest(str(name), known))
     return known[name]
 
 

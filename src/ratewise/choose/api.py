@@ -22,7 +22,7 @@ from ratewise.runs.engines.config import Crew, EngineConfig
 from ratewise.runs.journal.sizes import read_size
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import Context, number, speaking, whole
+from ratewise.schedule.errors import Call, Context, number, speaking, whole
 from ratewise.tasks.protocols import Task
 
 USUAL = 20
@@ -112,9 +112,9 @@ def choose(
     asked = read_candidates(schedules, seeds=_listed(seeds), peaks=[1.0], total=total, **units)
     numbers = list(dict.fromkeys(run.seed for run in asked))
     longest = max(len(run.rates) for run in asked)
-    given = None if peaks is None else sorted({number("choose", "peaks", p) for p in peaks})
+    given = None if peaks is None else sorted({_peak(peak) for peak in peaks})
     limit = _budget(budget, longest)
-    whole("choose", "finalists", finalists, low=1)
+    whole(Call("choose", "finalists", finalists), "finalists", finalists, low=1)
     crew, size = Crew(EngineConfig(engine, workers, address)), read_size(disk)
     every = number("choose", "checkpoint_every", checkpoint_every, low=0.0)
     with journal_at(journal, in_memory=False) as path:
@@ -160,13 +160,18 @@ def _at_once(engine: str | None, workers: int | str) -> int:
     return min(max(1, workers if isinstance(workers, int) else 2), MOST_AT_ONCE)
 
 
+def _peak(peak: float) -> float:
+    return number(Call("choose", "peaks", peak), "peaks", peak)
+
+
 def _budget(budget: int | None, longest: int) -> int:
     """Return the updates that may be trained."""
     if budget is None:
         return USUAL * longest
-    limit = whole("choose", "budget", budget, low=1)
+    who = Call("choose", "budget", budget)
+    limit = whole(who, "budget", budget, low=1)
     if limit < 2 * longest:
         rule = f"pays for less than two runs of {longest:,} updates"
         fix = f"give {2 * longest:,} or more; {USUAL * longest:,} is usual"
-        raise ScheduleError(f"choose(budget={budget})", rule, fix)
+        raise ScheduleError(who, rule, fix)
     return limit

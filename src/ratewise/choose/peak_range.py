@@ -12,6 +12,7 @@ from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.result import conclude
 from ratewise.runs.journal import found_once
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call, Fix
 
 SHARE = 0.05
 """Share of the budget that a range test may take; it takes no more than one run either."""
@@ -53,7 +54,8 @@ def where_to_look(
         why = f"the range test has no answer, because {found.reason}"
     if not own:
         rule = f"does not know where to look: {why}"
-        raise ScheduleError("choose", rule, "give peaks=[3e-4, 1e-3, 3e-3]")
+        fix = Fix("give {peaks}", peaks="[3e-4, 1e-3, 3e-3]")
+        raise ScheduleError(Call("choose"), rule, fix)
     return ladder(float(own), *EVENLY), found, [f"Peaks are around the task's own {own:g}: {why}."]
 
 

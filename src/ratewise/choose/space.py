@@ -12,6 +12,7 @@ import numpy as np
 from ratewise.advise import Advice
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Schedule, ScheduleError, parse
+from ratewise.schedule.errors import Call
 from ratewise.schedule.given import read_plan
 
 SHAPES = {
@@ -128,7 +129,7 @@ def read_schedules(candidates: Any) -> dict[str, Schedule]:
 
 
 def _schedule(name: str, given: Candidate) -> Schedule:
-    who = f"choose({{{name!r}: …}})"
+    who = Call("choose", item=name)
     if isinstance(given, tuple):
         rule = "compares schedules of one length with one optimizer"
         raise ScheduleError(who, f"{rule}, got a pair", "give the schedule alone, or use compare")
@@ -156,7 +157,7 @@ def span(
     runs = sorted(asked, key=lambda run: (list(schedules).index(run.name), run.peak))
     silent = next((run for run in runs if not run.rates.any()), None)
     if silent is not None:
-        raise ScheduleError(f"choose({{{silent.name!r}: …}})", "is 0 throughout", "leave it out")
+        raise ScheduleError(Call("choose", item=silent.name), "is 0 throughout", "leave it out")
     return Space(tuple(runs), schedules, tuple(sorted(peaks)))
 
 

@@ -10,6 +10,7 @@ from ratewise.choose.search import Ending, ScheduleSearch
 from ratewise.compare.comparison import Comparison
 from ratewise.range_test import RangeTestResult
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call, Fix
 from ratewise.view.format import format_rate
 
 
@@ -30,7 +31,8 @@ def conclude(
         if interrupted:
             raise KeyboardInterrupt("stopped before a run was finished")
         rule = f"found no run that finishes: {len(search.trials)} were tried, and all broke"
-        raise ScheduleError("choose", rule, "give lower peaks=, or look at the task")
+        fix = Fix("give lower {peaks}, or look at the task", peaks="…")
+        raise ScheduleError(Call("choose"), rule, fix)
     proof = search.proof or _unproven(search)
     run = search.space.runs[leaders[0]]
     best = proof.verdict.best

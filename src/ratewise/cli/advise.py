@@ -1,16 +1,12 @@
-"""Advice and recipes on the command line."""
+"""`ratewise advise`: rules and schedules for what is known."""
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from ratewise import ScheduleError
-from ratewise.cli.errors import spoken_errors
 
 _TASK = (
     "pretraining, continued pretraining, fine-tuning, preference tuning, vision transfer, "
@@ -43,38 +39,22 @@ def advise(
     state: Annotated[Word, typer.Option("--from", help=_STATE, metavar="FILE|TASK")] = None,
 ) -> None:
     """Say which rules fit what is known, with their sources, and which schedules to try."""
-    with spoken_errors():
-        given: dict[str, Any] = {"task": task, "method": method, "optimizer": optimizer}
-        given |= {"kind": kind, "batch": batch, "batch_before": batch_before}
-        given |= {"examples": examples, "total": total, "horizon": horizon, "trials": trials}
-        given |= {"beta2": beta2, "peak": peak, "seen": _signs(seen)}
-        known = {name: value for name, value in given.items() if value is not None}
-        if state is not None:
-            known = _completed(known, state)
-        if _is_terminal():
-            known |= {name: value for name in ASKED if (value := _ask(name, known)) is not None}
-        typer.echo(_advice(known))
+    from ratewise.advise import advise as ask_the_rules
+
+    given: dict[str, Any] = {"task": task, "method": method, "optimizer": optimizer}
+    given |= {"kind": kind, "batch": batch, "batch_before": batch_before}
+    given |= {"examples": examples, "total": total, "horizon": horizon, "trials": trials}
+    given |= {"beta2": beta2, "peak": peak, "seen": _signs(seen)}
+    known = {name: value for name, value in given.items() if value is not None}
+    if state is not None:
+        known = _completed(known, state)
+    if is_terminal():
+        known |= {name: value for name in ASKED if (value := _ask(name, known)) is not None}
+    typer.echo(str(ask_the_rules(**known)))
 
 
-def recipes(
-    name: Annotated[Word, typer.Argument(help="A recipe; left out, all.")] = None,
-) -> None:
-    """List the recipes, or show one with the rules that it was built from."""
-    with spoken_errors():
-        from ratewise.advise.format import format_plan
-        from ratewise.advise.recipes import cookbook, described
-
-        if name is None:
-            for known in cookbook().values():
-                typer.echo(f"{known.name}: {known.about}\n    {format_plan(known.plan)}")
-            return
-        known = described(name)
-        typer.echo(f"{known.name}: {known.about}\n    {format_plan(known.plan)}")
-        for note in known.plan.notes:
-            typer.echo(f"    {note}")
-
-
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
+    """Whether there is somebody to ask."""
     return sys.stdin.isatty()
 
 
@@ -111,17 +91,3 @@ def _ask(name: str, known: dict[str, Any]) -> str | int | None:
     choices = f" ({', '.join(CHOICES[name])})" if name in CHOICES else " (updates in the run)"
     answer = typer.prompt(f"{name}{choices}, Enter if not known", "", show_default=False, err=True)
     return int(answer) if answer.isdecimal() else answer.strip() or None
-
-
-def _advice(known: dict[str, Any]) -> str:
-    from ratewise.advise import advise as ask_the_rules
-
-    try:
-        return str(ask_the_rules(**known))
-    except ScheduleError as error:
-        match = re.fullmatch(r"Facts\((\w+)=(.*)\)", error.who, re.DOTALL)
-        if match is None:
-            raise
-        option = match[1].replace("_", "-")
-        fix = error.fix.replace("give batch=… too", "give --batch N too")
-        raise error.about(f"--{option} {match[2]}", fix) from None

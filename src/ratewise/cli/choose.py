@@ -1,4 +1,4 @@
-"""The whole way, on the command line."""
+"""`ratewise choose`: the whole way."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import typer
 
 from ratewise import ScheduleError
 from ratewise._extras import require
-from ratewise.cli.errors import spoken_errors
+from ratewise.cli.arguments import Address, Engine, Epoch, Journal, Json, TaskOrNot
 from ratewise.cli.output import check_new, watched
-from ratewise.cli.parsing import read_peaks, read_specs, read_total
+from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
 
 Word = str | None
@@ -23,9 +23,7 @@ _CANDIDATES = "Schedules to choose from, as show takes them; the usual ones with
 
 
 def choose(
-    task: Annotated[
-        Word, typer.Argument(metavar="MODULE:TASK", help="What to train.", show_default=False)
-    ] = None,
+    task: TaskOrNot = None,
     specs: Annotated[
         list[str] | None, typer.Argument(metavar="SPEC", help=_CANDIDATES, show_default=False)
     ] = None,
@@ -38,68 +36,65 @@ def choose(
     peaks: Annotated[Word, typer.Option(help="Peak rates; by a range test if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds of the finalists; 3.", min=1)] = None,
     finalists: Annotated[int | None, typer.Option(help="Schedules repeated; 3.", min=1)] = None,
-    epoch: Annotated[float | None, typer.Option(help="Updates in an epoch.", metavar="N")] = None,
+    epoch: Epoch = None,
     samples: Annotated[float | None, typer.Option(help="Samples in an update.")] = None,
     tokens: Annotated[float | None, typer.Option(help="Tokens in an update.")] = None,
     metric: Annotated[Word, typer.Option(help="Metric that decides; the task's first.")] = None,
-    journal: Annotated[
-        Path | None, typer.Option(help="File that keeps all that is trained.")
-    ] = None,
+    journal: Journal = None,
     resume: Annotated[Path | None, typer.Option(help="Journal of a choice to go on with.")] = None,
     disk: Annotated[str, typer.Option(help="What checkpoints may take.")] = "10GB",
     checkpoints: Annotated[Word, typer.Option(help="Where they are: s3://…")] = None,
     workers: Annotated[str, typer.Option(help="Worker processes, or auto.")] = "0",
-    engine: Annotated[Word, typer.Option(help="Who trains: serial, processes or ray.")] = None,
-    address: Annotated[Word, typer.Option(help="Of a cluster of Ray.")] = None,
+    engine: Engine = None,
+    address: Address = None,
     code: Annotated[
         Word, typer.Option(metavar="TARGET", help=f"Print it as code: {', '.join(TARGETS)}.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Json = False,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="New folder for report.html, choice.json, figure.png."),
     ] = None,
 ) -> None:
     """Find out which schedule at which peak suits a task: probe, predict, prove."""
-    with spoken_errors():
-        for module in ("scipy", "sklearn"):
-            require(module, extra="search")
-        from ratewise.choose import Choice, ChoiceInterrupted
-        from ratewise.choose import choose as find_out
-        from ratewise.runs.engines.config import EngineConfig
-        from ratewise.runs.journal import remember
+    for module in ("scipy", "sklearn"):
+        require(module, extra="search")
+    from ratewise.choose import Choice, ChoiceInterrupted
+    from ratewise.choose import choose as find_out
+    from ratewise.runs.engines.config import EngineConfig
+    from ratewise.runs.journal import remember
 
-        if code is not None and code not in TARGETS:
-            fix = f"write one of {', '.join(TARGETS)}"
-            raise ScheduleError(f"--code {code}", "is no target", fix)
-        if out is not None:
-            check_new(out)
-        hired = int(workers) if workers.isdecimal() else workers
-        EngineConfig(engine, hired, address)
-        given = {"task": task, "total": total, "budget": budget, "peaks": peaks, "seeds": seeds}
-        given |= {"finalists": finalists, "specs": specs, "metric": metric}
-        given |= {"epoch": epoch, "samples": samples, "tokens": tokens}
-        words = asked(given, resume)
-        options = read_options(words)
-        what = load_task(words["task"])
-        kept = journal or resume
-        if kept is not None:
-            remember(kept, {"command": "choose", **words})
-        options |= {"journal": kept, "disk": disk, "checkpoints": checkpoints}
-        options |= {"workers": hired, "engine": engine, "address": address}
-        try:
-            found, stopped = watched(partial(find_out, what, **options))
-        except ChoiceInterrupted as stop:
-            found, stopped = stop.choice, True
-        except KeyboardInterrupt:
-            found, stopped = None, True
-            typer.echo("stopped before a run was finished", err=True)
-        if kept is not None and not stopped:
-            remember(kept, {"command": "choose", **words, "ended": True})
-        if isinstance(found, Choice):
-            _say(found, as_json, code, out)
-        if stopped and kept is not None:
-            typer.echo(f"go on with  ratewise choose --resume {kept}", err=True)
+    if code is not None and code not in TARGETS:
+        fix = f"write one of {', '.join(TARGETS)}"
+        raise ScheduleError(f"--code {code}", "is no target", fix)
+    if out is not None:
+        check_new(out)
+    hired = read_workers(workers)
+    EngineConfig(engine, hired, address)  # refused now, before anything is written
+    given = {"task": task, "total": total, "budget": budget, "peaks": peaks, "seeds": seeds}
+    given |= {"finalists": finalists, "specs": specs, "metric": metric}
+    given |= {"epoch": epoch, "samples": samples, "tokens": tokens}
+    words = asked(given, resume)
+    options = read_options(words)
+    options |= {"disk": disk, "checkpoints": checkpoints}
+    options |= {"workers": hired, "engine": engine, "address": address}
+    what = load_task(words["task"])
+    kept = journal or resume
+    if kept is not None:
+        remember(kept, {"command": "choose", **words})
+    try:
+        found, stopped = watched(partial(find_out, what, journal=kept, **options))
+    except ChoiceInterrupted as stop:
+        found, stopped = stop.choice, True
+    except KeyboardInterrupt:
+        found, stopped = None, True
+        typer.echo("stopped before a run was finished", err=True)
+    if kept is not None and not stopped:
+        remember(kept, {"command": "choose", **words, "ended": True})
+    if isinstance(found, Choice):
+        _print(found, as_json, code, out)
+    if stopped and kept is not None:
+        typer.echo(f"go on with  ratewise choose --resume {kept}", err=True)
     if stopped:
         raise typer.Exit(130)
 
@@ -121,13 +116,11 @@ def asked(given: dict[str, Any], resume: Path | None) -> dict[str, Any]:
             if given["task"] is None or given["total"] is None:
                 raise ScheduleError(f"--resume {resume}", rule, fix)
             known = {}
-    chosen = {
-        name: known.get(name) if value in (None, []) else value for name, value in given.items()
-    }
-    if not chosen["task"] or not chosen["total"]:
+    words = completed(given, known)
+    if not words["task"] or not words["total"]:
         fix = "write ratewise choose MODULE:TASK --total N, or --resume runs.db"
         raise ScheduleError("ratewise choose", "needs a task and the length of a run", fix)
-    return chosen
+    return words
 
 
 def read_options(words: dict[str, Any]) -> dict[str, Any]:
@@ -146,8 +139,8 @@ def read_options(words: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _say(found: Any, as_json: bool, code: str | None, out: Path | None) -> None:
-    """Print a choice as it is asked for, and write it down."""
+def _print(found: Any, as_json: bool, code: str | None, out: Path | None) -> None:
+    """Print a choice as it is asked for, and write it to `out`."""
     if as_json:
         typer.echo(json.dumps(found.to_dict(), allow_nan=False))
     elif code is not None:

@@ -1,40 +1,144 @@
-"""Errors as one line on standard error."""
+"""Errors as one line on standard error, in the words of the command line."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
-import re
+import inspect
+import shlex
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_type_hints
 
 import typer
+from typer.core import TyperGroup
+from typer.models import OptionInfo
 
 from ratewise import ScheduleError
+from ratewise._extras import MissingExtra
+from ratewise.schedule.errors import Context, speaking
+
+
+@dataclass(frozen=True)
+class Options(Context):
+    """Where what is called is a command, and its arguments are options.
+
+    Args:
+        command: What the user has typed.
+        options: How each argument is given that has an option, and what stands for its value.
+
+    >>> context = Options(command="ratewise compare", options={"peaks": ("--peaks", "RATES")})
+    >>> context.argument("peaks", "[3e-4, 1e-3]"), context.argument("peaks", "…")
+    ('--peaks 3e-4,1e-3', '--peaks RATES')
+    >>> context.argument("facts", "Facts()")
+    'facts=Facts()'
+    """
+
+    command: str = "ratewise"
+    options: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+
+    @classmethod
+    def of(cls, command: Callable[..., None]) -> Options:
+        """Return how a command is spoken of: its options are those that typer makes of it."""
+        hints = get_type_hints(command, include_extras=True)
+        options: dict[str, tuple[str, str]] = {}
+        for name in inspect.signature(command).parameters:
+            kind, *more = get_args(hints[name]) or (None,)
+            for info in more:
+                if isinstance(info, OptionInfo):
+                    option = (info.param_decls or [f"--{name.replace('_', '-')}"])[0]
+                    options[name] = option, _placeholder(kind, info.metavar)
+        return cls(command=f"ratewise {command.__name__}", options=options)
+
+    def argument(self, name: str, example: str) -> str:
+        """Return an argument as an option; in Python where the command has none."""
+        if name not in self.options:
+            return super().argument(name, example) if name else typed(example)
+        option, placeholder = self.options[name]
+        value = placeholder if not placeholder or example == "…" else typed(example)
+        return f"{option} {value}".rstrip()
+
+    def item(self, name: str) -> str:
+        """Return a schedule by its name alone."""
+        return repr(name)
+
+    def call(self, function: str, given: str) -> str:
+        """Return the option at fault alone, or the command."""
+        return given or self.command
+
+
+def _placeholder(kind: Any, metavar: str | None) -> str:
+    """Return what stands for the value of an option: nothing for a flag."""
+    if kind is bool:
+        return ""
+    return metavar or ("N" if {int, float} & {kind, *get_args(kind)} else "…")
+
+
+def typed(value: str) -> str:
+    """Return a value that is written in Python as it is typed behind an option.
+
+    >>> typed("'auto'"), typed("[1e-4, 3e-4]"), typed("'3 epochs'"), typed("5")
+    ('auto', '1e-4,3e-4', "'3 epochs'", '5')
+    """
+    if value[:1] in ("'", '"'):
+        with contextlib.suppress(SyntaxError, ValueError):
+            text = ast.literal_eval(value)
+            return f'"{text}"' if "'" in text and '"' not in text else shlex.quote(text)
+    if value.startswith("[") and value.endswith("]"):
+        return ",".join(typed(item) for item in value[1:-1].split(", ")) or "''"
+    return value
 
 
 @contextlib.contextmanager
-def spoken_errors() -> Generator[None]:
+def spoken_errors(context: Context) -> Generator[None]:
     """Turn our errors into one line on standard error and exit code 2; others pass."""
     try:
-        yield
-    except ScheduleError as error:
-        message = f"{error.who} {error.broken}: {in_options(error.fix)}."
-    except ImportError as error:
-        if "pip install 'ratewise[" not in str(error):
-            raise
-        message = str(error)
+        with speaking(context):
+            yield
+    except (ScheduleError, MissingExtra) as error:
+        told = str(error)
     else:
         return
+    tell(told)
+    raise typer.Exit(2)
+
+
+UsageError: Any = typer.BadParameter.__base__
+"""Of click, or of the one that typer brings along; it exports this one child of it."""
+
+
+class Commands(TyperGroup):
+    """The commands; whoever types one wrong is answered in one line, as for any error."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what is typed in front of a command."""
+        with one_line():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read what is typed behind a command, and run it."""
+        with one_line():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def one_line() -> Generator[None]:
+    """Turn the long answer to a command that cannot be read into one line."""
+    try:
+        yield
+    except UsageError as error:
+        command = "ratewise"
+        if error.ctx is not None and error.ctx.parent is not None:
+            command += f" {error.ctx.info_name}"
+        rule = f"cannot be read ({error.format_message().rstrip('.')})"
+        tell(str(ScheduleError(command, rule, f"see {command} --help")))
+        raise typer.Exit(error.exit_code) from None
+
+
+def tell(message: str) -> None:
+    """Print an error."""
     from ratewise.view.terminal import is_coloured
 
     line = "error: " + " ".join(message.split())
     typer.echo(f"\033[31m{line}\033[0m" if is_coloured(sys.stderr) else line, err=True, color=True)
-    raise typer.Exit(2)
-
-
-def in_options(fix: str) -> str:
-    """Return advice about arguments as advice about options."""
-    fix = re.sub(r"give \w+\(…, peaks=.*\)|give peaks=\[.*\]", "give --peaks 3e-4,1e-3,3e-3", fix)
-    fix = re.sub(r'\bworkers="?(\w+)"?', r"--workers \1", fix)
-    fix = re.sub(r"\bwith (loss|lr|rate|schedule|step)=…", r"with --\1", fix)
-    return re.sub(r"give (total|epoch|samples|tokens)=…", r"give --\1 N", fix)

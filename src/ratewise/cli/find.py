@@ -1,44 +1,37 @@
-"""The range test on the command line."""
+"""`ratewise find`: the range test."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ratewise import ScheduleError
-from ratewise.cli.output import writing
+import typer
+
+from ratewise.cli.arguments import Json, Png, Task
+from ratewise.cli.output import check_figure, save_figure
 from ratewise.cli.tasks import load_task
 
-_KINDS = (".pdf", ".png", ".svg")
 
+def find(
+    task: Task,
+    lowest: Annotated[float | None, typer.Option(help="First rate; 1e-7 if not given.")] = None,
+    highest: Annotated[float | None, typer.Option(help="Last rate; 10 if not given.")] = None,
+    rungs: Annotated[int | None, typer.Option(help="Number of rates; 100 if not given.")] = None,
+    updates: Annotated[int | None, typer.Option(help="Updates at each; 2 if not given.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Sweeps; 3 if not given.")] = None,
+    as_json: Json = False,
+    figure: Png = None,
+) -> None:
+    """Raise the learning rate until training breaks, and say where to train."""
+    from ratewise.range_test import find as test
 
-def found_as_text(task: str, as_json: bool, figure: Path | None, **options: Any) -> str:
-    """Return what a range test of the task that MODULE:TASK names has found, drawn or as JSON.
-
-    Raises:
-        ScheduleError: an option or the task is not what it should be, before anything is trained.
-    """
-    from ratewise.choose import find
-
+    options: dict[str, Any] = {"lowest": lowest, "highest": highest, "rungs": rungs}
+    options |= {"updates": updates, "seeds": seeds}
     if figure is not None:
         check_figure(figure)
-    found = find(load_task(task), **{k: v for k, v in options.items() if v is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    found = test(load_task(task), **given)
     if figure is not None:
-        with writing(figure):
-            found.figure().savefig(figure, dpi=150)
-    if as_json:
-        return json.dumps(found.to_dict(), allow_nan=False)
-    return found.text()
-
-
-def check_figure(path: Path) -> None:
-    """Refuse a figure that cannot be drawn or written, before minutes are spent on it."""
-    from ratewise._extras import require
-
-    require("matplotlib", extra="plot")
-    if path.suffix.lower() not in _KINDS:
-        rule, fix = f"is no kind of figure ({path.suffix!r})", "end it in .png, .svg or .pdf"
-        raise ScheduleError(f"--figure {path}", rule, fix)
-    if not path.resolve().parent.is_dir():
-        raise ScheduleError(f"--figure {path}", "has no folder to be in", "give another place")
+        save_figure(found, figure)
+    typer.echo(json.dumps(found.to_dict(), allow_nan=False) if as_json else found.text(),
+               color=True)  # fmt: skip

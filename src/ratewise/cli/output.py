@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ratewise import ScheduleError, __version__
+from ratewise._extras import MissingExtra, require
+
+_KINDS = (".pdf", ".png", ".svg")
 
 
 def watched(train: Callable[..., Any]) -> tuple[Any, bool]:
@@ -39,6 +42,22 @@ def check_new(out: Path) -> None:
         out.rmdir()
 
 
+def check_figure(path: Path) -> None:
+    """Refuse a figure that cannot be drawn or written, before minutes are spent on it."""
+    require("matplotlib", extra="plot")
+    if path.suffix.lower() not in _KINDS:
+        rule, fix = f"is no kind of figure ({path.suffix!r})", "end it in .png, .svg or .pdf"
+        raise ScheduleError(f"--figure {path}", rule, fix)
+    if not path.resolve().parent.is_dir():
+        raise ScheduleError(f"--figure {path}", "has no folder to be in", "give another place")
+
+
+def save_figure(result: Any, path: Path) -> None:
+    """Write the figure of a result."""
+    with writing(path):
+        result.figure().savefig(path, dpi=150)
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Generator[None]:
     """Say it in one line if a path cannot be written to."""
@@ -60,7 +79,7 @@ def write_results(comparison: Any, out: Path) -> str:
         try:
             comparison.figure().savefig(part / "figure.png", dpi=150)
             said = f"wrote {out / 'results.json'} and {out / 'figure.png'}"
-        except ImportError as missing:
+        except MissingExtra as missing:
             said = f"wrote {out / 'results.json'}; no figure: {missing}"
         part.rename(out)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,15 @@ def read_peaks(peaks: str | None) -> list[float] | str | None:
     except ValueError:
         rule, fix = "is not a list of learning rates", "write --peaks 1e-4,3e-4, or auto"
         raise ScheduleError(f"--peaks {shorten(peaks)}", rule, fix) from None
+
+
+def read_workers(workers: str) -> int | str:
+    """Return a number of workers; "auto" and what is none stay what they are."""
+    return int(workers) if workers.isdecimal() else workers
+
+
+def completed(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given, completed by what a journal remembers."""
+    return {
+        name: known.get(name) if value in (None, []) else value for name, value in given.items()
+    }

@@ -1,4 +1,4 @@
-"""From logs to a ranking, on the command line."""
+"""`ratewise predict`: from logs to a ranking."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import typer
 
 from ratewise import Hold, ScheduleError
 from ratewise._extras import require
-from ratewise.cli.errors import spoken_errors
-from ratewise.cli.find import check_figure
-from ratewise.cli.output import check_new, write_results, writing
+from ratewise.cli.arguments import Json, Out
+from ratewise.cli.output import check_figure, check_new, save_figure, write_results
 from ratewise.cli.parsing import read_peaks, read_specs, read_total
 
 _LOGS = (
@@ -48,38 +47,34 @@ def predict(
         typer.Option(help="Peak rate of --schedule, and of candidates.", metavar="RATE"),
     ] = None,
     warmup: Annotated[int, typer.Option(metavar="N", help=_WARMUP)] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="New folder for results.json and figure.png.", metavar="DIR")
-    ] = None,
+    out: Out = None,
     figure: Annotated[
         Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).", metavar="FILE")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Fit a law to the loss curves in logs, and rank schedules that nobody has trained."""
-    with spoken_errors():
-        require("scipy", extra="search")
-        from ratewise.logs.reading import read_logs
-        from ratewise.predict.forecast import forecast
+    require("scipy", extra="search")
+    from ratewise.logs.reading import read_logs
+    from ratewise.predict.forecast import forecast
 
-        if figure is not None:
-            check_figure(figure)
-        if out is not None:
-            check_new(out)
-        paths, specs = split(logs, candidates or [])
-        named, guessed = read_specs(specs)
-        asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}
-        columns: Any = {"loss": loss, "rate": rate, "step": step, "warmup": warmup}
-        read = read_logs(paths, **columns, schedule=schedule, lr=lr)
-        notes = [*guessed, f"losses are from {', '.join(read.loss)}", *read.notes]
-        found = forecast(read.curves, named or None, **asked, notes=notes)
-        if figure is not None:
-            with writing(figure):
-                found.figure().savefig(figure, dpi=150)
-        typer.echo(json.dumps(found.to_dict(), allow_nan=False) if as_json else found.text(),
-                   color=True)  # fmt: skip
-        if out is not None:
-            typer.echo(write_results(found, out), err=as_json)
+    if figure is not None:
+        check_figure(figure)
+    if out is not None:
+        check_new(out)
+    paths, specs = split(logs, candidates or [])
+    named, guessed = read_specs(specs)
+    asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}
+    columns: Any = {"loss": loss, "rate": rate, "step": step, "warmup": warmup}
+    read = read_logs(paths, **columns, schedule=schedule, lr=lr)
+    notes = [*guessed, f"losses are from {', '.join(read.loss)}", *read.notes]
+    found = forecast(read.curves, named or None, **asked, notes=notes)
+    if figure is not None:
+        save_figure(found, figure)
+    typer.echo(json.dumps(found.to_dict(), allow_nan=False) if as_json else found.text(),
+               color=True)  # fmt: skip
+    if out is not None:
+        typer.echo(write_results(found, out), err=as_json)
 
 
 def split(words: list[str], specs: list[str]) -> tuple[list[str], list[str]]:

@@ -18,7 +18,7 @@ from ratewise.runs.journal.sizes import read_size
 from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, Peaks, read_candidates
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, number
+from ratewise.schedule.errors import Call, Fix, number
 from ratewise.tasks.protocols import Task
 
 
@@ -112,7 +112,8 @@ def compare(
     options["prune"] = read_halving(prune)
     if options["prune"] is not None and isinstance(peaks, Search | str):
         rule = "cannot be together with a search for peaks"
-        raise ScheduleError(Call("compare", "prune"), rule, "give peaks=[…] to prune among")
+        fix = Fix("give {peaks} to prune among", peaks="[3e-4, 1e-3, 3e-3]")
+        raise ScheduleError(Call("compare", "prune", prune), rule, fix)
     in_memory = options["hiring"].alone and options["prune"] is None
     with journal_at(journal, in_memory) as path:
         options |= {"journal": path, "disk": read_size(disk), "checkpoints": checkpoints}
@@ -157,11 +158,14 @@ def _read_search(task: Any, peaks: Search | str) -> Search:
         return peaks
     who = Call("compare", "peaks", peaks)
     if peaks != "auto":
-        raise ScheduleError(who, "is no list of peaks", 'give learning rates, or peaks="auto"')
+        raise ScheduleError(
+            who, "is no list of peaks", Fix("give learning rates, or {peaks}", peaks='"auto"')
+        )
     peak = getattr(checked_task(task), "peak", None)
     if not peak:
         rule = "does not know where to look, as the task has no learning rate"
-        raise ScheduleError(who, rule, "give peaks=Search(1e-5, 1e-2)")
+        fix = Fix("give {peaks}", "give peaks=Search(1e-5, 1e-2)", peaks="[3e-4, 1e-3, 3e-3]")
+        raise ScheduleError(who, rule, fix)
     return Search.around(float(peak))
 
 

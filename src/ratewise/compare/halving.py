@@ -16,7 +16,7 @@ import numpy as np
 from ratewise.compare.comparison import Comparison, Pruned
 from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, number, shorten
+from ratewise.schedule.errors import Call, Fix, number, shorten
 from ratewise.tasks.protocols import Rates
 
 Train = Callable[[Sequence[RunSpec]], Comparison]
@@ -70,7 +70,9 @@ def read_halving(given: Halving | str | None) -> Halving | None:
         return given
     if given != "halving":
         rule = "is no way to prune"
-        raise ScheduleError(Call("compare", "prune", given), rule, 'write prune="halving"')
+        raise ScheduleError(
+            Call("compare", "prune", given), rule, Fix("write {prune}", prune='"halving"')
+        )
     return Halving()
 
 

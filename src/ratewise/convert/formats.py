@@ -8,8 +8,13 @@ from fractions import Fraction
 from typing import Any
 
 from ratewise.schedule import Plan, ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import Fix, nearest, shorten
 from ratewise.schedule.lengths import Horizon
+
+
+def ask(name: str, more: str = "") -> Fix:
+    """Return the advice to give `read` an argument, and what else would do."""
+    return Fix(f"give {{{name}}}{more}", f"call read(…, {name}=…){more}", **{name: "…"})
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Context:
             ScheduleError: the total was not given.
         """
         if self.horizon.total is None:
-            raise ScheduleError(who, "depends on the length of the run", "call read(…, total=…)")
+            raise ScheduleError(who, "depends on the length of the run", ask("total"))
         return self.horizon.total
 
     def need(self, who: str, name: str) -> Fraction:
@@ -47,7 +52,7 @@ class Context:
         """
         value = getattr(self.horizon, name)
         if value is None:
-            raise ScheduleError(who, f"depends on {name}", f"call read(…, {name}=…)")
+            raise ScheduleError(who, f"depends on {name}", ask(name))
         return value
 
 

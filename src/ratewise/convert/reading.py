@@ -10,7 +10,7 @@ from typing import Any
 from ratewise.convert.formats import Context, Format
 from ratewise.convert.sources import load
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import Call, nearest, shorten
 from ratewise.schedule.lengths import Horizon
 
 _MODULES = (
@@ -81,7 +81,7 @@ def read(
     plan = chosen.read(content, context)
     for name in more:
         if name not in asked.names:
-            who = f"read(…, {name}={shorten(more[name])})"
+            who = Call("read", name, more[name])
             rule = f"is not a word of the format {chosen.name}"
             raise ScheduleError(who, rule, nearest(name, [*_HORIZON, *asked.names]))
     return plan
@@ -118,7 +118,7 @@ def _choose(content: Any, name: str | None) -> Format:
         return _FUNCTION
     if len(special) == 1:
         return special[0]
-    who = f"read({shorten(content)})"
+    who = Call("read", value=content)
     if special:
         names = " and ".join(each.name for each in special)
         fix = f"say which: format={special[0].name!r}"
@@ -129,7 +129,7 @@ def _choose(content: Any, name: str | None) -> Format:
 def _named(content: Any, name: str) -> Format:
     known = formats()
     if name not in known:
-        who = f"read(…, format={shorten(name)})"
+        who = Call("read", "format", name)
         raise ScheduleError(who, "is not a format", nearest(str(name), known))
     chosen = known[name]
     fits = _can_be_called(content) if chosen is _FUNCTION else chosen.matches(content)

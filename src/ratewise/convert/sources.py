@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
+from ratewise.schedule.errors import Call, Who, shorten
 
 LARGEST = 10_000_000
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
@@ -56,7 +56,7 @@ def _path(source: Any) -> Path | None:
 
 
 def _file(path: Path) -> Any:
-    who = f"read({str(path)!r})"
+    who = Call("read", value=str(path))
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         _refuse_pickle(who)
@@ -76,7 +76,7 @@ def _file(path: Path) -> Any:
     return _PARSERS[suffix](who, text) if suffix in _PARSERS else _text(text)
 
 
-def _refuse_pickle(who: str) -> None:
+def _refuse_pickle(who: Who) -> None:
     rule = "is a pickle or an archive, which can run code when it is opened, and is not opened"
     fix = "give the live scheduler, or the config of the run"
     raise ScheduleError(who, rule, fix)
@@ -102,21 +102,21 @@ def _text(text: str) -> Any:
 # Parsers ------------------------------------------------------------------------------------
 
 
-def _json(who: str, text: str) -> Any:
+def _json(who: Who, text: str) -> Any:
     return _parsed(who, "JSON", json.loads, text)
 
 
-def _toml(who: str, text: str) -> Any:
+def _toml(who: Who, text: str) -> Any:
     return _parsed(who, "TOML", tomllib.loads, text)
 
 
-def _yaml(who: str, text: str) -> Any:
+def _yaml(who: Who, text: str) -> Any:
     import yaml
 
     return _parsed(who, "YAML", functools.partial(yaml.load, Loader=_loader()), text)
 
 
-def _parsed(who: str, what: str, parse: Callable[[str], Any], text: str) -> Any:
+def _parsed(who: Who, what: str, parse: Callable[[str], Any], text: str) -> Any:
     try:
         return parse(text)
     except (ValueError, RecursionError) as error:
@@ -142,7 +142,7 @@ def _loader() -> Any:
     return Loader
 
 
-def _python(who: str, text: str) -> dict[str, Any]:
+def _python(who: Who, text: str) -> dict[str, Any]:
     """Return the top-level names of a Python file that are literals or calls of `dict`.
 
     A name that was read before may be used; anything else is left out.
@@ -201,7 +201,7 @@ def _keyword(keyword: ast.keyword) -> str:
     return keyword.arg
 
 
-_PARSERS: dict[str, Callable[[str, str], Any]] = {
+_PARSERS: dict[str, Callable[[Who, str], Any]] = {
     ".json": _json,
     ".yaml": _yaml,
     ".yml": _yaml,

@@ -15,7 +15,7 @@ from ratewise.convert.targets import (
 from ratewise.convert.targets._levels import check
 from ratewise.convert.targets._text import Job, Target
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import Call, nearest, shorten
 
 TARGETS: dict[str, Target] = {
     module.TARGET.name: module.TARGET
@@ -71,7 +71,7 @@ def write(
     ...
     """
     if target not in TARGETS:
-        who = f"write(target={shorten(target)})"
+        who = Call("write", "target", target)
         raise ScheduleError(who, "is not a target", nearest(str(target), TARGETS))
     given: Any = parse(plan) if isinstance(plan, str) else plan
     whole = Plan(lr=given) if isinstance(given, Schedule) else given

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ratewise.logs.table import Table
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import Call, Fix, nearest, shorten
 
 STEPS = (
     *("step", "global_step", "trainer_global_step", "train_global_step", "steps", "iteration"),
@@ -43,7 +43,7 @@ def chosen(table: Table, option: str, name: str) -> str:
     if len(same) == 1:
         return same[0]
     has = _listed(table)
-    who = f"{option}={name!r}"
+    who = Call("read_curves", option, name)
     raise ScheduleError(who, f"is no column of {table.where}; it has {has}",
                         nearest(name, table.columns))  # fmt: skip
 
@@ -54,7 +54,7 @@ def step_of(table: Table, name: str | None) -> str:
         return chosen(table, "step", name)
     found = _first(table.columns, STEPS)
     if found is None:
-        raise _missing(table, "updates", "name it with step=…")
+        raise _missing(table, "updates", Fix("name it with {step}", step="…"))
     return found
 
 
@@ -66,8 +66,8 @@ def rate_of(table: Table, name: str | None) -> str:
     if found is None:
         several = [one for one in table.columns if MONITOR.match(one) or _is_group(one)]
         if not several:
-            fix = "name it with rate=…, or say how it was trained with schedule=…"
-            raise _missing(table, "learning rates", fix)
+            fix = "name it with {rate}, or say how it was trained with {schedule}"
+            raise _missing(table, "learning rates", Fix(fix, rate="…", schedule="…"))
         found = max(several, key=table.highest)
     return found
 
@@ -93,14 +93,15 @@ def loss_of(tables: Sequence[Table], steps: Sequence[str], least: int) -> str:
     ]
     for table, found in zip(tables, counts, strict=True):
         if not found:
-            raise _missing(table, "losses", "name it with loss=…")
+            raise _missing(table, "losses", Fix("name it with {loss}", loss="…"))
     shared = [one for one in (*VALIDATION, *TRAINING) if all(one in found for found in counts)]
     if not shared:
         has = "; ".join(
             f"{t.where} has {', '.join(c)}" for t, c in zip(tables, counts, strict=True)
         )
         rule = f"have no loss of one kind: {has}"
-        raise ScheduleError("The logs", rule, "give logs of one kind, or name it with loss=…")
+        fix = Fix("give logs of one kind, or name it with {loss}", loss="…")
+        raise ScheduleError("The logs", rule, fix)
     whole = [one for one in shared if all(found[one] >= least for found in counts)]
     return (whole or sorted(shared, key=lambda one: -min(found[one] for found in counts)))[0]
 
@@ -129,6 +130,6 @@ def _listed(table: Table) -> str:
     return ", ".join(names[:MANY]) + more
 
 
-def _missing(table: Table, what: str, fix: str) -> ScheduleError:
+def _missing(table: Table, what: str, fix: Fix) -> ScheduleError:
     has = _listed(table)
     return ScheduleError(f"Log {table.where!r}", f"has no column of {what}; it has {has}", fix)

@@ -11,6 +11,7 @@ from ratewise.logs.columns import rate_of
 from ratewise.logs.table import Table
 from ratewise.runs.specs import read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import Call, Fix
 
 LOWEST, CLIMB = -1.01, 0.25
 """Where the line through the first two rates is at update 0 if they are of a warm-up, as shares of
@@ -51,10 +52,10 @@ def _logged(table: Table, step: str, column: str, last: int, warmup: int) -> Flo
     steps, rates = steps[good] + table.ahead, rates[good]
     if not len(steps):
         rule = f"has no number in {column}"
-        raise ScheduleError(f"Log {table.where!r}", rule, "name it with rate=…")
+        raise ScheduleError(f"Log {table.where!r}", rule, Fix("name it with {rate}", rate="…"))
     if rates.min() < 0:
         rule = f"has a learning rate of {rates.min():g} in {column}"
-        raise ScheduleError(f"Log {table.where!r}", rule, "name it with rate=…")
+        raise ScheduleError(f"Log {table.where!r}", rule, Fix("name it with {rate}", rate="…"))
     at = np.arange(1, last + 1, dtype=np.float64)
     found = np.interp(at, steps, rates)
     before = at < steps[0]
@@ -74,9 +75,10 @@ def _scheduled(schedule: Written, lr: float | None, total: int) -> Floats:
     try:
         (asked,) = read_candidates({"schedule": schedule}, seeds=1, peaks=peaks, total=total)
     except ScheduleError as error:
-        fix = "give its peak with lr=…" if lr is None else None
-        raise error.about(f"schedule={str(schedule)!r}", fix) from None
+        fix = Fix("give its peak with {lr}", lr="…") if lr is None else None
+        raise error.about(Call("read_curves", "schedule", str(schedule)), fix) from None
     if len(asked.rates) < total:
         rule = f"ends after {len(asked.rates):,} updates, and the log after {total:,}"
-        raise ScheduleError(f"schedule={str(schedule)!r}", rule, "give the one it was trained with")
+        who = Call("read_curves", "schedule", str(schedule))
+        raise ScheduleError(who, rule, "give the one it was trained with")
     return asked.rates

@@ -16,7 +16,7 @@ from ratewise.logs.folders import read_tables
 from ratewise.logs.rates import Rates, Written
 from ratewise.logs.table import Table
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import whole
+from ratewise.schedule.errors import Call, Fix, whole
 
 MOST = 10**8
 """Updates beyond which a column counts something else, tokens or samples."""
@@ -90,7 +90,9 @@ def read_logs(
     warmup: int = 0,
 ) -> Reading:
     """Return the runs as `read_curves` does, and what was left out."""
-    rates = Rates(rate, schedule, lr, whole("read_curves", "warmup", warmup))
+    rates = Rates(
+        rate, schedule, lr, whole(Call("read_curves", "warmup", warmup), "warmup", warmup)
+    )
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise ScheduleError("read_curves", "needs a log", "give the path of one")
@@ -135,9 +137,8 @@ def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, lis
     _check(table, step, steps)
     if len(steps) < FEWEST:
         has = f"has {len(steps)} points with {loss}, too few to say anything"
-        raise NoCurve(
-            f"Log {table.where!r}", has, f"give {FEWEST} or more, or name another with loss=…"
-        )
+        fix = Fix(f"give {FEWEST} or more, or name another with {{loss}}", loss="…")
+        raise NoCurve(f"Log {table.where!r}", has, fix)
     every = rates.of(table, step, int(steps[-1]))
     try:
         return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
@@ -149,10 +150,10 @@ def _check(table: Table, step: str, steps: Floats) -> None:
     who = f"Log {table.where!r}"
     if (steps != np.floor(steps)).any():
         rule = f"has steps in {step} that are no whole numbers"
-        raise ScheduleError(who, rule, "name that of updates with step=…")
+        raise ScheduleError(who, rule, Fix("name that of updates with {step}", step="…"))
     if len(steps) and steps[-1] > MOST:
         rule = f"counts to {steps[-1]:.3g} in {step}, which cannot be updates"
-        raise ScheduleError(who, rule, "name that of updates with step=…")
+        raise ScheduleError(who, rule, Fix("name that of updates with {step}", step="…"))
 
 
 def _named_apart(tables: Sequence[Table]) -> list[Table]:

@@ -18,7 +18,7 @@ from ratewise.predict.nonparametric import NonparametricForm
 from ratewise.predict.power import EmaForm, PowerForm
 from ratewise.predict.result import Fit
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest
+from ratewise.schedule.errors import Call, nearest
 
 FINEST = 1e-3
 """Smallest size of an ordinary residual, as a share of the loss."""
@@ -96,7 +96,7 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
             raise ScheduleError("fit", "needs curves", "write fit([Curve(…)])", given=one)
     known = ("auto", "mixed", *FORMS)
     if law not in known:
-        raise ScheduleError(f"fit(law={law!r})", "is no law", nearest(law, known))
+        raise ScheduleError(Call("fit", "law", law), "is no law", nearest(law, known))
     notes = [f"{one.name or 'a run'} is left out: {one.diverged}." for one in given if one.diverged]
     notes += [f"{one.name or 'a run'}: left out {what}." for one in given for what in one.excluded]
     left = [one for one in given if not one.diverged]

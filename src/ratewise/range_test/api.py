@@ -9,7 +9,7 @@ from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.result import RangeTestResult, conclude
 from ratewise.range_test.sources import choose_source
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten, whole
+from ratewise.schedule.errors import Call, whole
 
 
 def find(
@@ -97,7 +97,7 @@ def find(
 
 def read_seeds(seeds: int | Iterable[int]) -> list[int]:
     """Return the seeds that a number or a list of them means."""
-    who = f"find(seeds={shorten(seeds)})"
+    who = Call("find", "seeds", seeds)
     if isinstance(seeds, int):
         return list(range(whole(who, "the number of seeds", seeds, low=1)))
     if not isinstance(seeds, Iterable) or isinstance(seeds, str | bytes):

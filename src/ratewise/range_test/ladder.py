@@ -9,7 +9,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import number, whole
+from ratewise.schedule.errors import Call, Fix, number, whole
 
 FEWEST = 8
 """Rungs that a curve needs at least."""
@@ -44,14 +44,15 @@ class Ladder:
     updates: int = 2
 
     def __post_init__(self) -> None:
-        low = number(f"find(lowest={self.lowest!r})", "lowest", self.lowest, above=True)
-        who = f"find(lowest={self.lowest!r}, highest={self.highest!r})"
+        low = number(Call("find", "lowest", self.lowest), "lowest", self.lowest, above=True)
+        who = Call("find", "highest", self.highest)
         high = number(who, "highest", self.highest, low=low, above=True)
-        whole(f"find(rungs={self.rungs!r})", "rungs", self.rungs, low=FEWEST)
-        whole(f"find(updates={self.updates!r})", "updates", self.updates, low=1)
+        whole(Call("find", "rungs", self.rungs), "rungs", self.rungs, low=FEWEST)
+        whole(Call("find", "updates", self.updates), "updates", self.updates, low=1)
         if high < 10 * low:
-            fix = f"give highest={10 * low:g} or more"
-            raise ScheduleError(who, "spans less than a decade", fix)
+            rule = f"spans less than a decade from lowest={self.lowest!r}"
+            fix = Fix("give {highest} or more", highest=f"{10 * low:g}")
+            raise ScheduleError(who, rule, fix)
 
     @property
     def rates(self) -> Floats:

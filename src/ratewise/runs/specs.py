@@ -8,7 +8,17 @@ from typing import Any
 
 from ratewise.runs.optimizers import Names, makes_optimizers
 from ratewise.schedule import Plan, Schedule, ScheduleError, parse
-from ratewise.schedule.errors import Call, Who, nearest, number, shorten, whole
+from ratewise.schedule.errors import (
+    Call,
+    Context,
+    Fix,
+    Who,
+    nearest,
+    number,
+    shorten,
+    speaking,
+    whole,
+)
 from ratewise.tasks.protocols import Rates
 
 Written = Schedule | Plan | str
@@ -93,21 +103,18 @@ def _read(
     name: str, given: Any, total: Any, units: Mapping[str, float | None]
 ) -> tuple[Schedule, float | None]:
     """Return a candidate's resolved schedule of learning rates, and its own peak if it has one."""
+    who = Call("compare", item=name)
     try:
-        value = parse(given) if isinstance(given, str) else given
-        schedule, peak = _learning_rate(name, value)
-        resolved = schedule.resolve(total, **units)
+        with speaking(Context(called="compare")):
+            value = parse(given) if isinstance(given, str) else given
+            schedule, peak = _learning_rate(name, value)
+            resolved = schedule.resolve(total, **units)
     except ScheduleError as error:
-        fix = error.fix if total is not None else f"{error.fix}; or give compare(…, total=1000)"
-        raise error.about(f"{_called(name)}: {error.who}", fix) from None
+        raise error.within(who) from None
     if not resolved.length:
-        fix = f"give compare(…, total=1000), or a pair {{{name!r}: (…, 1000)}}"
-        raise ScheduleError(_called(name), f"{shorten(resolved)} has no end", fix)
+        fix = Fix("give {total}, or a pair (schedule, total)", total="1000")
+        raise ScheduleError(who, f"{shorten(resolved)} has no end", fix)
     return resolved, peak
-
-
-def _called(name: str) -> str:
-    return f"compare({{{name!r}: …}})"
 
 
 def _split(name: Any, given: Any) -> tuple[Maker | None, Any, int | str | None]:
@@ -124,7 +131,7 @@ def _split(name: Any, given: Any) -> tuple[Maker | None, Any, int | str | None]:
     if len(parts) != 1 or not paired or not isinstance(total, int | str | None):
         rule = "needs a schedule or a pair (schedule, total) or (optimizer, schedule)"
         fix = f"write {{{name!r}: (Cosine(to=0.1), 500)}}, an optimizer before, a total after it"
-        raise ScheduleError(_called(name), f"{rule}", fix, given=given)
+        raise ScheduleError(Call("compare", item=name), rule, fix, given=given)
     return maker, parts[0], total
 
 
@@ -151,8 +158,9 @@ def _single(
 ) -> float:
     peak = default(maker) if own is None else own
     if not peak:
-        fix = "give compare(…, peaks=[3e-4, 1e-3, 3e-3])"
-        raise ScheduleError(_called(name), "has no peak learning rate above 0", fix)
+        fix = Fix("give {peaks}", "give compare(…, peaks=[3e-4, 1e-3, 3e-3])",
+                  peaks="[3e-4, 1e-3, 3e-3]")  # fmt: skip
+        raise ScheduleError(Call("compare", item=name), "has no peak learning rate above 0", fix)
     return peak
 
 

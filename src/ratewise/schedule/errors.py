@@ -22,8 +22,12 @@ class Context:
     called: str | None = None
 
     def argument(self, name: str, example: str) -> str:
-        """Return how an argument is given."""
-        return f"{name}={example}"
+        """Return how an argument is given; one without a name is given by its place."""
+        return f"{name}={example}" if name else example
+
+    def item(self, name: str) -> str:
+        """Return how one of several things that have names is shown."""
+        return f"{{{name!r}: …}}"
 
     def call(self, function: str, given: str) -> str:
         """Return how what was called is shown, with what was given to it."""
@@ -42,17 +46,29 @@ class Call:
         function: What was called.
         argument: Name of the argument at fault, or "".
         value: What was given for it; left out, it is shown as …
+        item: In place of an argument, the name of what is at fault among several.
+        inner: What is at fault inside of it.
+
+    >>> print(ScheduleError(Call("compare", item="a"), "has no end", "give total=9"))
+    compare({'a': …}) has no end: give total=9.
     """
 
     function: str
     argument: str = ""
     value: Any = ...
+    item: str = ""
+    inner: Who = ""
 
     def text(self, context: Context) -> str:
         """Return the call as the user knows it."""
-        value = "…" if self.value is ... else shorten(self.value)
-        given = context.argument(self.argument, value) if self.argument else ""
-        return context.call(self.function, given)
+        given = ""
+        if self.item:
+            given = context.item(self.item)
+        elif self.argument or self.value is not ...:
+            value = "…" if self.value is ... else shorten(self.value)
+            given = context.argument(self.argument, value)
+        told = context.call(self.function, given)
+        return f"{told}: {written(self.inner, context)}" if self.inner else told
 
 
 class Fix:
@@ -84,6 +100,11 @@ PYTHON = Context()
 Who = str | Call
 
 
+def written(what: str | Call | Fix, context: Context) -> str:
+    """Return who is at fault, or the advice, in the language of a context."""
+    return what if isinstance(what, str) else what.text(context)
+
+
 class ScheduleError(ValueError):
     """A schedule that cannot mean what it says, or a use that cannot work.
 
@@ -113,12 +134,12 @@ class ScheduleError(ValueError):
     @property
     def who(self) -> str:
         """The thing at fault."""
-        return self._who if isinstance(self._who, str) else self._who.text(self.context)
+        return written(self._who, self.context)
 
     @property
     def fix(self) -> str:
         """What to write."""
-        return self._fix if isinstance(self._fix, str) else self._fix.text(self.context)
+        return written(self._fix, self.context)
 
     @property
     def broken(self) -> str:
@@ -130,6 +151,10 @@ class ScheduleError(ValueError):
         error = type(self)(who, self.rule, self._fix if fix is None else fix)
         error.given, error.context = self.given, self.context
         return error
+
+    def within(self, outer: Call) -> ScheduleError:
+        """Return the same error, told of a thing inside of another."""
+        return self.about(replace(outer, inner=self._who))
 
     def __str__(self) -> str:
         return f"{self.who} {self.broken}: {self.fix}."

@@ -105,12 +105,13 @@ class Horizon:
         )
         if total is None:
             return horizon
-        given = length("resolve", "total", total)
+        who = Call("resolve", "total", total)
+        given = length(who, "total", total)
         if isinstance(given, str):
             if given.endswith("%"):
-                raise ScheduleError(Call("resolve", "total", total), "is a share of itself", _HOW)
-            given = nearest_update(horizon.updates(Call("resolve", "total", total), given))
-        count = whole(Call("resolve", "total", total), "total", given, low=1)
+                raise ScheduleError(who, "is a share of itself", _HOW)
+            given = nearest_update(horizon.updates(who, given))
+        count = whole(who, "total", given, low=1)
         return cls(count, horizon.epoch, horizon.samples, horizon.tokens)
 
     def updates(self, who: Who, given: int | str) -> Fraction:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.compose import Clip, Product, Scale, Sequence
-from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.errors import Call, ScheduleError, nearest
 from ratewise.schedule.frames import Between, Until
 
 if TYPE_CHECKING:
@@ -115,12 +115,12 @@ def parse(text: str) -> Schedule | Plan:
     value = _Reader(_tree(text), text).read()
     if not isinstance(value, Schedule | Plan):
         fix = "write a schedule such as Warmup(500) >> Cosine(to=0.1)"
-        raise ScheduleError(f"parse({shorten(text)})", "found no schedule", fix)
+        raise ScheduleError(Call("parse", value=text), "found no schedule", fix)
     return value
 
 
 def _tree(text: Any) -> ast.expr:
-    who = f"parse({shorten(text)})"
+    who = Call("parse", value=text)
     if not isinstance(text, str):
         raise ScheduleError(who, "needs a text", "give it a str")
     if len(text) > LONGEST_TEXT:
@@ -157,7 +157,7 @@ class _Reader:
     def refuse(self, node: ast.AST, rule: str, fix: str = "") -> NoReturn:
         part = ast.get_source_segment(self.text.strip(), node) or self.text  # pyright: ignore
         allowed = "use names of ratewise, >>, *, .clip(), numbers, strings and brackets"
-        raise ScheduleError(f"parse: {shorten(part)}", rule, fix or allowed)
+        raise ScheduleError(Call("parse", value=part), rule, fix or allowed)
 
     def value(self, node: ast.expr) -> Any:
         reader: Callable[[Any], Any] | None = getattr(self, f"_{type(node).__name__}", None)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import Context, number, shorten, speaking
+from ratewise.schedule.errors import Call, Context, number, speaking
 from ratewise.schedule.given import read_given
 from ratewise.schedule.simulate import Decision
 from ratewise.show.landmarks import Event, Landmark, describe, events, length_of
@@ -94,7 +94,7 @@ def gather(
 ) -> tuple[tuple[ScheduleCurve, ...], tuple[str, ...]]:
     """Return the curves of schedules and plans, in order, and the notes of the plans."""
     if lr is not None:
-        lr = number(f"show(lr={shorten(lr)})", "lr", lr, above=True)
+        lr = number(Call("show", "lr", lr), "lr", lr, above=True)
     curves: list[ScheduleCurve] = []
     notes: list[str] = []
     for name, given in _named(what):

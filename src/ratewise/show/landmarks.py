@@ -19,7 +19,7 @@ from ratewise.schedule import (
     Step,
     Until,
 )
-from ratewise.schedule.errors import shorten
+from ratewise.schedule.errors import Fix, shorten
 from ratewise.schedule.lengths import Horizon
 from ratewise.schedule.machine import span
 from ratewise.schedule.repeat import Cycles
@@ -83,7 +83,8 @@ def length_of(schedule: Schedule) -> int:
     if length:
         return length
     rule = "has no end" if length is None else "covers no update"
-    raise ScheduleError(shorten(schedule), rule, "give total=… with the updates of the run")
+    fix = Fix("give {total} with the updates of the run", total="…")
+    raise ScheduleError(shorten(schedule), rule, fix)
 
 
 def describe(

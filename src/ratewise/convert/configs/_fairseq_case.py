@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ratewise.convert.configs._keys import Keys
 from ratewise.convert.formats import Context
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Fix
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Case:
         several = given if isinstance(given, list | tuple) else [given]
         found = [Keys(self.keys.who, {"lr": each}).rate(self.ctx) for each in several]
         if not found or None in found:
-            raise ScheduleError(self.keys.who, "has no lr", "give lr=…, or call read(…, lr=…)")
+            fix = Fix("give lr=…", "give lr=…, or call read(…, lr=…)")
+            raise ScheduleError(self.keys.who, "has no lr", fix)
         return [rate for rate in found if rate is not None]
 
     def rate(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ratewise.convert.formats import Context, check_keys
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import nearest, number, shorten, whole
+from ratewise.schedule.errors import Fix, nearest, number, shorten, whole
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ class Keys:
             return 0.0
         if peak is None:
             rule = f"has the absolute rate {name}={value:g} and no peak rate"
-            raise ScheduleError(self.who, rule, "call read(…, lr=…) with the peak rate")
+            fix = Fix("give the peak rate", "call read(…, lr=…) with the peak rate")
+            raise ScheduleError(self.who, rule, fix)
         return value / peak
 
 

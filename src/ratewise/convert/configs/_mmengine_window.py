@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ratewise.convert.configs._keys import Keys
 from ratewise.convert.configs._pieces import Piece, hold, lay, one_cycle, part, whole
+from ratewise.convert.formats import ask
 from ratewise.schedule import (
     Cosine,
     ExponentialDecay,
@@ -136,7 +137,8 @@ class Window:
         if self.kind == "Exponential":
             rate = keys.number("gamma", above=True)
             return ExponentialDecay(rate, every=pace, staircase=pace > 1, start=level)
-        raise ScheduleError(keys.who, "has no end", "give end=…, or call read(…, total=…)")
+        fix = ask("total", ", or give end=…")
+        raise ScheduleError(keys.who, "has no end", fix)
 
     def _pieces(self, level: float) -> list[Piece]:
         """Return the pieces in steps; one without a length fills the window."""

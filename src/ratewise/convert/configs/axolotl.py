@@ -22,6 +22,7 @@ from ratewise.convert.configs._pieces import (
 )
 from ratewise.convert.formats import Context, Format, only_one
 from ratewise.schedule import Linear, Plan, Repeat, Rex, Schedule, ScheduleError, Warmup
+from ratewise.schedule.errors import Fix
 
 _WHO = "axolotl"
 _KEYS = (
@@ -259,7 +260,8 @@ def _read(source: Any, ctx: Context) -> Plan:
         ctx = dataclasses.replace(ctx, horizon=dataclasses.replace(ctx.horizon, total=steps))
     peak = keys.rate(ctx, "learning_rate")
     if peak is None:
-        raise ScheduleError(_WHO, "has no learning_rate", "give it, or call read(…, lr=…)")
+        fix = Fix("give it", "give it, or call read(…, lr=…)")
+        raise ScheduleError(_WHO, "has no learning_rate", fix)
     notes: list[str] = []
     case = _Case(keys, ctx, peak, _warmup(keys, ctx, notes), notes)
     build = _chosen(case)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ratewise.convert.configs._keys import Keys, dig, plan, section
 from ratewise.convert.configs._pieces import Piece, between, climb, hold, lay, part, whole
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Context, Format, ask
 from ratewise.schedule import (
     Cosine,
     Hold,
@@ -267,7 +267,7 @@ def _filled(who: str, given: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
             filled[name] = ctx.more.get(name)
         if value == "auto" and filled[name] is None:
             fix = "total" if name == "total_num_steps" else name
-            raise ScheduleError(who, f'has {name}="auto"', f"call read(…, {fix}=…)")
+            raise ScheduleError(who, f'has {name}="auto"', ask(fix))
     return filled
 
 

@@ -36,8 +36,10 @@ from ratewise.schedule import (
     ScheduleError,
     Sqrt,
 )
+from ratewise.schedule.errors import Fix
 
 _WHO = "megatron"
+_HOW_MANY = Fix("give --global-batch-size, or {samples}", samples="…")
 _STYLES = ("constant", "linear", "cosine", "inverse-square-root", "WSD")
 _LAST: dict[str, Any] = {"linear": Linear, "cosine": Cosine, "minus_sqrt": Sqrt}
 _OWN = (
@@ -110,7 +112,7 @@ def _clock(keys: Keys, ctx: Context, style: str) -> _Clock:
             unit, other = other, unit
     size = _samples(keys, ctx)
     if unit == "samples" and size is None:
-        raise ScheduleError(_WHO, "counts in samples", "give --global-batch-size, or samples=…")
+        raise ScheduleError(_WHO, "counts in samples", _HOW_MANY)
     one = float(size) if unit == "samples" and size else 1.0
     run = keys.number(f"train_{unit}", above=True) / one if keys.has(f"train_{unit}") else None
     run = float(ctx.need_total(_WHO)) if run is None else run
@@ -176,7 +178,7 @@ def _inverse_root(clock: _Clock, first: int, stop: int, low: float) -> list[Piec
     """Return √(W/t), never below the floor, where neither W nor t is less than one sample."""
     if clock.warmup < 1 and clock.samples is None:
         rule = "counts an inverse square root without warm-up in samples"
-        raise ScheduleError(_WHO, rule, "give --global-batch-size, or samples=…")
+        raise ScheduleError(_WHO, rule, _HOW_MANY)
     warmup = clock.warmup if clock.samples is None else max(clock.warmup, 1 / clock.samples)
     begin = max(first, 1)
     root = Power(0.5, every=begin, start=(warmup / begin) ** 0.5)

@@ -24,6 +24,7 @@ from ratewise.schedule import (
     ScheduleError,
     Step,
 )
+from ratewise.schedule.errors import Fix
 
 _IDLE = "Update 0 runs at rate 0 and changes nothing."
 
@@ -118,7 +119,7 @@ def _noam(case: Case) -> Plan:
     rate = None if case.rate is None else case.rate * scale * size**-0.5
     if rate is None:
         rule = "multiplies lr by d_model^-0.5 and its own shape"
-        raise ScheduleError(keys.who, rule, "give lr, or call read(…, lr=…)")
+        raise ScheduleError(keys.who, rule, Fix("give lr", "give lr, or call read(…, lr=…)"))
     low = keys.number("min_lr", 0.0) / rate
     case.notes.append("Updates 0 and 1 run at the same rate; max_steps plays no part.")
     first: Piece = (1, hold(1 / size) if warmup else hold(max(1.0, low)))

@@ -10,8 +10,9 @@ from typing import Any
 
 from ratewise.convert.configs._keys import Keys, dig, plan, section
 from ratewise.convert.configs._pieces import Make, Piece, climb, hold, lay, part, swing, whole
-from ratewise.convert.formats import Context, Format, only_one
+from ratewise.convert.formats import Context, Format, ask, only_one
 from ratewise.schedule import Cosine, Linear, Plan, ScheduleError, Sqrt
+from ratewise.schedule.errors import Fix
 
 _WHO = "torchtitan lr_scheduler"
 _KEYS = ("warmup_steps", "total_steps", "decay_ratio", "decay_type", "min_lr_factor", "lr_min")
@@ -52,7 +53,7 @@ def _lengths(keys: Keys, total: int | None, notes: list[str]) -> tuple[int, int]
     if total is None:
         if keys.has("decay_ratio"):
             rule = "has decay_ratio, a share of a run whose length is not known"
-            raise ScheduleError(_WHO, rule, "call read(…, total=…)")
+            raise ScheduleError(_WHO, rule, ask("total"))
         return warmup, 0
     if warmup > total:
         notes.append(f"The warm-up of {warmup} updates is cut to the {total} of the run.")
@@ -76,7 +77,9 @@ def _decay(
     if not decay:
         if left > 1:
             rule = f"has no updates to decay and fails at update {total + 1}"
-            raise ScheduleError(_WHO, rule, f"read it with total={total}, or give decay_ratio")
+            alone = f"read it with total={total}, or give decay_ratio"
+            fix = Fix("give {total}, or decay_ratio", alone, total=str(total))
+            raise ScheduleError(_WHO, rule, fix)
         return [(left, hold(1.0))]
     if kind == "cosine":
         return [(left, swing(low, decay))]

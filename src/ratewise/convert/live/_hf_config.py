@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ratewise.convert.formats import Context, check_keys, only_one
+from ratewise.convert.formats import Context, ask, check_keys, only_one
 from ratewise.convert.live._hf_shapes import Clock
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, whole
@@ -123,7 +123,7 @@ def clock_of(who: str, given: Mapping[str, Any], context: Context) -> tuple[Cloc
     if not share:
         return Clock(int(steps), total, total, free=True), notes
     if total is None:
-        fix = "call read(…, total=…), give max_steps, or give warmup_steps as a whole number"
+        fix = ask("total", ", give max_steps, or give warmup_steps as a whole number")
         rule = f"has a warm-up of {share:g} of a run whose length is not known"
         raise ScheduleError(who, rule, fix)
     return Clock(math.ceil(total * share), total, total, free=True), notes

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ratewise.convert.formats import ask
 from ratewise.convert.live._hf_layout import Layout
 from ratewise.convert.live._hf_restarts import Restarts
 from ratewise.schedule import (
@@ -83,7 +84,7 @@ class Reading:
             ScheduleError: it is not known.
         """
         if self.clock.steps is None:
-            fix = "call read(…, total=…), or give max_steps"
+            fix = ask("total", ", or give max_steps")
             raise ScheduleError(self.who, "depends on the length of the run", fix)
         return self.clock.steps
 

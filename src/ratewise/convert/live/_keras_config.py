@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.convert.formats import check_keys
+from ratewise.convert.formats import ask, check_keys
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -133,7 +133,7 @@ class Settings:
         """
         if run is None:
             rule = "has cycles or stairs that begin between updates"
-            raise ScheduleError(self.who, rule, "call read(…, total=…)")
+            raise ScheduleError(self.who, rule, ask("total"))
         return run
 
     def check_count(self, i: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ratewise.schedule import Plan, Schedule
-from ratewise.schedule.errors import ScheduleError
+from ratewise.schedule.errors import Fix, ScheduleError
 
 WIDTH = 98
 
@@ -85,7 +85,8 @@ def only_rate(job: Job, target: str, group_fix: str) -> tuple[Schedule | None, l
     others += [f"groups[{name!r}]" for name in job.plan.groups]
     if others and not job.approximate:
         rule = f"schedules {', '.join(others)}, which {target} cannot"
-        raise ScheduleError("The plan", rule, f"{group_fix}, or approximate=True to leave it out")
+        fix = Fix(f"{group_fix}, or {{approximate}} to leave it out", approximate="True")
+        raise ScheduleError("The plan", rule, fix)
     if job.plan.lr is None:
         fix = "give it lr=…, or write it for torch"
         raise ScheduleError("The plan", f"has no schedule of the rate, for {target}", fix)

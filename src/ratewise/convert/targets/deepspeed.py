@@ -11,7 +11,7 @@ from ratewise._arrays import Floats
 from ratewise.convert.targets._deepspeed import RATES, Named, candidates
 from ratewise.convert.targets._nearest import nearest
 from ratewise.convert.targets._text import Job, Target, about, only_rate
-from ratewise.schedule.errors import ScheduleError
+from ratewise.schedule.errors import Fix, ScheduleError
 
 LONGEST = 5_000_000
 _TYPES = "WarmupLR, WarmupDecayLR, WarmupCosineLR and OneCycle"
@@ -23,7 +23,11 @@ def write(job: Job) -> str:
     rate, left_out = only_rate(job, "DeepSpeed's JSON", fix)
     assert rate is not None
     if job.total is None:
-        raise ScheduleError("The plan", "has no end, for DeepSpeed", "call write(…, total=…)")
+        raise ScheduleError(
+            "The plan",
+            "has no end, for DeepSpeed",
+            Fix("give {total}", "call write(…, total=…)", total="…"),
+        )
     if job.total > LONGEST:
         rule = f"has {job.total:,} updates"
         raise ScheduleError("The plan", rule, f"DeepSpeed is compared up to {LONGEST:,}")
@@ -54,7 +58,7 @@ def _refusal(wanted: Floats, peak: float | None) -> ScheduleError:
         fix = 'give it, Plan(lr=…, peak={"lr": 3e-4})'
         return ScheduleError("The plan", "has no peak, and DeepSpeed writes absolute rates", fix)
     rule = f"is none of DeepSpeed's types ({_TYPES}), whose update 0 is at the lowest rate"
-    fix = "use approximate=True for the nearest, or write it for torch"
+    fix = Fix("use {approximate} for the nearest, or write it for torch", approximate="True")
     return ScheduleError("The plan", rule, fix)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ratewise.runs.engines import Engine
 from ratewise.runs.engines.states import States
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, nearest
+from ratewise.schedule.errors import Call, Fix, nearest
 from ratewise.tasks.protocols import Task
 
 ENGINES = ("serial", "processes", "ray")
@@ -44,11 +44,12 @@ class EngineConfig:
             isinstance(count, bool | str) or not isinstance(count, int) or count < 0
         ):
             rule = "needs a number of workers"
-            raise ScheduleError(
-                Call("compare"), rule, 'give workers=2, or workers="auto"', given=count
-            )
+            fix = Fix("give a number, or {workers}", workers='"auto"')
+            raise ScheduleError(Call("compare"), rule, fix, given=count)
         if self.address is not None and engine != "ray":
-            raise ScheduleError(who, "has no address", 'give engine="ray" with an address')
+            raise ScheduleError(
+                who, "has no address", Fix("give {engine} with an address", engine='"ray"')
+            )
         if count and engine in ("serial", "ray"):
             fix = "leave workers out; Ray takes what the task asks for in `resources`"
             raise ScheduleError(who, "takes no workers", fix, given=count)

@@ -47,5 +47,5 @@ def asked_for(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ScheduleError(who, rule, "give the journal of a comparison") from None
     if row is None:
         rule = "was not begun by this command"
-        raise ScheduleError(who, rule, "call compare(…, journal=…) again from Python")
+        raise ScheduleError(who, rule, "compare with this journal again from Python")
     return json.loads(row[0])

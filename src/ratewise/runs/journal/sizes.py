@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call
+from ratewise.schedule.errors import Call, Fix
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -25,5 +25,5 @@ def read_size(size: Any) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", size) if isinstance(size, str) else None
     if match is None:
         who = Call("compare", "disk", size)
-        raise ScheduleError(who, "is no size", 'write bytes, or disk="2GB"')
+        raise ScheduleError(who, "is no size", Fix("write bytes, or {disk}", disk="'2GB'"))
     return round(float(match[1]) * UNITS[match[2]])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ratewise.runs.journal.database import check
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def status(path: str | os.PathLike[str]) -> Status:
     Raises:
         ScheduleError: there is no journal, or it holds no comparison.
     """
-    who = f"status({str(path)!r})"
+    who = Call("status", value=str(path))
     if not Path(path).is_file():
         raise ScheduleError(who, "is no file", "give the journal of a comparison")
     try:

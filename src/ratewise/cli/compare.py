@@ -1,0 +1,127 @@
+"""`ratewise compare`: candidates trained on a task, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ratewise import ScheduleError
+from ratewise._extras import require
+from ratewise.cli.arguments import (
+    Address,
+    Engine,
+    Epoch,
+    Journal,
+    Out,
+    Samples,
+    SpecsOrNot,
+    TaskOrNot,
+    Tokens,
+    Total,
+)
+from ratewise.cli.output import check_new, watched, write_results
+from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
+from ratewise.cli.tasks import load_task
+
+_PEAKS = "Peak learning rates, such as 1e-4,3e-4, or auto."
+_SEEDS = "Seeds that each schedule is trained with; 3 if not given."
+_DISK = "What checkpoints may take that nobody needs now: 2GB."
+_CHECKPOINTS = "Folder or address of checkpoints: s3://…"
+
+
+def compare(
+    task: TaskOrNot = None,
+    specs: SpecsOrNot = None,
+    total: Total = None,
+    peaks: Annotated[str | None, typer.Option(help=_PEAKS)] = None,
+    prune: Annotated[
+        str | None, typer.Option(help="halving: drop the worse ones, once cooled.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help=_SEEDS, min=1)] = None,
+    epoch: Epoch = None,
+    samples: Samples = None,
+    tokens: Tokens = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Metric that decides; else the task's first.")
+    ] = None,
+    journal: Journal = None,
+    disk: Annotated[str, typer.Option(help=_DISK)] = "0",
+    checkpoints: Annotated[str | None, typer.Option(help=_CHECKPOINTS)] = None,
+    workers: Annotated[str, typer.Option(help="Worker processes, or auto: one per device.")] = "0",
+    engine: Engine = None,
+    address: Address = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Journal of a comparison to go on with.")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Train schedules on a task, each beginning they share once, and say which is best."""
+    from ratewise.compare import compare as train
+    from ratewise.runs.engines.config import EngineConfig
+    from ratewise.runs.journal.sizes import read_size
+
+    given = {"task": task, "specs": specs, "total": total, "peaks": peaks, "seeds": seeds}
+    given |= {"prune": prune, "metric": metric}
+    given |= {"epoch": epoch, "samples": samples, "tokens": tokens}
+    options: Any = {"disk": read_size(disk), "checkpoints": checkpoints}
+    options |= {"workers": read_workers(workers), "engine": engine, "address": address}
+    EngineConfig(engine, options["workers"], address)  # refused now, before anything is written
+    if resume is None and task and specs:
+        read_candidates(given)  # refused now, before anything is written
+    if out is not None:
+        check_new(out)
+    words = asked(given, resume, journal)
+    candidates, lengths = read_candidates(words)
+    if words["seeds"] > 1:
+        require("scipy", extra="search")  # it judges at the end: missed now, not then
+    options |= {"peaks": read_peaks(words["peaks"]), "journal": journal or resume, **lengths}
+    options |= {name: words[name] for name in ("seeds", "metric", "prune")}
+    comparison, stopped = watched(partial(train, load_task(words["task"]), candidates, **options))
+    typer.echo(str(comparison))
+    if out is not None:
+        typer.echo(write_results(comparison, out))
+    if stopped:
+        raise typer.Exit(130)
+
+
+def read_candidates(words: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return candidates by name, and what says how long they are.
+
+    Raises:
+        ScheduleError: a schedule, a peak or a length cannot be as it is written.
+    """
+    from ratewise.show import show
+
+    read_peaks(words["peaks"])
+    total = read_total(words["total"])
+    units = {name: words[name] for name in ("epoch", "samples", "tokens")}
+    candidates, _ = read_specs(words["specs"], total=total, **units)
+    show(candidates, total, **units)
+    return candidates, {"total": total, **units}
+
+
+def asked(given: Mapping[str, Any], resume: Path | None, journal: Path | None) -> dict[str, Any]:
+    """Return what a comparison is asked for, completed by what a journal remembers of the last.
+
+    Raises:
+        ScheduleError: there is nothing to resume, or a task and schedules are missing.
+    """
+    from ratewise.runs.journal import asked_for, remember
+
+    known = {} if resume is None else asked_for(resume)
+    if known.get("command") == "choose" and not given["specs"]:
+        fix = f"write ratewise choose --resume {resume}, or give a task and schedules"
+        raise ScheduleError(f"--resume {resume}", "was begun by choose, not by compare", fix)
+    words = completed(given, known)
+    if not words["task"] or not words["specs"]:
+        fix = "write ratewise compare MODULE:TASK SPEC…, or --resume runs.db"
+        raise ScheduleError("ratewise compare", "needs a task and schedules", fix)
+    words["seeds"] = 3 if words["seeds"] is None else words["seeds"]
+    kept = journal or resume
+    if kept is not None:
+        remember(kept, words)
+    return words
