@@ -12,8 +12,8 @@ def format_rate(value: float, digits: int | None = None) -> str:
 
     >>> format_rate(3e-4), format_rate(0.00025), format_rate(0.05), format_rate(0)
     ('3e-4', '2.5e-4', '0.05', '0')
-    >>> format_rate(0.012345), format_rate(0.012345, 2)
-    ('0.01234', '0.012')
+    >>> format_rate(0.0123456), format_rate(0.0123456, 2)
+    ('0.01235', '0.012')
     """
     value = value if digits is None else float(f"{value:.{digits}g}")
     if value == 0 or abs(value) >= 1e-3:
