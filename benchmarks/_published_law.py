@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ratewise.choose import Curve
-from ratewise.predict.final_loss import last
+from ratewise.predict.grid import RateSegments
 from ratewise.predict.multipower import MultiPowerLaw
 
 HUBER = 1e-3
@@ -170,7 +170,7 @@ def published_optimum(law: MultiPowerLaw, total: int, warmup: int, steps: int = 
         rates = np.maximum(PEAK - np.cumsum(drops), 1e-9 * PEAK)
         every = np.append(head, rates)
         falls = np.append(np.zeros(warmup + 1), rates[:-1] - rates[1:])
-        loss, by_rate, by_fall = last(law, every, falls, ones, ones)
+        loss, by_rate, by_fall = law.last(RateSegments(every, falls, ones, ones))
         if loss < least:
             best, least = rates, loss
         slope = by_fall[warmup:] - np.cumsum(by_rate[warmup:][::-1])[::-1]

@@ -8,73 +8,70 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import ratewise as rw
+from ratewise import schedule
 
 HERE = Path(__file__).parent
 PAGE, PICTURES = HERE / "shapes.md", HERE / "images" / "shapes"
 TOTAL = 400
 
-SECTIONS: dict[str, dict[str, str]] = {
-    "Moves": {
-        "Hold": "Hold()",
-        "Linear": "Linear(to=0)",
-        "Cosine": "Cosine(to=0.1)",
-        "Polynomial": "Polynomial(to=0, power=2)",
-        "Sqrt": "Sqrt(to=0)",
-        "Exponential": "Exponential(to=0.01)",
-        "Tanh": "Tanh(to=0)",
-        "Rex": "Rex(to=0)",
-        "Wave": "Wave(to=0, cycles=1.5)",
-        "LinearCosine": "LinearCosine(cycles=2)",
-    },
-    "Warm-ups": {
-        "Warmup": 'Warmup("25%") >> Hold()',
-        "Saturate": 'Saturate("10%")',
-        "UntunedWarmup": "UntunedWarmup(0.98) >> Hold()",
-    },
-    "Decays without an end": {
-        "ExponentialDecay": "ExponentialDecay(0.5, every=80, staircase=True)",
-        "NaturalDecay": "NaturalDecay(1, every=100)",
-        "InverseTime": "InverseTime(1, every=50)",
-        "Power": "Power(0.5, every=40)",
-        "PolynomialCycles": "PolynomialCycles(to=0, power=2, every=100)",
-    },
-    "Steps and points": {
-        "Step": 'Step(0.3, at=("50%", "75%"))',
-        "Piecewise": 'Piecewise({0: 0.2, "25%": 1, "60%": 0.4, "100%": 0}, shape="linear")',
-        "Function": "",
-    },
-    "Cycles": {
-        "Repeat": "Repeat(Linear(to=0.2), every=100, shrink=0.7)",
-        "Restarts": "Restarts(60, grow=2, to=0.1)",
-        "Cyclic": 'Cyclic(0.1, up=50, mode="triangular2")',
-        "OneCycle": "OneCycle()",
-        "Jagged": "Jagged(Linear(to=0), every=100, warmup=15)",
-        "WSDCycles": 'WSDCycles(("40%", "57%"), warmup="3%", decay=0.3)',
-    },
-    "Named compositions": {
-        "WSD": 'WSD("5%", decay="20%", shape="sqrt")',
-        "InverseSqrt": "InverseSqrt(40)",
-        "Noam": "Noam(40, 512)",
-        "SlantedTriangular": "SlantedTriangular()",
-        "FlatCosine": "FlatCosine()",
-        "SWA": 'SWA(Cosine(), at="60%", level=0.3, over=20)',
-    },
-    "Frames": {
-        "Part": "Part(Cosine(to=0), begin=100, of=500, over=400)",
-        "Until": '(Warmup("5%") >> Hold()).until("70%") >> Linear(to=0)',
-        "Between": "Repeat(Cosine(), every=100).between(0.2, 1)",
-    },
-    "Schedules that listen": {
-        "Plateau": 'Warmup(20) >> Plateau(metric="loss", factor=0.5, patience=2)',
-        "Greedy": 'Greedy(metric="loss", factor=0.8, patience=1, high=1.5)',
-        "Divergence": 'Divergence(metric="loss", threshold=1.5, recover=3)',
-        "EarlyCool": 'Warmup(20) >> EarlyCool(metric="loss", patience=3)',
-    },
+SECTIONS: dict[str, tuple[ModuleType, ...]] = {
+    "Moves": (schedule.moves, schedule.bends),
+    "Warm-ups": (schedule.warmup,),
+    "Decays without an end": (schedule.decays,),
+    "Steps and points": (schedule.steps,),
+    "Cycles": (schedule.repeat, schedule.cyclic),
+    "Named compositions": (schedule.named,),
+    "Frames": (schedule.frames,),
+    "Schedules that listen": (schedule.plateau, schedule.greedy),
 }
+"""The files of shapes; what each offers is in its `__all__`. Operators are told of elsewhere."""
+
+OPERATORS = ("Clip", "Scale")
+
+EXAMPLES = {
+    "Between": "Repeat(Cosine(), every=100).between(0.2, 1)",
+    "Cosine": "Cosine(to=0.1)",
+    "Cyclic": 'Cyclic(0.1, up=50, mode="triangular2")',
+    "Divergence": 'Divergence(metric="loss", threshold=1.5, recover=3)',
+    "EarlyCool": 'Warmup(20) >> EarlyCool(metric="loss", patience=3)',
+    "Exponential": "Exponential(to=0.01)",
+    "ExponentialDecay": "ExponentialDecay(0.5, every=80, staircase=True)",
+    "Function": "",
+    "Greedy": 'Greedy(metric="loss", factor=0.8, patience=1, high=1.5)',
+    "InverseSqrt": "InverseSqrt(40)",
+    "InverseTime": "InverseTime(1, every=50)",
+    "Jagged": "Jagged(Linear(to=0), every=100, warmup=15)",
+    "Linear": "Linear(to=0)",
+    "LinearCosine": "LinearCosine(cycles=2)",
+    "NaturalDecay": "NaturalDecay(1, every=100)",
+    "Noam": "Noam(40, 512)",
+    "Part": "Part(Cosine(to=0), begin=100, of=500, over=400)",
+    "Piecewise": 'Piecewise({0: 0.2, "25%": 1, "60%": 0.4, "100%": 0}, shape="linear")',
+    "Plateau": 'Warmup(20) >> Plateau(metric="loss", factor=0.5, patience=2)',
+    "Polynomial": "Polynomial(to=0, power=2)",
+    "PolynomialCycles": "PolynomialCycles(to=0, power=2, every=100)",
+    "Power": "Power(0.5, every=40)",
+    "Repeat": "Repeat(Linear(to=0.2), every=100, shrink=0.7)",
+    "Restarts": "Restarts(60, grow=2, to=0.1)",
+    "Rex": "Rex(to=0)",
+    "SWA": 'SWA(Cosine(), at="60%", level=0.3, over=20)',
+    "Saturate": 'Saturate("10%")',
+    "Sqrt": "Sqrt(to=0)",
+    "Step": 'Step(0.3, at=("50%", "75%"))',
+    "Tanh": "Tanh(to=0)",
+    "Until": '(Warmup("5%") >> Hold()).until("70%") >> Linear(to=0)',
+    "UntunedWarmup": "UntunedWarmup(0.98) >> Hold()",
+    "WSD": 'WSD("5%", decay="20%", shape="sqrt")',
+    "WSDCycles": 'WSDCycles(("40%", "57%"), warmup="3%", decay=0.3)',
+    "Warmup": 'Warmup("25%") >> Hold()',
+    "Wave": "Wave(to=0, cycles=1.5)",
+}
+"""What is drawn where the bare name, `Hold()`, cannot be or says little."""
 HEAD = """# Shapes
 
 Every shape, with its formula, its edges, where it comes from, and a picture of the example over a
@@ -91,18 +88,25 @@ def losses() -> list[tuple[int, dict[str, float]]]:
     return [(10 * i, {"loss": value}) for i, value in enumerate(values)]
 
 
+def shapes(title: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield name, example and constructor of each shape of a section."""
+    for room in SECTIONS[title]:
+        for name, shape in vars(room).items():  # in the order in which the file tells of them
+            if name in room.__all__ and name not in OPERATORS:
+                yield name, EXAMPLES.get(name, f"{name}()"), shape
+
+
 def write() -> str:
     """Return the page."""
     parts = [HEAD]
-    for title, shapes in SECTIONS.items():
+    for title in SECTIONS:
         parts.append(f"## {title}\n")
-        parts += [section(name, example) for name, example in shapes.items()]
+        parts += [section(*shape) for shape in shapes(title)]
     return "\n".join(parts)
 
 
-def section(name: str, example: str) -> str:
+def section(name: str, example: str, shape: Any) -> str:
     """Return what is said of one shape."""
-    shape: Any = getattr(rw, name)
     text = inspect.getdoc(shape) or ""
     told = text.split("\n>>> ")[0].rstrip()
     signature = (
@@ -120,8 +124,8 @@ def draw() -> None:
     from ratewise.show import show
 
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for shapes in SECTIONS.values():
-        for name, example in shapes.items():
+    for title in SECTIONS:
+        for name, example, _ in shapes(title):
             if example:
                 figure = show({name: example}, TOTAL, metrics=losses()).figure()
                 figure.set_size_inches(5.2, 2.2 * (2 if name == "OneCycle" else 1))

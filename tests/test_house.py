@@ -108,7 +108,7 @@ def test_only_the_main_module_imports_the_command_line() -> None:
 
 
 def test_schedules_need_numpy_and_nothing_else() -> None:
-    """`ratewise.schedule` imports the standard library, numpy and itself (`_arrays` is an alias)."""
+    """`ratewise.schedule` imports the standard library, numpy and itself."""
     allowed = sys.stdlib_module_names | {"numpy"}
     strangers = {
         f"{name_of(path)}: {module}"

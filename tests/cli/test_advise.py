@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from ratewise.advise.from_log import read_state
+from ratewise.advise.from_log import read_facts
 from ratewise.choose import advise, recipes
 from ratewise.cli import app
+from ratewise.logs.trainer_state import read_state
 
 
 def run(*words: str, **options: Any) -> Result:
@@ -104,7 +105,8 @@ def test_a_record_completes_what_was_given(tmp_path: Path) -> None:
 
 
 def seen(path: Path) -> set[str]:
-    return set(read_state(path)[0].get("seen", ()))
+    record = read_state(path)
+    return set(read_facts(record.rows, record.made, record.planned)[0].get("seen", ()))
 
 
 def test_a_run_that_went_well_shows_nothing(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,48 +10,16 @@ import pytest
 
 import ratewise as rw
 from ratewise.convert.live.transformers import FORMATS
-from ratewise.convert.reading import guess, read
+from ratewise.convert.reading import guess
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from transformers import TrainingArguments, get_scheduler  # noqa: E402
+from transformers import get_scheduler  # noqa: E402
+
+from tests.convert.trainer import arguments, plan_of, scheduler, trace  # noqa: E402
 
 (FORMAT,) = FORMATS
-
-
-def plan_of(source: Any, **horizon: Any) -> rw.Plan:
-    """What the format makes of a source."""
-    return read(source, format="transformers", **horizon)
-
-
-def arguments(**given: Any) -> TrainingArguments:
-    """Training arguments as a user would write them."""
-    return TrainingArguments(output_dir="unused", report_to="none", use_cpu=True, **given)
-
-
-def scheduler(args: TrainingArguments, total: int, lr: float | None = None) -> Any:
-    """The scheduler that the Trainer builds from its arguments for a run of `total` updates."""
-    weight = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([weight], lr=args.learning_rate if lr is None else lr)
-    return get_scheduler(
-        args.lr_scheduler_type,
-        optimizer,
-        args.get_warmup_steps(total),
-        total,
-        args.lr_scheduler_kwargs,
-    )
-
-
-def trace(built: Any, n: int) -> np.ndarray:
-    """The rates of `n` updates, stepping a scheduler after each."""
-    used = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for _ in range(n):
-            used.append(built.optimizer.param_groups[0]["lr"])
-            built.step()
-    return np.array(used, dtype=float)
 
 
 OPEN: list[tuple[str, dict[str, Any]]] = [

@@ -85,6 +85,7 @@ def test_the_best_peak_is_the_best(levels, away):
     assert min(told.at(told.best_peak * away), told.at(told.best_peak / away)) > told.best
 
 
+@settings(deadline=None)
 @given(levels=LEVELS, zeros=st.integers(0, 5))
 def test_updates_without_a_rate_at_the_end_change_nothing(levels, zeros):
     """Trailing levels of zero are left out."""

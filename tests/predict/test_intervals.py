@@ -9,8 +9,8 @@ import pytest
 
 import ratewise as rw
 from ratewise.choose import Curve, Fit, fit
+from ratewise.predict.ema import EmaLaw
 from ratewise.predict.final_loss import exact
-from ratewise.predict.power import EmaLaw
 from ratewise.predict.result import PLAIN
 from tests.predict.curves import TEST, TRAIN, load
 from tests.predict.test_laws import SHAPES

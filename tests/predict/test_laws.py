@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,11 +13,13 @@ from scipy.optimize import approx_fprime
 import ratewise as rw
 from ratewise.choose import Curve, fit
 from ratewise.predict.api import FORMS, MIX
-from ratewise.predict.forms import Data, _objective
-from ratewise.predict.grid import Grid
-from ratewise.predict.power import EmaLaw, PowerLaw
+from ratewise.predict.ema import EmaLaw
+from ratewise.predict.grid import RateGrid
+from ratewise.predict.power import PowerLaw
+from ratewise.predict.solve import Observations, objective
 from tests.predict.curves import SIZES, TEST, TRAIN, load, mean_error, predicted
 
+DOCS = Path(__file__).parents[2] / "docs" / "predict.md"
 SHAPES = {
     "constant": rw.Warmup(20) >> rw.Hold(),
     "cosine": rw.Warmup(20) >> rw.Cosine(to=0),
@@ -37,13 +41,13 @@ def made(law, names=tuple(SHAPES), total=1000, lr=1e-3, noise=0.0, every=10):
 def test_derivatives_are_exact(name):
     """By the exponents, with the linear coefficients solved for: as differences say."""
     curves = [load(25, one) for one in TRAIN]
-    grids = [Grid.of(one.every_rate, one.steps, 500) for one in curves]
+    grids = [RateGrid.of(one.every_rate, one.steps, 500) for one in curves]
     losses = np.concatenate([one.losses for one in curves])
-    data = Data(grids, losses, 1e-2 * losses, np.full(len(losses), 0.2))
+    data = Observations(grids, losses, 1e-2 * losses, np.full(len(losses), 0.2))
     form = FORMS[name](grids, 5.0)
     x = np.full(len(form.centre), 0.1)
-    exact = _objective(x, form, data, True)[1]
-    rough = approx_fprime(x, lambda at: _objective(at, form, data, True)[0], 1e-5)
+    exact = objective(x, form, data)[1]
+    rough = approx_fprime(x, lambda at: objective(at, form, data)[0], 1e-5)
     assert np.allclose(exact, rough, atol=1e-3 * np.abs(rough).max() + 1e-4)
 
 
@@ -85,6 +89,18 @@ def test_together_they_are_better_than_alone():
     }
     assert errors["mixed"] <= 0.0033
     assert errors["mixed"] <= min(errors.values()) * 1.02
+
+
+@pytest.mark.parametrize("name", [*FORMS, "mixed", "auto"])
+def test_every_law_is_named_where_users_look(name):
+    assert f'"{name}"' in fit.__doc__
+    assert f"`{name}`" in DOCS.read_text(encoding="utf-8") or name == "mixed"
+
+
+def test_the_former_name_of_a_law_is_taken():
+    run = list(made(PowerLaw(1.5, 0.4, 0.6, 1000.0), ("constant",)))
+    found = fit(run, "formless")
+    assert (found.name, found.law) == ("nonparametric", fit(run, "nonparametric").law)
 
 
 @settings(max_examples=15, deadline=None)

@@ -10,7 +10,7 @@ import pytest
 import ratewise as rw
 from ratewise.choose import Fit, fit
 from ratewise.predict.api import FORMS
-from ratewise.predict.final_loss import Path, exact
+from ratewise.predict.final_loss import RatePath, exact
 from ratewise.predict.optimum import POINTS, optimal
 from tests.predict.curves import SIZES, TRAIN, load
 
@@ -26,8 +26,12 @@ def fitted(size: int, law: str) -> Fit:
     return fit([load(size, name) for name in TRAIN], law)
 
 
-def path(shape: str) -> Path:
-    return Path.lines(KNOTS, RISING) if shape == "linear" else Path.stairs(KNOTS, RISING, AFTER)
+def path(shape: str) -> RatePath:
+    return (
+        RatePath.lines(KNOTS, RISING)
+        if shape == "linear"
+        else RatePath.stairs(KNOTS, RISING, AFTER)
+    )
 
 
 def fallen(seed: int) -> np.ndarray:

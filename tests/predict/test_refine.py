@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.choose import bound, refine
-from ratewise.predict.simplify import written
+from ratewise.predict.refine import simplified
 
 T = 2_000
 X = np.arange(T) / T
@@ -117,7 +117,9 @@ def test_it_fits_a_run_of_another_length():
 def test_writing_down_keeps_its_promise(y, within):
     """No point is further off than was asked for, but for the rounding to four digits."""
     x = np.linspace(0, 1, len(y))
-    kept = np.array([(float(str(p).rstrip("%")) / 100, v) for p, v in written(x, y, within).points])
+    kept = np.array(
+        [(float(str(p).rstrip("%")) / 100, v) for p, v in simplified(x, y, within).points]
+    )
     off = np.abs(np.interp(np.round(x, 4), *kept.T) - y)
     assert (off <= within * np.maximum(y, 0.25) + 2e-4).all()
 

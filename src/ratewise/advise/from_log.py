@@ -1,24 +1,26 @@
-"""Facts from the `trainer_state.json` that a Trainer of Transformers leaves behind."""
+"""Facts from what a run has logged: its losses, its rates and its evaluations."""
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ratewise.schedule.errors import ScheduleError
+from ratewise._arrays import Floats
+
+Rows = list[Mapping[str, Any]]
 
 FEWEST = 12
 """Losses that are needed to say anything of their course."""
 _NEAR = 5
 
 
-def read_state(path: str | Path) -> tuple[dict[str, Any], list[str]]:
-    """Return the facts that a run's record shows, and how each was read, as text.
+def read_facts(
+    rows: Iterable[Mapping[str, Any]], made: int | None = None, planned: int | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the facts that a run's log shows, and how each was read, as text.
 
     The running median of five losses falls from its start to its lowest; that drop is the measure.
     Divergence: a loss that is no number, or a last tenth that lost more than half of the drop.
@@ -29,53 +31,38 @@ def read_state(path: str | Path) -> tuple[dict[str, Any], list[str]]:
     Of a finished run, evaluations tell an early best (first 10 %) or late best (last 25 %).
 
     Args:
-        path: The file.
+        rows: What was logged, in the order of the run: "step" and with it "loss", "learning_rate"
+            or "eval_loss", as the log history of a Trainer of Transformers has them.
+        made: Updates made, if known.
+        planned: Updates that the run was planned for, if known.
 
     Returns:
         `total` and `seen` as far as they are known, in the words of `Facts`.
-
-    Raises:
-        ScheduleError: there is no such file, or it is not one.
     """
-    state = _loaded(Path(path))
-    rows: list[dict[str, Any]] = [row for row in state["log_history"] if isinstance(row, dict)]
+    logged = list(rows)
     known: dict[str, Any] = {}
     told: list[str] = []
-    done, most = state.get("global_step"), state.get("max_steps")
-    if isinstance(done, int):
-        told.append(f"{done:,} updates were made")
-    if isinstance(most, int) and most > 0:
-        known["total"] = most
-        told.append(f"the run was planned for {most:,} updates")
-    signs = _losses_show(rows)
-    if isinstance(done, int) and isinstance(most, int) and done >= most > 0:
-        signs |= _evaluations_show(rows, most)
+    if made is not None:
+        told.append(f"{made:,} updates were made")
+    if planned is not None and planned > 0:
+        known["total"] = planned
+        told.append(f"the run was planned for {planned:,} updates")
+    signs = _losses_show(logged)
+    if made is not None and planned is not None and made >= planned > 0:
+        signs |= _evaluations_show(logged, planned)
     if signs:
         known["seen"] = frozenset(signs)
         told += [f"{name}: {why}" for name, why in signs.items()]
     return known, told
 
 
-def _loaded(path: Path) -> dict[str, Any]:
-    who = f"File {str(path)!r}"
-    try:
-        state: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise ScheduleError(who, "cannot be read", "give a trainer_state.json") from None
-    except ValueError:
-        raise ScheduleError(who, "is not JSON", "give a trainer_state.json") from None
-    if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
-        raise ScheduleError(who, "has no log_history", "give a trainer_state.json")
-    return state  # pyright: ignore[reportUnknownVariableType]
-
-
-def _numbers(rows: list[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
+def _numbers(rows: Rows, name: str) -> tuple[list[int], list[float]]:
     found = [(row["step"], row[name]) for row in rows if name in row and "step" in row]
     kept = [(int(s), float(v)) for s, v in found if isinstance(v, int | float)]
     return [s for s, _ in kept], [v for _, v in kept]
 
 
-def _losses_show(rows: list[dict[str, Any]]) -> dict[str, str]:
+def _losses_show(rows: Rows) -> dict[str, str]:
     steps, values = _numbers(rows, "loss")
     broken = [step for step, value in zip(steps, values, strict=True) if not math.isfinite(value)]
     if broken:
@@ -96,7 +83,7 @@ def _losses_show(rows: list[dict[str, Any]]) -> dict[str, str]:
     return signs | _plateau(rows, steps, losses, drop)
 
 
-def _spikes(steps: list[int], losses: NDArray[np.float64], drop: float) -> dict[str, str]:
+def _spikes(steps: list[int], losses: Floats, drop: float) -> dict[str, str]:
     noise = 1.4826 * float(np.median(np.abs(losses - medians(losses, 11))))
     least = max(6 * noise, 0.1 * drop, 1e-12)
     found: list[int] = []
@@ -111,9 +98,7 @@ def _spikes(steps: list[int], losses: NDArray[np.float64], drop: float) -> dict[
     return {"spikes": f"{len(starts)} in the loss, the first at update {steps[starts[0]]:,}"}
 
 
-def _plateau(
-    rows: list[dict[str, Any]], steps: list[int], losses: NDArray[np.float64], drop: float
-) -> dict[str, str]:
+def _plateau(rows: Rows, steps: list[int], losses: Floats, drop: float) -> dict[str, str]:
     rated = dict(zip(*_numbers(rows, "learning_rate"), strict=True))
     peak = max(rated.values(), default=0.0)
     high = [i for i, step in enumerate(steps) if rated.get(step, peak) >= peak / 2]
@@ -126,7 +111,7 @@ def _plateau(
     return {"plateau": f"the loss stayed near {float(np.median(last)):.4g} at a high rate"}
 
 
-def fall(values: NDArray[np.float64]) -> tuple[float, float]:
+def fall(values: Floats) -> tuple[float, float]:
     """Return how far a straight line through the values falls, and its standard error."""
     count = len(values)
     at = np.linspace(-0.5, 0.5, count)
@@ -136,7 +121,7 @@ def fall(values: NDArray[np.float64]) -> tuple[float, float]:
     return -slope, math.sqrt(float(rest @ rest) / (count - 2) / spread)
 
 
-def _evaluations_show(rows: list[dict[str, Any]], total: int) -> dict[str, str]:
+def _evaluations_show(rows: Rows, total: int) -> dict[str, str]:
     steps, losses = _numbers(rows, "eval_loss")
     if len(losses) < 4 or not all(map(math.isfinite, losses)):
         return {}
@@ -147,7 +132,7 @@ def _evaluations_show(rows: list[dict[str, Any]], total: int) -> dict[str, str]:
     return {"late best": why} if best >= 0.75 * total else {}
 
 
-def medians(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+def medians(values: Floats, width: int) -> Floats:
     """Return the running median, with windows cut at both ends."""
     reach = width // 2
     cut = [values[max(0, i - reach) : i + reach + 1] for i in range(len(values))]

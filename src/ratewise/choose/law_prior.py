@@ -30,7 +30,7 @@ def law_prior(records: Sequence[Record], runs: Sequence[Rates]) -> Floats | None
     curves = [curve for record in records if (curve := _curve(record)) is not None]
     if len(curves) < 2:
         return None
-    law = fit_one("formless", curves).law
+    law = fit_one("nonparametric", curves).law
     predicted = np.array([law.losses(rates)[-1] for rates in runs])
     return predicted if np.isfinite(predicted).all() else None
 

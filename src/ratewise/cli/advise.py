@@ -73,9 +73,11 @@ def _completed(known: dict[str, Any], source: str) -> dict[str, Any]:
 
         found, told = infer(load_task(source))
     else:
-        from ratewise.advise.from_log import read_state
+        from ratewise.advise.from_log import read_facts
+        from ratewise.logs.trainer_state import read_state
 
-        found, told = read_state(source)
+        state = read_state(source)
+        found, told = read_facts(state.rows, state.made, state.planned)
     for line in told:
         typer.echo(f"{source}: {line}", err=True)
     signs = {*known.get("seen", ()), *found.get("seen", ())}

@@ -21,7 +21,7 @@ _LOGS = (
 )
 _CANDIDATES = "Schedules to rank, as show takes them; more than once, or several behind it."
 _PEAKS = "Peak rates of the candidates, such as 1e-4,3e-4; those of the logs if not given."
-_LAW = "auto, mixed, power, momentum, multipower, ema or formless."
+_LAW = "auto, mixed, power, momentum, multipower, ema or nonparametric."
 _SCHEDULE = "What the logs were trained with, if they have no rates."
 _WARMUP = "Updates of a warm-up that ended before the first rate was logged."
 

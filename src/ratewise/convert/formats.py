@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+from ratewise.convert.pieces.flags import flags, typed
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import Fix, nearest, shorten
 from ratewise.schedule.lengths import Horizon
@@ -34,6 +35,10 @@ class Context:
         """Updates in the run, where known."""
         return self.horizon.total
 
+    def lasting(self, total: int) -> Context:
+        """Return the same with the updates of the run."""
+        return replace(self, horizon=replace(self.horizon, total=total))
+
     def need_total(self, who: str) -> int:
         """Return the updates of the run.
 
@@ -55,6 +60,96 @@ class Context:
             raise ScheduleError(who, f"depends on {name}", ask(name))
         return value
 
+    def need_epoch(self, who: str) -> int:
+        """Return the updates of an epoch, which have to be whole.
+
+        Raises:
+            ScheduleError: they were not given, or are not whole.
+        """
+        size = self.need(who, "epoch")
+        if size.denominator != 1:
+            rule = f"needs epoch as a whole number of updates, got {float(size):g}"
+            raise ScheduleError(who, rule, "give an int")
+        return int(size)
+
+
+# Recognition --------------------------------------------------------------------------------
+
+SURE = 3
+"""Weight from which on a source is taken for a format's own."""
+
+
+@dataclass(frozen=True)
+class FormatMark:
+    """Something that a config of a format has.
+
+    Attributes:
+        key: A key or a path of keys, "optimizer.params.lr"; a flag as it is typed,
+            "--lr-scheduler"; the beginning of either, "--lr-decay-*"; or "", the source itself.
+        weight: What it says: `SURE` if no other format has it, less if others have it too; below
+            0 if it speaks against the format.
+        value: Names of which its value is one, or a test of its value; left out, anything.
+    """
+
+    key: str
+    weight: int = SURE
+    value: Collection[str] | Callable[[Any], bool] | None = None
+
+    def fits(self, value: Any) -> bool:
+        """Whether a value that was found is what the mark says."""
+        if value is None or self.value is None:
+            return value is not None
+        if callable(self.value):
+            return self.value(value)
+        return isinstance(value, str) and value in self.value
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How much speaks for a format, and what; true where that is enough."""
+
+    weight: int = 0
+    seen: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.weight >= SURE
+
+
+class Marks:
+    """All marks of a format; called with a source, the evidence in it."""
+
+    def __init__(self, *marks: FormatMark) -> None:
+        self._marks = marks
+
+    def __call__(self, source: Any) -> Evidence:
+        keys = _keys(source)
+        found = [m for m in self._marks if m.fits(_value(keys, m.key) if m.key else source)]
+        seen = [mark.key for mark in found if mark.key and mark.weight > 0]
+        return Evidence(sum(mark.weight for mark in found), tuple(seen))
+
+
+def marks(names: str, weight: int = SURE) -> list[FormatMark]:
+    """Return marks of one weight, by keys with spaces between them."""
+    return [FormatMark(name, weight) for name in names.split()]
+
+
+def _keys(source: Any) -> Mapping[str, Any]:
+    """Return the keys of a mapping, or of flags, those also as they were typed."""
+    if isinstance(source, Mapping):
+        return {**source, **flags("flags", source)}
+    if not isinstance(source, str) or "--" not in source:
+        return {}
+    try:
+        return {**flags("flags", source), **typed("flags", source)}
+    except ScheduleError:
+        return {}
+
+
+def _value(keys: Mapping[str, Any], path: str) -> Any:
+    if path.endswith("*"):
+        return next((v for k, v in keys.items() if str(k).startswith(path[:-1])), None)
+    return dig(keys, path)
+
 
 @dataclass(frozen=True)
 class Format:
@@ -63,14 +158,32 @@ class Format:
     Attributes:
         name: What `format=` calls it, "deepspeed".
         what: What it is, in a few words, for messages: "DeepSpeed JSON".
-        matches: Whether a source looks like it; imports nothing and runs nothing of the source's.
+        matches: What in a source speaks for it, `Marks`, or whether it looks like it; imports
+            nothing and runs nothing of the source's.
         read: Returns the plan.
     """
 
     name: str
     what: str
-    matches: Callable[[Any], bool]
+    matches: Callable[[Any], bool | Evidence]
     read: Callable[[Any, Context], Plan]
+
+    def evidence(self, source: Any) -> Evidence:
+        """Return what speaks for the source being in this format."""
+        found = self.matches(source)
+        return found if isinstance(found, Evidence) else Evidence(SURE if found else 0)
+
+
+# What all readers share ---------------------------------------------------------------------
+
+
+def dig(source: Any, path: str) -> Any:
+    """Return what lies at a path of keys such as "optimizer.params.lr", or None."""
+    for key in path.split("."):
+        if not isinstance(source, Mapping):
+            return None
+        source = source.get(key)
+    return source
 
 
 def class_of(source: Any) -> tuple[str, str]:

@@ -7,10 +7,11 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Context, Evidence, Format
 from ratewise.convert.sources import load
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import Call, nearest, shorten
+from ratewise.schedule.given import read_plan
 from ratewise.schedule.lengths import Horizon
 
 _MODULES = (
@@ -24,18 +25,24 @@ _MODULES = (
     "configs.axolotl",
     "configs.composer",
     "configs.deepspeed",
+    "configs.diffusers",
     "configs.factors",
     "configs.fairseq",
+    "configs.gpt_neox",
     "configs.megatron",
     "configs.mmengine",
+    "configs.nanogpt",
     "configs.nemo",
     "configs.torchtitan",
     "configs.torchtune",
+    "configs.trainer",
 )
 _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""
 _GENERAL = ("torch",)
 """Formats that match whatever is built on them: another one that matches knows more."""
+_LEAD = 2
+"""By how much the best evidence has to lead."""
 _HORIZON = ("epoch", "format", "samples", "tokens", "total")
 
 
@@ -112,18 +119,29 @@ def _choose(content: Any, name: str | None) -> Format:
         return _named(content, name)
     if _OWN.matches(content):
         return _OWN
-    found = [each for each in known.values() if each.matches(content)]
-    special = [each for each in found if each.name not in _GENERAL] or found
-    if not special and _can_be_called(content):
+    found = {each: each.evidence(content) for each in known.values()}
+    found = {each: seen for each, seen in found.items() if seen.weight > 0}
+    special = {each: seen for each, seen in found.items() if each.name not in _GENERAL} or found
+    ranked = sorted(special, key=lambda each: special[each].weight, reverse=True)
+    sure = [each for each in ranked if special[each]]
+    if not sure and _can_be_called(content):
         return _FUNCTION
-    if len(special) == 1:
-        return special[0]
+    if len(sure) == 1 or (sure and special[sure[0]].weight - special[sure[1]].weight >= _LEAD):
+        return sure[0]
     who = Call("read", value=content)
-    if special:
-        names = " and ".join(each.name for each in special)
-        fix = f"say which: format={special[0].name!r}"
-        raise ScheduleError(who, f"looks like {names}", fix)
-    raise ScheduleError(who, *_nothing(content))
+    if not ranked:
+        raise ScheduleError(who, *_nothing(content))
+    near = [f"{each.name}{_because(special[each])}" for each in (sure or ranked)[:3]]
+    if sure:
+        rule = f"looks like {' and '.join(near)}"
+        raise ScheduleError(who, rule, f"say which: format={ranked[0].name!r}")
+    rule = f"has little that tells its format: it may be {' or '.join(near)}"
+    raise ScheduleError(who, rule, f"if it is, give format={ranked[0].name!r}")
+
+
+def _because(seen: Evidence) -> str:
+    """Return the marks that were seen, for a message."""
+    return f" ({', '.join(seen.seen[:4])})" if seen.seen else ""
 
 
 def _named(content: Any, name: str) -> Format:
@@ -187,17 +205,10 @@ def _is_own(content: Any) -> bool:
 
 
 def _read_own(content: Any, context: Context) -> Plan:
-    value = content
-    if isinstance(content, str):
-        value = parse(content)
-    elif isinstance(content, Mapping):
-        value = from_dict(dict(content))
-    elif not isinstance(content, Schedule | Plan) and _is_own(content):
-        value = _followed(content)
-    if not isinstance(value, Schedule | Plan):
-        fix = 'write a schedule such as Warmup(500) >> Cosine(to=0.1), or {"type": "Cosine"}'
-        raise ScheduleError(f"read({shorten(content)})", "is not a ratewise schedule", fix)
-    return Plan(lr=value) if isinstance(value, Schedule) else value
+    plain = isinstance(content, Schedule | Plan | Mapping | str)
+    value = _followed(content) if not plain and _is_own(content) else content
+    fix = 'write a schedule such as Warmup(500) >> Cosine(to=0.1), or {"type": "Cosine"}'
+    return read_plan(f"read({shorten(content)})", value, fix)
 
 
 def _followed(scheduler: Any) -> Schedule | Plan:

@@ -150,5 +150,16 @@ CONFIGS: tuple[Row, ...] = (
     Row("warm-up and cosine", "nemo",
         "{'optim': {'lr': 3e-4, 'sched': {'name': 'CosineAnnealing', 'warmup_steps': 50, 'min_lr': 3e-5}}}",
         "the warm-up is (t+1)/(W+1)"),
+    Row("warm-up and cosine", "nanogpt",
+        "{'learning_rate': 3e-4, 'min_lr': 3e-5, 'warmup_iters': 50, 'lr_decay_iters': 1000, 'max_iters': 1000}",
+        "what is left out is as in its train.py"),
+    Row("warm-up and cosine", "gpt_neox",
+        "{'optimizer': {'params': {'lr': 3e-4}}, 'train_iters': 1000, 'lr_decay_style': 'cosine', 'warmup': 0.05}",
+        "the first two updates run at the same rate"),
+    Row("warm-up and linear", "trainer",
+        "{'learning_rate': 3e-4, 'lr_scheduler_type': 'linear', 'lr_scheduler_warmup_steps': 50, 'training_steps': 1000}",
+        "a model card, or flags of a script"),
+    Row("warm-up and cosine", "diffusers",
+        "'--learning_rate=3e-4 --lr_scheduler=cosine --lr_warmup_steps=50 --max_train_steps=1000'"),
 )  # fmt: skip
 """Configs of frameworks that are not run here; their traces are tested against the formulas."""

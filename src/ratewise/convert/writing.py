@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ratewise.convert.targets import (
-    deepspeed,
-    keras,
-    lightning,
-    optax,
-    torch,
-    transformers,
-)
+from ratewise.convert.targets import deepspeed, keras, lightning, optax, torch, transformers
 from ratewise.convert.targets._levels import check
 from ratewise.convert.targets._text import Job, Target
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse
+from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, nearest, shorten
+from ratewise.schedule.given import read_given, read_plan
 
 TARGETS: dict[str, Target] = {
     module.TARGET.name: module.TARGET
@@ -73,11 +65,9 @@ def write(
     if target not in TARGETS:
         who = Call("write", "target", target)
         raise ScheduleError(who, "is not a target", nearest(str(target), TARGETS))
-    given: Any = parse(plan) if isinstance(plan, str) else plan
-    whole = Plan(lr=given) if isinstance(given, Schedule) else given
-    if not isinstance(whole, Plan):
-        rule = "needs a schedule, a plan or a text"
-        raise ScheduleError(f"write({shorten(plan)})", rule, 'write(Cosine(to=0), "torch", …)')
+    who, fix = f"write({shorten(plan)})", 'write(Cosine(to=0), "torch", …)'
+    given = read_given(who, plan, fix)
+    whole = read_plan(who, given, fix)
     for schedule in _all(whole):
         check(schedule)
     settled = whole.resolve(total, epoch=epoch, samples=samples, tokens=tokens)

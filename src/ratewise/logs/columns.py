@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ratewise.logs.table import Table
+from ratewise.logs.table import LogTable
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest, shorten
 
@@ -35,20 +35,18 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", last.lower()).strip("_")
 
 
-def chosen(table: Table, option: str, name: str) -> str:
+def chosen(table: LogTable, option: str, name: str) -> str:
     """Return a column that the user named, by its exact name or nearly."""
     if name in table.columns:
         return name
     same = [column for column in table.columns if plain(column) == plain(name)]
     if len(same) == 1:
         return same[0]
-    has = _listed(table)
-    who = Call("read_curves", option, name)
-    raise ScheduleError(who, f"is no column of {table.where}; it has {has}",
-                        nearest(name, table.columns))  # fmt: skip
+    rule = f"is no column of {table.where}; it has {_listed(table)}"
+    raise ScheduleError(Call("read_curves", option, name), rule, nearest(name, table.columns))
 
 
-def step_of(table: Table, name: str | None) -> str:
+def step_of(table: LogTable, name: str | None) -> str:
     """Return the column that counts updates."""
     if name is not None:
         return chosen(table, "step", name)
@@ -58,7 +56,7 @@ def step_of(table: Table, name: str | None) -> str:
     return found
 
 
-def rate_of(table: Table, name: str | None) -> str:
+def rate_of(table: LogTable, name: str | None) -> str:
     """Return the column of learning rates, the highest of several groups'."""
     if name is not None:
         return chosen(table, "rate", name)
@@ -72,14 +70,14 @@ def rate_of(table: Table, name: str | None) -> str:
     return found
 
 
-def kinds_of(table: Table) -> list[str]:
+def kinds_of(table: LogTable) -> list[str]:
     """Return the columns that look like losses, of validation first."""
     known = [*VALIDATION, *TRAINING]
     found = [one for one in table.columns if plain(one) in known]
     return sorted(found, key=lambda one: known.index(plain(one)))
 
 
-def loss_of(tables: Sequence[Table], steps: Sequence[str], least: int) -> str:
+def loss_of(tables: Sequence[LogTable], steps: Sequence[str], least: int) -> str:
     """Return what kind of loss to take of some logs, as a plain name: one that all have.
 
     Validation comes before training, wherever all have `least` points of it.
@@ -106,7 +104,7 @@ def loss_of(tables: Sequence[Table], steps: Sequence[str], least: int) -> str:
     return (whole or sorted(shared, key=lambda one: -min(found[one] for found in counts)))[0]
 
 
-def loss_column(table: Table, name: str | None, kind: str | None) -> str:
+def loss_column(table: LogTable, name: str | None, kind: str | None) -> str:
     """Return the column of a loss, named by the user or of a kind."""
     if name is not None:
         return chosen(table, "loss", name)
@@ -123,13 +121,13 @@ def _first(columns: Iterable[str], names: Sequence[str]) -> str | None:
     return next((found[name] for name in names if name in found), None)
 
 
-def _listed(table: Table) -> str:
+def _listed(table: LogTable) -> str:
     """Return the names of the columns that are there, the first few of many."""
     names = [shorten(one, 40).strip("'") for one in table.columns]
     more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
     return ", ".join(names[:MANY]) + more
 
 
-def _missing(table: Table, what: str, fix: Fix) -> ScheduleError:
+def _missing(table: LogTable, what: str, fix: Fix) -> ScheduleError:
     has = _listed(table)
     return ScheduleError(f"Log {table.where!r}", f"has no column of {what}; it has {has}", fix)

@@ -58,7 +58,8 @@ class Curve:
     def __post_init__(self) -> None:
         who = f"Curve({self.name!r})" if self.name else "Curve"
         steps, rates, losses = (
-            _numbers(who, name, getattr(self, name)) for name in ("steps", "rates", "losses")
+            one_row(who, name, getattr(self, name), "give one number per logged point")
+            for name in ("steps", "rates", "losses")
         )
         if not len(steps) == len(rates) == len(losses):
             rule = f"got {len(steps)} steps, {len(rates)} rates and {len(losses)} losses"
@@ -127,6 +128,11 @@ class Curve:
             found[:before] = rates[0] * np.arange(1, before + 1) / before
         return found
 
+    @property
+    def peak(self) -> float:
+        """The highest rate."""
+        return float(self.every_rate.max())
+
     def __repr__(self) -> str:
         steps, losses = np.asarray(self.steps), np.asarray(self.losses)
         return (
@@ -135,28 +141,34 @@ class Curve:
         )
 
 
-def _numbers(who: str, name: str, value: Any) -> Floats:
+def one_row(who: str, name: str, value: Any, fix: str, *, least: int = 0) -> Floats:
+    """Return a copy of numbers in one row, float64[n], n at `least`; refuse anything else."""
     try:
         found = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        rule = f"needs {name} as numbers"
-        raise ScheduleError(who, rule, "give one number per logged point", given=value) from None
-    if found.ndim != 1:
-        rule = f"needs {name} in one row, got an array of shape {found.shape}"
-        raise ScheduleError(who, rule, "give one number per logged point")
+        found = np.empty((0, 0))
+    if found.ndim != 1 or len(found) < least:
+        raise ScheduleError(who, f"needs {name} as numbers in one row", fix, given=value)
     return found
+
+
+def check_steps(who: str, steps: Floats) -> None:
+    """Refuse steps that are no whole numbers from 0 on, or do not rise."""
+    if not np.isfinite(steps).all() or (steps != np.floor(steps)).any() or (steps < 0).any():
+        rule = "has steps that are no whole numbers from 0 on"
+        raise ScheduleError(who, rule, "count updates from 0")
+    back = np.flatnonzero(np.diff(steps) <= 0)
+    if len(back):
+        before, after = steps[back[0] : back[0] + 2]
+        rule = f"has steps out of order, {before:.0f} before {after:.0f}"
+        raise ScheduleError(who, rule, "sort the points, one for each step")
 
 
 def _check(who: str, steps: Floats, rates: Floats, losses: Floats) -> None:
     if len(steps) < FEWEST:
         rule = f"has {len(steps)} points with a loss, too few to say anything"
         raise ScheduleError(who, rule, f"give {FEWEST} or more")
-    if not np.isfinite(steps).all() or (steps != np.floor(steps)).any() or steps[0] < 0:
-        raise ScheduleError(who, "has steps that are no whole numbers from 0 on", "count updates")
-    if (np.diff(steps) <= 0).any():
-        where = int(np.flatnonzero(np.diff(steps) <= 0)[0])
-        rule = f"has steps out of order, {steps[where]:.0f} before {steps[where + 1]:.0f}"
-        raise ScheduleError(who, rule, "sort the points, one for each step")
+    check_steps(who, steps)
     wrong = np.flatnonzero(~np.isfinite(rates) | (rates < 0))
     if len(wrong):
         rule = f"has no rate at step {steps[wrong[0]]:.0f}"

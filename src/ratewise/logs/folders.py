@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from ratewise.logs import delimited, events, journal, trainer
-from ratewise.logs.table import Table, unreadable
+from ratewise.logs import csv_log, journal, tensorboard, trainer_state
+from ratewise.logs.table import LogTable, unreadable
 from ratewise.schedule import ScheduleError
 
 STATE, METRICS, EVENTS = "trainer_state.json", "metrics.csv", "tfevents"
@@ -16,7 +17,7 @@ DEEPEST = 6
 """Folders that are looked into below the one given."""
 
 
-def read_tables(path: str | os.PathLike[str]) -> tuple[list[Table], list[str]]:
+def read_tables(path: str | os.PathLike[str]) -> tuple[list[LogTable], list[str]]:
     """Return the logs that a path leads to, and what of a folder could not be read.
 
     Raises:
@@ -33,7 +34,7 @@ def read_tables(path: str | os.PathLike[str]) -> tuple[list[Table], list[str]]:
         raise unreadable(str(path), f"cannot be read ({error.strerror})") from None
 
 
-def read_file(path: Path) -> list[Table]:
+def read_file(path: Path) -> list[LogTable]:
     """Return the logs in one file, whose format its first bytes and its name tell."""
     with path.open("rb") as file:
         begin = file.read(512)
@@ -42,15 +43,15 @@ def read_file(path: Path) -> list[Table]:
     if begin.startswith(b"SQLite format 3\0"):
         return journal.read(path)
     if EVENTS in path.name:
-        return [events.read(path, [path], _name(path))]
+        return [tensorboard.read(path, [path], _name(path))]
     if path.suffix == ".json" or begin.lstrip().startswith(b"{"):
-        return [trainer.read(path, _name(path))]
-    return [delimited.read(path, _name(path))]
+        return [trainer_state.read(path, _name(path))]
+    return [csv_log.read(path, _name(path))]
 
 
-def _gathered(folder: Path) -> tuple[list[Table], list[str]]:
+def _gathered(folder: Path) -> tuple[list[LogTable], list[str]]:
     """Return the logs in a folder; those that cannot be read are told of if others can."""
-    found: list[Table] = []
+    found: list[LogTable] = []
     errors: list[ScheduleError] = []
     for read in _logs(folder, DEEPEST):
         try:
@@ -65,7 +66,7 @@ def _gathered(folder: Path) -> tuple[list[Table], list[str]]:
     return found, [str(error) for error in errors]
 
 
-def _logs(folder: Path, deep: int) -> list[Callable[[], list[Table]]]:
+def _logs(folder: Path, deep: int) -> list[Callable[[], list[LogTable]]]:
     """Return what reads the logs in a folder, in the order of their names.
 
     Of a Trainer's folder the last checkpoint counts, which holds the whole log.
@@ -74,24 +75,21 @@ def _logs(folder: Path, deep: int) -> list[Callable[[], list[Table]]]:
     states = [one / STATE for one in inside if re.fullmatch(r"checkpoint-\d+", one.name)]
     states = [one for one in states if one.is_file()]
     if (folder / STATE).is_file():
-        return [lambda: read_file(folder / STATE)]
+        return [partial(read_file, folder / STATE)]
     if states:
         last = max(states, key=lambda one: int(one.parent.name.partition("-")[2]))
-        return [lambda: read_file(last)]
+        return [partial(read_file, last)]
     if (folder / METRICS).is_file():
-        return [lambda: read_file(folder / METRICS)]
-    found: list[Callable[[], list[Table]]] = []
-    if written := [one for one in inside if EVENTS in one.name and one.is_file()]:
-        found.append(lambda: [events.read(folder, written, folder.resolve().name)])
-    found += [_reader(one) for one in inside if one.suffix in (".csv", ".tsv") and one.is_file()]
+        return [partial(read_file, folder / METRICS)]
+    found: list[Callable[[], list[LogTable]]] = []
+    files = [one for one in inside if one.is_file()]
+    if written := [one for one in files if EVENTS in one.name]:
+        found.append(lambda: [tensorboard.read(folder, written, folder.resolve().name)])
+    found += [partial(read_file, one) for one in files if one.suffix in (".csv", ".tsv")]
     if deep:
         below = [one for one in inside if one.is_dir() and not one.is_symlink()]
         found += [read for one in below for read in _logs(one, deep - 1)]
     return found
-
-
-def _reader(path: Path) -> Callable[[], list[Table]]:
-    return lambda: read_file(path)
 
 
 def _name(path: Path) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from ratewise.logs.table import Table, unreadable
+from ratewise.logs.table import LogTable, unreadable
 from ratewise.runs.journal.database import check
 from ratewise.schedule import ScheduleError
 
@@ -27,7 +28,25 @@ QUERY = (
 )
 
 
-def read(path: Path) -> list[Table]:
+class StoredRun(NamedTuple):
+    """One run as `QUERY` returns it; arrays are the bytes of float64."""
+
+    name: str
+    peak: float
+    seed: int
+    losses: bytes
+    rates: bytes
+    diverged: int | None
+    error: str | None
+    optimizer: str | None
+
+    @property
+    def called(self) -> str:
+        """What it is called."""
+        return f"{self.name}, peak {self.peak:g}, seed {self.seed}"
+
+
+def read(path: Path) -> list[LogTable]:
     """Return every finished run of a journal's newest task, and say which are left out.
 
     A journal keeps the training loss of every update; metrics it has of the ends of runs only, so
@@ -39,21 +58,18 @@ def read(path: Path) -> list[Table]:
     """
     where = str(path)
     try:
-        file = sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)
-        file.text_factory = _text
-        try:
+        with closing(sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)) as file:
+            file.text_factory = _text
             check(file, f"Log {where!r}")
-            rows, elsewhere = _rows(file, where)
-        finally:
-            file.close()
+            runs, elsewhere = _runs(file, where)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise unreadable(where, f"cannot be read: {error}") from None
-    whole = [row for row in rows if row[5] is None and row[6] is None]
+    whole = [run for run in runs if run.diverged is None and run.error is None]
     if not whole:
         raise unreadable(where, "holds no run that ended well", "compare a few schedules first")
     try:
-        first, *others = [_table(where, row) for row in whole]
-        return [replace(first, said=tuple(_said(where, rows, elsewhere))), *others]
+        first, *others = [_table(where, run) for run in whole]
+        return [replace(first, said=tuple(_said(where, runs, elsewhere))), *others]
     except (OverflowError, TypeError, ValueError):
         raise unreadable(where, "is damaged", "give a copy that is whole") from None
 
@@ -63,25 +79,25 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", errors="replace")
 
 
-def _said(where: str, rows: list[tuple[Any, ...]], elsewhere: int) -> list[str]:
+def _said(where: str, runs: list[StoredRun], elsewhere: int) -> list[str]:
     """Return what was taken, and what was left out."""
     kind = "training losses, averaged over windows; metrics are known at the ends only"
     said = [f"{where}: {kind}"]
     if elsewhere:
         said.append(f"{where}: {elsewhere} runs of other tasks are left out")
-    if len({row[7] for row in rows}) > 1:
+    if len({run.optimizer for run in runs}) > 1:
         said.append(f"{where}: runs of several optimizers, and a law holds for one")
-    for row in rows:
-        if row[5] is not None or row[6] is not None:
-            why = "failed" if row[5] is None else "diverged"
-            said.append(f"{_called(row)}: left out, it {why}")
+    for run in runs:
+        if run.diverged is not None or run.error is not None:
+            why = "failed" if run.diverged is None else "diverged"
+            said.append(f"{run.called}: left out, it {why}")
     return said
 
 
-def _rows(file: sqlite3.Connection, where: str) -> tuple[list[tuple[Any, ...]], int]:
+def _runs(file: sqlite3.Connection, where: str) -> tuple[list[StoredRun], int]:
     """Return the runs of the newest task, and how many there are of others."""
-    (runs,) = file.execute("SELECT COUNT(*) FROM runs").fetchone()
-    if not runs:
+    (count,) = file.execute("SELECT COUNT(*) FROM runs").fetchone()
+    if not count:
         raise unreadable(where, "holds no finished run yet", "wait until some runs have ended")
     kept = file.execute("SELECT 1 FROM sqlite_master WHERE name = 'rates'").fetchone()
     task = kept and file.execute(NEWEST).fetchone()
@@ -90,16 +106,12 @@ def _rows(file: sqlite3.Connection, where: str) -> tuple[list[tuple[Any, ...]], 
         fix = "compare the same again with it: nothing is trained twice, and the rates are added"
         raise ScheduleError(f"Log {where!r}", rule, fix)
     other = "SELECT COUNT(*) FROM runs WHERE task <> ?"
-    return file.execute(QUERY, task).fetchall(), file.execute(other, task).fetchone()[0]
+    (elsewhere,) = file.execute(other, task).fetchone()
+    return [StoredRun(*row) for row in file.execute(QUERY, task)], elsewhere
 
 
-def _called(row: tuple[Any, ...]) -> str:
-    name, peak, seed = row[:3]
-    return f"{name}, peak {peak:g}, seed {seed}"
-
-
-def _table(where: str, row: tuple[Any, ...]) -> Table:
-    losses, rates = (np.frombuffer(one, "<f8").astype(np.float64) for one in row[3:5])
+def _table(where: str, run: StoredRun) -> LogTable:
+    losses, rates = (np.frombuffer(x, "<f8").astype(np.float64) for x in (run.losses, run.rates))
     width = max(len(losses) // WINDOWS, 1)
     count = len(losses) // width
     cut = len(losses) - count * width  # what does not fill a window, at the start
@@ -107,4 +119,4 @@ def _table(where: str, row: tuple[Any, ...]) -> Table:
     steps = np.floor(cut + (np.arange(count) + 0.5) * width)
     means = losses[cut:].reshape(count, width).mean(axis=1)
     columns = {"step": steps[steps > 0], "loss": means[steps > 0]}
-    return Table(where, _called(row), columns, rates=rates)
+    return LogTable(where, run.called, columns, rates=rates)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.logs.columns import rate_of
-from ratewise.logs.table import Table
-from ratewise.runs.specs import read_candidates
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.logs.table import LogTable
+from ratewise.runs.specs import Written, read_candidates
+from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix
 
 LOWEST, CLIMB = -1.01, 0.25
 """Where the line through the first two rates is at update 0 if they are of a warm-up, as shares of
 the first. Below 0 it is where the warm-up's own first update had a rate of 0."""
 
-Written = Schedule | Plan | str
-
 
 @dataclass(frozen=True)
-class Rates:
+class RateSource:
     """Where the rates of logs are from.
 
     Args:
@@ -36,7 +35,7 @@ class Rates:
     lr: float | None
     warmup: int
 
-    def of(self, table: Table, step: str, last: int) -> Floats:
+    def of(self, table: LogTable, step: str, last: int) -> Floats:
         """Return the rates of the first `last` updates, or of more."""
         if self.schedule is not None:
             return _scheduled(self.schedule, self.lr, last)
@@ -45,17 +44,15 @@ class Rates:
         return _logged(table, step, rate_of(table, self.column), last, self.warmup)
 
 
-def _logged(table: Table, step: str, column: str, last: int, warmup: int) -> Floats:
+def _logged(table: LogTable, step: str, column: str, last: int, warmup: int) -> Floats:
     """Return the rate of every update, linear between those that were logged."""
     steps, rates, _ = table.series(step, column)
     good = np.isfinite(rates)
     steps, rates = steps[good] + table.ahead, rates[good]
-    if not len(steps):
-        rule = f"has no number in {column}"
-        raise ScheduleError(f"Log {table.where!r}", rule, Fix("name it with {rate}", rate="…"))
-    if rates.min() < 0:
-        rule = f"has a learning rate of {rates.min():g} in {column}"
-        raise ScheduleError(f"Log {table.where!r}", rule, Fix("name it with {rate}", rate="…"))
+    if not len(steps) or rates.min() < 0:
+        what = f"a learning rate of {rates.min():g}" if len(steps) else "no number"
+        fix = Fix("name it with {rate}", rate="…")
+        raise ScheduleError(f"Log {table.where!r}", f"has {what} in {column}", fix)
     at = np.arange(1, last + 1, dtype=np.float64)
     found = np.interp(at, steps, rates)
     before = at < steps[0]
@@ -71,14 +68,20 @@ def _logged(table: Table, step: str, column: str, last: int, warmup: int) -> Flo
 
 def _scheduled(schedule: Written, lr: float | None, total: int) -> Floats:
     """Return the rates of a run whose schedule the user knows."""
+    who = Call("read_curves", "schedule", str(schedule))
+
+    def needed(_: Any) -> float:
+        fix = Fix("give its peak with {lr}", lr="…")
+        raise ScheduleError(who, "has no peak learning rate above 0", fix)
+
     peaks = None if lr is None else [lr]
     try:
-        (asked,) = read_candidates({"schedule": schedule}, seeds=1, peaks=peaks, total=total)
+        (asked,) = read_candidates(
+            {"schedule": schedule}, seeds=1, peaks=peaks, default_peak=needed, total=total
+        )
     except ScheduleError as error:
-        fix = Fix("give its peak with {lr}", lr="…") if lr is None else None
-        raise error.about(Call("read_curves", "schedule", str(schedule)), fix) from None
+        raise error.about(who) from None
     if len(asked.rates) < total:
         rule = f"ends after {len(asked.rates):,} updates, and the log after {total:,}"
-        who = Call("read_curves", "schedule", str(schedule))
         raise ScheduleError(who, rule, "give the one it was trained with")
     return asked.rates

@@ -13,19 +13,20 @@ from ratewise._arrays import Floats
 from ratewise.logs.columns import loss_column, loss_of, step_of
 from ratewise.logs.curve import FEWEST, Curve
 from ratewise.logs.folders import read_tables
-from ratewise.logs.rates import Rates, Written
-from ratewise.logs.table import Table
+from ratewise.logs.rates import RateSource
+from ratewise.logs.table import LogTable
+from ratewise.runs.specs import Written
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, whole
 
 MOST = 10**8
 """Updates beyond which a column counts something else, tokens or samples."""
 
-Place = str | os.PathLike[str]
+LogPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class LogCurves:
     """Some logs, read.
 
     Args:
@@ -40,7 +41,7 @@ class Reading:
 
 
 def read_curves(
-    path: Place | Iterable[Place],
+    path: LogPath | Iterable[LogPath],
     *,
     loss: str | None = None,
     rate: str | None = None,
@@ -80,7 +81,7 @@ def read_curves(
 
 
 def read_logs(
-    path: Place | Iterable[Place],
+    path: LogPath | Iterable[LogPath],
     *,
     loss: str | None = None,
     rate: str | None = None,
@@ -88,15 +89,15 @@ def read_logs(
     schedule: Written | None = None,
     lr: float | None = None,
     warmup: int = 0,
-) -> Reading:
+) -> LogCurves:
     """Return the runs as `read_curves` does, and what was left out."""
-    rates = Rates(
+    rates = RateSource(
         rate, schedule, lr, whole(Call("read_curves", "warmup", warmup), "warmup", warmup)
     )
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise ScheduleError("read_curves", "needs a log", "give the path of one")
-    tables: list[Table] = []
+    tables: list[LogTable] = []
     notes: list[str] = []
     for one in paths:
         found, said = read_tables(one)
@@ -122,23 +123,23 @@ def read_logs(
     if not curves:
         raise errors[0]
     notes += [f"{error.who} is left out: it {error.broken}" for error in errors]
-    return Reading(tuple(curves), tuple(dict.fromkeys(columns)), tuple(dict.fromkeys(notes)))
+    return LogCurves(tuple(curves), tuple(dict.fromkeys(columns)), tuple(dict.fromkeys(notes)))
 
 
 class NoCurve(ScheduleError):
     """A run that makes no curve, too short or constant; others may."""
 
 
-def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, list[str]]:
+def _curve(table: LogTable, step: str, loss: str, rates: RateSource) -> tuple[Curve, list[str]]:
     steps, losses, replaced = table.series(step, loss)
     said = [f"{table.name}: {replaced} points were written again later"] if replaced else []
     kept = steps >= 1
     steps, losses = steps[kept], losses[kept]
     _check(table, step, steps)
     if len(steps) < FEWEST:
-        has = f"has {len(steps)} points with {loss}, too few to say anything"
+        rule = f"has {len(steps)} points with {loss}, too few to say anything"
         fix = Fix(f"give {FEWEST} or more, or name another with {{loss}}", loss="…")
-        raise NoCurve(f"Log {table.where!r}", has, fix)
+        raise NoCurve(f"Log {table.where!r}", rule, fix)
     every = rates.of(table, step, int(steps[-1]))
     try:
         return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
@@ -146,25 +147,24 @@ def _curve(table: Table, step: str, loss: str, rates: Rates) -> tuple[Curve, lis
         raise NoCurve(f"Log {table.where!r}", error.broken, error.fix) from None
 
 
-def _check(table: Table, step: str, steps: Floats) -> None:
-    who = f"Log {table.where!r}"
+def _check(table: LogTable, step: str, steps: Floats) -> None:
+    rule = ""
     if (steps != np.floor(steps)).any():
         rule = f"has steps in {step} that are no whole numbers"
-        raise ScheduleError(who, rule, Fix("name that of updates with {step}", step="…"))
-    if len(steps) and steps[-1] > MOST:
+    elif len(steps) and steps[-1] > MOST:
         rule = f"counts to {steps[-1]:.3g} in {step}, which cannot be updates"
-        raise ScheduleError(who, rule, Fix("name that of updates with {step}", step="…"))
+    if rule:
+        fix = Fix("name that of updates with {step}", step="…")
+        raise ScheduleError(f"Log {table.where!r}", rule, fix)
 
 
-def _named_apart(tables: Sequence[Table]) -> list[Table]:
+def _named_apart(tables: Sequence[LogTable]) -> list[LogTable]:
     """Return the tables with names of their own: the path where two have the same."""
     counts = Counter(table.name for table in tables)
-    apart = [
-        replace(table, name=table.where) if counts[table.name] > 1 else table for table in tables
-    ]
     seen: Counter[str] = Counter()
-    for i, table in enumerate(apart):
-        seen[table.name] += 1
-        if seen[table.name] > 1:
-            apart[i] = replace(table, name=f"{table.name} ({seen[table.name]})")
+    apart: list[LogTable] = []
+    for table in tables:
+        name = table.where if counts[table.name] > 1 else table.name
+        seen[name] += 1
+        apart.append(replace(table, name=f"{name} ({seen[name]})" if seen[name] > 1 else name))
     return apart

@@ -16,7 +16,7 @@ RARE = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class LogTable:
     """A log.
 
     Args:

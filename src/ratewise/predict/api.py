@@ -9,16 +9,29 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.logs.curve import Curve
+from ratewise.predict.ema import EmaForm
 from ratewise.predict.final_loss import exact
-from ratewise.predict.forms import WEIGHT, Data, Form, Solved, solve
-from ratewise.predict.grid import Grid
-from ratewise.predict.law import Law, MixedLaw
+from ratewise.predict.grid import RateGrid, distinct_peaks
+from ratewise.predict.law import Law, LawForm, MixedLaw
 from ratewise.predict.multipower import MultiPowerForm
 from ratewise.predict.nonparametric import NonparametricForm
-from ratewise.predict.power import EmaForm, PowerForm
+from ratewise.predict.power import PowerForm
 from ratewise.predict.result import Fit
+from ratewise.predict.solve import WEIGHT, Observations, Solution, solve
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, nearest
+
+FORMS: dict[str, Callable[[Sequence[RateGrid], float], LawForm]] = {
+    "power": PowerForm.around,
+    "momentum": EmaForm.momentum,
+    "multipower": MultiPowerForm.around,
+    "ema": EmaForm.around,
+    "nonparametric": NonparametricForm.around,
+}
+"""The laws by name: what makes the form of each for some runs."""
+
+FORMER = {"formless": "nonparametric"}
+"""Names that laws had before, still taken."""
 
 FINEST = 1e-3
 """Smallest size of an ordinary residual, as a share of the loss."""
@@ -51,7 +64,7 @@ FEW = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FittedLaw:
     """A law fitted to some curves.
 
     Args:
@@ -61,7 +74,7 @@ class Fitted:
     """
 
     law: Law
-    solved: tuple[Solved, ...]
+    solved: tuple[Solution, ...]
     misfit: float
 
 
@@ -83,13 +96,14 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
             and if three peaks or more are there, those at the highest where it is beyond the edge
             of what a law can say; `Fit.notes` says so.
         law: "auto", "mixed" (the mean of two), "power", "momentum", "multipower", "ema" or
-            "formless".
+            "nonparametric".
 
     Raises:
         ScheduleError: no curve is left, or no such law.
 
     Source: Luo et al. 2025, arXiv 2503.12811; Tissue et al. 2024, arXiv 2408.11029.
     """
+    law = FORMER.get(law, law)
     given = [curves] if isinstance(curves, Curve) else list(curves)
     for one in given:
         if not isinstance(one, Curve):
@@ -114,27 +128,18 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     if beyond:
         held = held_out(name, kept, inside)
         held += [final_error(inside.law, one) for one in beyond]
-    peaks = tuple(float(one.every_rate.max()) for one in (*kept, *beyond)) if held else ()
+    peaks = tuple(one.peak for one in (*kept, *beyond)) if held else ()
     return Fit(inside.law, tuple(kept), name, tuple(notes), tuple(held), peaks)
 
 
-FORMS: dict[str, Callable[[Sequence[Grid], float], Form]] = {
-    "power": lambda grids, tie: PowerForm(_length(grids)),
-    "momentum": lambda grids, tie: EmaForm(_reference(grids), _length(grids), True, tie),
-    "multipower": lambda grids, tie: MultiPowerForm(_reference(grids), _length(grids), tie=tie),
-    "ema": lambda grids, tie: EmaForm(_reference(grids), _length(grids), False, tie),
-    "formless": lambda grids, tie: NonparametricForm.around(grids),
-}
-
-
 def fit_one(
-    name: str, curves: Sequence[Curve], before: Fitted | None = None, search: bool = True
-) -> Fitted:
+    name: str, curves: Sequence[Curve], before: FittedLaw | None = None, search: bool = True
+) -> FittedLaw:
     """Fit the law of a name, from where a fit to nearly the same curves ended if there is one."""
-    grids = [Grid.of(one.every_rate, np.asarray(one.steps)) for one in curves]
+    grids = [RateGrid.of(one.every_rate, np.asarray(one.steps)) for one in curves]
     losses = [np.asarray(one.losses) for one in curves]
     counts = [min(1.0, WEIGHT / len(one)) for one in losses]
-    data = Data(
+    data = Observations(
         grids,
         np.concatenate(losses),
         np.concatenate([max(FINEST, noise(one)) * one for one in losses]),
@@ -143,16 +148,15 @@ def fit_one(
     falls = float(np.mean([one[len(one) // 10] - one[-1] for one in losses]))
     tie = 1.0 / (TIE * falls) if falls > 0 else 0.0
     mix = MIX if len(curves) >= FEW else SIMPLE
-    names = mix if name == "mixed" else (name,)
-    forms = [FORMS[one](grids, tie) for one in names]
+    forms = [FORMS[one](grids, tie) for one in (mix if name == "mixed" else (name,))]
     starts = [None] * len(forms) if before is None else [one.theta for one in before.solved]
     solved = [solve(form, data, at, search) for form, at in zip(forms, starts, strict=True)]
     laws = [form.law(one.theta, one.c) for form, one in zip(forms, solved, strict=True)]
     misfit = float(np.mean([one.misfit for one in solved])) / float(data.weight.sum())
-    return Fitted(laws[0] if len(laws) == 1 else MixedLaw(tuple(laws)), tuple(solved), misfit)
+    return FittedLaw(laws[0] if len(laws) == 1 else MixedLaw(tuple(laws)), tuple(solved), misfit)
 
 
-def held_out(name: str, curves: Sequence[Curve], full: Fitted) -> list[float]:
+def held_out(name: str, curves: Sequence[Curve], full: FittedLaw) -> list[float]:
     """Return the relative errors of the final losses, each run held out once; none of a single run.
 
     Args:
@@ -183,26 +187,26 @@ def noise(losses: Floats) -> float:
     return float(np.median(np.abs(bends)) / 0.6745 / np.sqrt(6.0))
 
 
-def _favoured(curves: Sequence[Curve]) -> tuple[str, Fitted, list[float]]:
+def _favoured(curves: Sequence[Curve]) -> tuple[str, FittedLaw, list[float]]:
     """Return the law with the smallest error on runs that are held out, its fit and the errors."""
     found = fit_one("mixed", curves)
     held = held_out("mixed", curves, found)
     if len(curves) < FEW or np.mean(np.abs(held)) < GOOD:
         return "mixed", found, held
-    free = fit_one("formless", curves)
-    freely = held_out("formless", curves, free)
+    free = fit_one("nonparametric", curves)
+    freely = held_out("nonparametric", curves, free)
     if np.mean(np.abs(freely)) < BETTER * np.mean(np.abs(held)):
-        return "formless", free, freely
+        return "nonparametric", free, freely
     return "mixed", found, held
 
 
 def _within_edge(
-    name: str, curves: list[Curve], found: Fitted, notes: list[str]
-) -> tuple[Fitted, list[Curve]]:
+    name: str, curves: list[Curve], found: FittedLaw, notes: list[str]
+) -> tuple[FittedLaw, list[Curve]]:
     """Leave the runs at the highest peaks out as long as the rest fits far better without them."""
-    peaks = sorted({float(f"{one.every_rate.max():.6g}") for one in curves})
+    peaks = distinct_peaks(one.peak for one in curves)
     while len(peaks) >= FEW:
-        rest = [one for one in curves if one.every_rate.max() < 0.999 * peaks[-1]]
+        rest = [one for one in curves if one.peak < 0.999 * peaks[-1]]
         tried = fit_one(name, rest)
         if tried.misfit * EDGE > found.misfit:
             break
@@ -213,11 +217,3 @@ def _within_edge(
         found, curves = tried, rest
         del peaks[-1]
     return found, curves
-
-
-def _reference(grids: Sequence[Grid]) -> float:
-    return float(max(grid.mean.max() for grid in grids))
-
-
-def _length(grids: Sequence[Grid]) -> float:
-    return float(max(grid.steps[-1] for grid in grids))

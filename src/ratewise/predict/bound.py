@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ratewise._arrays import Floats
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse
+from ratewise.logs.curve import one_row
+from ratewise.runs.specs import Written
+from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, shorten, whole
+from ratewise.schedule.given import read_plan
 
-Levels = Schedule | Plan | str | Sequence[float] | NDArray[Any]
+Levels = Written | Sequence[float] | NDArray[Any]
 """A schedule, a plan, the text of one, or the level of every update."""
 
 NOTHING = 1e-12
@@ -118,56 +121,44 @@ def bound(
     >>> round(told.best_peak, 4), round(told.at(0.1), 4)
     (0.0495, 0.2803)
     """
-    levels = levels_of("bound", schedule, total)
+    levels = _levels(schedule, total)
     each = _norms(norms, len(levels))
     far = number("bound", "distance", distance, above=True)
     start, noise = _terms(levels, each, far)
     return Bound(len(levels), start, noise, levels, each, far)
 
 
-def levels_of(who: str, schedule: Any, total: Any) -> Floats:
+def _levels(given: Levels, total: int | None) -> Floats:
     """Return the level of every update, float64[total], of whatever says them."""
-    if isinstance(schedule, str | Schedule | Plan):
-        levels = _read(who, schedule, total)
+    if isinstance(given, str | Schedule | Plan):
+        levels = _values(given, total)
     else:
-        levels = _array(who, "levels", schedule)
-        if total is not None and whole(who, "total", total, low=1) != len(levels):
+        levels = one_row("bound", "levels", given, "give one for every update", least=1)
+        if total is not None and whole("bound", "total", total, low=1) != len(levels):
             rule = f"got {len(levels)} levels and total={total}"
-            raise ScheduleError(who, rule, "give one level per update, and leave total out")
+            raise ScheduleError("bound", rule, "give one level per update, and leave total out")
     if not np.isfinite(levels).all() or (levels < 0).any():
-        raise ScheduleError(who, "needs levels in [0, inf)", "give 0 or more for every update")
+        raise ScheduleError("bound", "needs levels in [0, inf)", "give 0 or more for every update")
     if not (levels > 0).any():
         fix = "give a schedule that trains at some point"
-        raise ScheduleError(who, "got a schedule without a level above 0", fix)
+        raise ScheduleError("bound", "got a schedule without a level above 0", fix)
     return levels
 
 
-def _read(who: str, given: str | Schedule | Plan, total: Any) -> Floats:
-    value = parse(given) if isinstance(given, str) else given
-    schedule = value.lr if isinstance(value, Plan) else value
+def _values(given: Written, total: int | None) -> Floats:
+    schedule = read_plan("bound", given, "give a schedule").lr
     if schedule is None:
-        raise ScheduleError(who, "got a plan without learning rates", "give Plan(lr=…)")
-    resolved = schedule.resolve(None if total is None else whole(who, "total", total, low=1))
+        raise ScheduleError("bound", "got a plan without learning rates", "give Plan(lr=…)")
+    resolved = schedule.resolve(None if total is None else whole("bound", "total", total, low=1))
     if not resolved.length:
-        raise ScheduleError(who, f"got {shorten(resolved)}, which has no end", "give total=…")
+        raise ScheduleError("bound", f"got {shorten(resolved)}, which has no end", "give total=…")
     return resolved.values()
-
-
-def _array(who: str, name: str, value: Any) -> Floats:
-    try:
-        found = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        found = np.empty(0)
-    if found.ndim != 1 or not len(found):
-        rule = f"needs {name} as numbers in one row"
-        raise ScheduleError(who, rule, "give one for every update", given=value)
-    return found
 
 
 def _norms(norms: Any, total: int) -> Floats:
     if np.ndim(norms) == 0:
         return np.full(total, number("bound", "norms", norms, above=True))
-    each = _array("bound", "norms", norms)
+    each = one_row("bound", "norms", norms, "give one for every update")
     if len(each) != total:
         rule = f"got {len(each)} norms for {total} updates"
         raise ScheduleError("bound", rule, "give one for every update, or a single one")

@@ -11,9 +11,10 @@ import numpy as np
 
 from ratewise.logs.curve import Curve
 from ratewise.predict.api import fit
+from ratewise.predict.grid import distinct_peaks
 from ratewise.predict.result import Fit, Prediction
 from ratewise.runs.specs import Candidate
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule import Plan, ScheduleError
 from ratewise.view.format import format_rate, format_table
 
 SHAPES = {
@@ -146,7 +147,7 @@ def forecast(
     """
     fitted = fit(curves, law)
     length = max(len(one.every_rate) for one in fitted.curves) if total is None else total
-    tried = fitted_peaks(fitted.curves) if peaks is None else list(peaks)
+    tried = distinct_peaks(one.peak for one in fitted.curves) if peaks is None else list(peaks)
     said = list(notes)
     climb = min(warmup_of(fitted.curves), length // 2)
     asked = behind(climb) if candidates is None else candidates
@@ -164,17 +165,12 @@ def forecast(
     return Forecast(fitted, found, texts, tuple(said))
 
 
-def fitted_peaks(curves: Sequence[Curve]) -> list[float]:
-    """Return the different peaks of some runs, rising, in six figures."""
-    return sorted({float(f"{one.every_rate.max():.6g}") for one in curves})
-
-
 def warmup_of(curves: Sequence[Curve]) -> int:
     """Return how many updates the runs took to climb to their peak, the median of those that did.
 
     The first rate of a run without a warm-up is its highest.
     """
-    tops = [int(np.argmax(one.every_rate >= 0.999 * one.every_rate.max())) for one in curves]
+    tops = [int(np.argmax(one.every_rate >= 0.999 * one.peak)) for one in curves]
     return int(np.median(tops))
 
 
@@ -187,16 +183,13 @@ def behind(warmup: int) -> dict[str, str]:
 def _text(candidate: Any) -> str:
     if isinstance(candidate, tuple):
         return " for ".join(map(str, candidate))
-    return candidate if isinstance(candidate, str) else _written(candidate)
-
-
-def _written(candidate: Schedule | Plan) -> str:
-    return repr(candidate.lr if isinstance(candidate, Plan) else candidate)
+    schedule = candidate.lr if isinstance(candidate, Plan) else candidate
+    return schedule if isinstance(schedule, str) else repr(schedule)
 
 
 def _told(curve: Curve) -> str:
     steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
-    peak = format_rate(curve.every_rate.max(), 4)
+    peak = format_rate(curve.peak, 4)
     return (
         f"{curve.name}: {len(steps)} points, updates {int(steps[0]):,} to {int(steps[-1]):,}, "
         f"peak {peak}, loss {losses[0]:.4g} to {losses[-1]:.4g}"
@@ -206,4 +199,4 @@ def _told(curve: Curve) -> str:
 def _as_dict(curve: Curve) -> dict[str, Any]:
     steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
     told: dict[str, Any] = {"name": curve.name, "points": len(steps), "last": int(steps[-1])}
-    return told | {"peak": float(curve.every_rate.max()), "loss": float(losses[-1])}
+    return told | {"peak": curve.peak, "loss": float(losses[-1])}

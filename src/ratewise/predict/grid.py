@@ -1,7 +1,8 @@
-"""The rates of a run in blocks of updates: what every law is computed from."""
+"""The rates of a run, in blocks or in segments: what every law is computed from."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ BLOCKS = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class RateGrid:
     """A run cut into blocks of equally many updates, and the points where its loss is wanted.
 
     Args:
@@ -30,7 +31,7 @@ class Grid:
     steps: Floats
 
     @classmethod
-    def of(cls, rates: Floats, steps: ArrayLike, blocks: int = BLOCKS) -> Grid:
+    def of(cls, rates: Floats, steps: ArrayLike, blocks: int = BLOCKS) -> RateGrid:
         """Return the grid of a run with at most so many blocks."""
         size = max(1, -(-len(rates) // blocks))
         missing = -len(rates) % size
@@ -59,3 +60,49 @@ class Grid:
         slopes: Any = lfilter([1.0], [1.0, -per_block], before - values)
         slopes = slopes * per_block * self.size / lag
         return self.at_points(means), self.at_points(slopes)
+
+
+@dataclass(frozen=True, eq=False)
+class RateSegments:
+    """A run cut in segments over each of which the rate falls evenly, or all at once.
+
+    Args:
+        rates: Mean rate of each segment, float64[k].
+        falls: By how much the rate falls within each, float64[k].
+        sizes: Updates of each, float64[k].
+        own: How many of them come behind the fall, on the mean, float64[k].
+    """
+
+    rates: Floats
+    falls: Floats
+    sizes: Floats
+    own: Floats
+
+    @classmethod
+    def of(cls, rates: Floats) -> RateSegments:
+        """Return every update as a segment; before the first at the peak no fall counts."""
+        falls = -np.diff(rates, prepend=0.0)
+        falls[: int(np.argmax(rates >= rates.max() * (1 - 1e-9))) + 1] = 0.0
+        ones = np.ones(len(rates))
+        return cls(rates, falls, ones, ones)
+
+    def recent(self, lag: float) -> Floats:
+        """Return how much each segment counts in the moving average at the end, float64[k]."""
+        until = np.append(np.cumsum(self.sizes[::-1])[::-1], 0.0)
+        left = np.exp(-until / lag)
+        return left[1:] - left[:-1]
+
+
+def highest_rate(grids: Sequence[RateGrid]) -> float:
+    """Return the highest rate of some runs: the one that laws take as a unit."""
+    return float(max(grid.mean.max() for grid in grids))
+
+
+def longest_run(grids: Sequence[RateGrid]) -> float:
+    """Return the last point of some runs: the unit of length."""
+    return float(max(grid.steps[-1] for grid in grids))
+
+
+def distinct_peaks(peaks: Iterable[float]) -> list[float]:
+    """Return the different peaks of some runs, rising, in six figures."""
+    return sorted({float(f"{peak:.6g}") for peak in peaks})

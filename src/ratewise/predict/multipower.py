@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.predict.forms import Form
-from ratewise.predict.grid import Grid
-from ratewise.predict.power import TYPICAL
+from ratewise.predict.grid import RateGrid, RateSegments, highest_rate, longest_run
+from ratewise.predict.law import Law, LawForm, tied
 
 BINS = 192
 """Drops of the rate that are told apart while the law is fitted."""
 
 
 @dataclass(frozen=True)
-class MultiPowerLaw:
+class MultiPowerLaw(Law):
     """A power of the summed rates, less what each drop of the rate has given so far.
 
     L(t) = floor + amount·(S(t) / length)^-exponent - drop·Σ_k (η_{k-1} - η_k)/reference·G_k(t)
@@ -41,19 +40,37 @@ class MultiPowerLaw:
     length: float
 
     def losses(self, rates: Floats) -> Floats:
-        """Return the loss after each update of a run, float64[T]."""
         steps = np.unique(np.linspace(1, len(rates), min(len(rates), 400)).astype(np.int64))
         theta = np.array([self.exponent, np.log(self.scale), self.beta, self.gamma])
         form = MultiPowerForm(self.reference, self.length, bins=4 * BINS)
         c = np.array([self.floor - self.drop, self.amount, self.drop])
-        grid = Grid.of(rates, steps, len(rates))
+        grid = RateGrid.of(rates, steps, len(rates))
         sums = np.cumsum(rates) / self.reference / self.length
         smooth = self.amount * sums**-self.exponent
         least = form.columns(grid, theta) @ c - smooth[steps - 1]
         return smooth + np.interp(np.arange(1, len(rates) + 1), steps, least)
 
+    def last(self, run: RateSegments) -> tuple[float, Floats, Floats]:
+        level = np.maximum(run.rates / self.reference, 1e-9)
+        drops = run.falls / self.reference
+        summed = level * run.sizes
+        left = np.cumsum(summed[::-1])[::-1] - summed + level * run.own
+        progress = summed.sum() / self.length
+        fall = self.amount * progress**-self.exponent
+        height = self.scale * level**-self.gamma
+        x = height * left
+        kept = (1 + x) ** -self.beta
+        by_x = self.drop * drops * self.beta * kept / (1 + x)
+        slope = -self.exponent * fall / progress * run.sizes / self.length
+        pull = by_x * height
+        before = np.append(0.0, np.cumsum(pull)[:-1])
+        slope -= before * run.sizes + pull * run.own - self.gamma * by_x * x / level
+        gain = 1 - kept
+        loss = float(self.floor + fall - self.drop * (drops @ gain))
+        return loss, slope / self.reference, -self.drop * gain / self.reference
 
-class MultiPowerForm(Form):
+
+class MultiPowerForm(LawForm):
     """The form of a `MultiPowerLaw`: θ = exponent, log scale, beta, gamma.
 
     Three curves do not tell scale, beta and gamma apart. So they are drawn to where fits of three
@@ -69,10 +86,14 @@ class MultiPowerForm(Form):
         self.low = np.array([0.02, shift - 6, 0.05, 0.0])
         self.high = np.array([3.0, shift + 6, 2.0, 1.5])
 
-    def penalty(self) -> Floats:
-        return np.array([[0.0, -TYPICAL, 1.0]]) * self.tie
+    @classmethod
+    def around(cls, grids: Sequence[RateGrid], tie: float) -> MultiPowerForm:
+        return cls(highest_rate(grids), longest_run(grids), tie=tie)
 
-    def _drops(self, grid: Grid) -> tuple[Floats, Floats, Floats]:
+    def penalty(self) -> Floats:
+        return tied(self.tie)
+
+    def _drops(self, grid: RateGrid) -> tuple[Floats, Floats, Floats]:
         """Return the drops merged into bins: their height, the level after, the sum before."""
         level = grid.mean / self.reference
         sums = np.cumsum(level) * grid.size
@@ -92,7 +113,7 @@ class MultiPowerForm(Form):
             return np.add.reduceat(falls[at], edges), mean[0], mean[1]
         return falls[at], level[at], before
 
-    def _parts(self, grid: Grid, theta: Floats) -> tuple[Floats, ...]:
+    def _parts(self, grid: RateGrid, theta: Floats) -> tuple[Floats, ...]:
         falls, after, before = self._drops(grid)
         summed = grid.sums(grid.mean / self.reference)
         since = np.maximum(summed[:, None] - before, 0.0)
@@ -101,14 +122,14 @@ class MultiPowerForm(Form):
         left = (1 + x) ** -theta[2]
         return falls, logs, np.maximum(summed, 1e-9) / self.length, x, left
 
-    def columns(self, grid: Grid, theta: Floats) -> Floats:
+    def columns(self, grid: RateGrid, theta: Floats) -> Floats:
         falls, _, progress, _, left = self._parts(grid, theta)
         ones = np.ones_like(progress)
         # floor + drop·(highest - Σ falls·G): the same law, and no coefficient is negative
         gained = (1 - left) @ falls
         return np.stack([ones, progress ** -theta[0], 1.0 - gained], axis=1)
 
-    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
+    def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
         falls, logs, progress, x, left = self._parts(grid, theta)
         fall = c[1] * progress ** -theta[0]
         inner = -c[2] * theta[2] * left / (1 + x) * x * falls
@@ -122,17 +143,8 @@ class MultiPowerForm(Form):
             axis=1,
         )
 
-    def law(self, theta: Floats, c: Floats) -> Any:
+    def law(self, theta: Floats, c: Floats) -> MultiPowerLaw:
         floor, amount, drop = c.tolist()
-        exponent, scale, beta, gamma = theta.tolist()
-        return MultiPowerLaw(
-            floor=floor + drop,
-            amount=amount,
-            exponent=exponent,
-            drop=drop,
-            scale=float(np.exp(scale)),
-            beta=beta,
-            gamma=gamma,
-            reference=self.reference,
-            length=self.length,
-        )
+        exponent, log_scale, beta, gamma = theta.tolist()
+        known = exponent, drop, float(np.exp(log_scale)), beta, gamma
+        return MultiPowerLaw(floor + drop, amount, *known, self.reference, self.length)

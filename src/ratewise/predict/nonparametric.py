@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.predict.forms import Form
-from ratewise.predict.grid import Grid
+from ratewise.predict.grid import RateGrid, RateSegments, distinct_peaks
+from ratewise.predict.law import Law, LawForm
 
 KNOTS = 9
 """Knots of the progress curve, its ends included."""
@@ -20,7 +19,7 @@ SMOOTH = 3.0
 
 
 @dataclass(frozen=True)
-class NonparametricLaw:
+class NonparametricLaw(Law):
     """Loss as a free falling function of progress and a free rising function of the lagging rate.
 
     L(t) = g(log S(t)) + h(M(t)),  S(t) = Σ φ(rate),  M(t) the moving average over `lag` updates
@@ -42,14 +41,30 @@ class NonparametricLaw:
     reference: float
 
     def losses(self, rates: Floats) -> Floats:
-        """Return the loss after each update of a run, float64[T]."""
-        grid = Grid.of(rates, np.arange(1, len(rates) + 1), len(rates))
-        form = NonparametricForm(self.reference, self.knots, self.hinges, self.bends)
+        grid = RateGrid.of(rates, np.arange(1, len(rates) + 1), len(rates))
         theta = np.array([*self.exponents, np.log(self.lag)])
-        return form.columns(grid, theta) @ np.array([self.floor, *self.drops, *self.noise])
+        return self._form.columns(grid, theta) @ np.array([self.floor, *self.drops, *self.noise])
+
+    def last(self, run: RateSegments) -> tuple[float, Floats, Floats]:
+        form, rates, counts = self._form, run.rates, run.recent(self.lag)
+        exponents = np.array(self.exponents)
+        each, _ = form.phi(rates, exponents)
+        progress = np.array([each @ run.sizes])
+        falls, slope = form.falls(np.log(progress))
+        above = np.maximum(counts @ rates - np.array(self.hinges), 0.0)
+        loss = self.floor + falls[0] @ self.drops + above @ self.noise / self.reference
+        power = exponents[np.searchsorted(np.array(self.bends), rates)]
+        by_rate = power * each / np.maximum(rates, 1e-12 * self.reference) * run.sizes
+        found = slope[0] @ self.drops / progress[0] * by_rate
+        found += (above > 0) @ np.array(self.noise) / self.reference * counts
+        return float(loss), found, np.zeros(len(rates))
+
+    @property
+    def _form(self) -> NonparametricForm:
+        return NonparametricForm(self.reference, self.knots, self.hinges, self.bends)
 
 
-class NonparametricForm(Form):
+class NonparametricForm(LawForm):
     """The form of a `NonparametricLaw`: θ = the exponents of φ and the log of the lag.
 
     Args:
@@ -74,14 +89,14 @@ class NonparametricForm(Form):
         self.high = np.array([2.0] * count + [np.log(1e4)])
 
     @classmethod
-    def around(cls, grids: Sequence[Grid]) -> NonparametricForm:
+    def around(cls, grids: Sequence[RateGrid], tie: float) -> NonparametricForm:
         """Return the form with knots and hinges where the runs are.
 
         The exponent of φ changes at a quarter and at nine tenths of the highest peak, and at the
         lowest where the peaks are apart; noise may grow steeper at four fifths of each peak. The
         knots are quantiles of log S over all points, at the usual exponent.
         """
-        peaks: list[float] = sorted({float(f"{grid.mean.max():.6g}") for grid in grids})
+        peaks = distinct_peaks(grid.mean.max() for grid in grids)
         low, high = peaks[0], peaks[-1]
         lowest = [low] if low < 0.2 * high else []
         bends = [*lowest, high / 4, 0.9 * high]
@@ -93,28 +108,24 @@ class NonparametricForm(Form):
         return cls(high, tuple(knots[apart].tolist()), hinges, tuple(bends))
 
     def starts(self) -> list[Floats]:
-        found: list[Floats] = []
-        for power in (0.4, 0.8, 1.2):
-            for lag in (15.0, 80.0, 300.0):
-                found.append(np.array([power] * (len(self.bends) + 1) + [np.log(lag)]))
-        return found
+        count, lags = len(self.bends) + 1, (15.0, 80.0, 300.0)
+        return [np.array([a] * count + [np.log(lag)]) for a in (0.4, 0.8, 1.2) for lag in lags]
 
-    def _pieces(self, rates: Floats) -> Floats:
-        """Return d log φ / d exponent at some rates, float64[n, exponents]."""
+    def phi(self, rates: Floats, exponents: Floats) -> tuple[Floats, Floats]:
+        """Return φ of some rates, float64[n], and d log φ / d exponent, float64[n, exponents]."""
         logs = np.log(np.maximum(rates, 1e-12 * self.reference))
         edges = np.log([1e-300, *self.bends, np.inf])
         inner = np.clip(logs[:, None], edges[:-1], edges[1:])
-        there = np.clip(np.log(self.reference), edges[:-1], edges[1:])
-        return inner - there
+        pieces = inner - np.clip(np.log(self.reference), edges[:-1], edges[1:])
+        return np.where(rates > 0, np.exp(np.minimum(pieces @ exponents, 50.0)), 0.0), pieces
 
-    def _parts(self, grid: Grid, theta: Floats) -> tuple[Floats, ...]:
-        pieces = self._pieces(grid.mean)
-        each = np.where(grid.mean > 0, np.exp(np.minimum(pieces @ theta[:-1], 50.0)), 0.0)
+    def _parts(self, grid: RateGrid, theta: Floats) -> tuple[Floats, ...]:
+        each, pieces = self.phi(grid.mean, theta[:-1])
         progress = np.maximum(grid.sums(each), 1e-9)
         mean, by_lag = grid.lagged(grid.mean, float(np.exp(theta[-1])))
         return pieces, each, progress, mean, by_lag
 
-    def _falls(self, x: Floats) -> tuple[Floats, Floats]:
+    def falls(self, x: Floats) -> tuple[Floats, Floats]:
         """Return the falls that are left at log S, one for each knot, and their slopes.
 
         The slope of the j-th is a hat around knot j; that of the first and the last go on for ever.
@@ -146,45 +157,22 @@ class NonparametricForm(Form):
             rows[i, 1 + i : 4 + i] = [1, -2, 1]
         return rows * SMOOTH
 
-    def columns(self, grid: Grid, theta: Floats) -> Floats:
+    def columns(self, grid: RateGrid, theta: Floats) -> Floats:
         _, _, progress, mean, _ = self._parts(grid, theta)
-        falls, _ = self._falls(np.log(progress))
+        falls, _ = self.falls(np.log(progress))
         noise = np.maximum(mean[:, None] - np.array(self.hinges), 0) / self.reference
         return np.concatenate([np.ones((len(mean), 1)), falls, noise], axis=1)
 
-    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
+    def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
         pieces, each, progress, mean, by_lag = self._parts(grid, theta)
         count = len(self.knots)
-        _, slope = self._falls(np.log(progress))
+        _, slope = self.falls(np.log(progress))
         by_log = slope @ c[1 : 1 + count] / progress
         found = [by_log * grid.sums(each * piece) for piece in pieces.T]
         above = (mean[:, None] > np.array(self.hinges)) @ c[1 + count :]
         return np.stack([*found, above * by_lag / self.reference], axis=1)
 
-    def last(
-        self, law: NonparametricLaw, rates: Floats, sizes: Floats, counts: Floats
-    ) -> tuple[float, Floats]:
-        """Return the loss after the last stretch, and its derivatives by the rate of each.
-
-        Args:
-            law: The law.
-            rates: Mean rate of each stretch, float64[k].
-            sizes: Updates of each, float64[k].
-            counts: How much each counts in the moving average at the end, float64[k].
-        """
-        exponents = np.array(law.exponents)
-        each = np.where(rates > 0, np.exp(np.minimum(self._pieces(rates) @ exponents, 50.0)), 0.0)
-        progress = np.array([each @ sizes])
-        falls, slope = self._falls(np.log(progress))
-        above = np.maximum(counts @ rates - np.array(self.hinges), 0.0)
-        loss = law.floor + falls[0] @ law.drops + above @ law.noise / self.reference
-        power = exponents[np.searchsorted(np.array(self.bends), rates)]
-        by_rate = power * each / np.maximum(rates, 1e-12 * self.reference) * sizes
-        found = slope[0] @ law.drops / progress[0] * by_rate
-        found += (above > 0) @ np.array(law.noise) / self.reference * counts
-        return float(loss), found
-
-    def law(self, theta: Floats, c: Floats) -> Any:
+    def law(self, theta: Floats, c: Floats) -> NonparametricLaw:
         count = len(self.knots)
         return NonparametricLaw(
             float(c[0]),

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ratewise._arrays import Floats
-from ratewise.predict.final_loss import SEEN, Path, exact
-from ratewise.predict.law import Law, MixedLaw
+from ratewise.predict.final_loss import RatePath, exact
+from ratewise.predict.law import Law
 from ratewise.schedule import Piecewise, Schedule, ScheduleError, Warmup
 
 KNOTS = 64
@@ -40,8 +40,8 @@ def optimal(
     are left out, and the levels at the others are searched again. Stairs are taken only where they
     are better by more than `within`: the multi-power law likes them more than runs have shown.
     """
-    for one in law.laws if isinstance(law, MixedLaw) else (law,):
-        if not isinstance(one, SEEN):
+    for one in law.parts:
+        if not one.sees_rates:
             who = f"Fit.best({type(one).__name__})"
             raise ScheduleError(who, "does not depend on the rates", 'fit(…, law="auto")')
     n = total - warmup
@@ -52,10 +52,10 @@ def optimal(
         return exact(law, peak * np.append(rising, levels))
 
     knots = _knots(n, KNOTS)
-    lines = _written(law, Path.lines(knots, rising), peak, n, within, "linear")
+    lines = _written(law, RatePath.lines(knots, rising), peak, n, within, "linear")
     best = min([lines, *(_cooldown(n, share) for share in STARTS)], key=loss)
     if stairs:
-        steps = _written(law, Path.stairs(knots, rising, n), peak, n, within, "constant")
+        steps = _written(law, RatePath.stairs(knots, rising, n), peak, n, within, "constant")
         best = steps if loss(steps) < loss(best) * (1 - within) else best
     return Warmup(warmup) >> best if warmup else best
 
@@ -66,7 +66,7 @@ def _knots(n: int, count: int) -> Floats:
     return np.unique(np.round((n - 1) * (1 - (1 - shares) ** 2)))
 
 
-def _search(law: Any, path: Path, peak: float, levels: Floats) -> tuple[float, Floats]:
+def _search(law: Law, path: RatePath, peak: float, levels: Floats) -> tuple[float, Floats]:
     """Return the lowest loss from these levels on, and the levels there."""
 
     def objective(u: Floats) -> tuple[float, Floats]:
@@ -85,7 +85,7 @@ def _search(law: Any, path: Path, peak: float, levels: Floats) -> tuple[float, F
     return float(found.fun) / 1e3, np.append(1.0, np.exp(-np.cumsum(found.x)))
 
 
-def _written(law: Law, path: Path, peak: float, n: int, within: float, shape: str) -> Piecewise:
+def _written(law: Law, path: RatePath, peak: float, n: int, within: float, shape: str) -> Piecewise:
     """Return the best schedule with as few points as keep its loss; the first is always there."""
     x = path.knots
     starts = [np.maximum(np.minimum(1, (n - x) / (share * n)), 1 / n) for share in STARTS]

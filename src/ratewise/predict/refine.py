@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
 from ratewise._arrays import Floats
-from ratewise.logs.curve import FEWEST
-from ratewise.predict.simplify import written
-from ratewise.schedule import Schedule, ScheduleError, Warmup
+from ratewise.logs.curve import FEWEST, check_steps, one_row
+from ratewise.schedule import Piecewise, Schedule, ScheduleError, Warmup
 from ratewise.schedule.errors import nearest, number, shorten, whole
 
 POINTS = 10_000
@@ -19,6 +18,12 @@ POINTS = 10_000
 
 POWERS = {"adam": 1, "sgd": 2}
 """Powers of the norm by which a gradient counts less, for each kind of optimizer."""
+
+DIGITS = 4
+"""Digits that positions and levels are written with."""
+
+LOW = 0.25
+"""Level below which errors no longer count by the level itself."""
 
 
 def refine(
@@ -77,7 +82,7 @@ def refine(
         raise ScheduleError("refine", rule, nearest(str(optimizer), POWERS))
     share = number("refine", "smooth", smooth, high=0.5)
     error = number("refine", "within", within, low=1e-3, high=1.0)
-    each = _numbers("norms", norms)
+    each = _logged("norms", norms)
     at, length = _steps(steps, total, len(each))
     before = whole("refine", "warmup", warmup, high=length - 1)
     _check(at, each, length)
@@ -87,7 +92,7 @@ def refine(
         raise ScheduleError("refine", rule, f"give {FEWEST} or more")
     x = np.linspace(0, 1, POINTS + 1)
     smoothed = _smooth(np.interp(before + x * (length - before), at[kept], each[kept]), share)
-    refined = written(x, _levels(smoothed, POWERS[optimizer]), error)
+    refined = simplified(x, _levels(smoothed, POWERS[optimizer]), error)
     return Warmup(before) >> refined if before else refined
 
 
@@ -107,14 +112,8 @@ def _smooth(norms: Floats, share: float) -> Floats:
     return median_filter(longer, size=width, mode="nearest")[: len(norms)]
 
 
-def _numbers(name: str, value: Any) -> Floats:
-    try:
-        found = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        found = np.empty((0, 0))
-    if found.ndim != 1:
-        rule = f"needs {name} as numbers in one row"
-        raise ScheduleError("refine", rule, "give one number per logged norm", given=value)
+def _logged(name: str, value: Any) -> Floats:
+    found = one_row("refine", name, value, "give one number per logged norm")
     if len(found) < FEWEST:
         rule = f"has {len(found)} {name}, too few to say anything"
         raise ScheduleError("refine", rule, f"give {FEWEST} or more")
@@ -126,21 +125,16 @@ def _steps(steps: Any, total: Any, n: int) -> tuple[Floats, int]:
     if steps is None:
         length = whole("refine", "total", n if total is None else total, low=2)
         return (np.arange(n) + 0.5) * length / n, length
-    at = _numbers("steps", steps)
+    at = _logged("steps", steps)
     if len(at) != n:
         rule = f"got {len(at)} steps and {n} norms"
         raise ScheduleError("refine", rule, "give one of each per logged norm")
-    if not np.isfinite(at).all() or (at != np.floor(at)).any() or (at < 0).any():
-        raise ScheduleError("refine", "has steps that are no whole numbers", "count updates from 0")
+    check_steps("refine", at)
     last = int(at.max())
     return at, whole("refine", "total", last + 1 if total is None else total, low=2)
 
 
 def _check(at: Floats, norms: Floats, length: int) -> None:
-    if (np.diff(at) <= 0).any():
-        where = int(np.flatnonzero(np.diff(at) <= 0)[0])
-        rule = f"has steps out of order, {at[where]:.0f} before {at[where + 1]:.0f}"
-        raise ScheduleError("refine", rule, "sort the norms, one for each step")
     if at[-1] > length:
         rule = f"has a norm at update {at[-1]:.0f} of a run of {length}"
         raise ScheduleError("refine", rule, "give the total of the run that was logged")
@@ -148,3 +142,41 @@ def _check(at: Floats, norms: Floats, length: int) -> None:
     if len(wrong):
         rule = f"needs norms in (0, inf), got {norms[wrong[0]]:g} at number {wrong[0]}"
         raise ScheduleError("refine", rule, "leave out what is no norm of a gradient")
+
+
+def simplified(x: Floats, y: Floats, within: float) -> Piecewise:
+    """Return straight lines through as few of the points as keep all the others within an error.
+
+    The point that is furthest off is added until none is, and what is not needed for that in the
+    end is taken out again; the ends and the peak are always there. Positions become shares of the
+    move, so that the schedule fits a run of any length.
+
+    Args:
+        x: Positions in [0, 1], float[n], strictly rising from 0 to 1.
+        y: Levels in [0, inf), float[n].
+        within: How far a level may be off, as a share of itself, or of 0.25 if it is below;
+            in [0.001, inf).
+
+    >>> x = np.linspace(0, 1, 101)
+    >>> simplified(x, np.minimum(1, 2 - 2 * x), 0.01)
+    Piecewise({0: 1, "50%": 1, "100%": 0}, shape="linear")
+    """
+    if within < 1e-3:
+        rule = f"needs within in [0.001, inf), got {within}"
+        raise ScheduleError("simplified", rule, f"levels are written with {DIGITS} digits")
+    x = np.round(x, DIGITS)
+    y = np.round(y, DIGITS)
+    allowed = within * np.maximum(y, LOW)
+
+    def excess(kept: list[int]) -> Floats:
+        return np.abs(np.interp(x, x[kept], y[kept]) - y) / allowed
+
+    needed = {0, int(y.argmax()), len(x) - 1}
+    kept = sorted(needed)
+    while (off := excess(kept)).max() > 1:
+        kept = sorted({*kept, int(off.argmax())})
+    for i in [i for i in kept if i not in needed]:
+        fewer = [j for j in kept if j != i]
+        kept = fewer if excess(fewer).max() <= 1 else kept
+    points = {f"{100 * x[i]:.2f}%": float(y[i]) for i in kept}
+    return Piecewise(points, shape="linear")

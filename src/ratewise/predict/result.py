@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,24 +12,25 @@ from numpy.typing import ArrayLike
 from ratewise._arrays import Floats
 from ratewise.logs.curve import Curve
 from ratewise.predict.final_loss import exact
-from ratewise.predict.law import Law, MixedLaw
-from ratewise.runs.specs import Candidate, RunSpec, read_candidates
+from ratewise.predict.law import Law
+from ratewise.predict.optimum import optimal
+from ratewise.runs.specs import Candidate, RunSpec, Written, read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Context, number, speaking, whole
+from ratewise.schedule.given import read_plan
 
 if TYPE_CHECKING:
     from ratewise.view.prediction import MeasuredRun, PredictedRun
 
-LEVEL = 0.9
-"""Share of final losses that an interval is meant to hold."""
-
 WIDTH = 1.8
-"""Standard errors on either side of a prediction: a tenth more than for a normal distribution."""
+"""Standard errors on either side of a prediction, for nine final losses of ten: a tenth more than
+for a normal distribution."""
 
-PLAIN = 0.004
+Candidates = Mapping[str, Candidate] | Iterable[Written]
+"""Schedules by name, as `compare` takes them, or a list of them."""
+
+PLAIN, BEFORE = 0.004, 0.5
 """Relative error of a final loss before any run was held out, and how many runs that counts for."""
-
-BEFORE = 0.5
 
 NEAR = 1.0
 """Distance in log peak at which a run that was held out says less of a prediction."""
@@ -112,7 +113,7 @@ class Fit:
             raise ScheduleError("Fit.losses(rates=…)", rule, "give one per update or per step")
         return self.law.losses(given)[at - 1]
 
-    def predict(self, schedule: Schedule | Plan | str, *, lr: float, total: int) -> Prediction:
+    def predict(self, schedule: Written, *, lr: float, total: int) -> Prediction:
         """Return what a run under a schedule would come to.
 
         Args:
@@ -127,7 +128,7 @@ class Fit:
 
     def rank(
         self,
-        candidates: Mapping[str, Candidate] | Iterable[Schedule | Plan | str],
+        candidates: Candidates,
         *,
         lr: float | Iterable[float],
         total: int | None = None,
@@ -139,7 +140,7 @@ class Fit:
             lr: One peak or several.
             total: Updates, of those without a total of their own.
         """
-        named: Mapping[str, Any] = _named(candidates)
+        named = _named(candidates)
         peaks = [float(lr)] if isinstance(lr, int | float) else list(lr)
         with speaking(Context(called="Fit.rank")):
             asked = read_candidates(named, seeds=1, peaks=peaks, total=total)
@@ -150,7 +151,7 @@ class Fit:
         *,
         total: int,
         lr: float,
-        shapes: Mapping[str, Candidate] | Iterable[Schedule | Plan | str] | None = None,
+        shapes: Candidates | None = None,
         warmup: int = 0,
         within: float = 2e-4,
         stairs: bool = True,
@@ -176,9 +177,7 @@ class Fit:
         if shapes is not None:
             named = _named(shapes)
             first = self.rank(named, lr=peak, total=length)[0]
-            return _schedule(named[first.name], length)
-        from ratewise.predict.optimum import optimal
-
+            return _schedule(named[first.name])
         before = whole("Fit.best", "warmup", warmup, high=length - 2)
         return optimal(self.law, peak, length, before, within, stairs)
 
@@ -247,7 +246,7 @@ class Fit:
         return self._interval(given, exact(self.law, given))
 
     def _interval(self, rates: Floats, loss: float) -> tuple[float, float]:
-        apart = self.law.apart(rates, exact) if isinstance(self.law, MixedLaw) else 0.0
+        apart = np.std([exact(law, rates) for law in self.law.parts])
         half = WIDTH * float(np.hypot(self.error_at(float(rates.max())) * loss, apart))
         return max(loss - half, 0.0), loss + half
 
@@ -260,8 +259,8 @@ class Fit:
 
     def _outside(self, rates: Floats) -> tuple[str, ...]:
         """Return what of a run is outside the range of those that were fitted."""
-        highest = max(float(curve.every_rate.max()) for curve in self.curves)
-        lowest = min(float(curve.every_rate.max()) for curve in self.curves)
+        peaks = [curve.peak for curve in self.curves]
+        lowest, highest = min(peaks), max(peaks)
         longest = max(len(curve.every_rate) for curve in self.curves)
         said: list[str] = []
         if rates.max() > LONGER * highest:
@@ -281,17 +280,14 @@ class Fit:
 
 def _named(candidates: Any) -> Mapping[str, Any]:
     if isinstance(candidates, Mapping):
-        return cast("Mapping[str, Any]", candidates)
-    return {str(one): one for one in candidates}
+        return candidates
+    return {str(candidate): candidate for candidate in candidates}
 
 
-def _schedule(candidate: Any, total: int) -> Schedule:
+def _schedule(candidate: Any) -> Schedule:
     """Return the schedule of a candidate that `read_candidates` took."""
-    from ratewise.schedule import parse
-
     if isinstance(candidate, tuple):
         candidate = next(part for part in candidate if isinstance(part, Schedule | Plan | str))
-    given = parse(candidate) if isinstance(candidate, str) else candidate
-    schedule = given.lr if isinstance(given, Plan) else given
-    assert isinstance(schedule, Schedule)
+    schedule = read_plan("Fit.best", candidate, "give schedules").lr
+    assert schedule is not None
     return schedule

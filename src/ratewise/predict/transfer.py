@@ -11,7 +11,8 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.predict.bound import bound
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.runs.specs import Written
+from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number
 
 THEORY = 1.0, 0.5
@@ -28,7 +29,7 @@ interval hold nine of ten best peaks on the recorded grids (benchmarks/transfer.
 WIDTH = 1.65
 """Standard deviations on either side of a peak: nine cases of ten."""
 
-Measured = tuple[Schedule | Plan | str, int, float]
+MeasuredPeak = tuple[Written, int, float]
 """A schedule, the updates of the run, and the best peak learning rate found for both."""
 
 
@@ -44,7 +45,7 @@ class Transfer:
         theory: The same ratio by theory alone.
         exponent: The exponent e that was used: the peak goes as total^-e.
         share: How much of the theory's log-ratio between shapes was used; 1 is all of it.
-        measured: Measured best peaks that exponent and share were learnt from, besides the one
+        measured: MeasuredPeak best peaks that exponent and share were learnt from, besides the one
             that is carried over.
     """
 
@@ -72,13 +73,13 @@ class Transfer:
 
 def transfer(
     lr: float,
-    old: Schedule | Plan | str,
+    old: Written,
     old_total: int,
-    new: Schedule | Plan | str,
+    new: Written,
     new_total: int,
     *,
     exponent: float | None = None,
-    measured: Iterable[Measured] = (),
+    measured: Iterable[MeasuredPeak] = (),
 ) -> Transfer:
     """Return the best peak of a new schedule and length, from that of an old one.
 
@@ -140,16 +141,16 @@ def transfer(
     )
 
 
-def _place(schedule: Schedule | Plan | str, total: int) -> tuple[float, float]:
+def _place(schedule: Written, total: int) -> tuple[float, float]:
     """Return what a shape does to the log of the best peak by theory, and the log of its length."""
     told = bound(schedule, total)
     length = math.log(told.total)
     return math.log(told.best_peak) + THEORY[1] * length, length
 
 
-def _measured(given: Any) -> list[Measured]:
+def _measured(given: Any) -> list[MeasuredPeak]:
     who = "transfer(measured=…)"
-    found: list[Measured] = []
+    found: list[MeasuredPeak] = []
     for one in given:
         if not isinstance(one, tuple | list) or len(one) != 3:
             rule = "needs triples"

@@ -1,95 +1,68 @@
-"""The value: moves, composition, lengths, text and JSON form, evaluation."""
+"""The value: moves, composition, lengths, text and JSON form, evaluation.
 
-from ratewise.schedule.base import Schedule
-from ratewise.schedule.bends import LinearCosine, Part, Rex, Tanh, Wave
-from ratewise.schedule.compose import Clip, Product, Scale, Sequence
-from ratewise.schedule.cyclic import Cyclic, Jagged, OneCycle, Restarts, WSDCycles
-from ratewise.schedule.decays import (
-    ExponentialDecay,
-    InverseTime,
-    NaturalDecay,
-    PolynomialCycles,
-    Power,
-    Saturate,
+A new shape is a class (or a function that composes others) in the file that it belongs to, and its
+name in that file's `__all__`. Exports, texts, dict forms, the page of shapes and the code writers
+follow from there.
+"""
+# ruff: noqa: F403  (each file of shapes says by its `__all__` what it offers)
+
+from ratewise.schedule import (
+    bends,
+    compose,
+    cyclic,
+    decays,
+    frames,
+    greedy,
+    moves,
+    named,
+    plateau,
+    repeat,
+    steps,
+    warmup,
 )
+from ratewise.schedule.base import Schedule
+from ratewise.schedule.bends import *
+from ratewise.schedule.compose import *
+from ratewise.schedule.cyclic import *
+from ratewise.schedule.decays import *
 from ratewise.schedule.errors import ScheduleError
 from ratewise.schedule.feedback import Feedback
 from ratewise.schedule.forms import from_dict, from_json
-from ratewise.schedule.frames import Between, Until
-from ratewise.schedule.greedy import EarlyCool, Greedy
+from ratewise.schedule.frames import *
+from ratewise.schedule.greedy import *
 from ratewise.schedule.machine import Machine
 from ratewise.schedule.move import Move
-from ratewise.schedule.moves import Cosine, Exponential, Hold, Linear, Polynomial, Sqrt
-from ratewise.schedule.named import (
-    SWA,
-    WSD,
-    FlatCosine,
-    InverseSqrt,
-    Noam,
-    SlantedTriangular,
-    UntunedWarmup,
-)
+from ratewise.schedule.moves import *
+from ratewise.schedule.named import *
 from ratewise.schedule.plan import Plan
-from ratewise.schedule.plateau import Divergence, Plateau
-from ratewise.schedule.repeat import Repeat
+from ratewise.schedule.plateau import *
+from ratewise.schedule.repeat import *
 from ratewise.schedule.simulate import Simulation
-from ratewise.schedule.steps import Function, Piecewise, Step
+from ratewise.schedule.steps import *
 from ratewise.schedule.text import parse
-from ratewise.schedule.warmup import Warmup
+from ratewise.schedule.warmup import *
 
 __all__ = [
-    "SWA",
-    "WSD",
-    "Between",
-    "Clip",
-    "Cosine",
-    "Cyclic",
-    "Divergence",
-    "EarlyCool",
-    "Exponential",
-    "ExponentialDecay",
     "Feedback",
-    "FlatCosine",
-    "Function",
-    "Greedy",
-    "Hold",
-    "InverseSqrt",
-    "InverseTime",
-    "Jagged",
-    "Linear",
-    "LinearCosine",
     "Machine",
     "Move",
-    "NaturalDecay",
-    "Noam",
-    "OneCycle",
-    "Part",
-    "Piecewise",
     "Plan",
-    "Plateau",
-    "Polynomial",
-    "PolynomialCycles",
-    "Power",
-    "Product",
-    "Repeat",
-    "Restarts",
-    "Rex",
-    "Saturate",
-    "Scale",
     "Schedule",
     "ScheduleError",
-    "Sequence",
     "Simulation",
-    "SlantedTriangular",
-    "Sqrt",
-    "Step",
-    "Tanh",
-    "Until",
-    "UntunedWarmup",
-    "WSDCycles",
-    "Warmup",
-    "Wave",
     "from_dict",
     "from_json",
     "parse",
 ]
+__all__ += bends.__all__
+__all__ += compose.__all__
+__all__ += cyclic.__all__
+__all__ += decays.__all__
+__all__ += frames.__all__
+__all__ += greedy.__all__
+__all__ += moves.__all__
+__all__ += named.__all__
+__all__ += plateau.__all__
+__all__ += repeat.__all__
+__all__ += steps.__all__
+__all__ += warmup.__all__

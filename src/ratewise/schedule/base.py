@@ -12,29 +12,61 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ratewise.schedule.errors import ScheduleError, shorten, whole
+from ratewise.schedule.errors import Fix, ScheduleError, shorten, whole
 from ratewise.schedule.lengths import Horizon, LengthMap
 from ratewise.schedule.strict import Strict
 from ratewise.schedule.track import Track, lookup, sample
 
 if TYPE_CHECKING:
-    from ratewise.schedule.compose import Clip
-    from ratewise.schedule.frames import Between, Until
+    from ratewise.schedule.frames import Between, Clip, Until
     from ratewise.schedule.machine import Machine
     from ratewise.schedule.simulate import Simulation
 
 
-class Schedule(metaclass=Strict):
+class Described(metaclass=Strict):
+    """A frozen value that can be written down: as code, as a dict, and as JSON."""
+
+    def __repr__(self) -> str:
+        from ratewise.schedule.text import spell
+
+        return spell(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the value as a dict of JSON types, with the version of the form.
+
+        Raises:
+            ScheduleError: it contains a `Function`.
+        """
+        from ratewise.schedule.forms import to_dict
+
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """Return the dict form as one line of JSON."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    def keep(self, name: str, value: Any) -> None:
+        """Set a field of this frozen value, at construction."""
+        object.__setattr__(self, name, value)
+
+
+class Schedule(Described):
     """A map from updates `t` = 0, 1, … to levels in [0, inf), as a frozen value.
 
     `a >> b` then · `a * b` product · `a * 0.5` scaled · `a.clip(low, high)`. Equality, hash,
     pickle and `repr` go by the fields alone.
+
+    A class made from it, or from `Move`, is known by its name to texts and dict forms. With
+    `class Mine(Move, written=True)` it says that its formula is written over the array namespace
+    alone, without a look at values: then `ratewise.convert.write` writes it as code.
     """
 
     kinds: ClassVar[dict[str, type[Schedule]]] = {}
+    written: ClassVar[bool] = False
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, written: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.written = written
         if not cls.__name__.startswith("_") and abc.ABC not in cls.__bases__:
             Schedule.kinds[cls.__name__] = cls
 
@@ -55,6 +87,22 @@ class Schedule(metaclass=Strict):
     @abc.abstractmethod
     def map_lengths(self, change: LengthMap) -> Self:
         """Return this schedule with `change` applied to every length in it."""
+
+    # What a composition says besides ----------------------------------------------------------
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        """The schedules that it is made of, in order."""
+        return ()
+
+    def with_parts(self, parts: tuple[Schedule, ...]) -> Schedule:
+        """Return the same composition, made of other schedules."""
+        return self
+
+    @property
+    def open(self) -> bool:
+        """Whether it leaves its length out, and so takes the rest of the run."""
+        return getattr(self, "over", None) is None
 
     # Resolving ------------------------------------------------------------------------------
 
@@ -86,9 +134,9 @@ class Schedule(metaclass=Strict):
 
     def fit(self, horizon: Horizon, total: int | None) -> Schedule:
         """Return this schedule settled and, where it ends before `total`, held up to there."""
-        from ratewise.schedule.layout import fit_moves
+        from ratewise.schedule.layout import fit
 
-        return fit_moves((self,), horizon, total)
+        return fit(self, horizon, total)
 
     @property
     def length(self) -> int | None:
@@ -138,7 +186,7 @@ class Schedule(metaclass=Strict):
                 raise ScheduleError(
                     "values()",
                     "was called on a schedule without end",
-                    "use values(n), or resolve(total=…) first",
+                    Fix("give {total}", "use values(n), or resolve(total=…) first", total="…"),
                 )
             n = max(length - start, 0)
         return sample(self._own_track, whole("values", "n", n), start)
@@ -151,20 +199,21 @@ class Schedule(metaclass=Strict):
         return Sequence((self, other)) if isinstance(other, Schedule) else NotImplemented
 
     def __mul__(self, other: Schedule | float) -> Schedule:
-        from ratewise.schedule.compose import Product, Scale
+        from ratewise.schedule.compose import Product
+        from ratewise.schedule.frames import Scale
 
         if isinstance(other, Schedule):
             return Product((self, other))
         return Scale(self, other) if _numeric(other) else NotImplemented
 
     def __rmul__(self, other: float) -> Schedule:
-        from ratewise.schedule.compose import Scale
+        from ratewise.schedule.frames import Scale
 
         return Scale(self, other) if _numeric(other) else NotImplemented
 
     def clip(self, low: float | None = None, high: float | None = None) -> Clip:
         """Return the schedule with levels kept within [low, high]; None leaves a side open."""
-        from ratewise.schedule.compose import Clip
+        from ratewise.schedule.frames import Clip
 
         return Clip(self, low, high)
 
@@ -202,9 +251,7 @@ class Schedule(metaclass=Strict):
     @property
     def listens(self) -> bool:
         """Whether the schedule depends on metrics."""
-        from ratewise.schedule.machine import listens
-
-        return listens(self)
+        return any(part.listens for part in self.parts)
 
     def machine(self) -> Machine:
         """Return the schedule, resolved, as a pure state machine."""
@@ -231,27 +278,6 @@ class Schedule(metaclass=Strict):
         from ratewise.schedule.simulate import simulate
 
         return simulate(self if total is None else self.resolve(total), metrics)
-
-    # Writing down ---------------------------------------------------------------------------
-
-    def __repr__(self) -> str:
-        from ratewise.schedule.text import spell
-
-        return spell(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the schedule as a dict of JSON types, with the version of the form.
-
-        Raises:
-            ScheduleError: it contains a `Function`.
-        """
-        from ratewise.schedule.forms import to_dict
-
-        return to_dict(self)
-
-    def to_json(self) -> str:
-        """Return the dict form as one line of JSON."""
-        return json.dumps(self.to_dict(), allow_nan=False)
 
     def __reduce__(self) -> tuple[Any, tuple[type[Schedule], dict[str, Any]]]:
         fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]

@@ -12,9 +12,11 @@ from ratewise.schedule.lengths import Length
 from ratewise.schedule.move import Move
 from ratewise.schedule.track import Track, finite
 
+__all__ = ["LinearCosine", "Part", "Rex", "Tanh", "Wave"]
+
 
 @dataclass(frozen=True, repr=False)
-class Tanh(Move):
+class Tanh(Move, written=True):
     """Fall along a hyperbolic tangent: flat, steep, flat.
 
     level(k) = u·start + (1 - u)·to,  u = (1 - tanh(low·(1 - p) + high·p))/2,  p = k/n
@@ -57,7 +59,7 @@ class Tanh(Move):
 
 
 @dataclass(frozen=True, repr=False)
-class Rex(Move):
+class Rex(Move, written=True):
     """Fall slowly at first and ever faster towards the end (reflected exponential).
 
     level(k) = u·start + (1 - u)·to,  u = z/(bend + (1 - bend)·z),  z = (n - k)/n
@@ -92,7 +94,7 @@ class Rex(Move):
 
 
 @dataclass(frozen=True, repr=False)
-class Wave(Move):
+class Wave(Move, written=True):
     """Swing along a cosine for any number of its periods.
 
     level(k) = u·start + (1 - u)·to,  u = ((1 + cos(2π·cycles·k/n))/2)^exponent
@@ -137,7 +139,7 @@ class Wave(Move):
 
 
 @dataclass(frozen=True, repr=False)
-class LinearCosine(Move):
+class LinearCosine(Move, written=True):
     """A straight line times a cosine, on top of a small constant.
 
     level(k) = start·((alpha + 1 - p)·(1 + cos(2π·cycles·p))/2 + beta),  p = k/n
@@ -181,7 +183,7 @@ class LinearCosine(Move):
 
 
 @dataclass(frozen=True, repr=False)
-class Part(Move):
+class Part(Move, written=True):
     """Part of a move: its positions `begin`, `begin + 1`, … of a length that need not be whole.
 
     level(k) = the level of `move` at position x of `of`,  x = min(begin + k, of),

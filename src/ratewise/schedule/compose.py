@@ -1,8 +1,8 @@
-"""Schedules made of schedules: one after the other, times each other, scaled, clipped."""
+"""Schedules made of several schedules: one after the other, or times each other."""
 
 from __future__ import annotations
 
-import dataclasses
+import abc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,31 +11,46 @@ from typing import Any, Self
 import numpy as np
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import ScheduleError, number, shorten
-from ratewise.schedule.frames import Between
-from ratewise.schedule.layout import fit_moves
+from ratewise.schedule.errors import ScheduleError, shorten
+from ratewise.schedule.frames import Frame
 from ratewise.schedule.lengths import Horizon, LengthMap
-from ratewise.schedule.track import LARGEST, Track, chain, finite
+from ratewise.schedule.track import Track, chain, finite
+
+__all__ = ["Product", "Sequence"]
 
 
-def flatten(kind: type[Any], name: str, parts: Any) -> tuple[Schedule, ...]:
-    """Return the schedules in `parts`, those inside parts of the same kind unpacked."""
-    who = f"{kind.__name__}({shorten(parts)})"
-    flat: list[Schedule] = []
-    for part in parts if isinstance(parts, Iterable) else ():
-        if not isinstance(part, Schedule):
-            raise ScheduleError(who, f"holds {shorten(part)}", "give schedules only")
-        flat.extend(getattr(part, name) if isinstance(part, kind) else (part,))
-    if not flat:
-        raise ScheduleError(who, "holds no schedule", "give at least one")
-    return tuple(flat)
+class Several(Schedule, abc.ABC):
+    """A schedule of several others.
 
+    A subclass is a frozen dataclass with one field, the tuple of them.
+    """
 
-# One after the other ------------------------------------------------------------------------
+    @property
+    def open(self) -> bool:
+        return any(part.open for part in self.parts)
+
+    def with_parts(self, parts: tuple[Schedule, ...]) -> Self:
+        kind: Any = type(self)
+        return kind(parts)
+
+    def map_lengths(self, change: LengthMap) -> Self:
+        return self.with_parts(tuple(part.map_lengths(change) for part in self.parts))
+
+    def flatten(self, parts: Any) -> tuple[Schedule, ...]:
+        """Return the schedules in `parts`, those inside parts of the same kind unpacked."""
+        who = f"{type(self).__name__}({shorten(parts)})"
+        flat: list[Schedule] = []
+        for part in parts if isinstance(parts, Iterable) else ():
+            if not isinstance(part, Schedule):
+                raise ScheduleError(who, f"holds {shorten(part)}", "give schedules only")
+            flat.extend(part.parts if isinstance(part, type(self)) else (part,))
+        if not flat:
+            raise ScheduleError(who, "holds no schedule", "give at least one")
+        return tuple(flat)
 
 
 @dataclass(frozen=True, repr=False)
-class Sequence(Schedule):
+class Sequence(Several, written=True):
     """Moves one after the other, each from the level that the one before it ended on.
 
     Written `a >> b >> c`. At most one move may leave its length out: it takes the rest.
@@ -50,18 +65,19 @@ class Sequence(Schedule):
     moves: tuple[Schedule, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "moves", flatten(Sequence, "moves", self.moves))
-        opened = [move for move in self.moves if is_open(move)]
+        self.keep("moves", self.flatten(self.moves))
+        opened = [move for move in self.moves if move.open]
         if len(opened) > 1:
             rule = f"and {opened[1]!r} both leave their length out"
             raise ScheduleError(repr(opened[0]), rule, "give one of them over=…")
 
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        return self.moves
+
     def extent(self, horizon: Horizon) -> Fraction | None:
         extents = [move.extent(horizon) for move in self.moves]
         return None if None in extents else sum((e for e in extents if e is not None), Fraction(0))
-
-    def fit(self, horizon: Horizon, total: int | None) -> Schedule:
-        return fit_moves(self.moves, horizon, total)
 
     def settle(self, horizon: Horizon, n: int | None) -> Schedule:
         return self.fit(horizon, n)
@@ -74,26 +90,9 @@ class Sequence(Schedule):
                 level = tracks[-1].end
         return chain(tracks, 1.0 if level is None else level)
 
-    def map_lengths(self, change: LengthMap) -> Self:
-        return dataclasses.replace(self, moves=tuple(m.map_lengths(change) for m in self.moves))
-
-
-def is_open(schedule: Schedule) -> bool:
-    """Whether a schedule leaves its length out, and so takes the rest of the run."""
-    if isinstance(schedule, Sequence):
-        return any(is_open(move) for move in schedule.moves)
-    if isinstance(schedule, Product):
-        return any(is_open(factor) for factor in schedule.factors)
-    if isinstance(schedule, Scale | Clip | Between):
-        return is_open(schedule.schedule)
-    return bool(getattr(schedule, "open", getattr(schedule, "over", None) is None))
-
-
-# Times each other ---------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, repr=False)
-class Product(Schedule):
+class Product(Several, written=True):
     """Levels multiplied update by update; written `a * b`.
 
     As long as its longest factor; a factor that ends earlier holds its end level. Behind another
@@ -106,7 +105,11 @@ class Product(Schedule):
     factors: tuple[Schedule, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "factors", flatten(Product, "factors", self.factors))
+        self.keep("factors", self.flatten(self.factors))
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        return self.factors
 
     def extent(self, horizon: Horizon) -> Fraction | None:
         extents = [factor.extent(horizon) for factor in self.factors]
@@ -121,112 +124,31 @@ class Product(Schedule):
         length = None if None in lengths else max(n for n in lengths if n is not None)
 
         def inside(xp: Any, t: Any) -> Any:
-            with np.errstate(over="ignore"):
-                out = tracks[0].levels(xp, t)
-                for track in tracks[1:]:
-                    out = finite(xp, out * track.levels(xp, t))
-            return out
+            return _times(xp, [track.levels(xp, t) for track in tracks])
 
-        return Track(length, _end(tracks), inside)
-
-    def map_lengths(self, change: LengthMap) -> Self:
-        return dataclasses.replace(self, factors=tuple(f.map_lengths(change) for f in self.factors))
+        end = _times(np, [np.float64(track.end) for track in tracks])
+        return Track(length, float(end), inside)
 
 
-def _end(tracks: list[Track]) -> float:
+def _times(xp: Any, levels: list[Any]) -> Any:
     with np.errstate(over="ignore"):
-        end = np.float64(1.0) * tracks[0].end
-        for track in tracks[1:]:
-            end = np.minimum(end * track.end, LARGEST)
-    return float(end)
+        out = levels[0]
+        for level in levels[1:]:
+            out = finite(xp, out * level)
+    return out
 
 
-@dataclass(frozen=True, repr=False)
-class Scale(Schedule):
-    """A schedule times a number; written `schedule * 0.5`.
+def span(schedule: Schedule) -> int | None:
+    """Return the updates that a schedule with lengths in updates covers; None if it is open.
 
-    Args:
-        schedule: What is scaled.
-        factor: Multiplier in [0, inf).
+    Unlike `length` it builds no track, so it is known of one that listens too.
     """
-
-    schedule: Schedule
-    factor: float
-
-    def __post_init__(self) -> None:
-        _only_schedule(self, self.schedule)
-        object.__setattr__(self, "factor", number("schedule * factor", "factor", self.factor))
-
-    def extent(self, horizon: Horizon) -> Fraction | None:
-        return self.schedule.extent(horizon)
-
-    def settle(self, horizon: Horizon, n: int | None) -> Schedule:
-        return dataclasses.replace(self, schedule=self.schedule.fit(horizon, n))
-
-    def track(self, level: float | None) -> Track:
-        inner = self.schedule.track(level)
-
-        def inside(xp: Any, t: Any) -> Any:
-            with np.errstate(over="ignore"):
-                return finite(xp, inner.inside(xp, t) * self.factor)
-
-        return Track(inner.length, float(min(inner.end * self.factor, LARGEST)), inside)
-
-    def map_lengths(self, change: LengthMap) -> Self:
-        return dataclasses.replace(self, schedule=self.schedule.map_lengths(change))
-
-
-@dataclass(frozen=True, repr=False)
-class Clip(Schedule):
-    """A schedule kept within [low, high]; written `schedule.clip(low, high)`.
-
-    Args:
-        schedule: What is clipped.
-        low: Lowest level, in [0, inf), or None.
-        high: Highest level, in [low, inf), or None.
-
-    Raises:
-        ScheduleError: neither bound is given, or `high` is below `low`.
-    """
-
-    schedule: Schedule
-    low: float | None = None
-    high: float | None = None
-
-    def __post_init__(self) -> None:
-        _only_schedule(self, self.schedule)
-        who = f"clip(low={shorten(self.low)}, high={shorten(self.high)})"
-        if self.low is None and self.high is None:
-            raise ScheduleError(who, "has no bound", "give low, high or both")
-        for name in ("low", "high"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, number(who, name, getattr(self, name)))
-        if self.low is not None and self.high is not None and self.high < self.low:
-            raise ScheduleError(who, "has high below low", "swap them")
-
-    def extent(self, horizon: Horizon) -> Fraction | None:
-        return self.schedule.extent(horizon)
-
-    def settle(self, horizon: Horizon, n: int | None) -> Schedule:
-        return dataclasses.replace(self, schedule=self.schedule.fit(horizon, n))
-
-    def track(self, level: float | None) -> Track:
-        inner = self.schedule.track(level)
-        low = 0.0 if self.low is None else self.low
-        high = self.high
-
-        def inside(xp: Any, t: Any) -> Any:
-            out = xp.maximum(inner.inside(xp, t), low)
-            return out if high is None else xp.minimum(out, high)
-
-        end = max(inner.end, low) if high is None else min(max(inner.end, low), high)
-        return Track(inner.length, end, inside)
-
-    def map_lengths(self, change: LengthMap) -> Self:
-        return dataclasses.replace(self, schedule=self.schedule.map_lengths(change))
-
-
-def _only_schedule(self: Schedule, inner: Any) -> None:
-    if not isinstance(inner, Schedule):
-        rule = "needs a schedule"
-        raise ScheduleError(type(self).__name__, rule, "give it a schedule", given=inner)
+    if isinstance(schedule, Frame):
+        return span(schedule.schedule)
+    if not isinstance(schedule, Several):
+        return getattr(schedule, "over")  # noqa: B009  (every other kind has it)
+    lengths = [span(part) for part in schedule.parts]
+    known = [n for n in lengths if n is not None]
+    if len(known) < len(lengths):
+        return None
+    return sum(known) if isinstance(schedule, Sequence) else max(known)

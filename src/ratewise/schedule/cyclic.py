@@ -16,7 +16,7 @@ from ratewise.schedule.plan import Plan
 from ratewise.schedule.repeat import Repeat
 from ratewise.schedule.warmup import Warmup
 
-NAMES = ("Cyclic", "Jagged", "OneCycle", "Restarts", "WSDCycles")
+__all__ = ["Cyclic", "Jagged", "OneCycle", "Restarts", "WSDCycles"]
 
 
 def OneCycle(

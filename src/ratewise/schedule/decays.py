@@ -14,7 +14,16 @@ from ratewise.schedule.errors import ScheduleError, shorten
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length
 from ratewise.schedule.move import Move
 from ratewise.schedule.steps import settle_position
-from ratewise.schedule.track import Track, finite
+from ratewise.schedule.track import Track, blend, finite
+
+__all__ = [
+    "ExponentialDecay",
+    "InverseTime",
+    "NaturalDecay",
+    "PolynomialCycles",
+    "Power",
+    "Saturate",
+]
 
 
 class Ratio(Move, abc.ABC):
@@ -54,17 +63,36 @@ class Ratio(Move, abc.ABC):
         assert not isinstance(self.every, float)
         return dataclasses.replace(moved, every=change(self.every))  # pyright: ignore[reportArgumentType]
 
+    def reach(self, xp: Any, k: Any, start: float) -> Any:
+        """Return the level at positions `k`, behind the level `start`."""
+        with np.errstate(over="ignore", under="ignore"):
+            return finite(xp, start * self.ratio(xp, k))
+
     def piece(self, start: float, n: int | None) -> Track:
         def inside(xp: Any, k: Any) -> Any:
-            with np.errstate(over="ignore", under="ignore"):
-                return finite(xp, start * self.ratio(xp, k))
+            return self.reach(xp, k, start)
 
         end = float("nan") if n is None else float(inside(np, np.array([n], dtype=np.int64))[0])
         return Track(n, end, inside)
 
 
 @dataclass(frozen=True, repr=False)
-class ExponentialDecay(Ratio):
+class Timed(Ratio, abc.ABC):
+    """A decay by a rate per `every` updates."""
+
+    rate: float
+    every: Length = 1
+    staircase: bool = False
+    over: Length | None = None
+    start: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("rate")
+
+
+@dataclass(frozen=True, repr=False)
+class ExponentialDecay(Timed, written=True):
     """Multiply by `rate` for every `every` updates, smoothly or in stairs.
 
     level(k) = start · rate^(k/every), or start · rate^⌊k/every⌋ with `staircase`
@@ -86,14 +114,8 @@ class ExponentialDecay(Ratio):
     array([1.  , 0.5 , 0.25])
     """
 
-    rate: float
-    every: Length = 1
-    staircase: bool = False
-    over: Length | None = None
-    start: float | None = None
-
     def __post_init__(self) -> None:
-        super().__post_init__()
+        Ratio.__post_init__(self)
         self.check("rate", above=True)
 
     def ratio(self, xp: Any, k: Any) -> Any:
@@ -101,7 +123,7 @@ class ExponentialDecay(Ratio):
 
 
 @dataclass(frozen=True, repr=False)
-class NaturalDecay(Ratio):
+class NaturalDecay(Timed, written=True):
     """Fall exponentially at a given rate (natural exponential decay).
 
     level(k) = start · e^(-rate·k/every), or with ⌊k/every⌋ in stairs
@@ -122,22 +144,12 @@ class NaturalDecay(Ratio):
     0.367879
     """
 
-    rate: float
-    every: Length = 1
-    staircase: bool = False
-    over: Length | None = None
-    start: float | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check("rate")
-
     def ratio(self, xp: Any, k: Any) -> Any:
         return xp.exp(-self.rate * self.periods(xp, k))
 
 
 @dataclass(frozen=True, repr=False)
-class InverseTime(Ratio):
+class InverseTime(Timed, written=True):
     """Fall as one over time (time-based decay).
 
     level(k) = start / (1 + rate·k/every), or with ⌊k/every⌋ in stairs
@@ -158,22 +170,12 @@ class InverseTime(Ratio):
     0.5
     """
 
-    rate: float
-    every: Length = 1
-    staircase: bool = False
-    over: Length | None = None
-    start: float | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check("rate")
-
     def ratio(self, xp: Any, k: Any) -> Any:
         return 1 / (1 + self.rate * self.periods(xp, k))
 
 
 @dataclass(frozen=True, repr=False)
-class Power(Ratio):
+class Power(Ratio, written=True):
     """Fall as a power of time; with power 0.5 the inverse square root.
 
     level(k) = start · (1 + k/every)^(-power)
@@ -209,7 +211,7 @@ class Power(Ratio):
 
 
 @dataclass(frozen=True, repr=False)
-class Saturate(Ratio):
+class Saturate(Ratio, written=True):
     """Climb towards `to` as an exponential that never quite gets there.
 
     level(k) = start + (to - start)·(1 - e^(-(k+1)/every)); `start` is 0 at the beginning
@@ -238,19 +240,13 @@ class Saturate(Ratio):
     def ratio(self, xp: Any, k: Any) -> Any:
         return -xp.expm1(-self.periods(xp, k + 1))
 
-    def piece(self, start: float, n: int | None) -> Track:
-        from ratewise.schedule.track import blend
-
-        def inside(xp: Any, k: Any) -> Any:
-            v = self.ratio(xp, k)
-            return blend(xp, 1 - v, v, start, self.to)
-
-        end = float("nan") if n is None else float(inside(np, np.array([n], dtype=np.int64))[0])
-        return Track(n, end, inside)
+    def reach(self, xp: Any, k: Any, start: float) -> Any:
+        v = self.ratio(xp, k)
+        return blend(xp, 1 - v, v, start, self.to)
 
 
 @dataclass(frozen=True, repr=False)
-class PolynomialCycles(Ratio):
+class PolynomialCycles(Ratio, written=True):
     """Fall as a polynomial whose end moves away by `every` each time it is reached.
 
     level(k) = to + (start - to)·(1 - k/(c·every))^power,  c = max(1, ⌈k/every⌉)
@@ -287,12 +283,6 @@ class PolynomialCycles(Ratio):
         cycles = xp.maximum(1, xp.floor_divide(k + int(self.every) - 1, self.every))
         return xp.power(xp.true_divide(cycles * self.every - k, cycles * self.every), self.power)
 
-    def piece(self, start: float, n: int | None) -> Track:
-        from ratewise.schedule.track import blend
-
-        def inside(xp: Any, k: Any) -> Any:
-            u = self.ratio(xp, k)
-            return blend(xp, u, 1 - u, start, self.to)
-
-        end = float("nan") if n is None else float(inside(np, np.array([n], dtype=np.int64))[0])
-        return Track(n, end, inside)
+    def reach(self, xp: Any, k: Any, start: float) -> Any:
+        u = self.ratio(xp, k)
+        return blend(xp, u, 1 - u, start, self.to)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
 from ratewise.schedule.move import Move
+from ratewise.schedule.steps import Piecewise
 from ratewise.schedule.track import Track
 
 State = dict[str, Any]
@@ -28,6 +29,10 @@ class Feedback(Move, abc.ABC):
 
     endless: ClassVar[bool] = True
     metric: str
+
+    @property
+    def listens(self) -> bool:
+        return True
 
     def init(self) -> State:
         """Return the state before the first observation."""
@@ -59,8 +64,6 @@ class Feedback(Move, abc.ABC):
 
     def replayed(self, state: State, start: float) -> Any:
         """Return the open-loop schedule that this move in fact was."""
-        from ratewise.schedule.steps import Piecewise
-
         points = {0: self.bounded(start, 1.0)}
         points.update({t: self.bounded(start, scale) for t, scale in state["decisions"]})
         return Piecewise(points, over=self.over)

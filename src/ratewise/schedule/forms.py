@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ratewise.schedule.base import Schedule
+from ratewise.schedule.base import Described, Schedule
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.plan import Plan
 from ratewise.schedule.steps import Function
-
-if TYPE_CHECKING:
-    from ratewise.schedule.plan import Plan
 
 VERSION = 1
 DEEPEST = 100
 
 
-def to_dict(value: Schedule | Plan) -> dict[str, Any]:
+def to_dict(value: Described) -> dict[str, Any]:
     """Return a schedule or plan as a dict of JSON types."""
     return {"ratewise": VERSION, **_write(value)}
 
@@ -64,8 +62,6 @@ def from_dict(form: Any) -> Schedule | Plan:
 
 
 def _read(form: dict[Any, Any], depth: int) -> Any:
-    from ratewise.schedule.plan import Plan
-
     who = f"from_dict({shorten(form)})"
     known: dict[str, Any] = {**Schedule.kinds, "Plan": Plan}
     name = form.get("type")

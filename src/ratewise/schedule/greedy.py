@@ -9,9 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ratewise.schedule.compose import Sequence
 from ratewise.schedule.errors import ScheduleError, shorten, whole
 from ratewise.schedule.feedback import Feedback, State, record, smoothed
 from ratewise.schedule.lengths import Length, length, nearest_update
+from ratewise.schedule.moves import Hold
+from ratewise.schedule.named import cooldown
+
+__all__ = ["EarlyCool", "Greedy"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,8 +152,6 @@ class EarlyCool(Feedback):
     start: float | None = None
 
     def __post_init__(self) -> None:
-        from ratewise.schedule.named import cooldown
-
         self.check_listening()
         self.check("threshold")
         self.check("smoothing", high=math.nextafter(1.0, 0.0))
@@ -201,8 +204,6 @@ class EarlyCool(Feedback):
         return float(down.track(start).levels(np, position)[0]) if down.over else start
 
     def _cooldown(self, at: int) -> Any:
-        from ratewise.schedule.named import cooldown
-
         n = self.cooling(at)
         return cooldown(self.shape, self.to, n if self.over is None else min(n, self.over - at))  # pyright: ignore
 
@@ -211,9 +212,6 @@ class EarlyCool(Feedback):
         return at is not None and t >= at + self._cooldown(at).over
 
     def replayed(self, state: State, start: float) -> Any:
-        from ratewise.schedule.compose import Sequence
-        from ratewise.schedule.moves import Hold
-
         at = self.begins(state)
         if at is None:
             return Hold(start, over=self.over)

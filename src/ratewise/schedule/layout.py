@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from ratewise.schedule.base import Schedule
+from ratewise.schedule.compose import Sequence
 from ratewise.schedule.errors import Fix, ScheduleError
 from ratewise.schedule.lengths import Horizon, nearest_update
 from ratewise.schedule.moves import Hold
@@ -75,8 +76,9 @@ def _refuse_long_warmups(
             raise ScheduleError(repr(move), f"does not fit in total={total}", fix)
 
 
-def fit_moves(moves: tuple[Schedule, ...], horizon: Horizon, total: int | None) -> Schedule:
-    """Return moves settled one after the other, held up to `total` if they end before it."""
+def fit(schedule: Schedule, horizon: Horizon, total: int | None) -> Schedule:
+    """Return a schedule settled, each move in turn, and held up to `total` if it ends before."""
+    moves = schedule.moves if isinstance(schedule, Sequence) else (schedule,)
     lengths, known = lay_out(moves, horizon, total)
     if total is not None and total == horizon.total:
         _refuse_long_warmups(moves, lengths, total)
@@ -87,8 +89,4 @@ def fit_moves(moves: tuple[Schedule, ...], horizon: Horizon, total: int | None) 
         rest += over or 0
     if rest or not settled:
         settled.append(Hold(over=rest))
-    if len(settled) == 1:
-        return settled[0]
-    from ratewise.schedule.compose import Sequence
-
-    return Sequence(tuple(settled))
+    return settled[0] if len(settled) == 1 else Sequence(tuple(settled))

@@ -6,7 +6,6 @@ each listening move, keyed by its place in the tree ("1", "0.2"). It never chang
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,45 +14,12 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.compose import Clip, Product, Scale, Sequence
+from ratewise.schedule.compose import Product, Sequence, span
 from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
 from ratewise.schedule.feedback import Feedback, State
-from ratewise.schedule.frames import Between, Until
+from ratewise.schedule.frames import Frame
 from ratewise.schedule.repeat import Repeat
-from ratewise.schedule.track import LARGEST, Track
-
-_FRAMES = (Scale, Clip, Between, Until)
-
-
-def parts(schedule: Schedule) -> tuple[Schedule, ...]:
-    """Return the schedules that a composition is made of, in order."""
-    if isinstance(schedule, Sequence):
-        return schedule.moves
-    if isinstance(schedule, Product):
-        return schedule.factors
-    if isinstance(schedule, _FRAMES):
-        return (schedule.schedule,)
-    return (schedule.pattern,) if isinstance(schedule, Repeat) else ()
-
-
-def listens(schedule: Schedule) -> bool:
-    """Whether a schedule depends on metrics."""
-    return isinstance(schedule, Feedback) or any(listens(part) for part in parts(schedule))
-
-
-def span(schedule: Schedule) -> int | None:
-    """Return the updates that a resolved schedule covers, whether it listens or not."""
-    if isinstance(schedule, Sequence):
-        lengths = [span(move) for move in schedule.moves]
-        return None if None in lengths else sum(n for n in lengths if n is not None)
-    if isinstance(schedule, Product):
-        lengths = [span(factor) for factor in schedule.factors]
-        return None if None in lengths else max(n for n in lengths if n is not None)
-    if isinstance(schedule, Scale | Clip | Between):
-        return span(schedule.schedule)
-    over = getattr(schedule, "over", None)
-    assert not isinstance(over, float | str)
-    return over
+from ratewise.schedule.track import Track
 
 
 class Machine:
@@ -80,7 +46,7 @@ class Machine:
     def _find(self, node: Schedule, path: str) -> Iterator[tuple[str, Feedback]]:
         if isinstance(node, Feedback):
             yield path, node
-        for i, part in enumerate(parts(node)):
+        for i, part in enumerate(node.parts):
             found = list(self._find(part, f"{path}.{i}" if path else str(i)))
             if found and isinstance(node, Repeat):
                 fix = "write the cycles one after the other"
@@ -139,7 +105,7 @@ class Machine:
             if n is None or local < n:
                 yield from self._active(state, node.moves[i], _under(path, i), local, level)
         else:
-            for i, part in enumerate(parts(node)):
+            for i, part in enumerate(node.parts):
                 level = before if i == 0 else None
                 yield from self._active(state, part, _under(path, i), t, level)
 
@@ -161,7 +127,7 @@ class Machine:
             return self._level(state, node.moves[i], _under(path, i), local, level)
         levels = [
             self._level(state, part, _under(path, i), t, before if i == 0 else None)
-            for i, part in enumerate(parts(node))
+            for i, part in enumerate(node.parts)
         ]
         return _framed(node, levels)
 
@@ -231,35 +197,24 @@ class Machine:
                 if n:
                     level = self._level(state, move, _under(path, i), n, level)
             return Sequence(tuple(moves))
-        if not parts(node):
+        if not node.listens:
             return node
-        inner = tuple(
-            self._replayed(state, part, _under(path, i), before if i == 0 else None)
-            for i, part in enumerate(parts(node))
+        return node.with_parts(
+            tuple(
+                self._replayed(state, part, _under(path, i), before if i == 0 else None)
+                for i, part in enumerate(node.parts)
+            )
         )
-        return Product(inner) if isinstance(node, Product) else _around(node, inner[0])
 
 
 def _under(path: str, i: int) -> str:
     return f"{path}.{i}" if path else str(i)
 
 
-def _around(node: Any, inner: Schedule) -> Schedule:
-    return node if isinstance(node, Repeat) else dataclasses.replace(node, schedule=inner)
-
-
 def _framed(node: Schedule, levels: list[float]) -> float:
     if isinstance(node, Product):
         return math.prod(levels[1:], start=levels[0])
-    level = levels[0]
-    if isinstance(node, Scale):
-        return min(level * node.factor, LARGEST)
-    if isinstance(node, Between):
-        return min(max(level * node.high + (1 - level) * node.low, 0.0), LARGEST)
-    if isinstance(node, Clip):
-        low = 0.0 if node.low is None else node.low
-        return min(max(level, low), LARGEST if node.high is None else node.high)
-    return level
+    return float(node.put(np, np.float64(levels[0]))) if isinstance(node, Frame) else levels[0]
 
 
 def _shown(move: Feedback, state: State, t: int, start: float, values: Mapping[str, Any]) -> State:
@@ -283,5 +238,5 @@ def offset(schedule: Schedule, path: str) -> int:
         i = int(step)
         if isinstance(schedule, Sequence):
             start += sum(span(move) or 0 for move in schedule.moves[:i])
-        schedule = parts(schedule)[i]
+        schedule = schedule.parts[i]
     return start

@@ -28,6 +28,9 @@ class Move(Schedule, abc.ABC):
     first: ClassVar[float] = 1.0
     """Level at which it starts when nothing comes before it."""
 
+    def __post_init__(self) -> None:
+        self.check_ends()
+
     def weight(self, xp: Any, k: Any, n: Any) -> Any:
         """Return the weight of the start level at position `k` of `n`: 1 at k=0, 0 at k=n."""
         raise NotImplementedError
@@ -71,10 +74,6 @@ class Move(Schedule, abc.ABC):
             return self
         assert not isinstance(self.over, float)
         return dataclasses.replace(self, over=change(self.over))  # pyright: ignore[reportArgumentType]
-
-    def keep(self, name: str, value: Any) -> None:
-        """Set a field of this frozen value, at construction."""
-        object.__setattr__(self, name, value)
 
     def check(
         self, name: str, *, low: float = 0.0, above: bool = False, high: float = math.inf

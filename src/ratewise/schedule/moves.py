@@ -12,9 +12,11 @@ from ratewise.schedule.lengths import Length
 from ratewise.schedule.move import Move
 from ratewise.schedule.track import Track, constant
 
+__all__ = ["Cosine", "Exponential", "Hold", "Linear", "Polynomial", "Sqrt"]
+
 
 @dataclass(frozen=True, repr=False)
-class Hold(Move):
+class Hold(Move, written=True):
     """Stay at the current level, or at `level`.
 
     level(k) = level, k in [0, n)
@@ -45,7 +47,7 @@ class Hold(Move):
 
 
 @dataclass(frozen=True, repr=False)
-class Linear(Move):
+class Linear(Move, written=True):
     """Go in a straight line from the current level to `to`.
 
     level(k) = u·start + v·to,  u = (n - k)/n,  v = k/n,  k in [0, n)
@@ -68,9 +70,6 @@ class Linear(Move):
     over: Length | None = None
     start: float | None = None
 
-    def __post_init__(self) -> None:
-        self.check_ends()
-
     def weight(self, xp: Any, k: Any, n: Any) -> Any:
         return xp.true_divide(n - k, n)
 
@@ -79,7 +78,7 @@ class Linear(Move):
 
 
 @dataclass(frozen=True, repr=False)
-class Cosine(Move):
+class Cosine(Move, written=True):
     """Fall along half a cosine from the current level to `to`.
 
     level(k) = u·start + (1 - u)·to,  u = (1 + cos(π k/n))/2,  k in [0, n)
@@ -102,15 +101,12 @@ class Cosine(Move):
     over: Length | None = None
     start: float | None = None
 
-    def __post_init__(self) -> None:
-        self.check_ends()
-
     def weight(self, xp: Any, k: Any, n: Any) -> Any:
         return (1 + xp.cos(np.pi * xp.true_divide(k, n))) / 2
 
 
 @dataclass(frozen=True, repr=False)
-class Polynomial(Move):
+class Polynomial(Move, written=True):
     """Fall as a power of the time that is left.
 
     level(k) = u·start + (1 - u)·to,  u = ((n - k)/n)^power,  k in [0, n)
@@ -144,7 +140,7 @@ class Polynomial(Move):
 
 
 @dataclass(frozen=True, repr=False)
-class Sqrt(Move):
+class Sqrt(Move, written=True):
     """Cool down as one minus a square root: fast at first, then ever slower.
 
     level(k) = u·start + (1 - u)·to,  u = 1 - √(k/n),  k in [0, n)
@@ -167,15 +163,12 @@ class Sqrt(Move):
     over: Length | None = None
     start: float | None = None
 
-    def __post_init__(self) -> None:
-        self.check_ends()
-
     def weight(self, xp: Any, k: Any, n: Any) -> Any:
         return 1 - xp.sqrt(xp.true_divide(k, n))
 
 
 @dataclass(frozen=True, repr=False)
-class Exponential(Move):
+class Exponential(Move, written=True):
     """Go to `to` by a constant factor per update.
 
     level(k) = start · (to/start)^(k/n),  k in [0, n)

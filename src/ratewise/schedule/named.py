@@ -7,12 +7,14 @@ from typing import Any
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.bends import Rex
 from ratewise.schedule.decays import Power, Saturate
-from ratewise.schedule.errors import ScheduleError, nearest, number, shorten
+from ratewise.schedule.errors import ScheduleError, nearest, number, shorten, whole
 from ratewise.schedule.lengths import Length
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Exponential, Hold, Linear, Polynomial, Sqrt
 from ratewise.schedule.plan import Plan
 from ratewise.schedule.warmup import Warmup
+
+__all__ = ["SWA", "WSD", "FlatCosine", "InverseSqrt", "Noam", "SlantedTriangular", "UntunedWarmup"]
 
 COOLDOWNS: dict[str, type[Move]] = {
     "linear": Linear,
@@ -22,8 +24,6 @@ COOLDOWNS: dict[str, type[Move]] = {
     "polynomial": Polynomial,
     "rex": Rex,
 }
-
-NAMES = ("FlatCosine", "InverseSqrt", "Noam", "SWA", "SlantedTriangular", "UntunedWarmup", "WSD")
 
 
 def cooldown(shape: str, to: float, over: Length | None) -> Move:
@@ -103,8 +103,6 @@ def Noam(warmup: int, width: int, factor: float = 1.0) -> Plan:
     >>> round(Noam(4000, 512).peak["lr"], 7)
     0.0006988
     """
-    from ratewise.schedule.errors import whole
-
     size = whole(f"Noam(width={shorten(width)})", "width", width, low=1)
     steps = whole(f"Noam(warmup={shorten(warmup)})", "warmup", warmup, low=1)
     scale = number(f"Noam(factor={shorten(factor)})", "factor", factor, above=True)

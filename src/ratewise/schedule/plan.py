@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ratewise.schedule.base import Schedule
+from ratewise.schedule.base import Described, Schedule
 from ratewise.schedule.errors import ScheduleError, nearest, number, shorten
-from ratewise.schedule.strict import Strict
 
 _KEYS = ("lr", "momentum", "weight_decay")
 
 
 @dataclass(frozen=True, repr=False)
-class Plan(metaclass=Strict):
+class Plan(Described):
     """Schedules for the keys of an optimizer, for all of its groups or for some by name.
 
     Each schedule multiplies the base value of its key, group by group, so that ratios between
@@ -68,8 +67,8 @@ class Plan(metaclass=Strict):
             for name, value in _mapping("peak", self.peak).items()
         }
         for name, content in (("keys", keys), ("groups", groups), ("peak", peak)):
-            object.__setattr__(self, name, _Frozen(content))
-        object.__setattr__(self, "notes", tuple(str(note) for note in self.notes))
+            self.keep(name, _Frozen(content))
+        self.keep("notes", tuple(str(note) for note in self.notes))
         scheduled = self.schedules()
         if not scheduled and not groups:
             raise ScheduleError("Plan()", "schedules nothing", "give lr=…, or another key")
@@ -130,23 +129,6 @@ class Plan(metaclass=Strict):
             known = [name for plan in plans for name in plan.schedules()]
             raise ScheduleError(f"Plan.rates(key={key!r})", "is not scheduled", nearest(key, known))
         return schedules[0], peaks[0] if peaks else None
-
-    def __repr__(self) -> str:
-        from ratewise.schedule.text import spell
-
-        return spell(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the plan as a dict of JSON types, with the version of the form."""
-        from ratewise.schedule.forms import to_dict
-
-        return to_dict(self)
-
-    def to_json(self) -> str:
-        """Return the dict form as one line of JSON."""
-        import json
-
-        return json.dumps(self.to_dict(), allow_nan=False)
 
 
 class _Frozen(dict[str, Any]):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
 from ratewise.schedule.feedback import Feedback, State, record, smoothed
 from ratewise.schedule.lengths import Length
+
+__all__ = ["Divergence", "Plateau"]
 
 COUNTINGS = ("ratewise", "torch", "keras", "optax")
 
@@ -178,8 +180,6 @@ class Divergence(Feedback):
         self.check("factor", above=True, high=math.nextafter(1.0, 0.0))
         self.check("threshold", low=1.0, above=True)
         self.check("floor", high=1.0)
-        from ratewise.schedule.errors import whole
-
         who = f"Divergence(recover={shorten(self.recover)})"
         self.keep("recover", whole(who, "recover", self.recover))
 

@@ -24,9 +24,11 @@ from ratewise.schedule.lengths import (
 )
 from ratewise.schedule.track import BLOCK, LARGEST, Inside, Track, finite, switch
 
+__all__ = ["Repeat"]
+
 
 @dataclass(frozen=True, repr=False)
-class Repeat(Schedule):
+class Repeat(Schedule, written=True):
     """Run a pattern again and again; each cycle starts at the level at which the first one did.
 
     Cycle i covers every · grow^i updates (boundaries, added up exactly, are rounded to the nearest
@@ -60,7 +62,6 @@ class Repeat(Schedule):
     over: Length | None = None
 
     def __post_init__(self) -> None:
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         if not isinstance(self.pattern, Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ScheduleError(
                 f"Repeat({shorten(self.pattern)})",
@@ -70,21 +71,28 @@ class Repeat(Schedule):
         for name in ("every", "over"):
             value = getattr(self, name)
             if value is not None:
-                put(name, length(f"Repeat({name}={shorten(value)})", name, value))
+                self.keep(name, length(f"Repeat({name}={shorten(value)})", name, value))
         if self.every == 0:
             raise ScheduleError("Repeat(every=0)", "needs every of 1 or more", "give a length")
         who = f"Repeat(grow={shorten(self.grow)})"
-        put("grow", number(who, "grow", self.grow, low=1.0))
+        self.keep("grow", number(who, "grow", self.grow, low=1.0))
         if 1.0 < self.grow < 1.01:
             raise ScheduleError(who, "needs grow of 1, or in [1.01, inf)", "give one of these")
-        put("shrink", number(f"Repeat(shrink={shorten(self.shrink)})", "shrink", self.shrink))
+        self.keep("shrink", number(f"Repeat(shrink={shorten(self.shrink)})", "shrink", self.shrink))
         if self.times is not None:
             who = f"Repeat(times={shorten(self.times)})"
-            put("times", whole(who, "times", self.times, low=1, high=2**20))
+            self.keep("times", whole(who, "times", self.times, low=1, high=2**20))
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        return (self.pattern,)
+
+    def with_parts(self, parts: tuple[Schedule, ...]) -> Repeat:
+        (pattern,) = parts
+        return dataclasses.replace(self, pattern=pattern)
 
     @property
     def open(self) -> bool:
-        """Whether it takes the rest of the run."""
         return self.over is None and self.times is None
 
     def cycle(self, horizon: Horizon) -> Fraction:
@@ -136,7 +144,7 @@ class Repeat(Schedule):
             return Track(0, 1.0 if level is None else level, lambda xp, t: t * 0.0)
         cycles = Cycles(Fraction(every), self.grow)
         one = lru_cache(maxsize=256)(self._one_cycle(level))
-        inside = _Inside(cycles, one, self.shrink, self.times, n)
+        inside = _CycleLevels(cycles, one, self.shrink, self.times, n)
         return Track(n, float("nan") if n is None else inside.end(n), inside)
 
     def _one_cycle(self, level: float | None) -> Callable[[int], Track]:
@@ -170,7 +178,7 @@ class Cycles:
 
 
 @dataclass(frozen=True)
-class _Inside:
+class _CycleLevels:
     """Levels inside a `Repeat` over n updates: `one(m)` is the track of a cycle of m updates."""
 
     cycles: Cycles

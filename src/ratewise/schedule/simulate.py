@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ratewise.schedule.base import Schedule
 from ratewise.schedule.errors import ScheduleError, shorten, whole
 from ratewise.schedule.feedback import State
-
-if TYPE_CHECKING:
-    from ratewise.schedule.base import Schedule
+from ratewise.schedule.machine import Machine, offset
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,7 @@ def _ordered(metrics: Any) -> list[tuple[int, Mapping[str, Any]]]:
     return pairs
 
 
-def _decisions(machine: Any, state: State) -> list[Decision]:
-    from ratewise.schedule.machine import offset
-
+def _decisions(machine: Machine, state: State) -> list[Decision]:
     found: list[Decision] = []
     for path, move in machine.moves.items():
         first = offset(machine.schedule, path)

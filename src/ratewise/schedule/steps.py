@@ -12,11 +12,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import Fix, ScheduleError, Who, nearest, shorten
+from ratewise.schedule.errors import Fix, ScheduleError, Who, nearest, number, shorten
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length, nearest_update
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Hold, Linear
 from ratewise.schedule.track import LARGEST, MANY, Inside, Track, chain, finite
+
+__all__ = ["Function", "Piecewise", "Step"]
 
 
 def settle_position(who: Who, horizon: Horizon, n: int | None, position: int | str) -> int:
@@ -45,7 +47,7 @@ def _ordered(who: Who, positions: Iterable[int | str]) -> None:
 
 
 @dataclass(frozen=True, repr=False)
-class Step(Move):
+class Step(Move, written=True):
     """Multiply the level by `factor` at given positions, or again and again.
 
     level(k) = start · factor^m,  m = number of positions ≤ k, or ⌊k/every⌋
@@ -180,7 +182,7 @@ def _searched(chained: Inside, points: list[tuple[int, float]], move: Move) -> I
 
 
 @dataclass(frozen=True, repr=False)
-class Piecewise(Move):
+class Piecewise(Move, written=True):
     """Go through given levels at given positions, in steps or in between.
 
     "constant": level(k) = the level of the last position ≤ k.
@@ -220,8 +222,6 @@ class Piecewise(Move):
         pairs = _pairs(who, self.points)
         if not pairs:
             raise ScheduleError(who, "has no point", "write Piecewise({0: 1, 500: 0.1})")
-        from ratewise.schedule.errors import number
-
         points = tuple((length(who, "a position", x), number(who, "a level", y)) for x, y in pairs)
         _ordered(who, [x for x, _ in points])
         if len({x for x, _ in points}) < len(points):
@@ -294,6 +294,4 @@ class Function(Move):
         return Track(n, float("nan") if n is None else self._level(n - 1), inside)
 
     def _level(self, t: int) -> float:
-        from ratewise.schedule.errors import number
-
         return number(repr(self), f"the level of its update {t}", self.f(t))

@@ -6,21 +6,19 @@ import ast
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from ratewise.schedule import cyclic, named
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.compose import Clip, Product, Scale, Sequence
+from ratewise.schedule.compose import Product, Sequence, Several
 from ratewise.schedule.errors import Call, ScheduleError, nearest
-from ratewise.schedule.frames import Between, Until
-
-if TYPE_CHECKING:
-    from ratewise.schedule.plan import Plan
+from ratewise.schedule.frames import Around, Between, Clip, Scale, Until
+from ratewise.schedule.plan import Plan
 
 LONGEST_TEXT = 100_000
 DEEPEST = 100
 _FIRST = {"Warmup": "over", "Hold": "level", "Step": "factor"}
 _ALWAYS = {"to", "factor", "metric"}
-_OPERATORS = ("Sequence", "Product", "Scale", "Clip", "Between", "Until")
 METHODS = ("between", "clip", "cool", "until")
 
 
@@ -52,7 +50,7 @@ def spell(value: Any) -> str:
     return _literal(value)
 
 
-def _owner(value: Clip | Between | Until) -> str:
+def _owner(value: Around) -> str:
     return _inner(value.schedule, (Sequence, Product, Scale))
 
 
@@ -110,8 +108,6 @@ def parse(text: str) -> Schedule | Plan:
     >>> parse("Warmup(500) >> Cosine(to=0.1)")
     Warmup(500) >> Cosine(to=0.1)
     """
-    from ratewise.schedule.plan import Plan
-
     value = _Reader(_tree(text), text).read()
     if not isinstance(value, Schedule | Plan):
         fix = "write a schedule such as Warmup(500) >> Cosine(to=0.1)"
@@ -256,16 +252,11 @@ class _Reader:
 
 
 def constructors() -> dict[str, Callable[..., Any]]:
-    """Return the names a text may call."""
-    from ratewise.schedule.plan import Plan
-
-    hidden = (*_OPERATORS, "Function")
-    kinds = {name: kind for name, kind in Schedule.kinds.items() if name not in hidden}
-    return {**kinds, **named_functions(), "Plan": Plan}
-
-
-def named_functions() -> dict[str, Callable[..., Any]]:
-    """Return the constructors that are compositions, by name."""
-    from ratewise.schedule import cyclic, named
-
-    return {name: getattr(room, name) for room in (cyclic, named) for name in room.NAMES}
+    """Return the names a text may call: every kind that is not written with an operator."""
+    kinds = {
+        name: kind
+        for name, kind in Schedule.kinds.items()
+        if name != "Function" and not issubclass(kind, Around | Several)
+    }
+    composed = {name: getattr(room, name) for room in (cyclic, named) for name in room.__all__}
+    return {**kinds, **composed, "Plan": Plan}

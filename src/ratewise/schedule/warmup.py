@@ -12,11 +12,13 @@ from ratewise.schedule.lengths import Length
 from ratewise.schedule.move import Move
 from ratewise.schedule.track import blend
 
+__all__ = ["Warmup"]
+
 SHAPES = ("linear", "cosine", "sqrt", "quadratic", "log")
 
 
 @dataclass(frozen=True, repr=False)
-class Warmup(Move):
+class Warmup(Move, written=True):
     """Climb to `to`, in equal steps; the first update is above the level before it.
 
     level(k) = u·c + v·to,  v = (k + 1)/(n + 1),  u = 1 - v,  k in [0, n), c the level before

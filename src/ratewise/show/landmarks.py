@@ -19,9 +19,9 @@ from ratewise.schedule import (
     Step,
     Until,
 )
+from ratewise.schedule.compose import span
 from ratewise.schedule.errors import Fix, shorten
 from ratewise.schedule.lengths import Horizon
-from ratewise.schedule.machine import span
 from ratewise.schedule.repeat import Cycles
 from ratewise.show.survey import survey
 

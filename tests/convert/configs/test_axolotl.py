@@ -145,8 +145,8 @@ def test_what_axolotl_ignores_is_noted() -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"lr_sheduler": "cosine"}, "did you mean --lr-scheduler"),
-        ({"cosine_min_lr": 0.1}, "did you mean --cosine-min-lr-ratio"),
+        ({"lr_sheduler": "cosine"}, "did you mean lr_scheduler"),
+        ({"cosine_min_lr": 0.1}, "did you mean cosine_min_lr_ratio"),
         ({"warmup_steps": 5, "warmup_ratio": 0.1}, "both warmup_steps=5 and warmup_ratio=0.1"),
         ({"warmup_ratio": 0.1}, "depends on the length of the run"),
         ({"warmup_steps": 5, "cosine_min_lr_ratio": 2}, "needs cosine_min_lr_ratio"),

@@ -41,9 +41,24 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {},
     ),
+    "diffusers": (
+        "accelerate launch train.py --learning_rate=1e-4 --lr_scheduler=cosine \\\n"
+        "  --lr_warmup_steps=20 --max_train_steps=200",
+        {},
+    ),
     "factors": ("constant * linear_warmup * rsqrt_decay", {"warmup_steps": 20}),
     "fairseq": (
         "--lr 5e-4 --lr-scheduler inverse_sqrt --warmup-updates 20 --warmup-init-lr 1e-07",
+        {},
+    ),
+    "gpt_neox": (
+        """
+        {
+          # JSON with comments
+          "optimizer": {"type": "Adam", "params": {"lr": 6e-4}},
+          "min_lr": 6e-5, "train_iters": 200, "lr_decay_style": "cosine", "warmup": 0.05,
+        }
+        """,
         {},
     ),
     "megatron": (
@@ -59,6 +74,16 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         optim_wrapper: {optimizer: {type: SGD, lr: 0.02}}
         """,
         {"epoch": 15},
+    ),
+    "nanogpt": (
+        """
+        block_size: 1024
+        learning_rate: 6e-4
+        max_iters: 200
+        lr_decay_iters: 200
+        warmup_iters: 20
+        """,
+        {},
     ),
     "nemo": (
         """
@@ -91,6 +116,16 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {},
     ),
+    "trainer": (
+        """
+        learning_rate: 5e-05
+        train_batch_size: 8
+        lr_scheduler_type: cosine
+        lr_scheduler_warmup_ratio: 0.1
+        num_epochs: 2
+        """,
+        {"epoch": 100},
+    ),
 }
 
 
@@ -104,6 +139,74 @@ def text(name: str) -> str:
 def test_a_text_is_known_for_what_it_is(name: str) -> None:
     """Of all formats exactly one takes the text for its own, and it is the right one."""
     assert guess(text(name)).name == name
+
+
+AXOLOTL = load(text("axolotl"))
+MEGATRON = "--lr 1e-3 --train-iters 100 --lr-decay-style cosine --lr-warmup-iters 10"
+
+
+def test_several_formats_are_told_apart_by_what_only_one_has() -> None:
+    """Keys that others have too are outweighed: a step scheduler of fairseq is none of Megatron."""
+    assert guess("--lr-scheduler step --lr 1 --lr-decay 0.5 --lr-deacy-period 10").name == "fairseq"
+    assert guess({**AXOLOTL, "micro_batch_size": 2}).name == "axolotl"
+    with pytest.raises(rw.ScheduleError, match=r"looks like .*param_scheduler") as caught:
+        guess({"param_scheduler": [], "lr_warmup_iters": 5})
+    assert "megatron (lr_warmup_iters)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "near"),
+    [
+        ({"learning_rate": 1e-4, "lr_scheduler": "cosine"}, ["axolotl", "lr_scheduler"]),
+        ({"lr_decay_iters": 100, "weight_decay": 0.1}, ["nanogpt", "lr_decay_iters"]),
+        ({"train_iters": 100}, ["megatron", "gpt_neox", "train_iters"]),
+    ],
+    ids=repr,
+)
+def test_a_little_evidence_is_not_enough(source: dict[str, Any], near: list[str]) -> None:
+    """What several projects write is claimed by none: the close ones and their marks are named."""
+    with pytest.raises(rw.ScheduleError, match="format=") as caught:
+        guess(source)
+    assert all(word in str(caught.value) for word in near)
+    with contextlib.suppress(rw.ScheduleError):
+        assert read(source, format=near[0], total=10)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ({"lr_scheduler": {"class_path": "torch.optim.lr_scheduler.StepLR"}}, "Lightning CLI"),
+        ({"network_module": "lora", "lr_scheduler": "cosine", "lr_scheduler_args": []}, "kohya"),
+    ],
+)
+def test_what_nobody_reads_is_claimed_by_nobody(source: dict[str, Any], name: str) -> None:
+    """A project that is not read is not taken for one that is."""
+    with pytest.raises(rw.ScheduleError, match=r"format"):
+        guess(source)
+
+
+@pytest.mark.parametrize(
+    ("key", "refused"),
+    [
+        ("lr_warmup_start", True),
+        ("decoupled_lr", True),
+        ("decoupled_min_lr", True),
+        ("cooldown_iters", True),
+        ("weight_decays", True),
+        ("ema_decay", False),
+        ("use_checkpoint_opt_param_scheduler", False),
+        ("max_restarts", False),
+        ("hidden_dropout", False),
+    ],
+)
+def test_unread_keys_that_look_like_a_schedule_are_refused(key: str, refused: bool) -> None:
+    """Nothing that changes the rate is dropped without a word; other keys are nobody's business."""
+    flag = key.replace("_", "-")
+    if not refused:
+        assert read(f"{MEGATRON} --{flag} 5") == read(MEGATRON)
+        return
+    with pytest.raises(rw.ScheduleError, match=f"has the flag --{flag}"):
+        read(f"{MEGATRON} --{flag} 5")
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -138,7 +241,9 @@ def replaced(value: Any, junk: Any) -> Iterator[Any]:
             yield copied
 
 
-@pytest.mark.parametrize("name", sorted({*SOURCES} - {"factors", "fairseq", "megatron"}))
+@pytest.mark.parametrize(
+    "name", sorted({*SOURCES} - {"diffusers", "factors", "fairseq", "megatron"})
+)
 @pytest.mark.parametrize("junk", JUNK, ids=repr)
 def test_whatever_a_value_is_there_is_a_plan_or_an_error_of_ours(name: str, junk: Any) -> None:
     """Wrong values anywhere in a config are never anything but a plan or a ScheduleError."""

@@ -245,7 +245,7 @@ def test_other_parameters_are_scheduled_by_name() -> None:
                     "eta_min_ratio": 0.1,
                 }
             ],
-            "both eta_min and eta_min_ratio",
+            "both eta_min=0.1 and eta_min_ratio=0.1",
         ),
         (
             [

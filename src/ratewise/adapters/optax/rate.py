@@ -13,7 +13,6 @@ import numpy as np
 
 from ratewise.schedule import Function, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten
-from ratewise.schedule.machine import listens
 from ratewise.schedule.track import Track
 
 LAST_COUNT = 2**31 - 1
@@ -113,7 +112,7 @@ def functions(schedule: Any) -> list[Function]:
 
 def check_countable(rate: Rate) -> Rate:
     """Refuse what listens to metrics, or ends behind the last update that Optax can count."""
-    if listens(rate.schedule):
+    if rate.schedule.listens:
         rule = "depends on metrics, which Optax does not show to schedules"
         fix = "write ratewise.optax.listen(plan, optax.adamw) and observe(opt_state, metrics)"
         raise ScheduleError(shorten(rate.schedule), rule, fix)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ratewise.schedule import Plan, Schedule, ScheduleError, from_dict, parse
-from ratewise.schedule.machine import span
+from ratewise.schedule.compose import span
 
 Primitive = int | float | str | None
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ratewise.convert.configs._keys import Keys
-from ratewise.convert.configs._pieces import Piece, hold, lay, one_cycle, part, whole
-from ratewise.convert.formats import ask
+from ratewise.convert.formats import ask, only_one
+from ratewise.convert.pieces.case import Cycle
+from ratewise.convert.pieces.keys import Keys
+from ratewise.convert.pieces.moves import Piece, changes, decay, fall, lay, part, stay, whole
 from ratewise.schedule import (
     Cosine,
     ExponentialDecay,
     Hold,
-    Linear,
     Piecewise,
-    Polynomial,
     Repeat,
     Schedule,
     ScheduleError,
@@ -25,24 +24,16 @@ from ratewise.schedule import (
 )
 
 ENDLESS = 10**9
-KNOWN: dict[str, tuple[str, ...]] = {
-    "Constant": ("factor",),
-    "CosineAnnealing": ("T_max", "eta_min", "eta_min_ratio"),
-    "CosineRestart": ("periods", "restart_weights", "eta_min", "eta_min_ratio"),
-    "Exponential": ("gamma",),
-    "Linear": ("start_factor", "end_factor"),
-    "MultiStep": ("milestones", "gamma"),
-    "OneCycle": (
-        "eta_max",
-        "total_steps",
-        "pct_start",
-        "anneal_strategy",
-        "div_factor",
-        "final_div_factor",
-        "three_phase",
-    ),
-    "Poly": ("eta_min", "power"),
-    "Step": ("step_size", "gamma"),
+KNOWN = {
+    "Constant": "factor",
+    "CosineAnnealing": "T_max eta_min eta_min_ratio",
+    "CosineRestart": "periods restart_weights eta_min eta_min_ratio",
+    "Exponential": "gamma",
+    "Linear": "start_factor end_factor",
+    "MultiStep": "milestones gamma",
+    "OneCycle": f"eta_max total_steps {Cycle.KEYS}",
+    "Poly": "eta_min power",
+    "Step": "step_size gamma",
 }
 
 
@@ -80,12 +71,10 @@ class Window:
 
     def low(self) -> float:
         """Return eta_min as a level."""
-        ratio = self.keys.has("eta_min_ratio")
-        if ratio and self.keys.has("eta_min"):
-            raise ScheduleError(self.keys.who, "has both eta_min and eta_min_ratio", "keep one")
-        if ratio:
+        only_one(self.keys.who, self.keys.given, "eta_min", "eta_min_ratio")
+        if self.keys.has("eta_min_ratio"):
             return self.keys.number("eta_min_ratio")
-        return self.keys.floor("eta_min", self.keys.number("eta_min", 0.0), self.base)
+        return self.keys.level("eta_min", self.base, high=True)
 
     def multiplies(self) -> bool:
         """Whether it multiplies the current value, whatever that is, so that it can overlap."""
@@ -119,7 +108,7 @@ class Window:
         if self.pace > 1 and steps > 1:
             points = {k * self.pace: float(value) for k, value in enumerate(values)}
             over = (steps - 1) * self.pace
-            return over, Piecewise(_changes(points), over=over), last
+            return over, Piecewise(changes(points), over=over), last
         if steps > 1:
             short = lay(steps - 1, *_closed(pieces, steps - 1))
             if short.resolve().end == last:
@@ -128,65 +117,58 @@ class Window:
 
     def _endless(self, level: float) -> Schedule:
         """Return what goes on for ever, where that does not depend on an end."""
-        keys, pace = self.keys, self.pace
-        if self.kind == "Step":
-            size = keys.whole("step_size", low=1) * pace
-            return Step(keys.number("gamma", 0.1), every=size, start=level)
-        if self.kind == "MultiStep":
-            return _milestones(self, level, pace)
+        if self.kind not in ("Step", "MultiStep", "Exponential"):
+            rule, fix = "has no end", ask("total", ", or give end=…")
+            raise ScheduleError(self.keys.who, rule, fix)
+        return self._multiplied(level, self.pace)
+
+    def _multiplied(self, level: float, pace: int) -> Schedule:
+        """Return what is multiplied by gamma: at every step, every few, or at milestones."""
+        keys = self.keys
         if self.kind == "Exponential":
             rate = keys.number("gamma", above=True)
             return ExponentialDecay(rate, every=pace, staircase=pace > 1, start=level)
-        fix = ask("total", ", or give end=…")
-        raise ScheduleError(keys.who, "has no end", fix)
+        factor = keys.number("gamma", 0.1)
+        if self.kind == "Step":
+            return Step(factor, every=keys.whole("step_size", low=1) * pace, start=level)
+        at = [k * pace for k in sorted(keys.wholes("milestones"))]
+        return Step(factor, at=at, start=level) if at else Hold(level)
 
     def _pieces(self, level: float) -> list[Piece]:
         """Return the pieces in steps; one without a length fills the window."""
-        build = getattr(self, f"_{self.kind.lower()}")
-        return build(level)
+        if self.kind in ("Step", "MultiStep", "Exponential"):
+            return [(None, whole(self._multiplied(level, 1)))]
+        return getattr(self, f"_{self.kind.lower()}")(level)
 
     def _linear(self, level: float) -> list[Piece]:
         first = self.keys.number("start_factor", 1 / 3, high=1.0)
         last = self.keys.number("end_factor", 1.0, high=1.0)
         if self.steps == 1:
-            return [(None, hold(level * first))]
+            return [stay(level * first)]
         if first == 0:
             rule = f"divides by start_factor=0 at update {self.begin + self.pace}"
             raise ScheduleError(self.keys.who, rule, "give a small start_factor such as 1e-6")
-        return [(None, part(Linear(to=level * last, start=level * first), self.steps - 1))]
+        return [(None, part(decay("linear", level * last, level * first), self.steps - 1))]
 
     def _constant(self, level: float) -> list[Piece]:
         factor = self.keys.number("factor", 1 / 3, high=1.0)
-        if factor == 0 and self.steps > 1:
+        if self.steps == 1:
+            return [stay(level * factor)]
+        if factor == 0:
             rule = f"divides by factor=0 at update {self.end - self.pace}"
             raise ScheduleError(self.keys.who, rule, "give a small factor such as 1e-6")
-        if self.steps == 1:
-            return [(None, hold(level * factor))]
-        return [(self.steps - 1, hold(level * factor)), (None, hold(level))]
-
-    def _exponential(self, level: float) -> list[Piece]:
-        rate = self.keys.number("gamma", above=True)
-        return [(None, whole(ExponentialDecay(rate, start=level)))]
-
-    def _step(self, level: float) -> list[Piece]:
-        size = self.keys.whole("step_size", low=1)
-        return [(None, whole(Step(self.keys.number("gamma", 0.1), every=size, start=level)))]
-
-    def _multistep(self, level: float) -> list[Piece]:
-        return [(None, whole(_milestones(self, level, 1)))]
+        return [stay(level * factor, self.steps - 1), stay(level)]
 
     def _poly(self, level: float) -> list[Piece]:
         if self.steps == 1:
-            return [(None, hold(level))]
+            return [stay(level)]
         power = self.keys.number("power", 1.0, above=True)
-        move = Polynomial(self.low(), power, start=level)
-        return [(None, part(move, self.steps - 1))]
+        return [(None, part(decay("polynomial", self.low(), level, power=power), self.steps - 1))]
 
     def _cosineannealing(self, level: float) -> list[Piece]:
         low, period = self.low(), self.period
-        fall = part(Cosine(to=low, start=level), period)
         up = Cosine(to=1.0, over=period, start=low) >> Cosine(to=low, over=period)
-        return [(period, fall), (None, lambda n: Repeat(up, over=n))]
+        return [fall(decay("cosine", low, level), period), (None, lambda n: Repeat(up, over=n))]
 
     def _cosinerestart(self, level: float) -> list[Piece]:
         keys, low = self.keys, self.low()
@@ -198,13 +180,11 @@ class Window:
             rule = f"has {len(periods)} periods and {len(weights)} restart_weights"
             raise ScheduleError(keys.who, rule, "give one weight, and 1 or more steps, to each")
         peaks = [Keys(keys.who, {"weight": weight}).number("weight") for weight in weights]
-        pieces: list[Piece] = [
-            (period, part(Cosine(to=low, start=peak), period))
-            for period, peak in zip(periods, peaks, strict=True)
-        ]
+        waves = zip(periods, peaks, strict=True)
+        pieces = [fall(decay("cosine", low, peak), period) for period, peak in waves]
         last = periods[-1] - 1  # behind its last step the value stays
-        pieces[-1] = (last, pieces[-1][1]) if last else (1, hold(peaks[-1]))
-        return [*pieces, (None, hold())]
+        pieces[-1] = (last, pieces[-1][1]) if last else stay(peaks[-1], 1)
+        return [*pieces, stay()]
 
     def _onecycle(self, level: float) -> list[Piece]:
         keys = self.keys
@@ -212,25 +192,7 @@ class Window:
         if self.steps > steps:
             rule = f"runs out of its total_steps at update {self.begin + steps * self.pace}"
             raise ScheduleError(keys.who, rule, f"give total_steps={self.steps}")
-        share = keys.number("pct_start", 0.3, high=1.0)
-        if share * steps == 1:
-            raise ScheduleError(
-                keys.who, "divides by pct_start · total_steps - 1, which is 0", "change one"
-            )
-        low = 1 / keys.number("div_factor", 25.0, above=True)
-        end = low / keys.number("final_div_factor", 1e4, above=True)
-        shape = keys.choice("anneal_strategy", ("cos", "linear"), "cos")
-        three = keys.flag("three_phase")
-        return one_cycle(
-            steps, share, (low, 1.0, low, end) if three else (low, 1.0, end), shape, three
-        )
-
-
-def _milestones(window: Window, level: float, pace: int) -> Schedule:
-    at = [k * pace for k in sorted(window.keys.wholes("milestones"))]
-    if not at:
-        return Hold(level)
-    return Step(window.keys.number("gamma", 0.1), at=at, start=level)
+        return Cycle.of(keys, steps, 0.3).pieces()
 
 
 def _closed(pieces: list[Piece], steps: int) -> list[Piece]:
@@ -242,12 +204,3 @@ def _closed(pieces: list[Piece], steps: int) -> list[Piece]:
         closed.append((size, make))
         left -= size
     return closed
-
-
-def _changes(points: dict[int, float]) -> dict[int, float]:
-    changes: dict[int, float] = {}
-    last = None
-    for position, level in points.items():
-        if level != last:
-            changes[position] = last = level
-    return changes

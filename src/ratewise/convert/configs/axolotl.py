@@ -3,60 +3,47 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.configs._flags import own
-from ratewise.convert.configs._keys import Keys, plan, section
-from ratewise.convert.configs._pieces import (
-    Make,
-    Piece,
-    climb,
-    hold,
-    lay,
-    one_cycle,
-    part,
-    skip,
-    swing,
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, ask, marks, only_one
+from ratewise.convert.pieces.case import Case, Cycle, transformers_plan
+from ratewise.convert.pieces.keys import Keys, section
+from ratewise.convert.pieces.moves import Piece, decay, hold, lay, part, rise, stay, swing
+from ratewise.schedule import (
+    Cosine,
+    Hold,
+    Linear,
+    Part,
+    Piecewise,
+    Plan,
+    Repeat,
+    Schedule,
+    ScheduleError,
+    Sequence,
+    Warmup,
 )
-from ratewise.convert.formats import Context, Format, only_one
-from ratewise.schedule import Linear, Plan, Repeat, Rex, Schedule, ScheduleError, Warmup
-from ratewise.schedule.errors import Fix
 
 _WHO = "axolotl"
+_COSINE = "cosine_min_lr_ratio cosine_constant_lr_ratio"
+_JAGGED = "jagged_restart_steps jagged_restart_warmup_steps jagged_restart_anneal_steps"
 _KEYS = (
-    "lr_scheduler",
-    "lr_scheduler_kwargs",
-    "lr_quadratic_warmup",
-    "lr_groups",
-    "lr_div_factor",
-    "cosine_min_lr_ratio",
-    "cosine_constant_lr_ratio",
-    "warmup_steps",
-    "warmup_ratio",
-    "jagged_restart_steps",
-    "jagged_restart_warmup_steps",
-    "jagged_restart_anneal_steps",
+    "lr_scheduler lr_scheduler_kwargs lr_quadratic_warmup lr_groups lr_div_factor "
+    "warmup_steps warmup_ratio"
 )
-_FAMILY = ("lr_", "cosine_", "warmup_", "jagged_")
-_IDLE = "Update 0 runs at rate 0 and changes nothing."
 
 
-@dataclass(frozen=True)
-class _Case:
-    """A config to be read: keys, peak, updates of the run and of the warm-up."""
+@dataclass(frozen=True, kw_only=True)
+class _AxolotlCase(Case):
+    """A config to be read, and the updates of its warm-up."""
 
-    keys: Keys
-    ctx: Context
-    peak: float
     warmup: int
-    notes: list[str]
 
     @property
-    def steps(self) -> int:
-        """The updates of the run."""
-        return self.ctx.need_total(_WHO)
+    def name(self) -> Any:
+        """The scheduler's name."""
+        return self.keys.given.get("lr_scheduler") or "cosine"
 
     @property
     def jagged(self) -> bool:
@@ -66,121 +53,82 @@ class _Case:
     @property
     def rest(self) -> int:
         """The updates behind the warm-up, at least 1."""
-        return max(self.steps - self.warmup, 1)
+        return max(self.run - self.warmup, 1)
 
-    def plan(self, *pieces: Piece, **more: Any) -> Plan:
-        """Return the plan of these pieces."""
-        total = self.ctx.total
-        if total is not None and self.jagged:
-            total += 1  # the restarts look one update ahead
-        return plan(lay(total, *pieces), self.peak, self.notes, **more)
-
-    def rise(self, shape: str = "linear") -> Piece:
-        """Return the warm-up from 0."""
-        if not self.warmup:
-            return 0, hold()
-        if shape == "linear":
-            return self.warmup, climb(self.warmup)
-        return self.warmup, part(Warmup(start=0.0, shape=shape), self.warmup)
+    def lay(self, *pieces: Piece) -> Schedule:
+        """Return the pieces, one update more under restarts, which look one ahead."""
+        return lay(self.total if self.total is None else self.total + self.jagged, *pieces)
 
 
 # Axolotl's own schedulers -------------------------------------------------------------------
 
 
-def _rex(case: _Case) -> Plan:
+def _rex(case: _AxolotlCase) -> Plan:
     low = case.keys.number("cosine_min_lr_ratio", 0.0, high=1.0)
-    rise = (case.warmup, climb(case.warmup, begin=1)) if case.warmup else (0, hold())
-    rest = case.steps - case.warmup
-    fall = part(Rex(to=low, bend=0.1, start=1.0), rest, begin=1) if rest > 0 else hold(low)
+    rest = case.run - case.warmup
+    down = part(decay("rex", low, bend=0.1), rest, begin=1) if rest > 0 else hold(low)
     case.notes.append("The first step is skipped: the lowest rate is reached one update early.")
-    return case.plan(rise, (max(rest - 1, 0), fall), (None, hold(low)))
+    climb = rise(case.warmup, counted="(t+1)/W")
+    return case.plan(climb, (max(rest - 1, 0), down), stay(low))
 
 
-_CYCLE = (
-    "pct_start",
-    "anneal_strategy",
-    "div_factor",
-    "final_div_factor",
-    "three_phase",
-    "cycle_momentum",
-    "base_momentum",
-    "max_momentum",
-)
-
-
-def _one_cycle(case: _Case) -> Plan:
+def _one_cycle(case: _AxolotlCase) -> Plan:
     if case.jagged:
         rule = "has jagged restarts of one_cycle, which step past its end"
         raise ScheduleError(_WHO, rule, "use another lr_scheduler")
     who = "axolotl lr_scheduler_kwargs"
-    keys = Keys(who, section(who, case.keys.given.get("lr_scheduler_kwargs") or {})).only(_CYCLE)
-    steps = case.steps
-    share = keys.number("pct_start", case.warmup / steps, high=1.0)
-    if share * steps == 1:
-        raise ScheduleError(_WHO, "has one update of warm-up, by whose end it divides", "give 2")
-    if share * steps < 1:
+    keys = Keys(who, section(who, case.keys.given.get("lr_scheduler_kwargs") or {}))
+    keys.only(Cycle.KEYS, "cycle_momentum base_momentum max_momentum")
+    cycle = Cycle.of(keys, case.run, case.warmup / case.run)
+    if cycle.share * cycle.steps < 1:
         case.notes.append("Without a warm-up the cycle begins just below the peak.")
-    low = 1 / keys.number("div_factor", 25.0, above=True)
-    end = low / keys.number("final_div_factor", 1e4, above=True)
-    shape = keys.choice("anneal_strategy", ("cos", "linear"), "cos")
-    three = keys.flag("three_phase")
-    pieces = one_cycle(
-        steps, share, (low, 1.0, low, end) if three else (low, 1.0, end), shape, three
-    )
     case.notes.append("The lowest rate is reached at the last update.")
     if not keys.flag("cycle_momentum", True):
-        return case.plan(*pieces)
+        return case.plan(*cycle.pieces())
     high = keys.number("max_momentum", 0.95, above=True)
-    least = keys.number("base_momentum", 0.85) / high
-    mirror = (1.0, least, 1.0, 1.0) if three else (1.0, least, 1.0)
-    momentum = lay(case.ctx.total, *one_cycle(steps, share, mirror, shape, three))
-    return case.plan(*pieces, momentum=momentum, peak={"momentum": high})
+    momentum = lay(case.total, *cycle.mirror(keys.number("base_momentum", 0.85) / high))
+    return case.plan(*cycle.pieces(), momentum=momentum, peak={"momentum": high})
 
 
-def _quadratic(case: _Case) -> Plan:
+def _quadratic(case: _AxolotlCase) -> Plan:
     if case.keys.given.get("cosine_min_lr_ratio") is not None:
         case.notes.append("cosine_min_lr_ratio is ignored beside lr_quadratic_warmup.")
-    return case.plan(case.rise("quadratic"), (case.rest, swing(0.0, case.rest)))
+    return case.plan(rise(case.warmup, shape="quadratic"), (case.rest, swing(0.0, case.rest)))
 
 
-def _min_ratio(case: _Case) -> Plan:
+def _min_ratio(case: _AxolotlCase) -> Plan:
     low = case.keys.number("cosine_min_lr_ratio", high=1.0)
-    return case.plan(case.rise(), (case.rest, swing(low, case.rest)))
+    return case.plan(rise(case.warmup), (case.rest, swing(low, case.rest)))
 
 
-def _constant_ratio(case: _Case) -> Plan:
+def _constant_ratio(case: _AxolotlCase) -> Plan:
     low = case.keys.number("cosine_min_lr_ratio", high=1.0)
-    stop = int(case.steps * case.keys.number("cosine_constant_lr_ratio", high=1.0))
+    stop = int(case.run * case.keys.number("cosine_constant_lr_ratio", high=1.0))
     rest = stop - case.warmup
     if rest > 0:
-        return case.plan(case.rise(), (rest, swing(low, rest)), (None, hold(low)))
+        return case.plan(rise(case.warmup), (rest, swing(low, rest)), stay(low))
     level = low if rest % 2 else 1.0  # the cosine of a whole number of half waves
-    case.notes.append(
-        f"The cosine would end inside the warm-up: the rate stays at {level:g} of lr."
-    )
-    return case.plan(case.rise(), (None, hold(level)))
+    note = f"The cosine would end inside the warm-up: the rate stays at {level:g} of lr."
+    case.notes.append(note)
+    return case.plan(rise(case.warmup), stay(level))
 
 
-def _transformers(case: _Case) -> Plan:
+def _transformers(case: _AxolotlCase) -> Plan:
     """Return the plan of a scheduler of Transformers."""
-    from ratewise.convert.live.transformers import FORMATS as formats
-
-    name = case.keys.given.get("lr_scheduler") or "cosine"
-    if case.keys.given.get("cosine_min_lr_ratio") and name != "cosine":
-        case.notes.append(f"cosine_min_lr_ratio is ignored with lr_scheduler {name}.")
+    if case.keys.given.get("cosine_min_lr_ratio") and case.name != "cosine":
+        case.notes.append(f"cosine_min_lr_ratio is ignored with lr_scheduler {case.name}.")
     arguments = {
-        "lr_scheduler_type": name,
+        "lr_scheduler_type": case.name,
         "learning_rate": case.peak,
         "lr_scheduler_kwargs": case.keys.given.get("lr_scheduler_kwargs") or {},
         "warmup_steps": case.warmup,
     }
-    read = formats[0].read(arguments, case.ctx)
-    return dataclasses.replace(read, notes=(*case.notes, *read.notes))
+    return transformers_plan(arguments, case.ctx, case.notes)
 
 
-def _chosen(case: _Case) -> Callable[[_Case], Plan]:
+def _chosen(case: _AxolotlCase) -> Callable[[_AxolotlCase], Plan]:
     """Return what reads the scheduler that Axolotl would choose."""
-    keys, name = case.keys, case.keys.given.get("lr_scheduler") or "cosine"
+    keys, name = case.keys, case.name
     if name in ("one_cycle", "rex"):
         return _one_cycle if name == "one_cycle" else _rex
     if name != "cosine":
@@ -195,20 +143,20 @@ def _chosen(case: _Case) -> Callable[[_Case], Plan]:
 # Jagged restarts ----------------------------------------------------------------------------
 
 
-def _jagged(case: _Case, inner: Plan) -> Plan:
+def _jagged(case: _AxolotlCase, inner: Plan) -> Plan:
     """Return a plan times its restarts, one step later than it would be without them."""
-    keys, total = case.keys, case.steps
+    keys, total = case.keys, case.run
     every = keys.whole("jagged_restart_steps", low=1)
     warmup = keys.whole("jagged_restart_warmup_steps", 0) or 10
     anneal = keys.whole("jagged_restart_anneal_steps", 0) or 1
     low = keys.number("cosine_min_lr_ratio", 0.0, high=1.0) or 0.001
-    late = 2 if keys.given.get("lr_scheduler") == "rex" else 1
+    late = 2 if case.name == "rex" else 1
     restarts = _restarts((every, warmup, anneal), low, total + late)
     assert inner.lr is not None
     ahead = 0 if _chosen(case) is _transformers else 1
-    lr = skip(inner.lr, 1, total + ahead) * skip(restarts, late, total + late)
+    lr = _skip(inner.lr, 1, total + ahead) * _skip(restarts, late, total + late)
     note = "Jagged restarts skip the first step: update t uses the rate of t + 1."
-    return dataclasses.replace(inner, lr=lr, notes=(*inner.notes, note))
+    return replace(inner, lr=lr, notes=(*inner.notes, note))
 
 
 def _restarts(lengths: tuple[int, int, int], low: float, total: int) -> Schedule:
@@ -216,19 +164,70 @@ def _restarts(lengths: tuple[int, int, int], low: float, total: int) -> Schedule
     every, warmup, anneal = lengths
     first = max(every - anneal, 0)
     climbing, falling = Linear(to=1.0, start=low), Linear(to=low, start=1.0)
-    rise = min(warmup, every)
+    longest = min(warmup, every)
 
     def tail(position: int) -> list[Piece]:
         fall = max(position, every - anneal)
-        down: Make = part(falling, anneal, fall - (every - anneal))
-        return [(fall - position, hold(1.0)), (every - fall, down)]
+        down = part(falling, anneal, fall - (every - anneal))
+        return [stay(1.0, fall - position), (every - fall, down)]
 
-    late: Piece = (rise - first, part(climbing, warmup, first))  # a warm-up that is still going on
-    once = lay(total, (first, hold(1.0)), late, *tail(max(rise, first)))
+    late: Piece = (
+        longest - first,
+        part(climbing, warmup, first),
+    )  # a warm-up that is still going on
+    once = lay(total, stay(1.0, first), late, *tail(max(longest, first)))
     if every >= total:
         return once
-    cycle = lay(None, (rise, part(climbing, warmup)), *tail(rise))
+    cycle = lay(None, (longest, part(climbing, warmup)), *tail(longest))
     return once >> Repeat(cycle, every=every)
+
+
+def _skip(schedule: Schedule, n: int, total: int) -> Schedule:
+    """Return a schedule of `total` updates without its first `n`; past its end it holds."""
+    settled = schedule.resolve(total)
+    moves = list(settled.moves) if isinstance(settled, Sequence) else [settled]
+    while n and moves:
+        first, length = moves[0], moves[0].length or 0
+        if length > n or len(moves) == 1:
+            moves[0] = _without(first, length, n)
+            break
+        moves[1] = _from(moves[1], first.end)
+        moves, n = moves[1:], n - length
+    return moves[0] if len(moves) == 1 else Sequence(tuple(moves))
+
+
+def _from(move: Any, level: float) -> Schedule:
+    """Return a move that starts at a level, where it leaned on the one before it."""
+    if isinstance(move, Part):
+        inner: Any = _from(move.move, level)
+        return replace(move, move=inner)
+    for name in ("level", "start"):
+        if name in {field.name for field in dataclasses.fields(move)} and not getattr(move, name):
+            return move if getattr(move, name) == 0 else replace(move, **{name: level})
+    return move
+
+
+def _without(move: Any, length: int, n: int) -> Schedule:
+    """Return a settled move without its first updates: a part of it where there is such a thing."""
+    over = length - n
+    if over <= 0:
+        return Hold(move.end)
+    if isinstance(move, Hold):
+        return replace(move, over=over)
+    if isinstance(move, Part) and move.of is not None:
+        return replace(move, begin=move.begin + n, over=over)
+    if isinstance(move, Linear | Warmup | Cosine) and length:
+        whole = replace(move, over=None)
+        shifted = isinstance(move, Warmup) and move.start is None
+        return (
+            Part(whole, begin=n, of=length, over=over) if not shifted else _table(move, length, n)
+        )
+    return _table(move, length, n)
+
+
+def _table(move: Schedule, length: int, n: int) -> Schedule:
+    levels = [*move.values(length), move.end][n:]
+    return Piecewise({t: float(level) for t, level in enumerate(levels)}, over=length - n)
 
 
 # The format ---------------------------------------------------------------------------------
@@ -252,36 +251,31 @@ def _warmup(keys: Keys, ctx: Context, notes: list[str]) -> int:
 
 
 def _read(source: Any, ctx: Context) -> Plan:
-    given = section(_WHO, source)
-    own(_WHO, given, _KEYS, _FAMILY)
-    keys = Keys(_WHO, given)
+    keys = Keys(_WHO, section(_WHO, source)).among(
+        _KEYS, _COSINE, _JAGGED, also=("cosine_", "jagged_")
+    )
     if ctx.total is None and keys.has("max_steps"):
-        steps = keys.whole("max_steps", low=1)
-        ctx = dataclasses.replace(ctx, horizon=dataclasses.replace(ctx.horizon, total=steps))
+        ctx = ctx.lasting(keys.whole("max_steps", low=1))
     peak = keys.rate(ctx, "learning_rate")
     if peak is None:
-        fix = Fix("give it", "give it, or call read(…, lr=…)")
-        raise ScheduleError(_WHO, "has no learning_rate", fix)
+        raise ScheduleError(_WHO, "has no learning_rate", ask("lr", ", or add it to the config"))
     notes: list[str] = []
-    case = _Case(keys, ctx, peak, _warmup(keys, ctx, notes), notes)
+    case = _AxolotlCase(keys, ctx, peak, notes, warmup=_warmup(keys, ctx, notes))
     build = _chosen(case)
-    if build not in (_rex, _one_cycle, _transformers) and case.warmup:
-        notes.append(_IDLE)
+    if build not in (_rex, _one_cycle, _transformers):
+        case.idle(case.warmup)
     if keys.has("lr_groups"):
         notes.append("lr_groups have rates of their own, and the same schedule.")
     found = build(case)
     return _jagged(case, found) if case.jagged else found
 
 
-def _matches(source: Any) -> bool:
-    if not isinstance(source, Mapping) or not all(isinstance(key, str) for key in source):
-        return False
-    marks = {key for key in _KEYS if key.startswith(("cosine_", "jagged_", "lr_quadratic"))}
-    marks |= {"base_model", "micro_batch_size", "sequence_len"}
-    if "lr_scheduler" in source:
-        marks.add("learning_rate")
-    named = isinstance(source.get("lr_scheduler", ""), str)
-    return named and "lr_scheduler_type" not in source and bool(marks & set(source))
-
-
-FORMATS = (Format("axolotl", "Axolotl YAML", _matches, _read),)
+_MARKS = Marks(
+    *marks(f"{_COSINE} {_JAGGED} lr_quadratic_warmup base_model"),
+    *marks("micro_batch_size sequence_len", 2),
+    *marks("learning_rate warmup_steps warmup_ratio", 1),
+    FormatMark("lr_scheduler", 1, lambda name: isinstance(name, str)),
+    FormatMark("lr_scheduler", -20, lambda name: not isinstance(name, str)),
+    FormatMark("lr_scheduler_type", -20),
+)
+FORMATS = (Format("axolotl", "Axolotl YAML", _MARKS, _read),)

@@ -5,28 +5,33 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from ratewise.convert.configs import _composer_warmups as warmups
-from ratewise.convert.configs._composer_case import Case
-from ratewise.convert.configs._composer_time import Clock, Time
-from ratewise.convert.configs._keys import Keys, dig, plan, section
-from ratewise.convert.configs._pieces import (
+from ratewise.convert.configs._composer_clock import ComposerClock, Time, read_time
+from ratewise.convert.formats import Context, Evidence, Format, FormatMark, Marks, dig
+from ratewise.convert.pieces.case import Case
+from ratewise.convert.pieces.keys import Keys, rate_at, section
+from ratewise.convert.pieces.moves import (
     Piece,
+    between,
     count,
-    hold,
+    decay,
+    fall,
     lay,
     part,
+    rise,
+    stay,
+    whole,
 )
-from ratewise.convert.formats import Context, Format
 from ratewise.schedule import (
     Cosine,
     Exponential,
     ExponentialDecay,
-    Linear,
+    Move,
     Plan,
-    Polynomial,
+    Power,
     Repeat,
     Schedule,
     ScheduleError,
@@ -34,107 +39,239 @@ from ratewise.schedule import (
 )
 
 
-def _fall(move: Any, of: Fraction, low: float) -> list[Piece]:
-    """Return a move over a length that need not be whole, and its end held."""
-    return [(count(of), part(move, of)), (None, hold(low))]
+@dataclass(frozen=True, kw_only=True)
+class _ComposerCase(Case):
+    """A scheduler to be read, and the clock of its run."""
+
+    clock: ComposerClock
+
+    def time(self, name: str, default: str | None = None, *, scaled: bool = True) -> Time:
+        """Return a time in batches, samples or tokens."""
+        given = self.keys.given.get(name)
+        given = default if given is None else given
+        found = read_time(self.who, name, self.keys.need(name) if given is None else given)
+        return self.clock.convert(found, self.clock.scale if scaled else 1.0)
+
+    def length(self, name: str, default: str | None = None, *, scaled: bool = True) -> Fraction:
+        """Return a length in updates, which need not be whole."""
+        return self.clock.updates(self.time(name, default, scaled=scaled))
+
+    def positive(self, name: str, default: str | None = None) -> Fraction:
+        """Return a length that something is divided by."""
+        length = self.length(name, default)
+        if length <= 0:
+            raise ScheduleError(self.who, f"divides by {name}, which is 0", "give a longer one")
+        return length
+
+    def milestones(self) -> list[int]:
+        """Return the first updates at or behind the milestones, in order."""
+        given = self.keys.need("milestones")
+        several = given if isinstance(given, list | tuple) else [given]
+        times = [read_time(self.who, "milestones", each) for each in several]
+        clock = self.clock
+        return sorted(count(clock.updates(clock.convert(time, clock.scale))) for time in times)
 
 
 # Without warm-up ----------------------------------------------------------------------------
 
 
-def _step(case: Case) -> Schedule:
+def _step(case: _ComposerCase) -> Schedule:
     size, factor = case.positive("step_size"), case.keys.number("gamma", 0.1)
     if size.denominator == 1:
         return Step(factor, every=int(size))
-    number = math.ceil(case.clock.ctx.need_total(case.keys.who) / size)
+    number = math.ceil(case.run / size)
     return Step(factor, at=[count(size * i) for i in range(1, number + 1)])
 
 
-def _multistep(case: Case) -> Schedule:
-    at = sorted(count(time) for time in case.times("milestones"))
-    return Step(case.keys.number("gamma", 0.1), at=at) if at else hold(1.0)(None)
+def _multistep(case: _ComposerCase) -> Schedule:
+    at = case.milestones()
+    return Step(case.keys.number("gamma", 0.1), at=at) if at else lay(None, stay(1.0))
 
 
-def _constant(case: Case) -> Schedule:
+def _constant(case: _ComposerCase) -> Schedule:
     alpha, end = case.keys.number("alpha", 1.0), count(case.length("t_max", "1dur"))
     if alpha != 1.0 and (case.total is None or case.total > end):
         case.notes.append(f"From update {end} on the rate is that of the optimizer, not alpha.")
-    return lay(case.total, (end, hold(alpha)), (None, hold(1.0)))
+    return case.lay(stay(alpha, end), stay(1.0))
 
 
-def _linear(case: Case) -> Schedule:
-    first, last = case.keys.number("alpha_i", 1.0), case.keys.number("alpha_f", 0.0)
-    move = Linear(to=last, start=first)
-    return lay(case.total, *_fall(move, case.positive("t_max", "1dur"), last))
-
-
-def _exponential(case: Case) -> Schedule:
+def _exponential(case: _ComposerCase) -> Schedule:
     rate, period = case.keys.number("gamma", above=True), case.positive("decay_period", "1ep")
     if period.denominator == 1:
         return ExponentialDecay(rate, every=int(period))
-    run = case.clock.ctx.need_total(case.keys.who)
-    return Exponential(to=rate ** float(run / period), over=run, start=1.0)
+    return Exponential(to=rate ** float(case.run / period), over=case.run, start=1.0)
 
 
-def _cosine(case: Case) -> Schedule:
-    low = case.keys.number("alpha_f", 0.0)
-    move = Cosine(to=low, start=1.0)
-    return lay(case.total, *_fall(move, case.positive("t_max", "1dur"), low))
-
-
-def _polynomial(case: Case) -> Schedule:
-    low, power = case.keys.number("alpha_f", 0.0), case.keys.number("power", above=True)
-    move = Polynomial(low, power, start=1.0)
-    return lay(case.total, *_fall(move, case.positive("t_max", "1dur"), low))
-
-
-def _restarts(case: Case) -> Schedule:
-    keys = case.keys
+def _restarts(case: _ComposerCase) -> Schedule:
+    keys, clock = case.keys, case.clock
     first, low = case.time("t_0"), keys.number("alpha_f", 0.0)
-    grow = keys.number("t_mult", 1.0, high=1e6)
-    updates = case.clock.updates(first)
+    grow, updates = keys.number("t_mult", 1.0, high=1e6), clock.updates(first)
     if updates <= 0:
-        raise ScheduleError(keys.who, "has t_0=0", "give a longer one")
+        raise ScheduleError(case.who, "has t_0=0", "give a longer one")
     if grow == 1.0 and updates.denominator == 1:
         return Repeat(Cosine(to=low, start=1.0), every=int(updates))
-    run = case.clock.ctx.need_total(keys.who)
     pieces: list[Piece] = []
     begin, size, used = 0.0, first.value, 0
-    while used < run:
+    while used < case.run:
         if size == 0:
             rule = f"has a cycle of no length at update {used}"
-            raise ScheduleError(keys.who, rule, "give t_mult of 1 or more, or a longer t_0")
+            raise ScheduleError(case.who, rule, "give t_mult of 1 or more, or a longer t_0")
         end = begin + size
-        stop = count(case.clock.updates(Time(end, first.unit)))
-        start = case.clock.updates(Time(begin, first.unit))
-        of = case.clock.updates(Time(size, first.unit))
-        if stop > used:
-            pieces.append((stop - used, part(Cosine(to=low, start=1.0), of, max(used - start, 0))))
-        begin, size, used = end, int(grow * size), max(stop, used)
-    return lay(run, *pieces)
+        stop, start, of = (clock.updates(Time(x, first.unit)) for x in (end, begin, size))
+        if count(stop) > used:
+            taken = max(used - start, 0)
+            pieces.append((count(stop) - used, part(decay("cosine", low), of, taken)))
+        begin, size, used = end, int(grow * size), max(count(stop), used)
+    return lay(case.run, *pieces)
+
+
+# With or without ----------------------------------------------------------------------------
+
+_Levels = tuple[float, float]
+_Line = Callable[[Keys], tuple[Move, _Levels]]
+"""What reads a decay: the move, the level at which it starts and the level at which it ends."""
+
+
+def _linear(keys: Keys) -> tuple[Move, _Levels]:
+    first, last = keys.number("alpha_i", 1.0), keys.number("alpha_f", 0.0)
+    return decay("linear", last, first), (first, last)
+
+
+def _cosine(keys: Keys) -> tuple[Move, _Levels]:
+    low = keys.number("alpha_f", 0.0)
+    return decay("cosine", low), (1.0, low)
+
+
+def _polynomial(power: float | None = None) -> _Line:
+    def read(keys: Keys) -> tuple[Move, _Levels]:
+        low = keys.number("alpha_f", 0.0)
+        shape = {"power": keys.number("power", power, above=True)}
+        return decay("polynomial", low, **shape), (1.0, low)
+
+    return read
+
+
+def _constant_line(keys: Keys) -> tuple[Move, _Levels]:
+    alpha = keys.number("alpha", 1.0)
+    return decay("linear", alpha, alpha), (alpha, alpha)
+
+
+def _falls(line: _Line) -> Callable[[_ComposerCase], Schedule]:
+    """Return what reads a decay to `t_max`."""
+
+    def read(case: _ComposerCase) -> Schedule:
+        move, (_, low) = line(case.keys)
+        return case.lay(fall(move, case.positive("t_max", "1dur")), stay(low))
+
+    return read
+
+
+# With a warm-up -----------------------------------------------------------------------------
+
+
+def _rise(case: _ComposerCase, to: float = 1.0) -> tuple[Fraction, Piece]:
+    """Return the length of the warm-up in updates, and what climbs."""
+    length = case.length("t_warmup", scaled=False)
+    slope = case.length("t_warmup") if case.keys.flag("scale_warmup") else length
+    if length and not slope:
+        raise ScheduleError(case.who, "has a warm-up scaled to nothing", "give a longer one")
+    if slope != length:
+        case.notes.append("scale_warmup scales the slope of the warm-up but not its end: a jump.")
+    case.idle(float(length))
+    return length, rise(length, of=slope, to=to)
+
+
+def _warms(line: _Line) -> Callable[[_ComposerCase], Schedule]:
+    """Return what reads a warm-up to where a decay starts, and the decay from there to t_max."""
+
+    def read(case: _ComposerCase) -> Schedule:
+        move, (top, low) = line(case.keys)
+        _check_units(case)
+        length, climb = _rise(case, top)
+        end = case.length("t_max", "1dur")
+        first, rest = count(length), end - length
+        if rest <= 0:
+            return case.lay(climb, stay(top))
+        return case.lay(climb, (count(end) - first, part(move, rest, first - length)), stay(low))
+
+    return read
+
+
+def _check_units(case: _ComposerCase) -> None:
+    """Refuse what Composer refuses: units that differ, an end before that of the run."""
+    warmup, end = case.time("t_warmup", scaled=False), case.time("t_max", "1dur")
+    if warmup.unit != end.unit:
+        rule = f"has t_warmup in {warmup.unit} and t_max in {end.unit}"
+        raise ScheduleError(case.who, rule, "give both in one unit")
+    run = case.clock.convert(Time(1.0, "dur"))
+    if end.unit == run.unit and end.value < run.value:
+        rule = f"has t_max of {end.value:g}{end.unit}, shorter than the run of {run.value:g}"
+        raise ScheduleError(case.who, rule, "give t_max=1dur or more")
+
+
+def _warmed_multistep(case: _ComposerCase) -> Schedule:
+    """Read milestones that count from update 0."""
+    length, climb = _rise(case)
+    first, factor = count(length), case.keys.number("gamma", 0.1)
+    at = case.milestones()
+    past = [t for t in at if t <= first]
+    later = [t - first for t in at if t > first]
+    if past and length:
+        case.notes.append(f"{len(past)} milestones lie in the warm-up and apply at update {first}.")
+    level = factor ** len(past)
+    tail = (None, whole(Step(factor, at=later, start=level))) if later else stay(level)
+    return case.lay(climb, tail)
+
+
+def _inverse_root(case: _ComposerCase) -> Schedule:
+    """Warm up, fall as √(s/(t - W + s)), cool down in a straight line."""
+    keys = case.keys
+    high, low = keys.number("alpha_f_decay", 0.0), keys.number("alpha_f_cooldown", 0.0)
+    if high < low:
+        rule = f"has alpha_f_decay={high:g} below alpha_f_cooldown={low:g}"
+        raise ScheduleError(case.who, rule, "swap them")
+    for name in ("t_warmup", "t_scale", "t_cooldown"):
+        unit = read_time(case.who, name, keys.need(name)).unit
+        if unit != case.clock.duration.unit:
+            rule = f"has {name} in {unit} and a run in {case.clock.duration.unit}"
+            raise ScheduleError(case.who, rule, "give both in one unit")
+    length, climb = _rise(case)
+    scale, cooldown = case.positive("t_scale"), case.length("t_cooldown")
+    begin = max(case.length("t_max", "1dur") - cooldown, length)
+    first, stop = count(length), max(count(begin), count(length))
+    past = first - length + scale
+    if past.denominator != 1:
+        rule = f"has a time scale of {float(past):g} updates"
+        raise ScheduleError(case.who, rule, "give times that are whole updates")
+    root = Power(0.5, every=int(past), start=float(scale / past) ** 0.5)
+    curve = between(whole(root), high)
+    top = high + (1 - high) * float(scale / (begin - length + scale)) ** 0.5
+    n = count(begin + cooldown) - stop if cooldown else None
+    line = (n, part(decay("linear", low, top), cooldown, stop - begin)) if cooldown else stay(top)
+    return case.lay(climb, (stop - first, curve), line, stay(low))
 
 
 # The format ---------------------------------------------------------------------------------
 
-_END = ("t_max", "alpha_f")
-_WARM = ("t_warmup", "scale_warmup")
-_KINDS: dict[str, tuple[Callable[[Case], Schedule], tuple[str, ...]]] = {
-    "Step": (_step, ("step_size", "gamma")),
-    "MultiStep": (_multistep, ("milestones", "gamma")),
-    "Constant": (_constant, ("alpha", "t_max")),
-    "Linear": (_linear, (*_END, "alpha_i")),
-    "Exponential": (_exponential, ("gamma", "decay_period")),
-    "CosineAnnealing": (_cosine, _END),
-    "CosineAnnealingWarmRestarts": (_restarts, ("t_0", "t_mult", "alpha_f")),
-    "Polynomial": (_polynomial, (*_END, "power")),
-    "MultiStepWithWarmup": (warmups.multistep, (*_WARM, "milestones", "gamma")),
-    "ConstantWithWarmup": (warmups.constant, (*_WARM, "alpha", "t_max")),
-    "LinearWithWarmup": (warmups.linear, (*_WARM, *_END, "alpha_i")),
-    "CosineAnnealingWithWarmup": (warmups.cosine, (*_WARM, *_END)),
-    "PolynomialWithWarmup": (warmups.polynomial, (*_WARM, *_END, "power")),
+_END = "t_max alpha_f"
+_WARM = "t_warmup scale_warmup"
+_KINDS: dict[str, tuple[Callable[[_ComposerCase], Schedule], str]] = {
+    "Step": (_step, "step_size gamma"),
+    "MultiStep": (_multistep, "milestones gamma"),
+    "Constant": (_constant, "alpha t_max"),
+    "Linear": (_falls(_linear), f"{_END} alpha_i"),
+    "Exponential": (_exponential, "gamma decay_period"),
+    "CosineAnnealing": (_falls(_cosine), _END),
+    "CosineAnnealingWarmRestarts": (_restarts, "t_0 t_mult alpha_f"),
+    "Polynomial": (_falls(_polynomial()), f"{_END} power"),
+    "MultiStepWithWarmup": (_warmed_multistep, f"{_WARM} milestones gamma"),
+    "ConstantWithWarmup": (_warms(_constant_line), f"{_WARM} alpha t_max"),
+    "LinearWithWarmup": (_warms(_linear), f"{_WARM} {_END} alpha_i"),
+    "CosineAnnealingWithWarmup": (_warms(_cosine), f"{_WARM} {_END}"),
+    "PolynomialWithWarmup": (_warms(_polynomial(2.0)), f"{_WARM} {_END} power"),
     "InverseSquareRootWithWarmup": (
-        warmups.inverse_root,
-        ("t_warmup", "t_scale", "t_cooldown", "t_max", "alpha_f_decay", "alpha_f_cooldown"),
+        _inverse_root,
+        "t_warmup t_scale t_cooldown t_max alpha_f_decay alpha_f_cooldown",
     ),
 }
 _REGISTERED = {
@@ -146,13 +283,16 @@ _REGISTERED = {
 }
 
 
-def _names() -> dict[str, str]:
+def _named() -> dict[str, str]:
     """Return the kinds by every name that they go by: of the class, in snake case, registered."""
-    names = dict(_REGISTERED)
+    found = dict(_REGISTERED)
     for kind in _KINDS:
         snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower().replace("multi_step", "multistep")
-        names |= {f"{kind}Scheduler": kind, snake: kind, f"{snake}_scheduler": kind}
-    return names
+        found |= {f"{kind}Scheduler": kind, snake: kind, f"{snake}_scheduler": kind}
+    return found
+
+
+_NAMES = _named()
 
 
 def _section(source: Any) -> Any:
@@ -170,24 +310,25 @@ def _section(source: Any) -> Any:
 
 def _read(source: Any, ctx: Context) -> Plan:
     found = section("composer scheduler", _section(source))
-    names = _names()
-    name = Keys("composer scheduler", found).word("name", names, "name")
-    build, known = _KINDS[names[name]]
+    name = Keys("composer scheduler", found).choice("name", _NAMES, what="name")
+    build, known = _KINDS[_NAMES[name]]
     who = f"composer {name}"
-    keys = Keys(who, found).only(("name", "scale_schedule_ratio", *known))
-    ratio = dig(source, "scale_schedule_ratio") or ctx.more.get("scale_schedule_ratio")
-    scale = Keys(who, {"scale_schedule_ratio": ratio}).number(
-        "scale_schedule_ratio", 1.0, above=True
+    keys = Keys(who, found).only("name scale_schedule_ratio", known)
+    told = ("scale_schedule_ratio", "max_duration")
+    run = {key: dig(source, key) or ctx.more.get(key) for key in told}
+    scale = Keys(who, run).number("scale_schedule_ratio", 1.0, above=True)
+    clock = ComposerClock.of(who, ctx, run["max_duration"], scale)
+    case = _ComposerCase(
+        keys, ctx, rate_at("composer optimizer", source, "optimizer.lr", ctx), clock=clock
     )
-    duration = dig(source, "max_duration") or ctx.more.get("max_duration")
-    case = Case(keys, Clock.of(who, ctx, duration, scale), [])
-    peak = Keys("composer optimizer", {"lr": dig(source, "optimizer", "lr")}).rate(ctx)
-    return plan(build(case), peak, case.notes)
+    return case.of(build(case))
 
 
-def _matches(source: Any) -> bool:
-    name = dig(_section(source), "name")
-    return isinstance(name, str) and name in _names()
+_MARKS = Marks(FormatMark("name", value=_NAMES))
 
 
-FORMATS = (Format("composer", "Composer or LLM Foundry YAML", _matches, _read),)
+def _evidence(source: Any) -> Evidence:
+    return replace(_MARKS(_section(source)), seen=("scheduler",))
+
+
+FORMATS = (Format("composer", "Composer or LLM Foundry YAML", _evidence, _read),)

@@ -6,90 +6,90 @@ the constructor sets, and update t at the formula's value for t - 1.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.configs._keys import Keys, dig, plan, section
-from ratewise.convert.configs._pieces import Piece, between, climb, hold, lay, part, whole
-from ratewise.convert.formats import Context, Format, ask
-from ratewise.schedule import (
-    Cosine,
-    Hold,
-    InverseTime,
-    Linear,
-    Piecewise,
-    Plan,
-    ScheduleError,
-    Warmup,
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, ask, dig
+from ratewise.convert.pieces.case import Case
+from ratewise.convert.pieces.keys import Keys, section, under
+from ratewise.convert.pieces.moves import (
+    Piece,
+    between,
+    decay,
+    fall,
+    lay,
+    part,
+    rise,
+    stay,
+    whole,
 )
+from ratewise.schedule import Hold, InverseTime, Linear, Piecewise, Plan, ScheduleError
 from ratewise.schedule.errors import shorten
 
 
-@dataclass(frozen=True)
-class _Case:
-    """A scheduler to be read: its parameters, what `read` was told, the whole config."""
+@dataclass(frozen=True, kw_only=True)
+class _DeepSpeedCase(Case):
+    """A scheduler to be read, and the whole config."""
 
-    keys: Keys
-    ctx: Context
     config: Mapping[str, Any]
 
     def optimizer_rate(self) -> float | None:
         """Return the rate of the optimizer, which is the peak where the scheduler has none."""
-        rate = dig(self.config, "optimizer", "params", "lr")
-        return Keys(self.keys.who, {"lr": None if rate == "auto" else rate}).rate(self.ctx)
+        rate = dig(self.config, "optimizer.params.lr")
+        return Keys(self.who, {"lr": None if rate == "auto" else rate}).rate(self.ctx)
 
 
 # Range test ---------------------------------------------------------------------------------
 
 
-def _range_test(case: _Case) -> Plan:
-    keys, total = case.keys, case.ctx.need_total(case.keys.who)
-    low = keys.number("lr_range_test_min_lr", 1e-3, above=True)
+def _range_test(case: _DeepSpeedCase) -> Plan:
+    keys, total = case.keys, case.run
+    case = case.at(keys.number("lr_range_test_min_lr", 1e-3, above=True))
     size = keys.whole("lr_range_test_step_size", 2000, low=1)
     growth = keys.number("lr_range_test_step_rate", 1.0)
     if keys.flag("lr_range_test_staircase"):
         levels = {k * size: 1 + growth * k for k in range((total - 1) // size + 1)}
-        return plan(Piecewise(levels, over=total), low)
-    return plan(Linear(to=1 + growth * (total / size), over=total, start=1.0), low)
+        return case.of(Piecewise(levels, over=total))
+    return case.of(Linear(to=1 + growth * (total / size), over=total, start=1.0))
 
 
 # One cycle ----------------------------------------------------------------------------------
 
 
-def _one_cycle(case: _Case) -> Plan:
+def _one_cycle(case: _DeepSpeedCase) -> Plan:
     keys = case.keys
     high = keys.number("cycle_max_lr", above=True)
     low = keys.number("cycle_min_lr") / high
     up = keys.whole("cycle_first_step_size", 2000, low=1)
     down = keys.whole("cycle_second_step_size", up)
     pace = keys.whole("decay_step_size", 0)
-    fall = keys.number("decay_lr_rate", 0.0)
-    decays = InverseTime(fall, every=pace, start=low) if fall and pace else None
-    tail: Piece = (None, whole(decays) if decays else hold(low))
+    rate = keys.number("decay_lr_rate", 0.0)
+    tail = stay(low)
+    if rate and pace:
+        tail = (None, whole(InverseTime(rate, every=pace, start=low)))
     pieces = [(n, between(make, low)) for n, make in _cycle(keys, up, down)]
-    notes: list[str] = []
     if not down:
-        notes.append(f"The cycle has no second half: update {up} is back at cycle_min_lr.")
-    more = _momentum(case, up, down, pace, notes)
-    return plan(lay(case.ctx.total, *pieces, tail), high, notes, **more)
+        note = f"The cycle has no second half: update {up} is back at cycle_min_lr."
+        case.notes.append(note)
+    more = _momentum(case, up, down, pace)
+    return case.at(high).plan(*pieces, tail, **more)
 
 
 def _cycle(keys: Keys, up: int, down: int, first: float = 0.0) -> list[Piece]:
     """Return the way from 0 up to 1 and down to 0, update 0 at `first`, smoothly or in stairs."""
     stairs = keys.whole("cycle_first_stair_count", 0)
     others = keys.whole("cycle_second_stair_count", stairs)
-    climb, fall = Linear(to=1.0, start=0.0), part(Linear(to=0.0, start=1.0), max(down, 1))
+    back = part(Linear(to=0.0, start=1.0), max(down, 1))
     if stairs:
         levels = {k: (k * stairs // up) / stairs for k in _edges(up, stairs)}
-        rise = [(up, whole(Piecewise({**levels, 0: first})))]
+        way = [(up, whole(Piecewise({**levels, 0: first})))]
     else:
-        rise = [(1, hold(first)), (up - 1, part(climb, up, begin=1))]
+        way = [stay(first, 1), (up - 1, part(Linear(to=1.0, start=0.0), up, begin=1))]
     if others and down:
         falling = sorted({0} | {down - k + 1 for k in _edges(down, others) if k})
-        fall = whole(Piecewise({k: ((down - k) * others // down) / others for k in falling}))
-    return [*rise, (down, fall)]
+        back = whole(Piecewise({k: ((down - k) * others // down) / others for k in falling}))
+    return [*way, (down, back)]
 
 
 def _edges(n: int, stairs: int) -> list[int]:
@@ -99,12 +99,12 @@ def _edges(n: int, stairs: int) -> list[int]:
     return sorted({1} | {-(-j * n // stairs) for j in range(stairs + 1)})
 
 
-def _momentum(case: _Case, up: int, down: int, pace: int, notes: list[str]) -> dict[str, Any]:
+def _momentum(case: _DeepSpeedCase, up: int, down: int, pace: int) -> dict[str, Any]:
     """Return the schedules of the momentum and of the second beta, and add to the notes."""
-    keys = case.keys
+    keys, notes = case.keys, case.notes
     if not keys.flag("cycle_momentum", True):
         return {}
-    optimizer = str(dig(case.config, "optimizer", "type") or "Adam")
+    optimizer = str(dig(case.config, "optimizer.type") or "Adam")
     if optimizer.lower() in ("sgd", "adagrad", "rmsprop"):
         notes.append(f"{optimizer} has no betas, so its momentum is left alone.")
         return {}
@@ -113,7 +113,7 @@ def _momentum(case: _Case, up: int, down: int, pace: int, notes: list[str]) -> d
     growth = keys.number("decay_mom_rate", 0.0) / pace if pace else 0.0
     cycle = _cycle(keys, up, down, first=1.0)
     pieces = [(n, between(make, 1.0, low)) for n, make in cycle]
-    tail: Piece = (None, hold(1.0))
+    tail = stay(1.0)
     if growth:
         rest = case.ctx.need_total(f"{keys.who}(decay_mom_rate)") - up - down
         tail = (rest, part(Linear(to=1 + growth * rest, start=1.0), max(rest, 1)))
@@ -121,7 +121,7 @@ def _momentum(case: _Case, up: int, down: int, pace: int, notes: list[str]) -> d
     notes.append("The momentum of update 0 is cycle_min_mom, that of update 1 near cycle_max_mom.")
     notes.append("The second beta is set to 0.99.")
     return {
-        "momentum": lay(case.ctx.total, *pieces, tail),
+        "momentum": case.lay(*pieces, tail),
         "keys": {"betas[1]": Hold()},
         "peak": {"momentum": high, "betas[1]": 0.99},
     }
@@ -133,125 +133,100 @@ def _momentum(case: _Case, up: int, down: int, pace: int, notes: list[str]) -> d
 def _warm(keys: Keys, start: float, before: float) -> tuple[int, list[Piece]]:
     """Return the updates that warm up and their pieces; update 0 is at level `before`."""
     steps = max(2, keys.whole("warmup_num_steps", 1000, low=1))
-    if keys.choice("warmup_type", ("log", "linear"), "log") == "linear":
-        return steps, [(1, hold(before)), (steps, climb(steps, start))]
-    rise = part(Warmup(start=start, shape="log"), steps - 1)
-    return steps, [(1, hold(before)), (steps - 1, rise), (1, hold(1.0))]
+    if _is_linear(keys):
+        return steps, [stay(before, 1), rise(steps, start)]
+    return steps, [stay(before, 1), rise(steps - 1, start, shape="log"), stay(1.0, 1)]
 
 
-def _idle(start: float) -> list[str]:
+def _is_linear(keys: Keys) -> bool:
+    return keys.choice("warmup_type", ("log", "linear"), "log") == "linear"
+
+
+def _idle(start: float) -> str:
     if start:
-        return ["Updates 0 and 1 both run at the lowest rate."]
-    return ["Updates 0 and 1 run at rate 0 and change nothing."]
+        return "Updates 0 and 1 both run at the lowest rate."
+    return "Updates 0 and 1 run at rate 0 and change nothing."
 
 
-def _peak_and_start(case: _Case) -> tuple[float | None, float]:
-    keys = case.keys
-    known = keys.has("warmup_max_lr")
+def _peaked(case: _DeepSpeedCase) -> tuple[_DeepSpeedCase, float]:
+    """Return the case with its peak, and the level at which it starts."""
+    keys, known = case.keys, case.keys.has("warmup_max_lr")
     peak = keys.number("warmup_max_lr", above=True) if known else case.optimizer_rate()
-    low = keys.number("warmup_min_lr", 0.0)
-    return peak, keys.floor("warmup_min_lr", low, peak)
+    start = keys.level("warmup_min_lr", peak, high=True)
+    case.notes.append(_idle(start))
+    return case.at(peak), start
 
 
-def _warmup(case: _Case) -> Plan:
-    peak, start = _peak_and_start(case)
+def _warmup(case: _DeepSpeedCase) -> Plan:
+    case, start = _peaked(case)
     _, pieces = _warm(case.keys, start, start)
-    return plan(lay(case.ctx.total, *pieces, (None, hold(1.0))), peak, _idle(start))
+    return case.plan(*pieces, stay(1.0))
 
 
-def _warmup_decay(case: _Case) -> Plan:
+def _warmup_decay(case: _DeepSpeedCase) -> Plan:
     if not case.keys.has("warmup_max_lr"):
-        case = dataclasses.replace(case, keys=case.keys.having(warmup_max_lr=0.001))
-    peak, start = _peak_and_start(case)
+        case = replace(case, keys=case.keys.having(warmup_max_lr=0.001))
+    case, start = _peaked(case)
     steps, pieces = _warm(case.keys, start, start)
     total = _total(case)
     rest = total - steps
-    fall = part(Linear(to=start, start=1.0), max(rest, 1))
-    notes = _idle(start)
     if rest <= 0:
-        notes.append(f"From update {steps + 1} on the rate is at its lowest: no updates are left.")
-    lr = lay(case.ctx.total or total, *pieces, (rest, fall), (None, hold(start)))
-    return plan(lr, peak, notes)
+        note = f"From update {steps + 1} on the rate is at its lowest: no updates are left."
+        case.notes.append(note)
+    down = part(decay("linear", start), max(rest, 1))
+    return case.of(lay(case.total or total, *pieces, (rest, down), stay(start)))
 
 
-def _warmup_cosine(case: _Case) -> Plan:
-    keys = case.keys
-    start = keys.number("warmup_min_ratio", 0.0)
-    low = keys.number("cos_min_ratio", 1e-4)
+def _warmup_cosine(case: _DeepSpeedCase) -> Plan:
+    keys, notes = case.keys, case.notes
+    start, low = keys.number("warmup_min_ratio", 0.0), keys.number("cos_min_ratio", 1e-4)
     steps, pieces = _warm(keys, start, 0.0)
     rest = max(_total(case) - steps, 1)
-    fall = part(Cosine(to=low, start=1.0), rest, begin=1)
-    notes = ["Update 0 runs at rate 0, whatever warmup_min_ratio says."] if start else _idle(0.0)
-    if keys.choice("warmup_type", ("log", "linear"), "log") == "linear":
+    notes.append("Update 0 runs at rate 0, whatever warmup_min_ratio says." if start else _idle(0))
+    if _is_linear(keys):
         notes.append(f"No update runs at the peak: {steps} and {steps + 1} are on either side.")
-    lr = lay(case.ctx.total, *pieces, (rest - 1, fall), (None, hold(low)))
-    return plan(lr, case.optimizer_rate(), notes)
+    down = fall(decay("cosine", low), rest, taken=1)
+    return case.at(case.optimizer_rate()).plan(*pieces, down, stay(low))
 
 
-def _total(case: _Case) -> int:
+def _total(case: _DeepSpeedCase) -> int:
     """Return total_num_steps, or the total of the run where it is "auto"."""
     if case.keys.has("total_num_steps"):
         return case.keys.whole("total_num_steps", low=1)
-    return case.ctx.need_total(f"{case.keys.who}(total_num_steps)")
+    return case.ctx.need_total(f"{case.who}(total_num_steps)")
 
 
 # The format ---------------------------------------------------------------------------------
 
-_WARM = ("warmup_num_steps", "warmup_type")
-_KINDS: dict[str, tuple[Callable[[_Case], Plan], tuple[str, ...]]] = {
+_WARM = "warmup_num_steps warmup_type"
+_KINDS: dict[str, tuple[Callable[[_DeepSpeedCase], Plan], str]] = {
     "LRRangeTest": (
         _range_test,
-        tuple(
-            f"lr_range_test_{name}" for name in ("min_lr", "step_size", "step_rate", "staircase")
-        ),
+        "lr_range_test_min_lr lr_range_test_step_size lr_range_test_step_rate "
+        "lr_range_test_staircase",
     ),
     "OneCycle": (
         _one_cycle,
-        (
-            "cycle_min_lr",
-            "cycle_max_lr",
-            "decay_lr_rate",
-            "cycle_first_step_size",
-            "cycle_second_step_size",
-            "cycle_first_stair_count",
-            "cycle_second_stair_count",
-            "decay_step_size",
-            "cycle_momentum",
-            "cycle_min_mom",
-            "cycle_max_mom",
-            "decay_mom_rate",
-        ),
+        "cycle_min_lr cycle_max_lr cycle_first_step_size cycle_second_step_size "
+        "cycle_first_stair_count cycle_second_stair_count cycle_momentum cycle_min_mom "
+        "cycle_max_mom decay_lr_rate decay_step_size decay_mom_rate",
     ),
-    "WarmupLR": (_warmup, ("warmup_min_lr", "warmup_max_lr", *_WARM)),
-    "WarmupDecayLR": (
-        _warmup_decay,
-        ("total_num_steps", "warmup_min_lr", "warmup_max_lr", *_WARM),
-    ),
-    "WarmupCosineLR": (
-        _warmup_cosine,
-        ("total_num_steps", "warmup_min_ratio", "cos_min_ratio", *_WARM),
-    ),
+    "WarmupLR": (_warmup, f"warmup_min_lr warmup_max_lr {_WARM}"),
+    "WarmupDecayLR": (_warmup_decay, f"total_num_steps warmup_min_lr warmup_max_lr {_WARM}"),
+    "WarmupCosineLR": (_warmup_cosine, f"total_num_steps warmup_min_ratio cos_min_ratio {_WARM}"),
 }
 
 
-def _section(source: Any) -> Any:
-    inner = dig(source, "scheduler")
-    return source if inner is None else inner
-
-
-def _matches(source: Any) -> bool:
-    kind = dig(_section(source), "type")
-    return isinstance(kind, str) and kind in _KINDS
-
-
 def _read(source: Any, ctx: Context) -> Plan:
-    found = Keys("deepspeed scheduler", section("deepspeed scheduler", _section(source)))
+    found = Keys("deepspeed scheduler", section("deepspeed scheduler", under(source, "scheduler")))
     kind = found.choice("type", _KINDS)
     build, known = _KINDS[kind]
     who = f"deepspeed {kind}"
     params = section(f"{who} params", found.given.get("params") or {})
-    given = Keys(who, params).only([*known, "last_batch_iteration"]).given
-    return build(_Case(Keys(who, _filled(who, given, ctx)), ctx, section(who, source)))
+    given = Keys(who, params).only(known, "last_batch_iteration").given
+    return build(
+        _DeepSpeedCase(Keys(who, _filled(who, given, ctx)), ctx, config=section(who, source))
+    )
 
 
 def _filled(who: str, given: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
@@ -271,4 +246,5 @@ def _filled(who: str, given: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     return filled
 
 
-FORMATS = (Format("deepspeed", "DeepSpeed JSON", _matches, _read),)
+_MARKS = Marks(FormatMark("scheduler.type", value=_KINDS), FormatMark("type", value=_KINDS))
+FORMATS = (Format("deepspeed", "DeepSpeed JSON", _MARKS, _read),)

@@ -6,35 +6,30 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.configs._keys import Keys, dig, section
 from ratewise.convert.configs._mmengine_window import ENDLESS, KNOWN, Window
-from ratewise.convert.configs._pieces import Piece, hold, lay
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, dig
+from ratewise.convert.pieces.keys import Keys, rate_at, section, under
+from ratewise.convert.pieces.moves import Piece, lay, stay
 from ratewise.schedule import Plan, Product, Schedule, ScheduleError
-from ratewise.schedule.errors import nearest, shorten
 
 _WHO = "mmengine param_scheduler"
-_COMMON = ("type", "begin", "end", "by_epoch", "last_step", "verbose", "convert_to_iter_based")
+_COMMON = "type begin end by_epoch last_step verbose convert_to_iter_based"
 _LENGTHS = ("T_max", "step_size", "total_steps", "milestones", "periods")
 _PARAMS = {"LR": "lr", "Momentum": "momentum", "ParamScheduler": ""}
 
 
-def _names() -> dict[str, tuple[str, str]]:
-    """Return kind and parameter by the name of the class."""
-    return {f"{kind}{end}": (kind, param) for kind in KNOWN for end, param in _PARAMS.items()}
+_NAMES = {f"{kind}{end}": (kind, param) for kind in KNOWN for end, param in _PARAMS.items()}
+"""Kind and parameter by the name of the class."""
 
 
 def _items(source: Any) -> list[Any]:
-    found = dig(source, "param_scheduler")
-    found = source if found is None else found
-    if isinstance(found, Mapping) and "type" not in found:
+    found = under(source, "param_scheduler")
+    if not isinstance(found, Mapping):
+        return Keys("mmengine", {"param_scheduler": found}).items("param_scheduler")
+    if "type" not in found:
         rule = "has schedulers for several optimizers"
         raise ScheduleError(_WHO, rule, "give the list of one of them")
-    return (
-        [found]
-        if isinstance(found, Mapping)
-        else Keys("mmengine", {"param_scheduler": found}).items("param_scheduler")
-    )
+    return [found]
 
 
 def _read(source: Any, ctx: Context) -> Plan:
@@ -77,14 +72,13 @@ def _sequence(windows: list[Window], total: int | None) -> Schedule:
         if room is not None and room <= 0:
             break
         if window.begin > used or end != level:
-            pieces.append((window.begin - used, hold(level)))
+            pieces.append(stay(level, window.begin - used))
         n, schedule, level = window.moves(level, room)
         pieces.append((n, _as_it_is(schedule)))
         if n is None:
             return lay(total, *pieces)
         used, end = window.begin + n, schedule.resolve().end
-    tail: list[Piece] = [(None, hold(level))] if end != level else []
-    return lay(total, *pieces, *tail)
+    return lay(total, *pieces, *([stay(level)] if end != level else []))
 
 
 def _as_it_is(schedule: Schedule) -> Any:
@@ -98,15 +92,7 @@ class _Run:
         self.ctx = ctx
         config = source if isinstance(source, Mapping) else {}
         self.loop = Keys("mmengine train_cfg", section(_WHO, dig(config, "train_cfg") or {}))
-        self.optimizer: Any = dig(config, "optim_wrapper", "optimizer") or {}
-
-    def epoch(self, who: str) -> int:
-        """Return the updates in an epoch."""
-        size = self.ctx.need(who, "epoch")
-        if size.denominator != 1:
-            rule = f"needs epoch as a whole number of updates, got {float(size):g}"
-            raise ScheduleError(who, rule, "give an int")
-        return int(size)
+        self.optimizer: Any = dig(config, "optim_wrapper.optimizer") or {}
 
     def last(self, who: str, by_epoch: bool) -> int:
         """Return where windows without an end of their own stop, in epochs or updates."""
@@ -117,10 +103,10 @@ class _Run:
             return self.loop.whole("max_iters", low=1)
         total = self.ctx.total
         if total is None and epochs and not by_epoch:
-            return self.loop.whole("max_epochs", low=1) * self.epoch(who)
+            return self.loop.whole("max_epochs", low=1) * self.ctx.need_epoch(who)
         if total is None:
             return ENDLESS
-        return -(-total // self.epoch(who)) if by_epoch else total
+        return -(-total // self.ctx.need_epoch(who)) if by_epoch else total
 
     def base(self, keys: Keys, param: str) -> float | None:
         """Return the value of a key at level 1."""
@@ -129,53 +115,39 @@ class _Run:
             betas = dig(self.optimizer, "betas")
             value = betas[0] if isinstance(betas, list | tuple) and betas else None
         if param == "lr":
-            return Keys(keys.who, {"lr": value}).rate(self.ctx)
+            return rate_at(keys.who, self.optimizer, "lr", self.ctx)
         told = self.ctx.more.get(param) if value is None else value
         return None if told is None else Keys(keys.who, {param: told}).number(param, above=True)
 
     def window(self, item: Any, index: int, notes: list[str]) -> Window:
         """Return a scheduler as a window, in updates."""
-        found = section(f"{_WHO}[{index}]", item)
-        name = str(found.get("type"))
-        if name.startswith("ReduceOnPlateau"):
-            rule = f"has {name}, which depends on a metric"
-            raise ScheduleError(f"{_WHO}[{index}]", rule, "keep MMEngine's own")
-        if name not in _names():
-            rule = f"has the type {shorten(found.get('type'))}"
-            raise ScheduleError(f"{_WHO}[{index}]", rule, nearest(name, _names()))
-        kind, param = _names()[name]
+        who = f"{_WHO}[{index}]"
+        found = section(who, item)
+        if str(found.get("type")).startswith("ReduceOnPlateau"):
+            rule = f"has {found['type']}, which depends on a metric"
+            raise ScheduleError(who, rule, "keep MMEngine's own")
+        name = Keys(who, found).choice("type", _NAMES, what="type")
+        kind, param = _NAMES[name]
         keys = Keys(f"mmengine {name}", found)
-        keys.only((*_COMMON, *KNOWN[kind], *(() if param else ("param_name",))))
+        keys.only(_COMMON, KNOWN[kind], "" if param else "param_name")
         param = param or str(keys.need("param_name"))
-        by_epoch = keys.flag("by_epoch", True)
-        converts = keys.flag("convert_to_iter_based")
+        by_epoch, converts = keys.flag("by_epoch", True), keys.flag("convert_to_iter_based")
         if converts and not by_epoch:
             raise ScheduleError(keys.who, "converts what goes by updates already", "drop the key")
-        scale = self.epoch(keys.who) if by_epoch else 1
-        begin = keys.whole("begin", 0)
-        end = min(
-            keys.whole("end", low=1) if keys.has("end") else self.last(keys.who, by_epoch), ENDLESS
-        )
+        pace = self.ctx.need_epoch(keys.who) if by_epoch else 1
+        begin, last = keys.whole("begin", 0), self.last(keys.who, by_epoch)
+        end = min(keys.whole("end", last, low=1), ENDLESS)
         if end <= begin:
             rule = f"has begin={begin} and end={end}"
             raise ScheduleError(keys.who, rule, "let it end behind its begin")
-        steps, pace = end - begin, scale
+        begin, steps = begin * pace, end - begin
         if converts:
-            keys, steps, pace = (
-                _converted(keys, scale),
-                min(end * scale, ENDLESS) - begin * scale,
-                1,
-            )
-        window = Window(
-            kind, param, keys, begin * scale, steps, pace, self._level(keys, kind, param)
-        )
+            keys, steps, pace = _converted(keys, pace), min(end * pace, ENDLESS) - begin, 1
+        own = kind == "OneCycle"
+        level = keys.number("eta_max", above=True) if own else self.base(keys, param)
+        window = Window(kind, param, keys, begin, steps, pace, level)
         notes.extend(_notes(window, converts))
         return window
-
-    def _level(self, keys: Keys, kind: str, param: str) -> float | None:
-        if kind == "OneCycle":
-            return keys.number("eta_max", above=True)
-        return self.base(keys, param)
 
 
 def _converted(keys: Keys, scale: int) -> Keys:
@@ -191,31 +163,28 @@ def _converted(keys: Keys, scale: int) -> Keys:
 
 
 def _notes(window: Window, converted: bool) -> list[str]:
-    last = window.end - window.pace
+    kind, last = window.kind, window.end - window.pace
     notes: list[str] = []
-    if window.kind in ("Linear", "Constant", "Poly") and not window.endless:
-        notes.append(
-            f"{window.kind} reaches its end at update {last}, one step before its window's."
-        )
-    if window.kind == "CosineAnnealing" and window.period >= window.steps and not window.endless:
+    if kind in ("Linear", "Constant", "Poly") and not window.endless:
+        notes.append(f"{kind} reaches its end at update {last}, one step before its window's.")
+    if kind == "CosineAnnealing" and window.period >= window.steps and not window.endless:
         notes.append(
             f"The cosine stops at update {last}, short of its lowest value, and stays there."
         )
-    if window.kind == "CosineRestart":
+    if kind == "CosineRestart":
         notes.append("Behind its last period the value stays where it was, above the lowest.")
-    if window.kind == "Exponential" and converted:
+    if kind == "Exponential" and converted:
         notes.append("gamma applies at every update, not at every epoch: it is not converted.")
-    if window.kind in ("Step", "MultiStep") and window.begin:
-        notes.append(f"{window.kind} counts its steps from update {window.begin}.")
+    if kind in ("Step", "MultiStep") and window.begin:
+        notes.append(f"{kind} counts its steps from update {window.begin}.")
     return notes
 
 
-def _matches(source: Any) -> bool:
-    if isinstance(source, Mapping) and "param_scheduler" in source:
-        return True
+def _are_schedulers(source: Any) -> bool:
     items = source if isinstance(source, list | tuple) else [source]
-    names = (*_names(), *(f"ReduceOnPlateau{end}" for end in _PARAMS))
+    names = (*_NAMES, *(f"ReduceOnPlateau{end}" for end in _PARAMS))
     return bool(items) and all(dig(item, "type") in names for item in items)
 
 
-FORMATS = (Format("mmengine", "MMEngine param_scheduler", _matches, _read),)
+_MARKS = Marks(FormatMark("param_scheduler"), FormatMark("", value=_are_schedulers))
+FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read),)

@@ -9,213 +9,276 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ratewise.convert.configs import _nemo_holds as holds
-from ratewise.convert.configs._keys import Keys, dig, section
-from ratewise.convert.configs._nemo_case import Case, behind, warm
-from ratewise.convert.configs._pieces import Piece, climb, floored, hold, part, whole
-from ratewise.convert.formats import Context, Format
-from ratewise.schedule import (
-    Cosine,
-    ExponentialDecay,
-    Linear,
-    Plan,
-    Polynomial,
-    Power,
-    ScheduleError,
-    Step,
-)
-from ratewise.schedule.errors import Fix
-
-_IDLE = "Update 0 runs at rate 0 and changes nothing."
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, ask, dig
+from ratewise.convert.pieces.case import IDLE, Case
+from ratewise.convert.pieces.keys import Keys, rate_at, section
+from ratewise.convert.pieces.moves import Piece, decay, floored, hold, lay, part, rise, stay, whole
+from ratewise.schedule import ExponentialDecay, Plan, Power, ScheduleError, Step
 
 
-# Policies -----------------------------------------------------------------------------------
+class _NeMoCase(Case):
+    """A policy to be read."""
+
+    @property
+    def steps(self) -> int:
+        """The updates of the run as NeMo knows them."""
+        return self.keys.whole("max_steps", low=1) if self.keys.has("max_steps") else self.run
+
+    def length(self, name: str) -> int:
+        """Return `<name>_steps`, or int(`<name>_ratio` · max_steps), or 0."""
+        return self.keys.share(f"{name}_steps", f"{name}_ratio", lambda: self.steps)
+
+    def low(self, default: float = 0.0) -> float:
+        """Return min_lr as a level."""
+        return self.keys.level("min_lr", self.peak, default)
+
+    def until(self, low: float, *pieces: Piece) -> Plan:
+        """Return the plan of these pieces, the last of them open; behind max_steps it is low."""
+        stop = self.steps + 1  # max_steps itself still goes by the formula
+        if self.total is not None and self.total > stop:
+            self.notes.append(f"From update {stop} on the rate is min_lr.")
+        *first, (_, last) = pieces
+        left = max(stop - sum(max(n or 0, 0) for n, _ in first), 0)
+        return self.of(lay(self.total or self.steps, *first, (left, last), stay(low)))
+
+    def warm(self) -> tuple[int, list[Piece]]:
+        """Return W and the warm-up with update W, the first at the peak; nothing if W is 0."""
+        warmup = self.length("warmup")
+        return warmup, [rise(warmup, counted="(t+1)/(W+1)"), stay(1.0, 1)] if warmup else []
+
+    def held(self) -> tuple[int, int, list[Piece]]:
+        """Return W, the update at which the hold ends (0 without one), and the pieces to there."""
+        warmup, first = self.warm()
+        given = self.keys.has("hold_steps") or self.keys.has("hold_ratio")
+        end = warmup + self.length("hold") if given else 0
+        return warmup, end, [*first, stay(1.0, end - _behind(warmup))]
 
 
-def _warmup(case: Case) -> Plan:
-    _, rise = warm(case)
-    known = case.keys.has("max_steps")
-    return case.plan(*rise, (None, hold(1.0)), after=case.low() if known else None)
+def _behind(warmup: int) -> int:
+    """Return the first update behind the warm-up and the update at its end."""
+    return warmup + 1 if warmup else 0
 
 
-def _decay(case: Case, move: Any, low: float, *, clip: bool) -> Plan:
-    """Return a warm-up and a decay from update W to max_steps."""
-    warmup, rise = warm(case)
+# Warm-up and decay --------------------------------------------------------------------------
+
+
+def _warmup(case: _NeMoCase) -> Plan:
+    _, first = case.warm()
+    if not case.keys.has("max_steps"):
+        return case.plan(*first, stay(1.0))
+    return case.until(case.low(), *first, stay(1.0))
+
+
+def _decay(name: str, **shape: float) -> Callable[[_NeMoCase], Plan]:
+    """Return what reads a warm-up and a decay to min_lr, from update W to max_steps."""
+
+    def read(case: _NeMoCase) -> Plan:
+        low = case.low()
+        return _fallen(case, decay(name, low, **shape), low)
+
+    return read
+
+
+def _fallen(case: _NeMoCase, move: Any, low: float, *, clip: bool = False) -> Plan:
+    warmup, first = case.warm()
     rest = case.steps - warmup
     if rest <= 0:
-        return case.plan(*rise, (None, hold(low)), after=low)
-    fall = part(move, rest)  # update W is at the peak by either formula
-    return case.plan(*rise[:1], (None, floored(fall, low) if clip else fall), after=low)
+        return case.until(low, *first, stay(low))
+    down = part(move, rest)  # update W is at the peak by either formula
+    return case.until(low, *first[:1], (None, floored(down, low) if clip else down))
 
 
-def _linear(case: Case) -> Plan:
-    low = case.low()
-    return _decay(case, Linear(to=low, start=1.0), low, clip=False)
+def _square(case: _NeMoCase) -> Plan:
+    return _fallen(case, decay("polynomial", 0.0, power=2.0), case.low(1e-5), clip=True)
 
 
-def _square(case: Case) -> Plan:
-    return _decay(case, Polynomial(0.0, 2.0, start=1.0), case.low(1e-5), clip=True)
-
-
-def _square_root(case: Case) -> Plan:
-    warmup, rise = warm(case)
+def _square_root(case: _NeMoCase) -> Plan:
+    warmup, first = case.warm()
     low = case.low()
     if warmup:
-        case.notes.append(
-            f"The decay is counted from update 0, so the rate jumps down at update {warmup + 1}."
-        )
-    fall = floored(part(Polynomial(0.0, 0.5, start=1.0), case.steps, behind(warmup)), low)
-    return case.plan(*rise, (None, fall), after=low)
+        note = f"The decay is counted from update 0, so the rate jumps down at update {warmup + 1}."
+        case.notes.append(note)
+    down = part(decay("polynomial", 0.0, power=0.5), case.steps, _behind(warmup))
+    return case.until(low, *first, (None, floored(down, low)))
 
 
-def _polynomial(case: Case) -> Plan:
-    low, power = case.low(), case.keys.number("power", 1.0, above=True)
-    return _decay(case, Polynomial(low, power, start=1.0), low, clip=False)
+def _polynomial(case: _NeMoCase) -> Plan:
+    low = case.low()
+    return _fallen(case, decay("polynomial", low, power=_power(case)), low)
 
 
-def _cosine(case: Case) -> Plan:
-    low, stay = case.low(), case.length("constant")
-    if not stay:
-        return _decay(case, Cosine(to=low, start=1.0), low, clip=False)
+def _power(case: _NeMoCase) -> float:
+    return case.keys.number("power", 1.0, above=True)
+
+
+def _cosine(case: _NeMoCase) -> Plan:
+    low, constant = case.low(), case.length("constant")
+    if not constant:
+        return _fallen(case, decay("cosine", low), low)
     warmup = case.length("warmup")
-    rest = case.steps - stay - warmup
+    rest = case.steps - constant - warmup
     if rest < 1:
-        rule = f"has {case.steps} steps, of which {warmup} warm up and {stay} are constant"
-        raise ScheduleError(case.keys.who, rule, "leave some for the decay")
-    rise: Piece = (warmup, climb(warmup)) if warmup else (0, hold())
+        rule = f"has {case.steps} steps, of which {warmup} warm up and {constant} are constant"
+        raise ScheduleError(case.who, rule, "leave some for the decay")
     if warmup:
-        case.notes.append(f"{_IDLE} Without constant steps it would be at 1/{warmup + 1}.")
-    fall = part(Cosine(to=low, start=1.0), rest)
-    return case.plan(rise, (rest, fall), (None, hold(low)))
+        case.notes.append(f"{IDLE} Without constant steps it would be at 1/{warmup + 1}.")
+    return case.plan(rise(warmup), (rest, part(decay("cosine", low), rest)), stay(low))
 
 
-def _inverse_root(case: Case) -> Plan:
-    warmup, rise = warm(case)
-    begin = behind(warmup)
-    start = ((warmup + 1) / (begin + 1)) ** 0.5
-    root = whole(Power(0.5, every=begin + 1, start=start))
-    return case.plan(*rise, (None, root), after=case.low())
+def _inverse_root(case: _NeMoCase) -> Plan:
+    warmup, first = case.warm()
+    begin = _behind(warmup)
+    root = Power(0.5, every=begin + 1, start=((warmup + 1) / (begin + 1)) ** 0.5)
+    return case.until(case.low(), *first, (None, whole(root)))
 
 
-def _t5(case: Case) -> Plan:
+def _t5(case: _NeMoCase) -> Plan:
     keys = case.keys
     if keys.has("constant_ratio"):
-        rule = "fails with constant_ratio"
-        raise ScheduleError(keys.who, rule, "give constant_steps")
-    stay = keys.whole("constant_steps", low=1)
-    rate = stay**-0.5
-    low = keys.number("min_lr", 0.0) / rate
+        raise ScheduleError(case.who, "fails with constant_ratio", "give constant_steps")
+    constant = keys.whole("constant_steps", low=1)
+    case = case.at(constant**-0.5)
     case.notes.append("The rate is 1/√t of itself; the optimizer's lr plays no part.")
-    root = whole(Power(0.5, every=stay, start=1.0))
-    first = stay if stay <= case.steps else stay + 1  # the constant goes before the floor
-    case = Case(keys, case.ctx, rate, case.notes)
-    return case.plan((first, hold(1.0)), (None, root), after=low)
+    first = constant if constant <= case.steps else constant + 1  # goes before the floor
+    root = (None, whole(Power(0.5, every=constant, start=1.0)))
+    return case.until(keys.level("min_lr", case.peak, high=True), stay(1.0, first), root)
 
 
-def _noam(case: Case) -> Plan:
+def _noam(case: _NeMoCase) -> Plan:
     keys, warmup = case.keys, case.length("warmup")
-    scale = float(keys.whole("d_model", low=1)) ** -0.5
-    size = max(warmup, 1)
-    rate = None if case.rate is None else case.rate * scale * size**-0.5
-    if rate is None:
+    scale, size = float(keys.whole("d_model", low=1)) ** -0.5, max(warmup, 1)
+    if case.peak is None:
         rule = "multiplies lr by d_model^-0.5 and its own shape"
-        raise ScheduleError(keys.who, rule, Fix("give lr", "give lr, or call read(…, lr=…)"))
-    low = keys.number("min_lr", 0.0) / rate
+        raise ScheduleError(case.who, rule, ask("lr", ", or add it to the config"))
+    case = case.at(case.peak * scale * size**-0.5)
+    low = keys.level("min_lr", case.peak, high=True)
     case.notes.append("Updates 0 and 1 run at the same rate; max_steps plays no part.")
-    first: Piece = (1, hold(1 / size) if warmup else hold(max(1.0, low)))
-    rise: Piece = (warmup - 1, climb(warmup, begin=1)) if warmup > 1 else (0, hold())
-    top: Piece = (1, hold(1.0)) if warmup and low > 1 else (0, hold())  # the floor begins behind it
-    past = size + (top[0] or 0)
-    root = Power(0.5, every=past, start=(size / past) ** 0.5)
-    case = Case(keys, case.ctx, rate, case.notes)
-    return case.plan(first, rise, top, (None, floored(whole(root), low)))
+    first = stay(1 / size if warmup else max(1.0, low), 1)
+    top = int(bool(warmup) and low > 1)  # the floor begins behind the peak
+    root = Power(0.5, every=size + top, start=(size / (size + top)) ** 0.5)
+    climb = rise(warmup, begin=1)
+    return case.plan(first, climb, stay(1.0, top), (None, floored(whole(root), low)))
+
+
+# With a hold behind the warm-up -------------------------------------------------------------
+
+
+def _held_decay(
+    case: _NeMoCase, move: Any, low: float, *, clip: bool = False, of: int | None = None
+) -> Plan:
+    """Return warm-up, hold and a decay from the end of the hold to max_steps."""
+    warmup, end, pieces = case.held()
+    begin = max(_behind(warmup), end) - end
+    if begin > 1:
+        note = f"Without a hold the decay is counted from update 0: a jump at update {begin}."
+        case.notes.append(note)
+    of = case.steps - end if of is None else of
+    if of == 0 and end + begin <= case.steps < (case.total or 0):
+        rule = f"has no updates to decay and divides by zero at update {case.steps}"
+        raise ScheduleError(case.who, rule, "make the hold shorter")
+    down = part(move, of, begin) if of > 0 else hold(low)
+    return case.until(low, *pieces, (None, floored(down, low) if clip else down))
+
+
+def _held(case: _NeMoCase) -> Plan:
+    _, _, pieces = case.held()
+    return case.until(case.low(), *pieces, stay(1.0))
+
+
+def _held_linear(case: _NeMoCase) -> Plan:
+    low = case.low()
+    return _held_decay(case, decay("linear", low), low)
+
+
+def _held_root(case: _NeMoCase) -> Plan:
+    """Read a decay that is clipped at the floor, not stretched to it."""
+    return _held_decay(case, decay("1-sqrt", 0.0), case.low(), clip=True)
+
+
+def _held_polynomial(case: _NeMoCase) -> Plan:
+    warmup, end, _ = case.held()
+    low, power = case.low(), _power(case)
+    if case.keys.flag("cycle") and end < warmup:
+        rule = "has cycle=true and no hold, so that its cycles begin inside the warm-up"
+        raise ScheduleError(case.who, rule, "give hold_steps")
+    of = case.steps - max(warmup, end)
+    return _held_decay(case, decay("polynomial", low, power=power), low, of=of)
+
+
+def _held_noam(case: _NeMoCase) -> Plan:
+    """Read a power of time that is counted without the hold."""
+    warmup, end, pieces = case.held()
+    if not warmup:
+        raise ScheduleError(case.who, "has no warm-up", "give warmup_steps of 1 or more")
+    power, low = case.keys.number("decay_rate", 0.5), case.low()
+    past = max(warmup + 1, end) - max(end - warmup, 0)  # W + 1 behind the warm-up, W behind a hold
+    root = whole(Power(power, every=past, start=(warmup / past) ** power))
+    return case.until(low, *pieces, (None, floored(root, low)))
 
 
 # Policies of PyTorch ------------------------------------------------------------------------
 
 
-def _torch_step(case: Case) -> Plan:
+def _torch_step(case: _NeMoCase) -> Plan:
     size, factor = case.keys.whole("step_size", low=1), case.keys.number("gamma", 0.1)
     return case.plan((None, whole(Step(factor, every=size, start=1.0))))
 
 
-def _torch_exponential(case: Case) -> Plan:
-    epoch = case.ctx.need(case.keys.who, "epoch")
-    if epoch.denominator != 1:
-        raise ScheduleError(case.keys.who, "needs epoch as a whole number", "give an int")
-    rate = case.keys.number("gamma", above=True)
-    return case.plan((None, whole(ExponentialDecay(rate, every=int(epoch), staircase=True))))
+def _torch_exponential(case: _NeMoCase) -> Plan:
+    epoch, rate = case.ctx.need_epoch(case.who), case.keys.number("gamma", above=True)
+    return case.plan((None, whole(ExponentialDecay(rate, every=epoch, staircase=True))))
 
 
 # The format ---------------------------------------------------------------------------------
 
-_WARM = ("warmup_steps", "warmup_ratio")
-_HOLD = (*_WARM, "hold_steps", "hold_ratio")
-_STAY = ("constant_steps", "constant_ratio")
-_KINDS: dict[str, tuple[Callable[[Case], Plan], tuple[str, ...]]] = {
+_WARM = "warmup_steps warmup_ratio"
+_HOLD = f"{_WARM} hold_steps hold_ratio"
+_STAY = "constant_steps constant_ratio"
+_TORCH: dict[str, tuple[Callable[[_NeMoCase], Plan], str]] = {
+    "StepLR": (_torch_step, "step_size gamma"),
+    "ExponentialLR": (_torch_exponential, "gamma"),
+}
+_OWN: dict[str, tuple[Callable[[_NeMoCase], Plan], str]] = {
     "WarmupPolicy": (_warmup, _WARM),
-    "WarmupHoldPolicy": (holds.stay, _HOLD),
-    "WarmupAnnealing": (_linear, _WARM),
-    "WarmupHoldAnnealLinear": (holds.linear, _HOLD),
-    "WarmupHoldAnnealOneMinusSquareRoot": (holds.root, _HOLD),
+    "WarmupHoldPolicy": (_held, _HOLD),
+    "WarmupAnnealing": (_decay("linear"), _WARM),
+    "WarmupHoldAnnealLinear": (_held_linear, _HOLD),
+    "WarmupHoldAnnealOneMinusSquareRoot": (_held_root, _HOLD),
     "SquareAnnealing": (_square, _WARM),
     "SquareRootAnnealing": (_square_root, _WARM),
-    "CosineAnnealing": (_cosine, (*_WARM, *_STAY)),
-    "NoamAnnealing": (_noam, (*_WARM, "d_model")),
-    "NoamHoldAnnealing": (holds.noam, (*_HOLD, "decay_rate")),
+    "CosineAnnealing": (_cosine, f"{_WARM} {_STAY}"),
+    "NoamAnnealing": (_noam, f"{_WARM} d_model"),
+    "NoamHoldAnnealing": (_held_noam, f"{_HOLD} decay_rate"),
     "InverseSquareRootAnnealing": (_inverse_root, _WARM),
     "T5InverseSquareRootAnnealing": (_t5, _STAY),
-    "PolynomialDecayAnnealing": (_polynomial, (*_WARM, "power", "cycle")),
-    "PolynomialHoldDecayAnnealing": (holds.polynomial, (*_HOLD, "power", "cycle")),
-    "StepLR": (_torch_step, ("step_size", "gamma")),
-    "ExponentialLR": (_torch_exponential, ("gamma",)),
+    "PolynomialDecayAnnealing": (_polynomial, f"{_WARM} power cycle"),
+    "PolynomialHoldDecayAnnealing": (_held_polynomial, f"{_HOLD} power cycle"),
 }
-_TORCH = ("StepLR", "ExponentialLR")
+_KINDS = {**_OWN, **_TORCH}
 _COMMON = (
-    "name",
-    "args",
-    "max_steps",
-    "min_lr",
-    "last_epoch",
-    "monitor",
-    "reduce_on_plateau",
-    "iters_per_batch",
-    "t_max_epochs",
-    "t_accumulate_grad_batches",
-    "t_limit_train_batches",
-    "t_num_workers",
+    "name args max_steps min_lr last_epoch monitor reduce_on_plateau iters_per_batch t_max_epochs "
+    "t_accumulate_grad_batches t_limit_train_batches t_num_workers"
 )
 
 
-def _optim(source: Any) -> Any:
-    """Return the `optim` section, wherever it lies."""
-    for path in (("model", "optim"), ("optim",), ()):
-        found = dig(source, *path)
-        if isinstance(dig(found, "sched"), Mapping):
-            return found
-    return {"sched": source}
-
-
 def _read(source: Any, ctx: Context) -> Plan:
-    optim = _optim(source)
+    optims = [dig(source, "model.optim"), dig(source, "optim"), source]
+    optim = next((o for o in optims if isinstance(dig(o, "sched"), Mapping)), {"sched": source})
     found = section("nemo sched", dig(optim, "sched"))
-    name = Keys("nemo sched", found).word("name", _KINDS, "policy")
+    name = Keys("nemo sched", found).choice("name", _KINDS, what="policy")
     build, known = _KINDS[name]
     who = f"nemo {name}"
     given = {**found, **section(who, found.get("args") or {})}
     keys = Keys(who, {key: value for key, value in given.items() if key != "args"})
-    keys.only((*_COMMON, *known))
+    keys.only(_COMMON, known)
     if given.get("max_steps") == -1:
         raise ScheduleError(who, "has max_steps=-1, with which there is no schedule", "give it")
-    rate = None if name.startswith("T5") else Keys("nemo optim", {"lr": dig(optim, "lr")}).rate(ctx)
-    return build(Case(keys, ctx, rate, []))
+    rate = None if name.startswith("T5") else rate_at("nemo optim", optim, "lr", ctx)
+    return build(_NeMoCase(keys, ctx, rate))
 
 
-def _matches(source: Any) -> bool:
-    optim = _optim(source)
-    name = dig(optim, "sched", "name")
-    bare = optim.get("sched") is source
-    return isinstance(name, str) and name in _KINDS and not (bare and name in _TORCH)
-
-
-FORMATS = (Format("nemo", "NeMo optim.sched", _matches, _read),)
+_MARKS = Marks(
+    *(FormatMark(f"{path}sched.name", value=_KINDS) for path in ("model.optim.", "optim.", "")),
+    FormatMark("name", value=_OWN),
+)
+FORMATS = (Format("nemo", "NeMo optim.sched", _MARKS, _read),)

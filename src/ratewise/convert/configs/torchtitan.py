@@ -6,49 +6,49 @@ level(t) = (t + 1)/W for t < W, then 1, then the decay at progress (t - (T - D))
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.configs._keys import Keys, dig, plan, section
-from ratewise.convert.configs._pieces import Make, Piece, climb, hold, lay, part, swing, whole
-from ratewise.convert.formats import Context, Format, ask, only_one
-from ratewise.schedule import Cosine, Linear, Plan, ScheduleError, Sqrt
-from ratewise.schedule.errors import Fix
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, ask, dig, marks, only_one
+from ratewise.convert.pieces.case import Case
+from ratewise.convert.pieces.keys import Keys, rate_at, section, under
+from ratewise.convert.pieces.moves import Make, Piece, decay, lay, part, rise, stay, swing, whole
+from ratewise.schedule import Plan, ScheduleError
 
 _WHO = "torchtitan lr_scheduler"
-_KEYS = ("warmup_steps", "total_steps", "decay_ratio", "decay_type", "min_lr_factor", "lr_min")
-_DECAYS: dict[str, Any] = {"linear": Linear, "sqrt": Sqrt, "cosine": Cosine}
+_DECAYS = {"linear": "linear", "sqrt": "1-sqrt", "cosine": "cosine"}
 
 
 def _read(source: Any, ctx: Context) -> Plan:
-    inner = dig(source, "lr_scheduler")
-    keys = Keys(_WHO, section(_WHO, source if inner is None else inner)).only(_KEYS)
+    keys = Keys(_WHO, section(_WHO, under(source, "lr_scheduler")))
+    keys.only("warmup_steps total_steps decay_ratio decay_type min_lr_factor lr_min")
     only_one(_WHO, keys.given, "min_lr_factor", "lr_min")
-    peak = Keys("torchtitan optimizer", {"lr": dig(source, "optimizer", "lr")}).rate(ctx)
+    case = Case(keys, ctx, rate_at("torchtitan optimizer", source, "optimizer.lr", ctx))
     total = _total(source, keys, ctx)
-    notes: list[str] = []
-    warmup, decay = _lengths(keys, total, notes)
+    warmup, steps = _lengths(case, total)
     low = keys.number("lr_min" if keys.has("lr_min") else "min_lr_factor", 0.0, high=1.0)
-    rise = (warmup, climb(warmup, begin=1)) if warmup else (0, hold())
+    kind = _DECAYS[keys.choice("decay_type", _DECAYS, "linear")]
+    first = rise(warmup, counted="(t+1)/W")
     if total is None:
-        move = _DECAYS[keys.choice("decay_type", _DECAYS, "linear")]
-        return plan(lay(None, rise, (None, whole(move(to=low, start=1.0)))), peak, notes)
+        return case.plan(first, (None, whole(decay(kind, low))))
     run = ctx.total or total
-    pieces = _decay(keys, low, decay, run - (total - decay), notes, total)
-    return plan(lay(run, rise, (total - decay - warmup, hold(1.0)), *pieces), peak, notes)
+    last = _decay(case, kind, low, steps, run - (total - steps), total)
+    return case.of(lay(run, first, stay(1.0, total - steps - warmup), last))
 
 
 def _total(source: Any, keys: Keys, ctx: Context) -> int | None:
     """Return the updates that the schedule is planned for; None if not known."""
     if keys.has("total_steps"):
         return keys.whole("total_steps", low=1)
-    steps = dig(source, "training", "steps")
+    steps = dig(source, "training.steps")
     if steps is None:
         return ctx.total
     return Keys("torchtitan training", {"steps": steps}).whole("steps", low=1)
 
 
-def _lengths(keys: Keys, total: int | None, notes: list[str]) -> tuple[int, int]:
+def _lengths(case: Case, total: int | None) -> tuple[int, int]:
     """Return the updates of the warm-up and of the decay, cut as torchtitan cuts them."""
+    keys = case.keys
     warmup = keys.whole("warmup_steps", 200)
     if total is None:
         if keys.has("decay_ratio"):
@@ -56,64 +56,51 @@ def _lengths(keys: Keys, total: int | None, notes: list[str]) -> tuple[int, int]
             raise ScheduleError(_WHO, rule, ask("total"))
         return warmup, 0
     if warmup > total:
-        notes.append(f"The warm-up of {warmup} updates is cut to the {total} of the run.")
+        case.notes.append(f"The warm-up of {warmup} updates is cut to the {total} of the run.")
         warmup = total
-    decay = total - warmup
-    if keys.has("decay_ratio"):
-        asked = round(total * keys.number("decay_ratio", high=1.0))
-        if asked > decay:
-            notes.append(f"The decay of {asked} updates is cut to the {decay} behind the warm-up.")
-        decay = min(asked, decay)
-    return warmup, decay
+    left = total - warmup
+    if not keys.has("decay_ratio"):
+        return warmup, left
+    asked = round(total * keys.number("decay_ratio", high=1.0))
+    if asked > left:
+        note = f"The decay of {asked} updates is cut to the {left} behind the warm-up."
+        case.notes.append(note)
+    return warmup, min(asked, left)
 
 
-def _decay(
-    keys: Keys, low: float, decay: int, left: int, notes: list[str], total: int
-) -> list[Piece]:
+def _decay(case: Case, kind: str, low: float, steps: int, left: int, total: int) -> Piece:
     """Return the decay over `left` updates, on past its end where the run goes on."""
-    kind = keys.choice("decay_type", _DECAYS, "linear")
-    if left > decay:
-        notes.append(_past(kind, total))
-    if not decay:
+    if left > steps:
+        what = "rises again" if kind == "cosine" else "falls on towards 0"
+        case.notes.append(f"The decay ends at update {total}; behind it the rate {what}.")
+    if not steps:
         if left > 1:
             rule = f"has no updates to decay and fails at update {total + 1}"
-            alone = f"read it with total={total}, or give decay_ratio"
-            fix = Fix("give {total}, or decay_ratio", alone, total=str(total))
-            raise ScheduleError(_WHO, rule, fix)
-        return [(left, hold(1.0))]
+            raise ScheduleError(_WHO, rule, f"read it with total={total}, or give decay_ratio")
+        return stay(1.0, left)
     if kind == "cosine":
-        return [(left, swing(low, decay))]
-    if left <= decay:
-        return [(left, part(_DECAYS[kind](to=low, start=1.0), decay))]
-    return [(left, _onwards(kind, low, decay, left, total))] if low < 1 else [(left, hold(1.0))]
+        return left, swing(low, steps)
+    if left <= steps:
+        return left, part(decay(kind, low), steps)
+    return (left, _onwards(kind, low, steps, left, total)) if low < 1 else stay(1.0, left)
 
 
-def _onwards(kind: str, low: float, decay: int, left: int, total: int) -> Make:
+def _onwards(kind: str, low: float, steps: int, left: int, total: int) -> Make:
     """Return the decay that goes on to 0: the same shape over a longer time."""
     slope = 1 - low
-    zero = decay / (slope if kind == "linear" else slope**2)
-    if left - 1 > zero:
-        rule = f"takes the rate below 0 at update {total - decay + int(zero) + 1}"
-        fix = f"give total_steps={total - decay + left}, or a shorter run"
+    zero = steps / (slope if kind == "linear" else slope**2)
+    last = int(zero * (1 + 1e-14))  # of updates, one may lie on 0 but for the rounding
+    if left - 1 > last:
+        rule = f"takes the rate below 0 at update {total - steps + last + 1}"
+        fix = f"give total_steps={total - steps + left}, or a shorter run"
         raise ScheduleError(_WHO, rule, fix)
-    return part(_DECAYS[kind](to=0.0, start=1.0), zero)
+    return part(decay(kind, 0.0), zero)
 
 
-def _past(kind: str, total: int) -> str:
-    what = "rises again" if kind == "cosine" else "falls on towards 0"
-    return f"The decay ends at update {total}; behind it the rate {what}."
+def _is_ours(inner: Any) -> bool:
+    others = {"_component_", "_name", "name", "type", "_target_", "class_path"}
+    return isinstance(inner, Mapping) and bool(inner) and not others & {*inner}
 
 
-def _matches(source: Any) -> bool:
-    inner = dig(source, "lr_scheduler")
-    if inner is None:
-        return bool(_keys(source) & {"decay_ratio", "min_lr_factor"})
-    known = _keys(inner)
-    return bool(known) and not known & {"_component_", "_name", "name", "type", "_target_"}
-
-
-def _keys(source: Any) -> set[str]:
-    return {str(key) for key in source} if isinstance(source, dict) else set()
-
-
-FORMATS = (Format("torchtitan", "torchtitan TOML", _matches, _read),)
+_MARKS = Marks(*marks("decay_ratio min_lr_factor"), FormatMark("lr_scheduler", value=_is_ours))
+FORMATS = (Format("torchtitan", "torchtitan TOML", _MARKS, _read),)

@@ -4,47 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.configs._keys import Keys, dig, plan, section
-from ratewise.convert.configs._pieces import climb, hold, lay, swing
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Context, Format, FormatMark, Marks
+from ratewise.convert.pieces.case import Case
+from ratewise.convert.pieces.keys import Keys, rate_at, section, under
+from ratewise.convert.pieces.moves import rise, swing
 from ratewise.schedule import Plan, ScheduleError
 
 _WHO = "torchtune lr_scheduler"
 _COSINE = "get_cosine_schedule_with_warmup"
-_KEYS = ("_component_", "num_warmup_steps", "num_training_steps", "num_cycles", "last_epoch")
 
 
 def _read(source: Any, ctx: Context) -> Plan:
-    keys = Keys(_WHO, section(_WHO, _section(source)))
+    keys = Keys(_WHO, section(_WHO, under(source, "lr_scheduler")))
     name = str(keys.need("_component_"))
     if name.rpartition(".")[2] != _COSINE:
         fix = f"only {_COSINE} can be read; build another one and read the live object"
         raise ScheduleError(_WHO, f"has _component_={name!r}", fix)
-    keys.only(_KEYS)
-    rate = dig(source, "optimizer", "lr")
-    peak = Keys("torchtune optimizer", {"lr": rate}).rate(ctx)
-    warmup = keys.whole("num_warmup_steps")
-    cycles = keys.number("num_cycles", 0.5)
-    notes = ["Update 0 runs at rate 0 and changes nothing."] if warmup else []
-    rise = (warmup, climb(warmup)) if warmup else (0, hold())
+    keys.only("_component_ num_warmup_steps num_training_steps num_cycles last_epoch")
+    case = Case(keys, ctx, rate_at("torchtune optimizer", source, "optimizer.lr", ctx))
+    warmup, cycles = keys.whole("num_warmup_steps"), keys.number("num_cycles", 0.5)
+    case.idle(warmup)
     if not keys.has("num_training_steps"):
-        return plan(lay(ctx.total, rise, (None, swing(0.0, 1, cycles))), peak, notes)
+        return case.plan(rise(warmup), (None, swing(0.0, 1, cycles)))
     steps = keys.whole("num_training_steps")
     run = ctx.total or steps
     if run > max(steps, warmup):
-        notes.append(f"The cosine ends at update {steps}; behind it the rate moves on, up again.")
-    fall = swing(0.0, max(steps - warmup, 1), cycles)
-    return plan(lay(run, rise, (run - warmup, fall)), peak, notes)
+        note = f"The cosine ends at update {steps}; behind it the rate moves on, up again."
+        case.notes.append(note)
+    return case.plan(rise(warmup), (run - warmup, swing(0.0, max(steps - warmup, 1), cycles)))
 
 
-def _section(source: Any) -> Any:
-    inner = dig(source, "lr_scheduler")
-    return source if inner is None else inner
-
-
-def _matches(source: Any) -> bool:
-    name = dig(_section(source), "_component_")
+def _is_ours(name: Any) -> bool:
     return isinstance(name, str) and ("lr_sched" in name or name.endswith(_COSINE))
 
 
-FORMATS = (Format("torchtune", "torchtune YAML", _matches, _read),)
+_MARKS = Marks(
+    FormatMark("lr_scheduler._component_", value=_is_ours),
+    FormatMark("_component_", value=_is_ours),
+)
+FORMATS = (Format("torchtune", "torchtune YAML", _MARKS, _read),)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.convert.live._moves import finish
-from ratewise.schedule import Hold, Piecewise, Schedule, ScheduleError
+from ratewise.convert.formats import ask
+from ratewise.convert.live._layout import finish
+from ratewise.schedule import Hold, Piecewise, Plan, Schedule, ScheduleError
 from ratewise.schedule.lengths import Horizon, nearest_update
 
 CLOSE = 1e-12
@@ -39,7 +40,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Curve:
+class KeyLevels:
     """What was found out about one key of one group.
 
     Attributes:
@@ -55,7 +56,56 @@ class Curve:
     close: float = CLOSE
 
 
-def settle(who: str, key: str, curve: Curve) -> tuple[Schedule, float, tuple[str, ...]]:
+_Parts = dict[str, tuple[Schedule, float]]
+_OWN = ("lr", "momentum", "weight_decay")
+
+
+def plan_of(
+    who: str,
+    groups: Sequence[dict[str, KeyLevels]],
+    names: Sequence[Any],
+    notes: tuple[str, ...] = (),
+) -> Plan:
+    """Return the plan of an optimizer's groups.
+
+    Keys that are scheduled in every group belong to the plan itself, as group 0 has them; a group
+    that differs from it has its own entry in `groups`, by its name, or by its number as a text if
+    it has none. (To run such a plan, give the groups names.)
+
+    Args:
+        who: What is read, for messages.
+        groups: Curves by key, for each group.
+        names: The groups' names, None for those without.
+        notes: What to know besides.
+    """
+    parts: list[_Parts] = []
+    told = dict.fromkeys(notes)
+    for curves in groups:
+        found: _Parts = {}
+        for key, curve in curves.items():
+            schedule, peak, more = settle(who, key, curve)
+            found[key] = schedule, peak
+            told.update(dict.fromkeys(more))
+        parts.append(found)
+    shared = {key: value for key, value in parts[0].items() if all(key in p for p in parts)}
+    others = {
+        str(i if names[i] is None else names[i]): _fields(own)
+        for i, found in enumerate(parts)
+        if (own := {k: v for k, v in found.items() if shared.get(k) != v})
+    }
+    if any(str(i) in others and names[i] is None for i in range(len(parts))):
+        told["Groups without a name are called by their number; name them to run this plan."] = None
+    plans = {name: Plan(**fields) for name, fields in others.items()}
+    return Plan(**_fields(shared), groups=plans, notes=tuple(told))
+
+
+def _fields(parts: _Parts) -> dict[str, Any]:
+    fields: dict[str, Any] = {k: s for k, (s, _) in parts.items() if k in _OWN}
+    fields["keys"] = {k: s for k, (s, _) in parts.items() if k not in _OWN}
+    return {**fields, "peak": {k: peak for k, (_, peak) in parts.items()}}
+
+
+def settle(who: str, key: str, curve: KeyLevels) -> tuple[Schedule, float, tuple[str, ...]]:
     """Return the schedule of a curve, its peak and what to know about it.
 
     Raises:
@@ -64,7 +114,7 @@ def settle(who: str, key: str, curve: Curve) -> tuple[Schedule, float, tuple[str
     peak, shape, values = curve.peak, curve.shape, curve.values
     if values is None:
         if shape is None or not peak > 0.0:
-            raise ScheduleError(who, "is known only by running it", "call read(…, total=…)")
+            raise ScheduleError(who, "is known only by running it", ask("total"))
         return finish(shape.schedule, None), peak, shape.notes
     values = checked(who, key, values)
     if not peak > 0.0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, check_keys
+from ratewise.convert.formats import Context, ask, check_keys
 from ratewise.schedule import Greedy, Plan, Plateau, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -103,7 +103,8 @@ def keras_plateau(who: str, source: Any, context: Context) -> Plan:
     """
     metric, rate = str(source.monitor), context.more.get("lr")
     if source.min_lr and rate is None:
-        fix = "call read(…, lr=…) with the rate that it starts from"
+        end = "with the rate that it starts from"
+        fix = ask("lr", f" {end}")
         raise ScheduleError(who, f"has min_lr={source.min_lr:g}, an absolute rate", fix)
     upward = any(part in metric.lower() for part in ("acc", "auc", "precision", "recall", "f1"))
     mode = source.mode if source.mode in ("min", "max") else ("max" if upward else "min")

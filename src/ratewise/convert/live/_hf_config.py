@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ratewise.convert.formats import Context, ask, check_keys, only_one
-from ratewise.convert.live._hf_shapes import Clock
+from ratewise.convert.live._hf_shapes import Timing
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, whole
 
@@ -107,7 +107,7 @@ def _integral(value: Any) -> bool:
     return isinstance(value, float) and value.is_integer()
 
 
-def clock_of(who: str, given: Mapping[str, Any], context: Context) -> tuple[Clock, list[str]]:
+def clock_of(who: str, given: Mapping[str, Any], context: Context) -> tuple[Timing, list[str]]:
     """Return what the trainer tells its scheduler about time, with notes."""
     total = steps_of(who, given, context)
     zero_is_none = {key: given.get(key) or None for key in ("warmup_steps", "warmup_ratio")}
@@ -121,12 +121,12 @@ def clock_of(who: str, given: Mapping[str, Any], context: Context) -> tuple[Cloc
         )
     share = ratio or (steps if steps < 1 else 0)
     if not share:
-        return Clock(int(steps), total, total, free=True), notes
+        return Timing(int(steps), total, total, free=True), notes
     if total is None:
         fix = ask("total", ", give max_steps, or give warmup_steps as a whole number")
         rule = f"has a warm-up of {share:g} of a run whose length is not known"
         raise ScheduleError(who, rule, fix)
-    return Clock(math.ceil(total * share), total, total, free=True), notes
+    return Timing(math.ceil(total * share), total, total, free=True), notes
 
 
 def kwargs_of(who: str, kind: str, given: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from ratewise.convert.live._hf_layout import Layout
+from ratewise.convert.live._layout import Layout
 from ratewise.schedule import Cosine, Repeat, ScheduleError, Wave
 from ratewise.schedule.errors import shorten
 
@@ -15,7 +15,7 @@ MOST = 10_000
 
 
 @dataclass(frozen=True)
-class Restarts:
+class HardRestarts:
     """Half cosines from 1 to 0: position x of `of` is at (cycles·x/of) mod 1 of its cycle.
 
     Cycles begin between updates unless `of` is a multiple of them, and where the product is

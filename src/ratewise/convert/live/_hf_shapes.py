@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ratewise.convert.formats import ask
-from ratewise.convert.live._hf_layout import Layout
-from ratewise.convert.live._hf_restarts import Restarts
+from ratewise.convert.live._hf_restarts import HardRestarts
+from ratewise.convert.live._layout import Layout
 from ratewise.schedule import (
     Cosine,
     Hold,
@@ -27,7 +27,7 @@ from ratewise.schedule.errors import shorten
 
 
 @dataclass(frozen=True)
-class Clock:
+class Timing:
     """What a scheduler was told about time.
 
     Attributes:
@@ -55,11 +55,11 @@ class Clock:
 
 
 @dataclass
-class Reading:
+class TrainerShape:
     """A scheduler while it is being read."""
 
     who: str
-    clock: Clock
+    clock: Timing
     kwargs: Mapping[str, Any]
     notes: list[str] = field(default_factory=list[str])
 
@@ -89,25 +89,24 @@ class Reading:
         return self.clock.steps
 
 
-def build(who: str, kind: str, clock: Clock, kwargs: Mapping[str, Any]) -> Reading:
+def build(who: str, kind: str, clock: Timing, kwargs: Mapping[str, Any]) -> TrainerShape:
     """Return the reading of one scheduler type, its arguments complete."""
-    reading = Reading(who, clock, kwargs)
+    reading = TrainerShape(who, clock, kwargs)
     SHAPES[kind](reading)
     return reading
 
 
-def schedule_of(reading: Reading) -> Schedule:
+def schedule_of(reading: TrainerShape) -> Schedule:
     """Return what was read."""
     return reading.layout.schedule()
 
 
-def _climb(r: Reading, low: float = 0.0, shape: str = "linear") -> None:
+def _climb(r: TrainerShape, low: float = 0.0, shape: str = "linear") -> None:
     warmup = r.clock.warmup
     if warmup <= 0:
         return
-    r.layout.add(Warmup(start=low, shape=shape), max(1.0, warmup), over=r.clock.first)
-    if low == 0.0:
-        r.notes.append("Update 0 uses a rate of 0 and changes nothing: the warm-up begins there.")
+    move = Warmup(start=low, shape=shape)
+    r.notes += r.layout.climb(move, max(1.0, warmup), over=r.clock.first)
     if r.clock.run is not None and r.clock.first >= r.clock.run:
         r.notes.append(
             f"The warm-up of {r.clock.first} updates fills the run of {r.clock.run}: the rate "
@@ -115,18 +114,18 @@ def _climb(r: Reading, low: float = 0.0, shape: str = "linear") -> None:
         )
 
 
-def _constant(r: Reading) -> None:
+def _constant(r: TrainerShape) -> None:
     r.layout.hold()
     if r.clock.warmup:
         r.notes.append('The type "constant" ignores warmup_steps: update 0 is at the peak.')
 
 
-def _constant_with_warmup(r: Reading) -> None:
+def _constant_with_warmup(r: TrainerShape) -> None:
     _climb(r)
     r.layout.hold()
 
 
-def _linear(r: Reading) -> None:
+def _linear(r: TrainerShape) -> None:
     _climb(r)
     r.decay(Linear(to=0.0))
     if not r.clock.free:
@@ -137,12 +136,12 @@ def _swing(cycles: float, low: float) -> Move:
     return Cosine(to=low) if cycles == 0.5 else Wave(to=low, cycles=cycles)
 
 
-def _cosine(r: Reading) -> None:
+def _cosine(r: TrainerShape) -> None:
     _climb(r)
     _fall(r, r.clock.offset)
 
 
-def _fall(r: Reading, begin: float) -> None:
+def _fall(r: TrainerShape, begin: float) -> None:
     """Add the cosine, from its position `begin` on; it goes on past the end of the decay."""
     cycles, low, clock = r.kwargs["num_cycles"], r.kwargs["min_lr_rate"], r.clock
     if clock.free and begin == 0.0:
@@ -160,7 +159,7 @@ def _fall(r: Reading, begin: float) -> None:
         _note_rebound(r, steps)
 
 
-def _note_rebound(r: Reading, steps: float) -> None:
+def _note_rebound(r: TrainerShape, steps: float) -> None:
     end = math.ceil(steps)
     if r.clock.run is None:
         r.notes.append(
@@ -174,7 +173,7 @@ def _note_rebound(r: Reading, steps: float) -> None:
         )
 
 
-def _cosine_from_one(r: Reading) -> None:
+def _cosine_from_one(r: TrainerShape) -> None:
     """`cosine_warmup_with_min_lr`, which counts updates from 1."""
     clock, low = r.clock, r.kwargs["warmup_lr_rate"]
     if clock.offset:
@@ -193,21 +192,21 @@ def _cosine_from_one(r: Reading) -> None:
     r.notes.append("The lowest rate is used by the last update, not by the one behind it.")
 
 
-def _restarts(r: Reading) -> None:
+def _restarts(r: TrainerShape) -> None:
     _climb(r)
     cycles, clock = r.kwargs["num_cycles"], r.clock
     if clock.free and cycles == 1:
         r.layout.rest(Cosine(to=0.0))
         return
     of = max(1.0, r.need_steps() - clock.warmup)
-    decay = Restarts(r.who, cycles, of, math.ceil(of - clock.offset), clock.offset)
+    decay = HardRestarts(r.who, cycles, of, math.ceil(of - clock.offset), clock.offset)
     decay.lay(r.layout)
     r.notes += decay.notes(clock.first)
     if not clock.free:
         r.layout.hold(0.0)
 
 
-def _polynomial(r: Reading) -> None:
+def _polynomial(r: TrainerShape) -> None:
     _climb(r)
     low, power, clock = r.kwargs["low"], r.kwargs["power"], r.clock
     if clock.warmup == clock.steps:
@@ -224,7 +223,7 @@ def _polynomial(r: Reading) -> None:
         r.layout.hold(low)
 
 
-def _inverse_sqrt(r: Reading) -> None:
+def _inverse_sqrt(r: TrainerShape) -> None:
     _climb(r)
     scale = r.kwargs["timescale"]
     if r.clock.offset or scale != int(scale):
@@ -233,7 +232,7 @@ def _inverse_sqrt(r: Reading) -> None:
     r.layout.rest(Power(0.5, every=int(scale)))
 
 
-def _stable(r: Reading) -> None:
+def _stable(r: TrainerShape) -> None:
     """`warmup_stable_decay`: three stretches, each where Transformers' comparisons put it."""
     clock, get = r.clock, r.kwargs
     low, decay, stable = get["min_lr_ratio"], get["num_decay_steps"], get["num_stable_steps"]
@@ -255,7 +254,7 @@ def _stable(r: Reading) -> None:
 _CLIMBS = {"linear": "linear", "cosine": "cosine", "1-sqrt": "sqrt"}
 
 
-def _stay_and_decay(r: Reading, move: Any, stable: float, decay: float) -> None:
+def _stay_and_decay(r: TrainerShape, move: Any, stable: float, decay: float) -> None:
     first, start = r.clock.first, r.clock.warmup + stable
     a = max(first, math.ceil(start))
     b = max(a, math.ceil(start + decay))
@@ -269,7 +268,7 @@ def _stay_and_decay(r: Reading, move: Any, stable: float, decay: float) -> None:
     r.layout.add(move, max(1.0, decay), begin=a - start, over=b - a)
 
 
-SHAPES: dict[str, Callable[[Reading], None]] = {
+SHAPES: dict[str, Callable[[TrainerShape], None]] = {
     "constant": _constant,
     "constant_with_warmup": _constant_with_warmup,
     "linear": _linear,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ratewise.convert.live._curves import Shape, level
-from ratewise.convert.live._moves import join, padded
+from ratewise.convert.live._layout import join, padded
 from ratewise.convert.live._torch_shapes import whole
 from ratewise.schedule import Cosine, Hold, Linear, Move, Part, Piecewise, Repeat, Schedule
 

@@ -52,7 +52,7 @@ _NOT_CAST = {"CosineDecay": ("alpha",)}
 _FLAGS = ("staircase", "cycle")
 
 
-class Settings:
+class KerasArguments:
     """The arguments of one schedule.
 
     Keras computes in the type of `initial_learning_rate`. Where that is a whole number, the other

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.convert.live._hf_layout import Layout, stairs
-from ratewise.convert.live._keras_config import Settings
+from ratewise.convert.live._keras_config import KerasArguments
+from ratewise.convert.live._layout import Layout, stairs
 from ratewise.schedule import (
     Cosine,
     ExponentialDecay,
@@ -33,12 +33,12 @@ from ratewise.schedule.errors import shorten
 BY_THREE = 3 / (2 * math.pi)  # periods of a cosine for which π was cut to 3
 
 
-def plan(lr: Schedule, peak: float, s: Settings) -> Plan:
+def plan(lr: Schedule, peak: float, s: KerasArguments) -> Plan:
     """Return the plan of what was read."""
     return Plan(lr=lr, peak={"lr": peak}, notes=tuple(s.notes))
 
 
-def half_wave(s: Settings, low: float = 0.0) -> Move:
+def half_wave(s: KerasArguments, low: float = 0.0) -> Move:
     """Return half a cosine, or what is left of it in whole numbers."""
     return Wave(to=low, cycles=BY_THREE) if s.whole else Cosine(to=low)
 
@@ -46,7 +46,7 @@ def half_wave(s: Settings, low: float = 0.0) -> Move:
 # Decays by a rate ---------------------------------------------------------------------------
 
 
-def exponential(s: Settings, run: int | None) -> Plan:
+def exponential(s: KerasArguments, run: int | None) -> Plan:
     """`ExponentialDecay`."""
     peak, every, rate = s["initial_learning_rate"], s.positive("decay_steps"), s["decay_rate"]
     layout = Layout(run)
@@ -64,7 +64,7 @@ def exponential(s: Settings, run: int | None) -> Plan:
     return plan(layout.schedule(), peak, s)
 
 
-def inverse_time(s: Settings, run: int | None) -> Plan:
+def inverse_time(s: KerasArguments, run: int | None) -> Plan:
     """`InverseTimeDecay`."""
     peak, every, rate = s["initial_learning_rate"], s.positive("decay_steps"), s["decay_rate"]
     layout = Layout(run)
@@ -80,7 +80,7 @@ def inverse_time(s: Settings, run: int | None) -> Plan:
 # Decays to an end ---------------------------------------------------------------------------
 
 
-def polynomial(s: Settings, run: int | None) -> Plan:
+def polynomial(s: KerasArguments, run: int | None) -> Plan:
     """`PolynomialDecay`, with and without cycles."""
     first, last = s["initial_learning_rate"], s["end_learning_rate"]
     of, power = s.positive("decay_steps"), s["power"]
@@ -97,7 +97,7 @@ def polynomial(s: Settings, run: int | None) -> Plan:
     return plan(layout.schedule(), peak, s)
 
 
-def _cycles(s: Settings, layout: Layout, move: Polynomial, of: float) -> None:
+def _cycles(s: KerasArguments, layout: Layout, move: Polynomial, of: float) -> None:
     s.notes.append(
         f"Behind update {math.floor(of)} the rate jumps up, not to its start but to where a decay "
         "twice as long would be, and so on in each cycle."
@@ -117,7 +117,7 @@ def _cycles(s: Settings, layout: Layout, move: Polynomial, of: float) -> None:
         begin, i = end, i + 1
 
 
-def cosine(s: Settings, run: int | None) -> Plan:
+def cosine(s: KerasArguments, run: int | None) -> Plan:
     """`CosineDecay`, with and without a warm-up."""
     first, target, warmup = s["initial_learning_rate"], s["warmup_target"], s["warmup_steps"]
     of, low, layout = s.positive("decay_steps"), s["alpha"], Layout(run)
@@ -128,7 +128,8 @@ def cosine(s: Settings, run: int | None) -> Plan:
         return plan(layout.schedule(), first, s)
     peak = target or first
     if warmup:
-        _climb(s, layout, first / (peak or 1.0), target / (peak or 1.0), warmup)
+        way = Warmup(to=target / (peak or 1.0), start=first / (peak or 1.0))
+        s.notes += layout.climb(way, warmup)
     elif first != target:
         s.notes.append(f"initial_learning_rate={first:g} is never used: warmup_steps is 0.")
     if target == 0.0:
@@ -138,16 +139,10 @@ def cosine(s: Settings, run: int | None) -> Plan:
     return plan(layout.schedule(), peak, s)
 
 
-def _climb(s: Settings, layout: Layout, start: float, to: float, warmup: float) -> None:
-    layout.add(Warmup(to=to, start=start), warmup)
-    if start == 0.0:
-        s.notes.append("Update 0 uses a rate of 0 and changes nothing: the warm-up begins there.")
-
-
 # Restarts -----------------------------------------------------------------------------------
 
 
-def restarts(s: Settings, run: int | None) -> Plan:
+def restarts(s: KerasArguments, run: int | None) -> Plan:
     """`CosineDecayRestarts`."""
     peak, of, grow = s["initial_learning_rate"], s.positive("first_decay_steps"), s["t_mul"]
     shrink, low, layout = s["m_mul"], s["alpha"], Layout(run)
@@ -167,7 +162,7 @@ def restarts(s: Settings, run: int | None) -> Plan:
     return plan(lr.between(low, 1.0) if low else lr, peak, s)
 
 
-def _uneven(s: Settings, layout: Layout, of: float, grow: float, shrink: float) -> None:
+def _uneven(s: KerasArguments, layout: Layout, of: float, grow: float, shrink: float) -> None:
     """Add cycles that begin between updates."""
     run, position, i = s.need(layout.run), 0.0, 0
     start = _begin(of, grow, 0)
@@ -204,7 +199,7 @@ def _first(near: int, holds: Callable[[int], Any]) -> int:
 # Steps --------------------------------------------------------------------------------------
 
 
-def piecewise(s: Settings, run: int | None) -> Plan:
+def piecewise(s: KerasArguments, run: int | None) -> Plan:
     """`PiecewiseConstantDecay`, whose boundaries still belong to what is before them."""
     bounds, values = s.numbers("boundaries", -math.inf), s.numbers("values")
     if len(values) != len(bounds) + 1:
@@ -227,7 +222,7 @@ def piecewise(s: Settings, run: int | None) -> Plan:
     return plan(Piecewise(levels), peak, s)
 
 
-SHAPES: dict[str, Callable[[Settings, int | None], Any]] = {
+SHAPES: dict[str, Callable[[KerasArguments, int | None], Any]] = {
     "CosineDecay": cosine,
     "CosineDecayRestarts": restarts,
     "ExponentialDecay": exponential,

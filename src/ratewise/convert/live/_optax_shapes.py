@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ratewise.convert.live._hf_layout import Layout, stairs
-from ratewise.convert.live._optax_specs import Spec
+from ratewise.convert.formats import ask
+from ratewise.convert.live._layout import Layout, stairs
+from ratewise.convert.live._optax_specs import OptaxSpec
 from ratewise.schedule import (
     Cosine,
     ExponentialDecay,
@@ -24,7 +25,7 @@ from ratewise.schedule.errors import number, shorten
 
 
 @dataclass(frozen=True)
-class Curve:
+class Unscaled:
     """A schedule that can be laid out once the peak is known.
 
     Attributes:
@@ -38,27 +39,27 @@ class Curve:
     notes: tuple[str, ...] = ()
 
 
-def constant(value: float, *notes: str) -> Curve:
+def constant(value: float, *notes: str) -> Unscaled:
     """Return one value for ever."""
-    return Curve(value, lambda layout, peak: layout.hold(layout.start(value / peak)), notes)
+    return Unscaled(value, lambda layout, peak: layout.hold(layout.start(value / peak)), notes)
 
 
-def _constant(s: Spec) -> Curve:
+def _constant(s: OptaxSpec) -> Unscaled:
     return constant(s.amount("value"))
 
 
 # From one value to another ------------------------------------------------------------------
 
 
-def _linear(s: Spec) -> Curve:
+def _linear(s: OptaxSpec) -> Unscaled:
     return _slope(s, 1.0)
 
 
-def _polynomial(s: Spec) -> Curve:
+def _polynomial(s: OptaxSpec) -> Unscaled:
     return _slope(s, s.amount("power"))
 
 
-def _slope(s: Spec, power: float) -> Curve:
+def _slope(s: OptaxSpec, power: float) -> Unscaled:
     first, last = s.amount("init_value"), s.amount("end_value")
     of = s.amount("transition_steps", low=-math.inf)
     begin = max(0.0, s.amount("transition_begin", low=-math.inf))
@@ -76,7 +77,7 @@ def line(
     power: float = 1.0,
     begin: float = 0.0,
     climb: bool = False,
-) -> Curve:
+) -> Unscaled:
     """Return the way between two values over `of` updates, after `begin` of them."""
 
     def lay(layout: Layout, peak: float) -> None:
@@ -89,14 +90,14 @@ def line(
             move = Warmup(to=to, start=first / peak)
         layout.add(move, of, begin=math.ceil(begin) - begin)
 
-    return Curve(max(first, last), lay)
+    return Unscaled(max(first, last), lay)
 
 
-def _exponential(s: Spec) -> Curve:
+def _exponential(s: OptaxSpec) -> Unscaled:
     return decay(s, s.amount("init_value"))
 
 
-def decay(s: Spec, first: float) -> Curve:
+def decay(s: OptaxSpec, first: float) -> Unscaled:
     """Return `exponential_decay` from a value, with the arguments of a spec."""
     rate, of = s.amount("decay_rate"), s.amount("transition_steps", low=-math.inf)
     end = None if s["end_value"] is None else s.amount("end_value")
@@ -110,10 +111,10 @@ def decay(s: Spec, first: float) -> Curve:
     begin = max(0, int(s.amount("transition_begin", low=-math.inf)))
     if s["transition_begin"] > begin:
         raise ScheduleError(s.name, f"has transition_begin={s['transition_begin']}", "give an int")
-    return Curve(first, lambda layout, peak: _lay_decay(s, layout, first / peak, begin, peak))
+    return Unscaled(first, lambda layout, peak: _lay_decay(s, layout, first / peak, begin, peak))
 
 
-def _lay_decay(s: Spec, layout: Layout, first: float, begin: int, peak: float) -> None:
+def _lay_decay(s: OptaxSpec, layout: Layout, first: float, begin: int, peak: float) -> None:
     rate, of, inner = s.amount("decay_rate"), s.amount("transition_steps"), layout.inner()
     start, stairway = inner.start(first), bool(s["staircase"])
     if begin:
@@ -126,7 +127,7 @@ def _lay_decay(s: Spec, layout: Layout, first: float, begin: int, peak: float) -
     else:
         if inner.run is None:
             rule = f"has stairs of {of:g} updates"
-            raise ScheduleError(s.name, rule, "call read(…, total=…)")
+            raise ScheduleError(s.name, rule, ask("total"))
         if inner.room(math.inf):
             left = inner.room(math.inf)
             inner.rest(stairs(left, of, lambda m: first * rate**m))
@@ -140,11 +141,11 @@ def _lay_decay(s: Spec, layout: Layout, first: float, begin: int, peak: float) -
         layout.put(clipped, inner.used if inner.run is None else inner.run)
 
 
-def _cosine(s: Spec) -> Curve:
+def _cosine(s: OptaxSpec) -> Unscaled:
     return fall(s, s.amount("init_value"), s.amount("alpha"), s.amount("decay_steps", above=True))
 
 
-def fall(s: Spec, first: float, alpha: float, of: float) -> Curve:
+def fall(s: OptaxSpec, first: float, alpha: float, of: float) -> Unscaled:
     """Return `cosine_decay_schedule` from a value, with the exponent of a spec."""
     exponent = s.amount("exponent")
     if exponent == 0.0:
@@ -155,13 +156,13 @@ def fall(s: Spec, first: float, alpha: float, of: float) -> Curve:
         wave = Wave(to, exponent=exponent, start=start)
         layout.add(Cosine(to, start=start) if exponent == 1.0 else wave, of)
 
-    return Curve(first * max(1.0, alpha), lay)
+    return Unscaled(first * max(1.0, alpha), lay)
 
 
 # By points ----------------------------------------------------------------------------------
 
 
-def points_of(s: Spec, low: float) -> dict[int, float]:
+def points_of(s: OptaxSpec, low: float) -> dict[int, float]:
     """Return `boundaries_and_scales` with whole positions, in rising order."""
     given = s["boundaries_and_scales"] or {}
     if not isinstance(given, Mapping):
@@ -173,7 +174,7 @@ def points_of(s: Spec, low: float) -> dict[int, float]:
     return dict(sorted(pairs.items()))
 
 
-def _position(s: Spec, key: Any, low: float) -> int:
+def _position(s: OptaxSpec, key: Any, low: float) -> int:
     plain = int(key) if isinstance(key, str) and key.lstrip("-").isdigit() else key
     position = number(s.name, f"the boundary {shorten(key)}", plain, low=low)
     if position != int(position):
@@ -181,7 +182,7 @@ def _position(s: Spec, key: Any, low: float) -> int:
     return int(position)
 
 
-def through(first: float, points: Mapping[int, float], shape: str, unit: float = 1.0) -> Curve:
+def through(first: float, points: Mapping[int, float], shape: str, unit: float = 1.0) -> Unscaled:
     """Return `first` at 0 and then `first` times the scales so far at each point.
 
     Args:
@@ -200,14 +201,14 @@ def through(first: float, points: Mapping[int, float], shape: str, unit: float =
         levels = {x: value * unit / peak for x, value in values.items()}
         layout.rest(Piecewise(levels, shape))
 
-    return Curve(top, lay)
+    return Unscaled(top, lay)
 
 
-def _piecewise_constant(s: Spec) -> Curve:
+def _piecewise_constant(s: OptaxSpec) -> Unscaled:
     return through(s.amount("init_value"), points_of(s, -math.inf), "constant")
 
 
-def _piecewise_interpolate(s: Spec) -> Curve:
+def _piecewise_interpolate(s: OptaxSpec) -> Unscaled:
     shape = s["interpolate_type"]
     if shape not in ("linear", "cosine"):
         rule = f"has interpolate_type={shorten(shape)}"
@@ -215,7 +216,7 @@ def _piecewise_interpolate(s: Spec) -> Curve:
     return through(s.amount("init_value"), points_of(s, 0.0), shape)
 
 
-def _onecycle(s: Spec, shape: str, pairs: list[tuple[int, float]]) -> Curve:
+def _onecycle(s: OptaxSpec, shape: str, pairs: list[tuple[int, float]]) -> Unscaled:
     points = dict(pairs)
     curve = through(1 / s.amount("div_factor", above=True), _sorted(points), shape, s["peak_value"])
     if len(points) == len(pairs):
@@ -224,14 +225,14 @@ def _onecycle(s: Spec, shape: str, pairs: list[tuple[int, float]]) -> Curve:
         "Phases that end at the same update count once: Optax keeps the last, so the cycle of "
         f"{s['transition_steps']} updates has {len(points)} phases, not {len(pairs)}."
     )
-    return Curve(curve.top, curve.lay, (note,))
+    return Unscaled(curve.top, curve.lay, (note,))
 
 
 def _sorted(points: dict[int, float]) -> dict[int, float]:
     return dict(sorted(points.items()))
 
 
-def _linear_onecycle(s: Spec) -> Curve:
+def _linear_onecycle(s: OptaxSpec) -> Unscaled:
     of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
     s.amount("peak_value")
     final = s.amount("final_div_factor", above=True)
@@ -239,7 +240,7 @@ def _linear_onecycle(s: Spec) -> Curve:
     return _onecycle(s, "linear", [(up, div), (down, 1.0 / div), (_above(s, of), 1.0 / final)])
 
 
-def _cosine_onecycle(s: Spec) -> Curve:
+def _cosine_onecycle(s: OptaxSpec) -> Unscaled:
     of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
     s.amount("peak_value")
     final = s.amount("final_div_factor", above=True)
@@ -247,13 +248,13 @@ def _cosine_onecycle(s: Spec) -> Curve:
     return _onecycle(s, "cosine", [(up, div), (_above(s, of), 1.0 / (div * final))])
 
 
-def _above(s: Spec, of: int) -> int:
+def _above(s: OptaxSpec, of: int) -> int:
     if of < 1:
         raise ScheduleError(s.name, f"has transition_steps={of}", "give 1 or more")
     return of
 
 
-SIMPLE: dict[str, Callable[[Spec], Curve]] = {
+SIMPLE: dict[str, Callable[[OptaxSpec], Unscaled]] = {
     "constant_schedule": _constant,
     "cosine_decay_schedule": _cosine,
     "cosine_onecycle_schedule": _cosine_onecycle,

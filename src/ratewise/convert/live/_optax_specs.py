@@ -63,14 +63,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Spec:
+class OptaxSpec:
     """A constructor by name, with all its arguments."""
 
     name: str
     arguments: Mapping[str, Any]
 
     @classmethod
-    def of(cls, name: Any, given: Any) -> Spec:
+    def of(cls, name: Any, given: Any) -> OptaxSpec:
         """Check what a user wrote and complete it.
 
         Raises:
@@ -117,11 +117,11 @@ def is_written(source: Any) -> bool:
     return name in ARGUMENTS or name.startswith("optax.") or name.endswith("_schedule")
 
 
-def read_written(source: Any) -> Spec:
+def read_written(source: Any) -> OptaxSpec:
     """Return the spec that `is_written`."""
     if isinstance(source, Mapping):
-        return Spec.of(source["optax"], {k: v for k, v in source.items() if k != "optax"})
-    return Spec.of(*source)
+        return OptaxSpec.of(source["optax"], {k: v for k, v in source.items() if k != "optax"})
+    return OptaxSpec.of(*source)
 
 
 # Closures -----------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def is_closure(source: Any) -> bool:
     return isinstance(source, FunctionType) and (source.__module__ or "").startswith("optax.")
 
 
-def read_closure(source: Any) -> Spec | None:
+def read_closure(source: Any) -> OptaxSpec | None:
     """Return what a closure of Optax holds, or None if it is not one that is known.
 
     Nothing is called: only names and cells are looked at.
@@ -148,7 +148,7 @@ def read_closure(source: Any) -> Spec | None:
     cells = _cells(source)
     if source.__qualname__ in _CONSTANTS:
         held = cells.get(_CONSTANTS[source.__qualname__])
-        return None if held is None else Spec("constant_schedule", {"value": held})
+        return None if held is None else OptaxSpec("constant_schedule", {"value": held})
     name, _, inner = source.__qualname__.partition(".<locals>.")
     if inner != "schedule" or name not in ARGUMENTS:
         return None
@@ -157,7 +157,7 @@ def read_closure(source: Any) -> Spec | None:
     cells.pop("clip_fn", None)
     if name == "exponential_decay":
         cells.setdefault("end_value", None)
-    return Spec(name, cells) if cells.keys() == ARGUMENTS[name].keys() else None
+    return OptaxSpec(name, cells) if cells.keys() == ARGUMENTS[name].keys() else None
 
 
 def _cells(source: FunctionType) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Running a copy of a live scheduler on an optimizer that only has groups.
+"""Running what is read: a copy of a live scheduler on an optimizer that only has groups.
 
 Nothing is imported: a copy is stepped by its own methods. What it needs of the optimizer is its
 groups, without their parameters, so the model is neither copied nor touched.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.schedule import ScheduleError
+from ratewise.schedule import Function, Plan, ScheduleError
 from ratewise.schedule.errors import shorten
 
 
@@ -92,3 +93,18 @@ def run(
             fix = f"read it with a total of at most {t}, or change it" if t else "change it"
             raise ScheduleError(who, f"fails before update {t} ({what})", fix) from error
     return {key: list(values) for key, values in out.items()}
+
+
+@dataclass(frozen=True)
+class Called:
+    """A framework's schedule as a function from an int to a float."""
+
+    schedule: Callable[[int], Any]
+
+    def __call__(self, t: int) -> float:
+        return float(self.schedule(t))
+
+
+def called(schedule: Callable[[int], Any], note: str) -> Plan:
+    """Return the plan that calls a framework's own schedule at every update."""
+    return Plan(lr=Function(Called(schedule)), peak={"lr": 1.0}, notes=(note,))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ratewise.convert.live._curves import SLACK, Shape, level
-from ratewise.convert.live._moves import join, ramp
+from ratewise.convert.live._layout import join, ramp
 from ratewise.convert.live._torch_shapes import whole
 from ratewise.schedule import (
     Cosine,

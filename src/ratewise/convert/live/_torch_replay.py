@@ -1,7 +1,9 @@
 """Running the schedulers of PyTorch from their update 0, whether they were stepped or not.
 
-Some of what PyTorch keeps has no public name: the parts of a composition, and the step that a
-constructor takes. They are used here and nowhere else.
+Some of what PyTorch keeps has no public name. `state_dict()` gives the parts of a composition as
+dicts, which cannot be stepped, and a scheduler is not made anew by its constructor, whose arguments
+it does not keep. So the parts, the milestones and the step that a constructor takes are used by
+their own names, here and nowhere else; a test says in which versions they were seen.
 """
 
 from __future__ import annotations

@@ -10,8 +10,7 @@ from typing import Any
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Context, Format
 from ratewise.convert.live import torch
-from ratewise.convert.live._curves import Curve, Shape, needs_run
-from ratewise.convert.live._groups import plan_of
+from ratewise.convert.live._curves import KeyLevels, Shape, needs_run, plan_of
 from ratewise.convert.live._ignite_shapes import constants, shape
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.schedule import Plan, ScheduleError
@@ -46,9 +45,9 @@ def _read(source: Any, context: Context) -> Plan:
     found: dict[str, list[Floats]] = {}
     if total is not None and needs_run([formula for _, formula in shapes.values()], total):
         found = _run(who, copied, stub, targets, total)
-    groups: list[dict[str, Curve]] = [{} for _ in stub.param_groups]
+    groups: list[dict[str, KeyLevels]] = [{} for _ in stub.param_groups]
     for (key, i), (peak, formula) in shapes.items():
-        groups[i][key] = Curve(peak, formula, found[key][i] if found else None)
+        groups[i][key] = KeyLevels(peak, formula, found[key][i] if found else None)
     return plan_of(who, groups, [group.get("name") for group in optimizer.param_groups])
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.convert.formats import Context, Format, check_keys
+from ratewise.convert.formats import Context, Format, ask, check_keys
 from ratewise.convert.live._feedback import keras_plateau
-from ratewise.convert.live._keras_config import ARGUMENTS, Settings
+from ratewise.convert.live._keras_config import ARGUMENTS, KerasArguments
 from ratewise.convert.live._keras_shapes import SHAPES
+from ratewise.convert.live._replay import called
 from ratewise.schedule import Function, Plan, ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten
 
@@ -65,7 +66,7 @@ def _read(source: Any, context: Context) -> Plan:
             f"{name} is a class of its own: the plan calls it at every update, with a peak of 1, "
             "and cannot be written down."
         )
-        return Plan(lr=Function(_Called(source)), peak={"lr": 1.0}, notes=(note,))
+        return called(source, note)
     if _is_callback(source, "LearningRateScheduler"):
         return _read_callback(source, context)
     if _is_callback(source, _FEEDBACK):
@@ -94,20 +95,10 @@ def _read_config(source: Mapping[str, Any], context: Context) -> Plan:
 
 
 def _read_arguments(name: str, config: Mapping[str, Any], context: Context) -> Plan:
-    return SHAPES[name](Settings(name, name, config), context.total)
+    return SHAPES[name](KerasArguments(name, name, config), context.total)
 
 
 # Functions ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Called:
-    """A Keras schedule as a function from an int to a float."""
-
-    schedule: Callable[[int], Any]
-
-    def __call__(self, t: int) -> float:
-        return float(self.schedule(t))
 
 
 @dataclass(frozen=True)
@@ -138,7 +129,8 @@ class _ByEpoch:
             rate = self.schedule(epoch)
         if before is None and np.isnan(rate):
             rule = "depends on the rate that the optimizer has at the beginning"
-            raise ScheduleError("LearningRateScheduler", rule, "call read(…, lr=…)")
+            fix = ask("lr")
+            raise ScheduleError("LearningRateScheduler", rule, fix)
         if not isinstance(rate, float | np.floating):
             rule = f"needs a function that gives floats, got {shorten(rate)} for epoch {epoch}"
             raise ScheduleError("LearningRateScheduler", rule, "write float(…)")

@@ -10,8 +10,7 @@ from typing import Any
 
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Context, Format
-from ratewise.convert.live._curves import Curve, Shape, by_epoch, epochs, needs_run
-from ratewise.convert.live._groups import plan_of
+from ratewise.convert.live._curves import KeyLevels, Shape, by_epoch, epochs, needs_run, plan_of
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.convert.live._timm_shapes import SHAPES
 from ratewise.schedule import Plan, ScheduleError
@@ -41,20 +40,20 @@ def _read(source: Any, context: Context) -> Plan:
         context.need_total(who)
         context.need(who, "epoch")
         found = [by_epoch(context.horizon, v) for v in _run(who, source, epochs(context.horizon))]
-        curves = [Curve(peak, None, v) for peak, v in zip(peaks, found, strict=True)]
+        curves = [KeyLevels(peak, None, v) for peak, v in zip(peaks, found, strict=True)]
     else:
         curves = _by_update(who, source, peaks, context.total)
     names = [group.get("name") for group in groups]
     return plan_of(who, [{key: curve} for curve in curves], names, _notes(source))
 
 
-def _by_update(who: str, source: Any, peaks: list[float], total: int | None) -> list[Curve]:
+def _by_update(who: str, source: Any, peaks: list[float], total: int | None) -> list[KeyLevels]:
     shapes = [_shape(source, i, total) for i in range(len(peaks))]
     found: list[Floats | None] = [None] * len(peaks)
     if needs_run(shapes, total):
         assert total is not None
         found = [*_run(who, source, total)]
-    return [Curve(*parts) for parts in zip(peaks, shapes, found, strict=True)]
+    return [KeyLevels(*parts) for parts in zip(peaks, shapes, found, strict=True)]
 
 
 def _shape(source: Any, i: int, total: int | None) -> Shape | None:

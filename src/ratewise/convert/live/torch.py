@@ -7,16 +7,22 @@ once per epoch.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Context, Format
-from ratewise.convert.live import _torch_onecycle as onecycle
-from ratewise.convert.live._curves import CLOSE, Curve, Shape, by_epoch, epochs, needs_run
+from ratewise.convert.live._curves import (
+    CLOSE,
+    KeyLevels,
+    Shape,
+    by_epoch,
+    epochs,
+    needs_run,
+    plan_of,
+)
 from ratewise.convert.live._feedback import torch_plateau
-from ratewise.convert.live._groups import plan_of
-from ratewise.convert.live._moves import join, padded
-from ratewise.convert.live._torch_notes import remarks
+from ratewise.convert.live._layout import join, padded
 from ratewise.convert.live._torch_replay import leaves, milestones, parts, replay, stepped
 from ratewise.convert.live._torch_shapes import MOMENTUM, SHAPES, Maker
 from ratewise.schedule import Plan, Product, Schedule, ScheduleError
@@ -24,7 +30,6 @@ from ratewise.schedule.errors import nearest, shorten
 
 __all__ = ["FORMATS"]
 
-_MOMENTA = {**MOMENTUM, "OneCycleLR": onecycle.momentum}
 _FACTORS = ("StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "PolynomialLR")
 _RESETS = (*_FACTORS, "LambdaLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts")
 
@@ -73,7 +78,7 @@ def read(source: Any, context: Context) -> Plan:
     if interval == "epoch":
         groups = [{key: _stretched(curve, context) for key, curve in g.items()} for g in groups]
     names = [group.get("name") for group in source.optimizer.param_groups]
-    return plan_of(who, groups, names, remarks(source))
+    return plan_of(who, groups, names, tuple(dict.fromkeys(_remarks(source))))
 
 
 def refuse_feedback(who: str, source: Any) -> None:
@@ -84,7 +89,7 @@ def refuse_feedback(who: str, source: Any) -> None:
             raise ScheduleError(who, rule, "read its parts, and write Warmup(…) >> Plateau(…)")
 
 
-def curves(who: str, source: Any, total: int | None) -> list[dict[str, Curve]]:
+def curves(who: str, source: Any, total: int | None) -> list[dict[str, KeyLevels]]:
     """Return what a scheduler does to each group's rate, and momentum if it has one.
 
     With a total, the scheduler is run to check the formula, or where there is none.
@@ -98,17 +103,17 @@ def curves(who: str, source: Any, total: int | None) -> list[dict[str, Curve]]:
         found = replay(who, source, keys, total)
     close = CLOSE if _in_double(source) else 1e-5
     return [
-        {key: Curve(*formulas[key, i], found[key][i] if found else None, close) for key in keys}
+        {key: KeyLevels(*formulas[key, i], found[key][i] if found else None, close) for key in keys}
         for i in range(count)
     ]
 
 
-def _stretched(curve: Curve, context: Context) -> Curve:
+def _stretched(curve: KeyLevels, context: Context) -> KeyLevels:
     values = curve.values
     if values is None:
         assert curve.shape is not None
         values = curve.peak * curve.shape.schedule.resolve(epochs(context.horizon)).values()
-    return Curve(curve.peak, None, by_epoch(context.horizon, values), curve.close)
+    return KeyLevels(curve.peak, None, by_epoch(context.horizon, values), curve.close)
 
 
 def _in_double(source: Any) -> bool:
@@ -117,7 +122,7 @@ def _in_double(source: Any) -> bool:
 
 
 def _cycles_momentum(leaf: Any) -> bool:
-    return name_of(leaf) in _MOMENTA and bool(leaf.cycle_momentum)
+    return name_of(leaf) in MOMENTUM and bool(leaf.cycle_momentum)
 
 
 # Peaks and shapes ---------------------------------------------------------------------------
@@ -144,7 +149,7 @@ def _leaf_peak(leaf: Any, key: str, i: int) -> float | None:
 def formula(source: Any, key: str, i: int, total: int | None) -> tuple[float, Shape | None]:
     """Return the peak of a group's key, and its levels; None where only running it tells."""
     peak = _peak(source, key, i)
-    maker = (_RATES if key == "lr" else _MOMENTA).get(name_of(source))
+    maker = (_RATES if key == "lr" else MOMENTUM).get(name_of(source))
     shape = maker(source, i, peak, total) if maker is not None and peak > 0.0 else None
     if shape is None or key != "lr" or _is_there(source, i, peak, shape, total):
         return peak, shape
@@ -222,9 +227,58 @@ def _same_base(inner: list[Any], i: int) -> bool:
     return bases == {float(inner[0].optimizer.param_groups[i]["initial_lr"])}
 
 
+# What compositions do that one would not expect -----------------------------------------------
+
+_OVERWRITE = ("LambdaLR", "CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR")
+
+
+def _remarks(source: Any) -> Iterator[str]:
+    inner = parts(source)
+    if _is_sequence(source):
+        yield from _of_sequence(inner, milestones(source))
+    elif inner:
+        yield from _of_chain(inner)
+    for part in inner:
+        yield from _remarks(part)
+
+
+def _of_sequence(inner: list[Any], marks: list[int]) -> Iterator[str]:
+    ends = [*marks, None]
+    for i, (part, begin) in enumerate(zip(inner, [0, *marks], strict=True)):
+        name, end = type(part).__name__, ends[i]
+        length = getattr(part, "total_iters", 0)
+        if end is not None and begin < end < begin + length:
+            yield (
+                f"SequentialLR leaves its {name} of {length} updates at update {end}, after "
+                f"{end - begin}: the rate jumps."
+            )
+        if i and name in ("MultiplicativeLR", "SWALR"):
+            yield f"{name} goes on from the rate that it finds at update {begin}, not the base."
+        if _is_sequence(part) and i == 0:
+            yield (
+                "A SequentialLR at the beginning of another one is an update ahead: it reaches its "
+                f"milestones {milestones(part)} one update early."
+            )
+
+
+def _of_chain(inner: list[Any]) -> Iterator[str]:
+    for i, part in enumerate(inner):
+        name = type(part).__name__
+        if name in _OVERWRITE and i:
+            yield f"{name} sets the rate anew at each step: what comes before it has no effect."
+        if name in _OVERWRITE and i < len(inner) - 1:
+            yield (
+                f"{name} sets the rate anew at each step: of the schedulers behind it, only what "
+                "they do in the same step is left."
+            )
+
+
+def _is_sequence(source: Any) -> bool:
+    return type(source).__name__ == "SequentialLR"
+
+
 _RATES: dict[str, Maker] = {
     **SHAPES,
-    "OneCycleLR": onecycle.rate,
     "SequentialLR": _sequence,
     "ChainedScheduler": _chain,
 }

@@ -1,4 +1,4 @@
-"""Reading the schedules of Transformers: training arguments, configs and schedulers."""
+"""TrainerShape the schedules of Transformers: training arguments, configs and schedulers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ratewise.convert.live._hf_config import (
     kind_of,
     kwargs_of,
 )
-from ratewise.convert.live._hf_shapes import Clock, build
+from ratewise.convert.live._hf_shapes import Timing, build
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -139,7 +139,7 @@ def _read_scheduler(source: Any, context: Context) -> Plan:
     peak, notes = _base(source)
     warmup = number(who, "num_warmup_steps", given.pop("num_warmup_steps", 0))
     steps = given.pop("num_training_steps", None)
-    clock = Clock(warmup, steps, context.total, free=False)
+    clock = Timing(warmup, steps, context.total, free=False)
     reading = build(who, kind, clock, _partial(who, kind, given))
     return Plan(
         lr=reading.layout.schedule(),

@@ -23,10 +23,13 @@ COUNTS = (
     "cycle_first_step_size",
     "cycle_second_step_size",
 )
+MOST = 2000
+"""Updates at which two schedules are compared while searching."""
+_RELATIVE = ("WarmupCosineLR",)
 
 
 @dataclass(frozen=True)
-class Named:
+class DeepSpeedType:
     """One of the types, with its arguments; rates are levels."""
 
     kind: str
@@ -88,7 +91,7 @@ _KINDS = {
 # What levels could be -----------------------------------------------------------------------
 
 
-def candidates(wanted: Floats) -> Iterator[Named]:
+def candidates(wanted: Floats) -> Iterator[DeepSpeedType]:
     """Yield types that could give these levels, with arguments read off them."""
     if len(wanted) < 3:
         return
@@ -109,27 +112,29 @@ def candidates(wanted: Floats) -> Iterator[Named]:
     yield from _cycles(wanted, top)
 
 
-def warmup(steps: int, low: float, high: float, shape: str, total: int | None = None) -> Named:
+def warmup(
+    steps: int, low: float, high: float, shape: str, total: int | None = None
+) -> DeepSpeedType:
     """Return `WarmupLR`, or with a total `WarmupDecayLR`."""
     params: dict[str, Any] = {"warmup_min_lr": low, "warmup_max_lr": high}
     params |= {"warmup_num_steps": steps, "warmup_type": shape}
     if total is None:
-        return Named("WarmupLR", params)
-    return Named("WarmupDecayLR", {"total_num_steps": total, **params})
+        return DeepSpeedType("WarmupLR", params)
+    return DeepSpeedType("WarmupDecayLR", {"total_num_steps": total, **params})
 
 
-def cosine(steps: int, low: float, floor: float, shape: str, total: int) -> Named:
+def cosine(steps: int, low: float, floor: float, shape: str, total: int) -> DeepSpeedType:
     """Return `WarmupCosineLR`."""
     params = {"total_num_steps": total, "warmup_min_ratio": low, "warmup_num_steps": steps}
-    return Named("WarmupCosineLR", {**params, "cos_min_ratio": floor, "warmup_type": shape})
+    return DeepSpeedType("WarmupCosineLR", {**params, "cos_min_ratio": floor, "warmup_type": shape})
 
 
-def cycle(up: int, down: int, low: float, high: float, rate: float) -> Named:
+def cycle(up: int, down: int, low: float, high: float, rate: float) -> DeepSpeedType:
     """Return `OneCycle`, for the rate alone."""
     params = {"cycle_min_lr": low, "cycle_max_lr": high}
     sizes = {"cycle_first_step_size": up, "cycle_second_step_size": down}
     decay = {"decay_lr_rate": rate, "decay_step_size": 1 if rate else 0}
-    return Named("OneCycle", {**params, **sizes, **decay, "cycle_momentum": False})
+    return DeepSpeedType("OneCycle", {**params, **sizes, **decay, "cycle_momentum": False})
 
 
 def _steps(wanted: Floats, shape: str, low: float, high: float) -> int:
@@ -147,7 +152,7 @@ def _totals(last: int, steps: int, share: float) -> Iterator[int]:
         yield max(1, round((last - 1 - share * steps) / (1 - share)))
 
 
-def _cycles(wanted: Floats, top: float) -> Iterator[Named]:
+def _cycles(wanted: Floats, top: float) -> Iterator[DeepSpeedType]:
     up, low, last = int(wanted.argmax()), float(wanted[0]), len(wanted) - 1
     if not 0 < up < last or top <= low:
         return
@@ -162,3 +167,78 @@ def _cycles(wanted: Floats, top: float) -> Iterator[Named]:
 
 def _short(value: float) -> float:
     return float(f"{value:.12g}") if abs(value) > 1e-13 else 0.0
+
+
+# The nearest, where none gives the levels -------------------------------------------------
+
+
+def nearest(wanted: Floats, with_peak: bool) -> tuple[DeepSpeedType, float]:
+    """Return the type and arguments with the smallest worst error found, and that error.
+
+    From several beginnings, one argument at a time is moved by ever smaller steps. Without a peak
+    only the type whose arguments are all relative can be written.
+    """
+    t = np.unique(np.linspace(0, len(wanted) - 1, MOST).astype(np.int64))
+    t = np.union1d(t, np.arange(min(50, len(wanted))))
+    best: tuple[float, DeepSpeedType] | None = None
+    for start in _starts(wanted):
+        if with_peak or start.kind in _RELATIVE:
+            found = _improve(start, t, wanted[t])
+            best = found if best is None or found[0] < best[0] else best
+    assert best is not None
+    named = best[1]
+    return named, float(np.abs(named.levels(np.arange(len(wanted))) - wanted).max())
+
+
+def _starts(wanted: Floats) -> Iterator[DeepSpeedType]:
+    yield from candidates(wanted)
+    n, top, end = len(wanted), float(wanted.max()), float(wanted[-1])
+    up = max(2, int(wanted.argmax()))
+    for shape in ("linear", "log"):
+        for steps in dict.fromkeys((2, up)):
+            yield warmup(steps, 0.0, end, shape)
+            yield warmup(steps, end if end < top else 0.0, top, shape, n)
+            yield cosine(steps, 0.0, min(end, 1.0), shape, n)
+    yield cycle(up, max(1, n - up), float(wanted.min()), top, 0.0)
+
+
+def _improve(named: DeepSpeedType, t: Any, wanted: Floats) -> tuple[float, DeepSpeedType]:
+    best = (_error(named, t, wanted), named)
+    step = 0.5
+    while step > 1e-4:
+        moved = min(
+            ((_error(n, t, wanted), n) for n in _around(best[1], step)),
+            key=lambda pair: pair[0],
+            default=best,
+        )
+        best, step = (moved, step) if moved[0] < best[0] * (1 - 1e-6) else (best, step / 2)
+    return best
+
+
+def _error(named: DeepSpeedType, t: Any, wanted: Floats) -> float:
+    error = float(np.abs(named.levels(t) - wanted).max())
+    return error if np.isfinite(error) else float("inf")
+
+
+def _around(named: DeepSpeedType, step: float) -> Iterator[DeepSpeedType]:
+    for key, value in named.params.items():
+        if isinstance(value, str | bool) or key == "decay_step_size":
+            continue
+        for sign in (1, -1):
+            moved = _moved(key, value, sign * step)
+            if moved != value and _allowed(named, key, moved):
+                yield DeepSpeedType(named.kind, {**named.params, key: moved})
+
+
+def _moved(key: str, value: Any, by: float) -> Any:
+    if key in COUNTS:
+        least = 2 if key == "warmup_num_steps" else 1
+        return max(least, value + (round(value * by) or (1 if by > 0 else -1)))
+    if key == "decay_lr_rate":
+        return max(0.0, value * (1 + by))
+    return float(min(max(value + by, 0.0), 1.0 if key.endswith("ratio") else np.inf))
+
+
+def _allowed(named: DeepSpeedType, key: str, moved: Any) -> bool:
+    params = {**named.params, key: moved}
+    return params.get("warmup_num_steps", 0) < params.get("total_num_steps", np.inf)

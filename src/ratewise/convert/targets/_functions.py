@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from ratewise.convert.targets._nodes import (
-    Call,
+    CycleAt,
     Node,
     Number,
     Op,
@@ -42,7 +42,7 @@ class Functions:
         lines = [f"def {name}{kind}:", f'    """{doc}"""', *(_INDENT + line for line in body)]
         self.texts.append("\n".join(lines))
 
-    def _call(self, call: Call, at: str) -> str:
+    def _call(self, call: CycleAt, at: str) -> str:
         if call.cycle not in self._helpers:
             number = len(self._helpers) + 1
             name = "cycle" if number == 1 else f"cycle{number}"
@@ -156,7 +156,7 @@ def _check_counts(value: Value) -> None:
 
 def _needs_bounds(node: Node) -> bool:
     """Whether a formula may be worked out only inside its stretch: roots of negative numbers."""
-    if isinstance(node, Call):
+    if isinstance(node, CycleAt):
         return _needs_bounds(node.at)
     if not isinstance(node, Op):
         return False

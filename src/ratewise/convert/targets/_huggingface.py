@@ -1,7 +1,6 @@
 """The schedules that Transformers knows by name, to tell whether one of them is the plan.
 
-Formulas of `transformers.optimization`, over updates t of a run of T, with a warm-up of W:
-all of them climb as t/W.
+What a type does is what it is read as.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise.convert.live._hf_config import KWARGS, arguments
+from ratewise.convert.live._hf_shapes import Timing, build
 
 
 @dataclass(frozen=True)
-class Named:
+class TrainerType:
     """One of the types, with its arguments.
 
     Attributes:
@@ -30,17 +31,17 @@ class Named:
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def levels(named: Named, total: int, peak: float) -> Floats:
+def levels(named: TrainerType, total: int, peak: float) -> Floats:
     """Return the levels that Transformers gives to the updates of a run."""
-    t = np.arange(total, dtype=np.float64)
-    climb = t / max(1, named.warmup)
-    if named.kind == "warmup_stable_decay":
-        return _stable(named, t, total)
-    after = _AFTER[named.kind](named.more, named.warmup, np.maximum(t, named.warmup), total, peak)
-    return np.where(t < named.warmup, climb, after)
+    who, kind = "Transformers", named.kind
+    given = arguments(who, kind, {**KWARGS[kind], **named.more}, peak)
+    if kind == "inverse_sqrt":
+        given["timescale"] = named.warmup or 10_000
+    shape = build(who, kind, Timing(named.warmup, total, total, free=True), given)
+    return shape.layout.schedule().resolve(total).values(total)
 
 
-def candidates(wanted: Floats, peak: float | None) -> Iterator[Named]:
+def candidates(wanted: Floats, peak: float | None) -> Iterator[TrainerType]:
     """Yield types that could give these levels, with arguments read off them."""
     warmup = _warmup(wanted)
     yield from _without_floor(warmup)
@@ -51,23 +52,23 @@ def candidates(wanted: Floats, peak: float | None) -> Iterator[Named]:
     remaining = (1 + np.cos(np.pi * p)) / 2
     floor = float((wanted[last] - remaining) / (1 - remaining))
     if 0 < floor < 1:
-        yield Named("cosine_with_min_lr", warmup, {"min_lr_rate": _short(floor)})
+        yield TrainerType("cosine_with_min_lr", warmup, {"min_lr_rate": _short(floor)})
     yield from _polynomials(wanted, warmup, peak)
     yield from _plateaus(wanted, warmup)
 
 
-def _without_floor(warmup: int) -> Iterator[Named]:
+def _without_floor(warmup: int) -> Iterator[TrainerType]:
     if not warmup:
-        yield Named("constant")
+        yield TrainerType("constant")
     for kind in ("constant_with_warmup", "linear", "cosine", "inverse_sqrt"):
-        yield Named(kind, warmup)
+        yield TrainerType(kind, warmup)
     for cycles in (1.0, 1.5, 2.0, 2.5, 3.0):
-        yield Named("cosine", warmup, {"num_cycles": cycles})
+        yield TrainerType("cosine", warmup, {"num_cycles": cycles})
     for count in range(2, 33):
-        yield Named("cosine_with_restarts", warmup, {"num_cycles": count})
+        yield TrainerType("cosine_with_restarts", warmup, {"num_cycles": count})
 
 
-def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[Named]:
+def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[TrainerType]:
     n = len(wanted) - warmup
     rest = wanted[warmup:]
     ends = [0.0] if peak is None else [0.0, *_ends(rest, n)]
@@ -78,7 +79,9 @@ def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[Na
             power = _short(float(np.log(share) / np.log1p(-k / n)))
             if power > 0:
                 scale = 1.0 if peak is None else peak
-                yield Named("polynomial", warmup, {"lr_end": _short(end * scale), "power": power})
+                yield TrainerType(
+                    "polynomial", warmup, {"lr_end": _short(end * scale), "power": power}
+                )
 
 
 def _ends(rest: Floats, n: int) -> Iterator[float]:
@@ -90,7 +93,7 @@ def _ends(rest: Floats, n: int) -> Iterator[float]:
             yield end
 
 
-def _plateaus(wanted: Floats, warmup: int) -> Iterator[Named]:
+def _plateaus(wanted: Floats, warmup: int) -> Iterator[TrainerType]:
     """Yield warm-up, stay, decay: the decay starts at the last update at the peak."""
     at_peak = np.flatnonzero(wanted[warmup:] == 1.0)
     if not at_peak.size or warmup + at_peak[-1] + 1 >= len(wanted):
@@ -105,7 +108,9 @@ def _plateaus(wanted: Floats, warmup: int) -> Iterator[Named]:
             more = {"num_decay_steps": decay, "decay_type": shape, "warmup_type": climb}
             for least in dict.fromkeys((0.0, floor)):
                 if 0 <= least < 1:
-                    yield Named("warmup_stable_decay", warmup, {**more, "min_lr_ratio": least})
+                    yield TrainerType(
+                        "warmup_stable_decay", warmup, {**more, "min_lr_ratio": least}
+                    )
 
 
 def _warmup(wanted: Floats) -> int:
@@ -117,60 +122,3 @@ def _warmup(wanted: Floats) -> int:
 def _short(value: float) -> float:
     """Return a number without the dust of rounding."""
     return float(f"{value:.12g}") if abs(value) > 1e-13 else 0.0
-
-
-# The formulas -------------------------------------------------------------------------------
-
-
-def _cosine(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    p = (t - warmup) / max(1, total - warmup)
-    factor = 0.5 * (1 + np.cos(np.pi * more.get("num_cycles", 0.5) * 2 * p))
-    floor = more.get("min_lr_rate", 0.0)
-    return np.maximum(0.0, factor * (1 - floor) + floor)
-
-
-def _restarts(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    p = (t - warmup) / max(1, total - warmup)
-    return np.maximum(0.0, 0.5 * (1 + np.cos(np.pi * ((more["num_cycles"] * p) % 1.0))))
-
-
-def _linear(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    return np.maximum(0.0, (total - t) / max(1, total - warmup))
-
-
-def _polynomial(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    left = np.maximum(0.0, 1 - (t - warmup) / (total - warmup))
-    return ((peak - more["lr_end"]) * left ** more["power"] + more["lr_end"]) / peak
-
-
-def _inverse(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    scale = warmup or 10_000
-    return 1 / np.sqrt((t + scale - warmup) / scale)
-
-
-def _ones(more: Any, warmup: int, t: Floats, total: int, peak: float) -> Floats:
-    return np.ones_like(t)
-
-
-def _stable(named: Named, t: Floats, total: int) -> Floats:
-    more, n = named.more, named.more["num_decay_steps"]
-    floor = more["min_lr_ratio"]
-    p = np.minimum(t / max(1, named.warmup), 1.0)
-    climbs = {"linear": p, "cosine": (1 - np.cos(np.pi * p)) / 2, "1-sqrt": 1 - np.sqrt(1 - p)}
-    q = np.clip((t - (total - n)) / n, 0.0, 1.0)
-    falls = {"linear": 1 - q, "cosine": (1 + np.cos(np.pi * q)) / 2, "1-sqrt": 1 - np.sqrt(q)}
-    up = climbs[more["warmup_type"]] * (1 - floor) + floor
-    down = falls[more["decay_type"]] * (1 - floor) + floor
-    return np.where(t < named.warmup, up, np.where(t < total - n, 1.0, down))
-
-
-_AFTER = {
-    "constant": _ones,
-    "constant_with_warmup": _ones,
-    "linear": _linear,
-    "cosine": _cosine,
-    "cosine_with_min_lr": _cosine,
-    "cosine_with_restarts": _restarts,
-    "polynomial": _polynomial,
-    "inverse_sqrt": _inverse,
-}

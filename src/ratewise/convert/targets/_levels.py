@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise import schedule as moves
-from ratewise.convert.targets._nodes import Call, Number, Op, Place, make
+from ratewise.convert.targets._nodes import CycleAt, Number, Op, Place, make
 from ratewise.convert.targets._values import (
     Span,
     Tracer,
@@ -25,28 +25,6 @@ from ratewise.schedule.lengths import Horizon
 from ratewise.schedule.repeat import Cycles
 from ratewise.schedule.track import Track
 
-LEAVES = (
-    moves.Cosine,
-    moves.Exponential,
-    moves.ExponentialDecay,
-    moves.Hold,
-    moves.InverseTime,
-    moves.Linear,
-    moves.LinearCosine,
-    moves.NaturalDecay,
-    moves.Part,
-    moves.Piecewise,
-    moves.Polynomial,
-    moves.PolynomialCycles,
-    moves.Power,
-    moves.Rex,
-    moves.Saturate,
-    moves.Sqrt,
-    moves.Step,
-    moves.Tanh,
-    moves.Warmup,
-    moves.Wave,
-)
 FARTHEST = 2**31
 """Cycles that grow without end are written out up to this update."""
 
@@ -64,14 +42,10 @@ def formulas(schedule: Schedule) -> Value:
 
 def check(schedule: Schedule) -> None:
     """Refuse a schedule that cannot be written down as formulas."""
-    kind = type(schedule)
-    if kind in _COMPOSED:
-        for inner in _parts(schedule):
-            check(inner)
-    elif kind is moves.Part:
-        check(schedule.move)  # pyright: ignore[reportAttributeAccessIssue]
-    elif kind not in LEAVES:
+    if not type(schedule).written:
         raise ScheduleError(repr(schedule), *_why(schedule))
+    for inner in (schedule.move,) if isinstance(schedule, moves.Part) else schedule.parts:
+        check(inner)
 
 
 def _why(schedule: Schedule) -> tuple[str, str]:
@@ -82,14 +56,6 @@ def _why(schedule: Schedule) -> tuple[str, str]:
         return rule, "use it from ratewise, or write down what it decided"
     rule = f"is of the kind {type(schedule).__name__}, whose formula ratewise does not know"
     return rule, "write it with moves of ratewise, or its levels as a Piecewise"
-
-
-def _parts(schedule: Any) -> tuple[Schedule, ...]:
-    if isinstance(schedule, Sequence):
-        return schedule.moves
-    if isinstance(schedule, Product):
-        return schedule.factors
-    return (schedule.pattern if isinstance(schedule, Repeat) else schedule.schedule,)
 
 
 def _laid(schedule: Schedule, before: float | None, at: int) -> Value:
@@ -194,7 +160,7 @@ def _periodic(schedule: Repeat, before: float | None, at: int, track: Track) -> 
     every: Any = schedule.every
     cycle = _laid(schedule.pattern, before, 0).within(0, every).joined()
     k = Place(1, -at)
-    level = Call(cycle, Op("remainder", (k, Number(every))))
+    level = CycleAt(cycle, Op("remainder", (k, Number(every))))
     only = cycle.spans[0].node
     node = only if len(cycle.spans) == 1 and isinstance(only, Number) else level
     if schedule.shrink != 1.0:
@@ -223,7 +189,7 @@ def _written_out(schedule: Repeat, before: float | None, at: int, n: int | None)
 
 
 _Layer = Callable[[Any, float | None, int, Track], Value]
-_COMPOSED: dict[type[Any], _Layer] = {
+_HOW: dict[type[Any], _Layer] = {
     Sequence: _sequence,
     Product: _product,
     Scale: _scale,
@@ -231,5 +197,7 @@ _COMPOSED: dict[type[Any], _Layer] = {
     Between: _between,
     Until: _until,
     Repeat: _repeat,
+    moves.Piecewise: _stairs,
+    moves.Step: _stairs,
 }
-_HOW: dict[type[Any], _Layer] = {**_COMPOSED, moves.Piecewise: _stairs, moves.Step: _stairs}
+"""Compositions, and what goes through given positions; the formula of any other is traced."""

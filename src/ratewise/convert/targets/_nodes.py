@@ -35,29 +35,14 @@ class Op:
 
 
 @dataclass(frozen=True)
-class Call:
+class CycleAt:
     """The levels of a cycle (a `Value` over its own positions) at the position `at`."""
 
     cycle: Any
     at: Node
 
 
-Node = Number | Place | Op | Call
-
-_UNARY: dict[str, Any] = {
-    name: getattr(np, name) for name in ("cos", "sqrt", "exp", "expm1", "log1p", "tanh")
-}
-_BINARY: dict[str, Any] = {
-    "add": np.add,
-    "subtract": np.subtract,
-    "multiply": np.multiply,
-    "true_divide": np.true_divide,
-    "floor_divide": np.floor_divide,
-    "remainder": np.remainder,
-    "power": np.power,
-    "minimum": np.minimum,
-    "maximum": np.maximum,
-}
+Node = Number | Place | Op | CycleAt
 
 
 def whole(x: Node) -> bool:
@@ -74,7 +59,7 @@ def evaluate(x: Node, t: int) -> float:
         return x.value
     if isinstance(x, Place):
         return x.slope * t + x.offset
-    if isinstance(x, Call):
+    if isinstance(x, CycleAt):
         return x.cycle.at(int(evaluate(x.at, t)))
     args = [evaluate(a, t) for a in x.args]
     return _compute(x.name, args)
@@ -84,8 +69,8 @@ def _compute(name: str, args: list[Any]) -> Real:
     if name == "power":
         args = [float(args[0]), float(args[1])]
     with np.errstate(all="ignore"):
-        out = _UNARY[name](*args) if name in _UNARY else _BINARY[name](*args)
-    exact = all(isinstance(a, int) for a in args) and name != "true_divide" and name in _BINARY
+        out = getattr(np, name)(*args)
+    exact = len(args) == 2 and name != "true_divide" and all(isinstance(a, int) for a in args)
     return int(out) if exact else float(out)
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from ratewise.convert.targets._nodes import Call, Node, Number, Op, Place, Real, whole
+from ratewise.convert.targets._nodes import CycleAt, Node, Number, Op, Place, Real, whole
 
 _INFIX = {
     "add": ("+", 1),
@@ -68,7 +68,7 @@ class Printer:
         self,
         words: Words,
         var: str,
-        call: Callable[[Call, str], str],
+        call: Callable[[CycleAt, str], str],
         fresh: Iterator[str] | None = None,
     ) -> None:
         self.words, self.var, self.call = words, var, call
@@ -96,7 +96,7 @@ class Printer:
             return spell(node.value), _binds(node.value)
         if isinstance(node, Place):
             return self._place(node)
-        if isinstance(node, Call):
+        if isinstance(node, CycleAt):
             return self.call(node, self._text(node.at)[0]), ATOM
         if node.name == "is_zero":
             where = self.words.function.format("where")
@@ -161,7 +161,7 @@ def spell(value: Real) -> str:
 
 
 def _children(node: Node) -> tuple[Node, ...]:
-    return node.args if isinstance(node, Op) else (node.at,) if isinstance(node, Call) else ()
+    return node.args if isinstance(node, Op) else (node.at,) if isinstance(node, CycleAt) else ()
 
 
 def _count(node: Node, counts: Counter[Node]) -> None:
@@ -181,7 +181,7 @@ def _inner_first(node: Node, seen: set[Node]) -> Iterator[Node]:
 
 
 def _worth_a_name(node: Node) -> bool:
-    return isinstance(node, Op | Call)
+    return isinstance(node, Op | CycleAt)
 
 
 def called(text: str) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.convert.targets._deepspeed import RATES, Named, candidates
-from ratewise.convert.targets._nearest import nearest
+from ratewise.convert.targets._deepspeed import RATES, DeepSpeedType, candidates, nearest
 from ratewise.convert.targets._text import Job, Target, about, only_rate
 from ratewise.schedule.errors import Fix, ScheduleError
 
@@ -43,7 +42,7 @@ def write(job: Job) -> str:
     return _text(job, named, peak, [note, *left_out])
 
 
-def find(wanted: Floats, peak: float | None) -> Named | None:
+def find(wanted: Floats, peak: float | None) -> DeepSpeedType | None:
     """Return the type that gives these levels at every update, if there is one."""
     t = np.arange(len(wanted))
     for named in candidates(wanted):
@@ -62,7 +61,7 @@ def _refusal(wanted: Floats, peak: float | None) -> ScheduleError:
     return ScheduleError("The plan", rule, fix)
 
 
-def _text(job: Job, named: Named, peak: float | None, notes: list[str]) -> str:
+def _text(job: Job, named: DeepSpeedType, peak: float | None, notes: list[str]) -> str:
     params: dict[str, Any] = {
         key: _rate(value * peak) if key in RATES and peak is not None else value
         for key, value in named.params.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ratewise.convert.targets import torch
-from ratewise.convert.targets._huggingface import Named, candidates, levels
+from ratewise.convert.targets._huggingface import TrainerType, candidates, levels
 from ratewise.convert.targets._levels import formulas
 from ratewise.convert.targets._nodes import Number
 from ratewise.convert.targets._print import quote
@@ -30,14 +30,14 @@ def write(job: Job) -> str:
     return file(top, *torch.body(job))
 
 
-def find(job: Job) -> Named | None:
+def find(job: Job) -> TrainerType | None:
     """Return the type that gives the same rates in a run of this length, if there is one."""
     plan = job.plan
     if list(plan.schedules()) != ["lr"] or plan.groups or plan.lr is None:
         return None
     if job.total is None:
         nodes = [span.node for span in formulas(plan.lr).spans]
-        return Named("constant") if nodes == [Number(1.0)] else None
+        return TrainerType("constant") if nodes == [Number(1.0)] else None
     if not 1 <= job.total <= LONGEST:
         return None
     wanted = plan.lr.values(job.total)
@@ -49,7 +49,7 @@ def find(job: Job) -> Named | None:
     return None
 
 
-def _keywords(job: Job, named: Named) -> str:
+def _keywords(job: Job, named: TrainerType) -> str:
     lines = [f'"lr_scheduler_type": {quote(named.kind)},']
     if "lr" in job.plan.peak:
         lines.insert(0, f'"learning_rate": {job.plan.peak["lr"]!r},')

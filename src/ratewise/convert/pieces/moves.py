@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
 from ratewise.schedule import (
     Cosine,
+    Exponential,
     Hold,
     Linear,
     Move,
     Part,
-    Piecewise,
+    Polynomial,
+    Rex,
     Schedule,
     Sequence,
+    Sqrt,
     Warmup,
     Wave,
 )
@@ -73,9 +76,66 @@ def hold(level: float | None = None) -> Make:
     return lambda n: Hold(level, over=n)
 
 
-def climb(of: float | Fraction, start: float = 0.0, to: float = 1.0, begin: float = 0.0) -> Make:
-    """Return what makes a straight warm-up, t/W from 0 unless told otherwise."""
-    return part(Warmup(to=to, start=start), of, begin)
+# Warm-ups and decays by name ----------------------------------------------------------------
+
+WARMUPS: dict[str, tuple[bool, int]] = {
+    "t/W": (True, 0),
+    "(t+1)/W": (True, 1),
+    "(t+1)/(W+1)": (False, 0),
+}
+"""How a warm-up of W updates counts: whether it has a start, and at which t it begins."""
+
+
+def rise(
+    n: float | Fraction,
+    start: float = 0.0,
+    *,
+    counted: str = "t/W",
+    begin: int = 0,
+    of: float | Fraction | None = None,
+    to: float = 1.0,
+    shape: str = "linear",
+) -> Piece:
+    """Return a warm-up of n updates, none if n is 0.
+
+    Args:
+        n: Updates, which need not be whole.
+        start: Level at p = 0, where the warm-up is counted from one.
+        counted: The progress p at update t, one of `WARMUPS`.
+        begin: Updates of it that other pieces have taken.
+        of: Its full length W; left out, n.
+        to: Level at p = 1.
+        shape: That of `Warmup`.
+    """
+    has_start, ahead = WARMUPS[counted]
+    move = Warmup(to=to, start=start if has_start else None, shape=shape)
+    return count(n) - begin, part(move, n if of is None else of, begin + ahead)
+
+
+DECAYS: dict[str, Callable[..., Move]] = {
+    "linear": Linear,
+    "cosine": Cosine,
+    "1-sqrt": Sqrt,
+    "exponential": Exponential,
+    "polynomial": Polynomial,
+    "rex": Rex,
+}
+"""Ways to fall from one level to another."""
+
+
+def decay(name: str, to: float, start: float = 1.0, **shape: Any) -> Move:
+    """Return a decay of `DECAYS` between two levels, the length still open."""
+    return DECAYS[name](to=to, start=start, **shape)
+
+
+def fall(move: Move, of: float | Fraction, taken: float | Fraction = 0) -> Piece:
+    """Return a decay up to its end at position `of`, its first updates taken by other pieces."""
+    return max(count(of - taken), 0), part(move, of, taken)
+
+
+def stay(level: float | None = None, n: int | None = None) -> Piece:
+    """Return a level that is held, to the end of the run unless told for how many updates."""
+    return n, hold(level)
 
 
 def swing(to: float, of: float, cycles: float = 0.5) -> Make:
@@ -101,62 +161,22 @@ def floored(make: Make, low: float) -> Make:
     return make if low == 0.0 else lambda n: make(n).clip(low=low)
 
 
+def changes(levels: Mapping[int, float]) -> dict[int, float]:
+    """Return levels by update without those that repeat the one before."""
+    kept: dict[int, float] = {}
+    last = None
+    for t, level in levels.items():
+        if level != last:
+            kept[t] = last = level
+    return kept
+
+
 def count(position: float | Fraction) -> int:
     """Return the number of updates before a position that may fall between two."""
     return math.ceil(position)
 
 
-def skip(schedule: Schedule, n: int, total: int) -> Schedule:
-    """Return a schedule of `total` updates without its first `n`; past its end it holds."""
-    settled = schedule.resolve(total)
-    moves = list(settled.moves) if isinstance(settled, Sequence) else [settled]
-    while n and moves:
-        first, length = moves[0], moves[0].length or 0
-        if length > n or len(moves) == 1:
-            moves[0] = _without(first, length, n)
-            break
-        moves[1] = _from(moves[1], first.end)
-        moves, n = moves[1:], n - length
-    return moves[0] if len(moves) == 1 else Sequence(tuple(moves))
-
-
-def _from(move: Any, level: float) -> Schedule:
-    """Return a move that starts at a level, where it leaned on the one before it."""
-    if isinstance(move, Part):
-        inner: Any = _from(move.move, level)
-        return dataclasses.replace(move, move=inner)
-    for name in ("level", "start"):
-        if name in {field.name for field in dataclasses.fields(move)} and not getattr(move, name):
-            return move if getattr(move, name) == 0 else dataclasses.replace(move, **{name: level})
-    return move
-
-
-def _without(move: Any, length: int, n: int) -> Schedule:
-    """Return a settled move without its first updates: a part of it where there is such a thing."""
-    over = length - n
-    if over <= 0:
-        return Hold(move.end)
-    if isinstance(move, Hold):
-        return dataclasses.replace(move, over=over)
-    if isinstance(move, Part) and move.of is not None:
-        return dataclasses.replace(move, begin=move.begin + n, over=over)
-    if isinstance(move, Linear | Warmup | Cosine) and length:
-        whole = dataclasses.replace(move, over=None)
-        shifted = isinstance(move, Warmup) and move.start is None
-        return (
-            Part(whole, begin=n, of=length, over=over) if not shifted else _table(move, length, n)
-        )
-    return _table(move, length, n)
-
-
-def _table(move: Schedule, length: int, n: int) -> Schedule:
-    levels = [*move.values(length), move.end][n:]
-    return Piecewise({t: float(level) for t, level in enumerate(levels)}, over=length - n)
-
-
 # One-cycle, as PyTorch counts it -------------------------------------------------------------
-
-_SLOPES: dict[str, type[Move]] = {"cos": Cosine, "linear": Linear}
 
 
 def one_cycle(
@@ -171,18 +191,17 @@ def one_cycle(
         steps: Updates of the cycle.
         share: Share of the first phase.
         levels: Level at the start and at the end of every phase.
-        shape: "cos" or "linear".
+        shape: One of `DECAYS`.
         three_phase: Whether there are three phases.
     """
     ends = [float(share * steps) - 1, float(steps - 1)]
     if three_phase:
         ends.insert(1, float(2 * share * steps) - 2)
-    slope: Any = _SLOPES[shape]
     pieces: list[Piece] = []
     used, start = 0, 0.0
     for i, end in enumerate(ends):
         stop = steps if i == len(ends) - 1 else min(max(math.floor(end) + 1, used), steps)
-        move = slope(to=levels[i + 1], start=levels[i])
+        move = decay(shape, levels[i + 1], levels[i])
         if stop > used:
             pieces.append((stop - used, part(move, end - start, used - start)))
         used, start = stop, end

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ratewise.logs.columns import MONITOR
-from ratewise.logs.table import Table, from_rows, unreadable
+from ratewise.logs.table import LogTable, from_rows, unreadable
 
 HEAD, TAIL = 12, 4
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -21,7 +21,7 @@ FLOATS = {1: "f", 2: "d"}
 """Types of a tensor that a scalar may have, as TensorFlow numbers them, and how they are packed."""
 
 
-def read(folder: Path, paths: Sequence[Path], name: str) -> Table:
+def read(folder: Path, paths: Sequence[Path], name: str) -> LogTable:
     """Return the event files of one run as a table, a row for each scalar.
 
     A file that a crash has cut in the middle of a record is read up to there. Lightning counts
@@ -41,7 +41,7 @@ def read(folder: Path, paths: Sequence[Path], name: str) -> Table:
     if not rows:
         raise unreadable(str(folder), "holds no scalars", "give the log of a run")
     columns = from_rows(rows)
-    return Table(str(folder), name, columns, early=int(any(map(MONITOR.match, columns))))
+    return LogTable(str(folder), name, columns, early=int(any(map(MONITOR.match, columns))))
 
 
 def _born(path: Path) -> int:

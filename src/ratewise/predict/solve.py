@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,8 @@ import numpy as np
 from scipy.optimize import minimize, nnls
 
 from ratewise._arrays import Floats
-from ratewise.predict.grid import Grid
+from ratewise.predict.grid import RateGrid
+from ratewise.predict.law import LawForm
 
 WEIGHT = 40.0
 """Points that a curve counts for at most: neighbours on a curve say nearly the same."""
@@ -19,49 +19,12 @@ WEIGHT = 40.0
 ROUNDS = 40
 """Rounds of reweighting for the robust loss."""
 
-
 TRIES = 3
 """Starts from which the search goes on to the end."""
 
 
-class Form(ABC):
-    """A law before it is fitted: L(t) = Σ c_j·X_j(t; θ), with all c_j ≥ 0 and few θ.
-
-    Attributes:
-        centre: Where θ lies before any curve was seen, float64[k].
-        spread: How far from there it may well be, float64[k].
-        low: Smallest θ.
-        high: Largest θ.
-    """
-
-    centre: Floats
-    spread: Floats
-    low: Floats
-    high: Floats
-
-    @abstractmethod
-    def columns(self, grid: Grid, theta: Floats) -> Floats:
-        """Return X at the points of a grid, float64[n, m]."""
-
-    @abstractmethod
-    def slopes(self, grid: Grid, theta: Floats, c: Floats) -> Floats:
-        """Return the derivatives of the loss by θ at the points, float64[n, k]."""
-
-    @abstractmethod
-    def law(self, theta: Floats, c: Floats) -> Any:
-        """Return the law with these parameters."""
-
-    def starts(self) -> list[Floats]:
-        """Return where the search begins."""
-        return [self.centre]
-
-    def penalty(self) -> Floats:
-        """Return rows that are added to the linear problem, float64[r, m]; each is wanted 0."""
-        return np.empty((0, 0))
-
-
 @dataclass(frozen=True, eq=False)
-class Data:
+class Observations:
     """What a law is fitted to: points of some curves, with weights.
 
     Args:
@@ -71,30 +34,30 @@ class Data:
         weight: How much each point counts, float64[n].
     """
 
-    grids: Sequence[Grid]
+    grids: Sequence[RateGrid]
     losses: Floats
     scale: Floats
     weight: Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Solved:
+class Solution:
     """A fitted form.
 
     Args:
         theta: The exponents.
         c: The linear coefficients.
-        objective: Value of the robust objective there, prior included.
-        misfit: The same without the prior.
+        misfit: Sum of the weighted robust residuals there.
     """
 
     theta: Floats
     c: Floats
-    objective: float
     misfit: float
 
 
-def solve(form: Form, data: Data, near: Floats | None = None, search: bool = True) -> Solved:
+def solve(
+    form: LawForm, data: Observations, near: Floats | None = None, search: bool = True
+) -> Solution:
     """Fit a form: minimise Σ w·huber((y - ŷ)/scale) + ½ Σ ((θ - centre)/spread)².
 
     It begins near some θ, or at the best few of the form's own starts. The linear coefficients are
@@ -104,52 +67,52 @@ def solve(form: Form, data: Data, near: Floats | None = None, search: bool = Tru
     starts = form.starts()
     if near is not None and len(near) == len(form.centre):
         if not search:
-            c, residual = _linear(form, data, near)
-            misfit = float(np.sum(data.weight * _huber(residual)))
-            return Solved(near, c, misfit, misfit)
+            return _at(near, form, data)
         starts = [near]
     if len(starts) > TRIES:
-        ranked = sorted(starts, key=lambda theta: _objective(theta, form, data)[0])
+        ranked = sorted(starts, key=lambda theta: _value(theta, form, data)[0])
         starts = ranked[:TRIES]
+    low, high = ((end - form.centre) / form.spread for end in (form.low, form.high))
     best: Any = None
     for start in starts:
         found = minimize(
-            _objective,
+            objective,
             (start - form.centre) / form.spread,
-            args=(form, data, True),
+            args=(form, data),
             jac=True,
             method="L-BFGS-B",
-            bounds=list(
-                zip(
-                    (form.low - form.centre) / form.spread,
-                    (form.high - form.centre) / form.spread,
-                    strict=True,
-                )
-            ),
+            bounds=list(zip(low, high, strict=True)),
             options={"maxiter": 60, "ftol": 1e-7, "gtol": 1e-4},
         )
         if best is None or found.fun < best.fun:
             best = found
-    theta = form.centre + form.spread * best.x
+    return _at(form.centre + form.spread * best.x, form, data)
+
+
+def _at(theta: Floats, form: LawForm, data: Observations) -> Solution:
     c, residual = _linear(form, data, theta)
-    misfit = float(np.sum(data.weight * _huber(residual)))
-    return Solved(theta, c, float(best.fun), misfit)
+    return Solution(theta, c, float(np.sum(data.weight * _huber(residual))))
 
 
-def _objective(x: Floats, form: Form, data: Data, scaled: bool = False) -> tuple[float, Floats]:
-    theta = form.centre + form.spread * x if scaled else x
+def objective(x: Floats, form: LawForm, data: Observations) -> tuple[float, Floats]:
+    """Return the robust objective at θ = centre + spread·x, and its derivatives by x."""
+    theta = form.centre + form.spread * x
+    value, c, residual = _value(theta, form, data)
+    pull = -data.weight * np.clip(residual, -1, 1) / data.scale
+    slopes = np.concatenate([form.slopes(grid, theta, c) for grid in data.grids])
+    return value, (pull @ slopes) * form.spread + (theta - form.centre) / form.spread
+
+
+def _value(theta: Floats, form: LawForm, data: Observations) -> tuple[float, Floats, Floats]:
+    """Return the objective with the best coefficients for θ, these, and the residuals."""
     z = (theta - form.centre) / form.spread
     c, residual = _linear(form, data, theta)
     tied = form.penalty() @ c if len(form.penalty()) else np.zeros(1)
-    value = float(np.sum(data.weight * _huber(residual)) + 0.5 * (z @ z + tied @ tied))
-    if not scaled:
-        return value, z
-    pull = -data.weight * np.clip(residual, -1, 1) / data.scale
-    slopes = np.concatenate([form.slopes(grid, theta, c) for grid in data.grids])
-    return value, (pull @ slopes) * form.spread + z
+    value = np.sum(data.weight * _huber(residual)) + 0.5 * (z @ z + tied @ tied)
+    return float(value), c, residual
 
 
-def _linear(form: Form, data: Data, theta: Floats) -> tuple[Floats, Floats]:
+def _linear(form: LawForm, data: Observations, theta: Floats) -> tuple[Floats, Floats]:
     """Return the best coefficients for θ, and the residuals in units of their scale."""
     columns = np.concatenate([form.columns(grid, theta) for grid in data.grids])
     columns = columns / data.scale[:, None]

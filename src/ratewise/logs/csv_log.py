@@ -9,12 +9,12 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ratewise.logs.columns import MONITOR
-from ratewise.logs.table import Table, from_rows, to_number, unreadable
+from ratewise.logs.table import LogTable, from_rows, to_number, unreadable
 
 SEPARATORS = ",;\t|"
 
 
-def read(path: Path, name: str) -> Table:
+def read(path: Path, name: str) -> LogTable:
     """Return a CSV as a table.
 
     The separator is the one that its first line has most of, else blanks. Lines that begin with #
@@ -42,7 +42,7 @@ def read(path: Path, name: str) -> Table:
     if not kept or not columns:
         raise unreadable(str(path), "has a header and nothing below", "give the log of a run")
     lightning = "step" in columns and "epoch" in columns and any(map(MONITOR.match, columns))
-    return Table(str(path), name, columns, early=int(lightning))
+    return LogTable(str(path), name, columns, early=int(lightning))
 
 
 def _cells(path: Path, lines: list[str], separator: str) -> list[list[str]]:

@@ -41,7 +41,7 @@ def read_time(who: str, name: str, given: Any) -> Time:
 
 
 @dataclass(frozen=True)
-class Clock:
+class ComposerClock:
     """The length of the run, and what an update counts in each unit.
 
     Attributes:
@@ -57,7 +57,7 @@ class Clock:
     scale: float = 1.0
 
     @classmethod
-    def of(cls, who: str, ctx: Context, duration: Any, scale: float) -> Clock:
+    def of(cls, who: str, ctx: Context, duration: Any, scale: float) -> ComposerClock:
         """Return the clock of a config; without `max_duration` the run lasts the total."""
         if duration is None:
             return cls(who, ctx, Time(ctx.need_total(who), "ba"), scale)
@@ -66,27 +66,23 @@ class Clock:
         given = read_time(who, "max_duration", duration)
         return cls(who, ctx, Time(int(given.value * scale), given.unit), scale)
 
-    def size(self, unit: str) -> Fraction:
-        """Return how much of a unit one update is."""
-        if unit == "ba":
-            return Fraction(1)
-        return self.ctx.need(self.who, "samples" if unit == "sp" else "tokens")
-
-    def epoch(self) -> int:
-        """Return the updates in an epoch."""
-        return int(self.ctx.need(self.who, "epoch"))
-
     def convert(self, time: Time, scale: float = 1.0) -> Time:
         """Return a time in batches, samples or tokens, cut to a whole number as Composer does."""
         if time.unit == "dur":
             whole = self.duration
             if whole.unit == "ep":
-                return Time(int(time.value * self.epoch() * whole.value), "ba")
+                return Time(int(time.value * self._epoch() * whole.value), "ba")
             return Time(int(time.value * whole.value), whole.unit)
         if time.unit == "ep":
-            time = Time(time.value * self.epoch(), "ba")
+            time = Time(time.value * self._epoch(), "ba")
         return Time(int(time.value * scale), time.unit)
 
     def updates(self, time: Time) -> Fraction:
         """Return a converted time in updates, which need not be whole."""
-        return Fraction(time.value) / self.size(time.unit)
+        if time.unit == "ba":
+            return Fraction(time.value)
+        unit = "samples" if time.unit == "sp" else "tokens"
+        return Fraction(time.value) / self.ctx.need(self.who, unit)
+
+    def _epoch(self) -> int:
+        return int(self.ctx.need(self.who, "epoch"))

@@ -1,0 +1,53 @@
+"""The flags of the training scripts of diffusers, whose schedules are those of Transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks
+from ratewise.convert.pieces.case import transformers_plan
+from ratewise.convert.pieces.flags import flags
+from ratewise.convert.pieces.keys import Keys
+from ratewise.schedule import Plan
+
+_WHO = "diffusers"
+_NAMES = (
+    "constant",
+    "constant_with_warmup",
+    "cosine",
+    "cosine_with_restarts",
+    "linear",
+    "polynomial",
+)
+_KEYS = "lr_scheduler lr_warmup_steps lr_num_cycles lr_power"
+
+
+def _read(source: Any, ctx: Context) -> Plan:
+    keys = Keys(_WHO, flags(_WHO, source)).among(_KEYS)
+    name = keys.choice("lr_scheduler", _NAMES, "constant")
+    notes: list[str] = []
+    if name != "constant" and not keys.has("lr_warmup_steps"):
+        notes.append("lr_warmup_steps is not given and read as 0; some scripts use 500.")
+    kwargs: dict[str, Any] = {}
+    if name == "cosine_with_restarts":
+        kwargs = {"num_cycles": keys.whole("lr_num_cycles", 1)}
+    if name == "polynomial":
+        kwargs = {"power": keys.number("lr_power", 1.0, above=True)}
+    arguments = {
+        "lr_scheduler_type": name,
+        "learning_rate": keys.rate(ctx, "learning_rate") or keys.need("learning_rate"),
+        "lr_scheduler_kwargs": kwargs,
+        "warmup_steps": keys.whole("lr_warmup_steps", 0) if name != "constant" else 0,
+    }
+    if ctx.total is None and keys.has("max_train_steps"):
+        ctx = ctx.lasting(keys.whole("max_train_steps", low=1))
+    return transformers_plan(arguments, ctx, notes)
+
+
+_MARKS = Marks(
+    FormatMark("lr_scheduler", 1, _NAMES),
+    *marks("lr_num_cycles lr_power max_train_steps", 2),
+    *marks("lr_warmup_steps pretrained_model_name_or_path", 1),
+    *marks("network_module lr_scheduler_args lr_scheduler_num_cycles lr_scheduler_power", -20),
+)
+FORMATS = (Format("diffusers", "flags of diffusers' scripts", _MARKS, _read),)

@@ -1,0 +1,49 @@
+"""The flags of a script that uses the Trainer of Transformers, and the keys of a model card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks, only_one
+from ratewise.convert.pieces.case import transformers_plan
+from ratewise.convert.pieces.flags import flags
+from ratewise.convert.pieces.keys import Keys, as_number, names
+from ratewise.schedule import Plan
+
+_WHO = "Trainer"
+_KEYS = (
+    "learning_rate lr_scheduler_type lr_scheduler_kwargs warmup_steps warmup_ratio max_steps "
+    "num_train_epochs"
+)
+_CARD = {
+    "lr_scheduler_warmup_ratio": "warmup_ratio",
+    "lr_scheduler_warmup_steps": "warmup_steps",
+    "num_epochs": "num_train_epochs",
+    "training_steps": "max_steps",
+}
+"""What a model card calls them."""
+
+
+def _read(source: Any, ctx: Context) -> Plan:
+    given = flags(_WHO, source)
+    keys = Keys(_WHO, given).among(_KEYS, *_CARD)
+    for card, own in _CARD.items():
+        only_one(_WHO, given, card, own)
+        if keys.has(card):
+            keys = keys.having(**{own: given[card]})
+    rate = keys.rate(ctx, "learning_rate")
+    known = {name: as_number(keys.given[name]) for name in names(_KEYS) if keys.has(name)}
+    if rate is not None:
+        known["learning_rate"] = rate
+    return transformers_plan(known, ctx, ())
+
+
+_MARKS = Marks(
+    *marks("--lr_scheduler_type --lr-scheduler-type"),
+    *marks("lr_scheduler_warmup_ratio lr_scheduler_warmup_steps", 5),
+    *marks("num_epochs train_batch_size training_steps", 2),
+    *marks("--num_train_epochs --per_device_train_batch_size --warmup_ratio --warmup_steps", 1),
+    *marks("lr_scheduler_type learning_rate", 1),
+    FormatMark("lr_scheduler", -20),
+)
+FORMATS = (Format("trainer", "Trainer flags or a model card", _MARKS, _read),)
