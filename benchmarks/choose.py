@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent / "grids"))
 from peers import SEARCHES
 from replay import HERE, TASKS, Grid, recorded
 
-from ratewise.choose.law_prior import foresee
+from ratewise.choose.law_prior import law_prior
 from ratewise.choose.search import LEAST, REFITS, WORTH
 from ratewise.choose.searcher import Searcher
 
@@ -40,7 +40,7 @@ def searched(grid: Grid, seed: int, peaks: Sequence[int], law: bool = True) -> l
     """Return what the search has found after each run, up to a quarter of the grid."""
     ladder = sorted({one.peak for one in grid.candidates})
     place = {tuple(one): i for i, one in enumerate(grid.candidates)}
-    pursuit = Searcher(grid.rates)
+    searcher = Searcher(grid.rates)
     spent, steps = 0, list[Step]()
     waiting = [place[(shape, ladder[at], "2%")] for shape in PROBES for at in peaks]
     while spent < BUDGETS[-1] * grid.total:
@@ -48,17 +48,17 @@ def searched(grid: Grid, seed: int, peaks: Sequence[int], law: bool = True) -> l
         if waiting:
             run = waiting.pop(0)
         else:
-            promise = pursuit.ask()
-            assert promise is not None
-            run, ended = promise.run, len(pursuit.known) >= LEAST and promise.worth < WORTH
-            best = pursuit.best
+            proposal = searcher.ask()
+            assert proposal is not None
+            run, ended = proposal.run, len(searcher.known) >= LEAST and proposal.worth < WORTH
+            best = searcher.best
             assert best is not None
             steps.append((spent / grid.total, best, ended))
-        spent += int(pursuit.costs[run])
-        pursuit.tell(run, float(grid.final[run, seed]))
-        if law and len(pursuit.known) in REFITS:
-            records = [recorded(grid.name, one, seed) for one in pursuit.known]
-            pursuit.law, pursuit.belief = foresee(records, grid.rates), None
+        spent += int(searcher.costs[run])
+        searcher.tell(run, float(grid.final[run, seed]))
+        if law and len(searcher.known) in REFITS:
+            records = [recorded(grid.name, one, seed) for one in searcher.known]
+            searcher.use_prior(law_prior(records, grid.rates))
     return steps
 
 

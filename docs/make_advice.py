@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ratewise.advise import advise
-from ratewise.advise.format import bare
+from ratewise.advise.format import format_plan
 from ratewise.advise.recipes import cookbook
 from ratewise.advise.rules import rules
 
@@ -172,7 +172,7 @@ def _situations() -> str:
         advice = advise(**facts)
         parts.append(f"### {title}\n\n{told}\n")
         first = advice.plans[0]
-        parts.append(f"The first schedule to try: `{bare(first)}`.\n")
+        parts.append(f"The first schedule to try: `{format_plan(first)}`.\n")
         parts.append(f"```console\n$ {command(facts)}\n{advice}\n```\n")
     return "\n".join(parts)
 

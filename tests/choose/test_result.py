@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import warnings
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -114,3 +116,25 @@ def test_the_figure_has_the_search_and_the_proof() -> None:
     assert len(figure.axes) == 4
     names = [label.get_text() for label in figure.axes[2].get_yticklabels()]
     assert len(names) == len(chosen().proof.standings)
+
+
+@pytest.mark.parametrize(
+    ("room", "old", "new"),
+    [
+        ("ratewise.choose", "Found", "RangeTestResult"),
+        ("ratewise.range_test", "Found", "RangeTestResult"),
+        ("ratewise.show", "Curve", "ScheduleCurve"),
+    ],
+)
+def test_an_old_name_is_had_with_a_warning(room: str, old: str, new: str) -> None:
+    """It is the same class; the warning names the new name, and is about the caller."""
+    module = importlib.import_module(room)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert getattr(module, old) is getattr(module, new)
+    assert [one.category for one in caught] == [DeprecationWarning]
+    assert new in str(caught[0].message)
+    assert caught[0].filename == __file__
+    assert old not in module.__all__
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = module.no_such_name

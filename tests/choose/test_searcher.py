@@ -34,59 +34,59 @@ def metric(rates: np.ndarray) -> float:
 def test_a_run_costs_what_the_prefix_tree_says(order: list[int], count: int) -> None:
     """The cost of a run is by how much the tree of all trained runs would grow with it."""
     runs = space()
-    pursuit = Searcher(runs)
+    searcher = Searcher(runs)
     trained: list[np.ndarray] = []
     for run in order[:count]:
         before = PrefixTree.of((0, one) for one in trained).planned
         wanted = PrefixTree.of((0, one) for one in [*trained, runs[run]]).planned - before
-        assert pursuit.costs[run] == wanted
-        pursuit.tell(run, 1.0)
+        assert searcher.costs[run] == wanted
+        searcher.tell(run, 1.0)
         trained.append(runs[run])
 
 
 def test_forks_that_were_cooled_make_what_branches_from_them_cheaper() -> None:
     """Any trained rates count, of the space or not."""
     runs = space()
-    pursuit = Searcher(runs)
-    pursuit.trained([runs[0][:40]])
-    assert pursuit.costs[0] == TOTAL - 40
+    searcher = Searcher(runs)
+    searcher.note_trained([runs[0][:40]])
+    assert searcher.costs[0] == TOTAL - 40
 
 
 def test_it_asks_for_no_run_twice_and_for_none_beyond_the_budget() -> None:
     """All runs come up once; what costs more than is left does not."""
     runs = space()[:12]
-    pursuit = Searcher(runs)
+    searcher = Searcher(runs)
     for run in (0, 7):
-        pursuit.tell(run, metric(runs[run]))
+        searcher.tell(run, metric(runs[run]))
     seen = {0, 7}
-    while (promise := pursuit.ask()) is not None:
-        assert promise.run not in seen
-        seen.add(promise.run)
-        pursuit.tell(promise.run, metric(runs[promise.run]))
+    while (proposal := searcher.ask()) is not None:
+        assert proposal.run not in seen
+        seen.add(proposal.run)
+        searcher.tell(proposal.run, metric(runs[proposal.run]))
     assert seen == set(range(12))
     fresh = Searcher(runs)
     fresh.tell(0, 1.0)
     fresh.tell(7, 2.0)
     cheapest = min(cost for i, cost in enumerate(fresh.costs) if i not in fresh.known)
-    promise = fresh.ask(budget=cheapest)
-    assert promise is not None
-    assert promise.updates <= cheapest
+    proposal = fresh.ask(budget=cheapest)
+    assert proposal is not None
+    assert proposal.updates <= cheapest
     assert fresh.ask(budget=cheapest - 1) is None
 
 
 def test_runs_asked_for_together_are_different_and_can_be_paid_together() -> None:
     """Several at once: the first is the one asked for alone, their costs stay in the budget."""
     runs = space()
-    pursuit = Searcher(runs)
+    searcher = Searcher(runs)
     for run in (1, 30, 50):
-        pursuit.tell(run, metric(runs[run]))
-    alone = pursuit.ask(150)
-    found = pursuit.ask_several(4, 150)
+        searcher.tell(run, metric(runs[run]))
+    alone = searcher.ask(150)
+    found = searcher.ask_several(4, 150)
     assert alone is not None
     assert found[0].run == alone.run
     assert len({one.run for one in found}) == len(found)
     assert sum(one.updates for one in found) <= 150
-    assert set(pursuit.known) == {1, 30, 50}
+    assert set(searcher.known) == {1, 30, 50}
 
 
 @pytest.mark.parametrize("begin", [(1, 30), (5, 42), (10, 61)])
@@ -96,14 +96,14 @@ def test_it_finds_the_best_of_a_smooth_landscape_with_a_fifth_of_the_runs(
     """After 12 of 64 runs it has one of the best two, wherever it began."""
     runs = space()
     values = np.array([metric(one) for one in runs])
-    pursuit = Searcher(runs)
+    searcher = Searcher(runs)
     for run in begin:
-        pursuit.tell(run, values[run])
+        searcher.tell(run, values[run])
     for _ in range(10):
-        promise = pursuit.ask()
-        assert promise is not None
-        pursuit.tell(promise.run, values[promise.run])
-    best = pursuit.best
+        proposal = searcher.ask()
+        assert proposal is not None
+        searcher.tell(proposal.run, values[proposal.run])
+    best = searcher.best
     assert best is not None
     assert (values < values[best]).sum() < 2
 
@@ -111,11 +111,11 @@ def test_it_finds_the_best_of_a_smooth_landscape_with_a_fifth_of_the_runs(
 def test_broken_runs_are_known_and_never_the_best() -> None:
     """A NaN is a run that is done; without any other there is no best, and the search goes on."""
     runs = space()
-    pursuit = Searcher(runs)
-    pursuit.tell(3, np.nan)
-    pursuit.tell(7, np.inf)
-    assert pursuit.best is None
-    promise = pursuit.ask()
-    assert promise is not None
-    pursuit.tell(promise.run, 1.0)
-    assert pursuit.best == promise.run
+    searcher = Searcher(runs)
+    searcher.tell(3, np.nan)
+    searcher.tell(7, np.inf)
+    assert searcher.best is None
+    proposal = searcher.ask()
+    assert proposal is not None
+    searcher.tell(proposal.run, 1.0)
+    assert searcher.best == proposal.run

@@ -10,13 +10,13 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 import ratewise as rw
-from ratewise.choose.surrogate import Surrogate, believe, features, tamed
+from ratewise.choose.surrogate import Surrogate, features, fit_surrogate, winsorized
 
 numbers = st.floats(-5, 5)
 spreads = st.floats(0.01, 3)
 
 
-def belief(mean: float, spread: float, noise: float = 0.5) -> Surrogate:
+def surrogate(mean: float, spread: float, noise: float = 0.5) -> Surrogate:
     return Surrogate(np.array([mean]), np.array([spread]), noise)
 
 
@@ -25,7 +25,7 @@ def test_the_expected_improvement_is_the_integral_it_stands_for(
     mean: float, spread: float, best: float
 ) -> None:
     """EI = ∫ max(best − y, 0) N(y; mean, spread) dy, to the precision of the integral."""
-    found = belief(mean, spread).improvement(best, lucky=False)[0]
+    found = surrogate(mean, spread).improvement(best, lucky=False)[0]
     low = mean - 12 * spread
     wanted = quad(lambda y: (best - y) * norm.pdf(y, mean, spread), low, max(best, low))[0]
     assert found == pytest.approx(wanted, rel=1e-5, abs=1e-9)
@@ -34,7 +34,7 @@ def test_the_expected_improvement_is_the_integral_it_stands_for(
 @given(mean=numbers, spread=spreads, best=numbers)
 def test_luck_never_makes_a_run_promise_less(mean: float, spread: float, best: float) -> None:
     """Expected improvement is 0 or more, and grows with the noise."""
-    one = belief(mean, spread)
+    one = surrogate(mean, spread)
     sure, lucky = (float(one.improvement(best, lucky=way)[0]) for way in (False, True))
     assert lucky >= sure >= -1e-15
 
@@ -43,7 +43,7 @@ def test_luck_never_makes_a_run_promise_less(mean: float, spread: float, best: f
 def test_taming_leaves_the_better_half_alone(values: list[float]) -> None:
     """Runs as good as the middle one keep their metric; broken ones get the worst, and no more."""
     given_ = np.array(values)
-    found = tamed(given_)
+    found = winsorized(given_)
     finite = given_[np.isfinite(given_)]
     assert np.isfinite(found).all()
     if len(finite):
@@ -79,7 +79,7 @@ def test_finished_runs_say_how_those_between_them_end() -> None:
     table = random.standard_normal((60, 3))
     truth = smooth(table)
     known = {i: float(truth[i]) for i in range(12)}
-    told = believe(table, known)
+    told = fit_surrogate(table, known)
     near = np.abs(table).max(axis=1) < 1.2
     assert np.abs(told.mean - truth)[near].mean() < 0.1 * truth.std() + 0.05
     assert (told.mean[:12] == truth[:12]).all()
@@ -94,7 +94,7 @@ def test_a_law_is_used_where_it_is_right_and_left_where_it_is_junk(seed: int) ->
     known = {i: float(truth[i]) for i in range(12)}
 
     def error(law: np.ndarray | None) -> float:
-        return float(np.abs(believe(table, known, law).mean - truth)[12:].mean())
+        return float(np.abs(fit_surrogate(table, known, law).mean - truth)[12:].mean())
 
     plain = error(None)
     assert error(truth) < 0.5 * plain
@@ -104,6 +104,6 @@ def test_a_law_is_used_where_it_is_right_and_left_where_it_is_junk(seed: int) ->
 def test_one_metric_for_all_is_no_error() -> None:
     """Where all finished runs ended alike, so does everything, with next to no spread."""
     table = np.random.default_rng(1).standard_normal((10, 3))
-    told = believe(table, dict.fromkeys(range(4), 1.5))
+    told = fit_surrogate(table, dict.fromkeys(range(4), 1.5))
     assert np.allclose(told.mean, 1.5)
     assert np.isfinite(told.spread).all()

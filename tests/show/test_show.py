@@ -188,7 +188,7 @@ def test_an_unknown_format_leaves_no_file(tmp_path: Path) -> None:
         ("Cosin()", {"total": 100}, "did you mean Cosine"),
         (rw.Warmup(200) >> rw.Hold(), {"total": 100}, "does not fit in total=100"),
         ([], {"total": 100}, "got nothing to draw: give at least one schedule"),
-        (3, {"total": 100}, "needs schedules, plans or their texts, got 3"),
+        (3, {"total": 100}, "needs a schedule, a plan or a text, got 3"),
         (COSINE, {"total": 100, "lr": 0}, r"needs lr in \(0, inf\), got 0"),
     ],
 )

@@ -7,22 +7,9 @@ from typing import Any
 
 from ratewise.advise.facts import Facts
 from ratewise.advise.plans import factor, plans
-from ratewise.advise.rules import Rule, rules
+from ratewise.advise.rules import Fitting, Rule, rules
 from ratewise.schedule.errors import ScheduleError, shorten
 from ratewise.schedule.plan import Plan
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """A rule that fits, and why.
-
-    Args:
-        rule: The rule.
-        why: Which facts made it fit.
-    """
-
-    rule: Rule
-    why: str
 
 
 @dataclass(frozen=True)
@@ -45,9 +32,10 @@ class Advice:
     origins: tuple[tuple[str, ...], ...]
 
     def __str__(self) -> str:
-        from ratewise.advise.format import text
+        from ratewise.advise.format import format_advice
 
-        return text(self)
+        known = self.facts.given()
+        return format_advice(known, self.rules, self.conflicts, self.plans, self.origins)
 
 
 def advise(facts: Facts | None = None, **known: Any) -> Advice:
@@ -71,16 +59,16 @@ def advise(facts: Facts | None = None, **known: Any) -> Advice:
         )
     facts = Facts(**known) if facts is None else facts
     fitting = _fitting(facts)
-    ids = {found.rule.id for found in fitting}
-    made = plans(facts, [found.rule for found in fitting])
+    ids = {fit.rule.id for fit in fitting}
+    made = plans(facts, [fit.rule for fit in fitting])
     return Advice(
         facts=facts,
         rules=tuple(fitting),
         conflicts=tuple(
-            (found.rule.id, other)
-            for found in fitting
-            for other in found.rule.conflicts
-            if other in ids and found.rule.id < other
+            (fit.rule.id, other)
+            for fit in fitting
+            for other in fit.rule.conflicts
+            if other in ids and fit.rule.id < other
         ),
         plans=tuple(plan for plan, _ in made),
         origins=tuple(origin for _, origin in made),

@@ -96,12 +96,12 @@ class Facts(metaclass=Strict):
             if value is not None:
                 who = Call("Facts", name, value)
                 object.__setattr__(self, name, whole(who, name, value, low=1))
-        if self.beta2 is not None:
-            who = Call("Facts", "beta2", self.beta2)
-            object.__setattr__(self, "beta2", number(who, "beta2", self.beta2, high=1.0 - 1e-9))
-        if self.peak is not None:
-            who = Call("Facts", "peak", self.peak)
-            object.__setattr__(self, "peak", number(who, "peak", self.peak, above=True))
+        bounds: dict[str, Any] = {"beta2": {"high": 1.0 - 1e-9}, "peak": {"above": True}}
+        for name, interval in bounds.items():
+            value = getattr(self, name)
+            if value is not None:
+                who = Call("Facts", name, value)
+                object.__setattr__(self, name, number(who, name, value, **interval))
         object.__setattr__(self, "seen", _signs(self.seen))
         if self.batch_before is not None and self.batch is None:
             who = Call("Facts", "batch_before", self.batch_before)

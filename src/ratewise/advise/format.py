@@ -3,66 +3,65 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from ratewise.advise.rules import Fitting
 from ratewise.schedule.plan import Plan
-
-if TYPE_CHECKING:
-    from ratewise.advise.api import Advice, Fitting
 
 WIDTH = 92
 
 
-def text(advice: Advice) -> str:
-    """Return the advice in four parts: the facts, the schedules, the rules, what conflicts."""
-    known = advice.facts.given().items()
-    facts = "; ".join(f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in known)
-    parts = [_wrapped(facts, "Facts: ", "  "), _schedules(advice), _rules(advice)]
-    if advice.conflicts:
-        parts.append(_conflicts(advice))
+def format_advice(
+    known: Mapping[str, Any],
+    rules: Sequence[Fitting],
+    conflicts: Sequence[tuple[str, str]],
+    plans: Sequence[Plan],
+    origins: Sequence[Sequence[str]],
+) -> str:
+    """Return advice in four parts: the facts, the schedules, the rules, what conflicts."""
+    facts = "; ".join(f"{name.replace('_', ' ')}: {_shown(v)}" for name, v in known.items())
+    fitting = "\n".join([f"Rules that fit ({len(rules)})", *map(_rule, rules)])
+    parts = [_wrapped(facts, "Facts: ", "  "), _schedules(plans, origins), fitting]
+    if conflicts:
+        parts.append(_conflicts(rules, conflicts))
     return "\n\n".join(parts)
 
 
-def bare(plan: Plan) -> str:
+def format_plan(plan: Plan) -> str:
     """Return the schedule of a plan and its peak, without its notes."""
     peak = plan.peak.get("lr")
     return f"{plan.lr!r}" + (f"   peak {peak:g}" if peak is not None else "")
 
 
-def _schedules(advice: Advice) -> str:
-    if not advice.plans:
+def _schedules(plans: Sequence[Plan], origins: Sequence[Sequence[str]]) -> str:
+    if not plans:
         return "No schedule: no rule that fits names a shape that can run on these facts."
     lines = ["Schedules to try, the most specific first"]
-    for place, (plan, origin) in enumerate(zip(advice.plans, advice.origins, strict=True), 1):
-        lines.append(f"  {place}. {bare(plan)}")
+    for place, (plan, origin) in enumerate(zip(plans, origins, strict=True), 1):
+        lines.append(f"  {place}. {format_plan(plan)}")
         lines.append(_wrapped(", ".join(origin), "     from ", "          "))
         told = [note for note in plan.notes if note.split(":")[0] not in origin]
         lines += [_wrapped(note, "     ", "     ") for note in told]
     return "\n".join(lines)
 
 
-def _rules(advice: Advice) -> str:
-    lines = [f"Rules that fit ({len(advice.rules)})"]
-    lines += [_rule(found) for found in advice.rules]
-    return "\n".join(lines)
-
-
-def _rule(found: Fitting) -> str:
-    rule = found.rule
+def _rule(fit: Fitting) -> str:
+    rule = fit.rule
     lines = [
         f"  {rule.id}  [{rule.strength}]",
         _wrapped(rule.then, "    ", "    "),
         *([_wrapped(rule.numbers, "    Numbers: ", "      ")] if rule.numbers else []),
-        _wrapped(found.why, "    Fits: ", "      "),
+        _wrapped(fit.why, "    Fits: ", "      "),
         _wrapped(rule.source, "    Source: ", "      "),
     ]
     return "\n".join(lines)
 
 
-def _conflicts(advice: Advice) -> str:
-    by_id = {found.rule.id: found.rule for found in advice.rules}
+def _conflicts(rules: Sequence[Fitting], conflicts: Sequence[tuple[str, str]]) -> str:
+    by_id = {fit.rule.id: fit.rule for fit in rules}
     lines = ["These disagree; where it matters, compare them on your task"]
-    for one, other in advice.conflicts:
+    for one, other in conflicts:
         sides = [f"{name} [{by_id[name].strength}]" for name in (one, other)]
         lines.append(f"  {sides[0]}  against  {sides[1]}")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ USUAL_BETA2 = 0.999
 MOST = 4
 
 
-class Piece(NamedTuple):
+class PlanPart(NamedTuple):
     """A part of a plan: its value, the rules it comes from, and a note on it."""
 
     value: str
@@ -68,21 +68,21 @@ def _can_run(plan: Plan, facts: Facts) -> bool:
     return True
 
 
-def _warmup(facts: Facts, fitting: list[Rule], shape: Rule) -> Piece:
+def _warmup(facts: Facts, fitting: list[Rule], shape: Rule) -> PlanPart:
     """Return the warm-up: of a remedy, of the shape's own rule, or of the best that fits."""
     remedies = [rule for rule in fitting if rule.warmup is not None and "seen" in rule.when]
     own = [shape] if shape.warmup is not None else []
     others = [rule for rule in fitting if rule.warmup is not None and rule.shape is None]
     for rule in [*remedies, *own, *others]:
-        piece = _climb(facts, rule)
-        if piece is not None:
-            return piece
-    return Piece("", (), "no warm-up: a share of a run needs its total; write Warmup(n)")
+        part = _climb(facts, rule)
+        if part is not None:
+            return part
+    return PlanPart("", (), "no warm-up: a share of a run needs its total; write Warmup(n)")
 
 
-def _climb(facts: Facts, rule: Rule) -> Piece | None:
+def _climb(facts: Facts, rule: Rule) -> PlanPart | None:
     if rule.warmup == 0:
-        return Piece("", (rule.id,), f"{rule.id}: no warm-up")
+        return PlanPart("", (rule.id,), f"{rule.id}: no warm-up")
     if rule.warmup == "beta2":
         return _untuned(facts, rule)
     share = str(rule.warmup)
@@ -90,11 +90,11 @@ def _climb(facts: Facts, rule: Rule) -> Piece | None:
         if facts.total is None:
             return None
         count = max(1, round(facts.total * float(share.rstrip("%")) / 100))
-        return Piece(f"Warmup({count}) >> ", (rule.id,), f"{rule.id}: warm-up {share} of total")
-    return Piece(f'Warmup("{share}") >> ', (rule.id,), f"{rule.id}: warm-up {share}")
+        return PlanPart(f"Warmup({count}) >> ", (rule.id,), f"{rule.id}: warm-up {share} of total")
+    return PlanPart(f'Warmup("{share}") >> ', (rule.id,), f"{rule.id}: warm-up {share}")
 
 
-def _untuned(facts: Facts, rule: Rule) -> Piece | None:
+def _untuned(facts: Facts, rule: Rule) -> PlanPart | None:
     """Return a warm-up of 2/(1 - beta2) updates; beyond a tenth of the run another rule counts."""
     if facts.beta2 is None and facts.horizon == "known":
         return None
@@ -104,24 +104,24 @@ def _untuned(facts: Facts, rule: Rule) -> Piece | None:
         return None
     usual = ", AdamW's default" if facts.beta2 is None else ""
     note = f"{rule.id}: warm-up 2/(1 - {beta:g}) updates{usual}"
-    return Piece(f"Warmup({count}) >> ", (rule.id,), note)
+    return PlanPart(f"Warmup({count}) >> ", (rule.id,), note)
 
 
-def _peak(facts: Facts, fitting: list[Rule], shape: Rule) -> Piece:
+def _peak(facts: Facts, fitting: list[Rule], shape: Rule) -> PlanPart:
     """Return the peak: the one in use, scaled with the batch, or what a rule says."""
     scale = next((rule for rule in fitting if rule.scale is not None), None)
     if facts.peak is not None and facts.growth is not None and scale is not None:
         peak = facts.peak * factor(facts.growth, scale)
         note = f"{scale.id}: peak {facts.peak:g} becomes {peak:.3g} with the batch"
-        return Piece(f"{peak:.3g}", (scale.id,), note)
+        return PlanPart(f"{peak:.3g}", (scale.id,), note)
     named = next((rule for rule in fitting if rule.peak is not None), None)
     if shape.peak is not None and (named is None or named.weight <= shape.weight):
         named = shape
     if named is not None:
-        return Piece(f"{named.peak!r}", (named.id,), f"{named.id}: peak {named.peak:g}")
+        return PlanPart(f"{named.peak!r}", (named.id,), f"{named.id}: peak {named.peak:g}")
     if facts.peak is not None:
-        return Piece(f"{facts.peak!r}", (), f"the peak in use: {facts.peak:g}")
-    return Piece("", (), "no rule gives a peak: look for one with ratewise find")
+        return PlanPart(f"{facts.peak!r}", (), f"the peak in use: {facts.peak:g}")
+    return PlanPart("", (), "no rule gives a peak: look for one with ratewise find")
 
 
 def factor(growth: float, rule: Rule) -> float:

@@ -78,6 +78,19 @@ class Rule:
         return "; ".join(parts) or "always"
 
 
+@dataclass(frozen=True)
+class Fitting:
+    """A rule that fits, and why.
+
+    Args:
+        rule: The rule.
+        why: Which facts made it fit.
+    """
+
+    rule: Rule
+    why: str
+
+
 @cache
 def rules() -> dict[str, Rule]:
     """Return all rules by id, in the order of their tables."""

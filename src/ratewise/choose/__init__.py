@@ -7,6 +7,7 @@ of those that it is built on: `compare`, `find`, `fit`, `advise` and the tasks a
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ratewise._renamed import renamed
 from ratewise.advise import Advice, Facts, advise, recipe, recipes
 from ratewise.compare import Comparison, Halving, Profile, Record, Search, compare, profile
 from ratewise.range_test import RangeTestResult, find
@@ -68,29 +69,21 @@ __all__ = [
 ]
 
 _LATER = {
-    "Bound": "predict",
-    "Choice": "choose.result",
-    "ChoiceInterrupted": "choose.result",
-    "Curve": "logs",
-    "Fit": "predict",
-    "KerasTask": "tasks.keras.task",
-    "LightningTask": "tasks.lightning.task",
-    "Prediction": "predict",
-    "TorchTask": "tasks.torch.task",
-    "TrainerTask": "tasks.transformers.task",
-    "Transfer": "predict",
-    "bound": "predict",
-    "choose": "choose.api",
-    "fit": "predict",
-    "read_curves": "logs",
-    "refine": "predict",
-    "transfer": "predict",
+    "choose.api": ("choose",),
+    "choose.result": ("Choice", "ChoiceInterrupted"),
+    "logs": ("Curve", "read_curves"),
+    "predict": ("Bound", "Fit", "Prediction", "Transfer", "bound", "fit", "refine", "transfer"),
+    "tasks.keras.task": ("KerasTask",),
+    "tasks.lightning.task": ("LightningTask",),
+    "tasks.torch.task": ("TorchTask",),
+    "tasks.transformers.task": ("TrainerTask",),
 }
-"""What needs a framework or a library, and the module that has it."""
+"""What needs a framework or a library, by the module that has it."""
 
 
 def __getattr__(name: str) -> Any:
     """Load a framework's task, and what needs other libraries, when first asked for."""
-    if name in _LATER:
-        return getattr(import_module(f"ratewise.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for module, names in _LATER.items():
+        if name in names:
+            return getattr(import_module(f"ratewise.{module}"), name)
+    return renamed(name, {"Found": RangeTestResult}, __name__)

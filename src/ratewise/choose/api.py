@@ -14,6 +14,7 @@ from ratewise.choose.peak_range import where_to_look
 from ratewise.choose.result import Choice, ChoiceInterrupted
 from ratewise.choose.search import ScheduleSearch
 from ratewise.choose.space import read_schedules, span, standard
+from ratewise.choose.summary import conclude
 from ratewise.compare.comparison import Comparison, interruptible
 from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.execution import Execution, Executor, Progress
@@ -112,11 +113,7 @@ def choose(
     numbers = list(dict.fromkeys(run.seed for run in asked))
     longest = max(len(run.rates) for run in asked)
     who = Call("choose")
-    given = (
-        None
-        if peaks is None
-        else sorted({number(Call("choose", "peaks", p), "peaks", p) for p in peaks})
-    )
+    given = None if peaks is None else sorted({number(who, "peaks", peak) for peak in peaks})
     limit = _budget(budget, longest)
     whole(who, "finalists", finalists, low=1)
     every = number(who, "checkpoint_every", checkpoint_every, low=0.0)
@@ -128,7 +125,7 @@ def choose(
         if rates is None:
             rates, found, notes = where_to_look(task, longest, limit, executor.journal)
         grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
-        campaign = ScheduleSearch(
+        search = ScheduleSearch(
             space=grows(rates),
             train=partial(_train, executor, progress),
             budget=limit,
@@ -140,10 +137,10 @@ def choose(
             notes=notes,
         )
         try:
-            campaign.run()
+            search.run()
         except KeyboardInterrupt as stop:  # while it trained, or while it thought
-            raise ChoiceInterrupted(Choice.of(campaign, advice, found, True)) from stop
-        return Choice.of(campaign, advice, found)
+            raise ChoiceInterrupted(conclude(search, advice, found, interrupted=True)) from stop
+        return conclude(search, advice, found)
 
 
 def _train(

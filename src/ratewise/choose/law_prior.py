@@ -1,4 +1,4 @@
-"""What a loss-curve law, fitted to the first runs, foresees for all others."""
+"""What a loss-curve law, fitted to the first runs, says of all others before they are trained."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ POINTS = 50
 """Windows that the training losses of a run are averaged over."""
 
 
-def foresee(records: Sequence[Record], runs: Sequence[Rates]) -> Floats | None:
-    """Return the last training loss that each run is foreseen to have, float64[runs], or None.
+def law_prior(records: Sequence[Record], runs: Sequence[Rates]) -> Floats | None:
+    """Return the last training loss that a law predicts for each run, float64[runs], or None.
 
     The law without a form, fitted to the training losses, which every run has: the metric that
     decides may be measured at the end alone, and need not be a loss.
@@ -31,8 +31,8 @@ def foresee(records: Sequence[Record], runs: Sequence[Rates]) -> Floats | None:
     if len(curves) < 2:
         return None
     law = fit_one("nonparametric", curves).law
-    found = np.array([law.losses(rates)[-1] for rates in runs])
-    return found if np.isfinite(found).all() else None
+    predicted = np.array([law.losses(rates)[-1] for rates in runs])
+    return predicted if np.isfinite(predicted).all() else None
 
 
 def _curve(record: Record) -> Curve | None:

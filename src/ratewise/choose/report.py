@@ -1,136 +1,149 @@
-"""The story of a choice, for the terminal."""
+"""The story of a choice in words, chapter by chapter, and as files."""
 
 from __future__ import annotations
 
 import math
-import sys
-import textwrap
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from ratewise.choose.summary import cost
-from ratewise.view.tables import tabled
-from ratewise.view.ticks import rate as spell
-
-if TYPE_CHECKING:
-    from ratewise.choose.result import Choice
+from ratewise.choose.search import Expected, Trial
+from ratewise.compare.comparison import Comparison
+from ratewise.compare.verdict import Verdict
+from ratewise.range_test import RangeTestResult
+from ratewise.schedule import Schedule, ScheduleError
+from ratewise.view.format import format_rate, format_table
 
 UNTRIED = 5
 """Runs that nobody has trained and that are told of, the best expected."""
 
-
-def told(choice: Choice, width: int | None, colour: bool | None) -> str:
-    """Return the report as text with pictures."""
-    from ratewise.show import show
-    from ratewise.view.terminal import NARROWEST, is_coloured, screen_width
-
-    width = screen_width() if width is None else max(width, NARROWEST)
-    colour = is_coloured(sys.stdout) if colour is None else colour
-    parts: list[str] = []
-    for title, text in chapters(choice):
-        parts += [title, "=" * len(title), *(_filled(line, width) for line in text), ""]
-        if title == WHERE and choice.found is not None and choice.found.rate is not None:
-            parts += [choice.found.text(width, colour), ""]
-        if title == PICK:
-            parts += [show(choice.plan, choice.total).text(width, colour), ""]
-    return "\n".join(parts).rstrip() + "\n"
-
+STAGES = {"find": "range test", "probe": "probes", "search": "search", "prove": "repeats"}
 
 PICK, WHERE, SEARCH = "What to use", "Where the task learns", "What was tried"
 PROOF, REST, USE = "How sure it is", "What was not tried", "How to use it"
 
 
-def chapters(choice: Choice) -> Iterator[tuple[str, list[str]]]:
-    """Yield titles and paragraphs; lines that begin with a blank are set as they are."""
-    yield PICK, _pick(choice)
-    yield WHERE, _where(choice)
-    yield SEARCH, _search(choice)
-    yield PROOF, _proof(choice)
-    yield REST, _rest(choice)
-    yield USE, _use(choice)
+def headline(name: str, peak: float, total: int) -> str:
+    """Return what to use, in one line."""
+    return f"“{name}” at a peak of {format_rate(peak)}, over {total:,} updates:"
 
 
-def _pick(choice: Choice) -> list[str]:
-    metric = f"It ends at {choice.proof.metric} {choice.metric:.4g}"
-    seeds = len(choice.proof.standings[0].values) if choice.proof.standings else 0
-    over = f", mean over {seeds} seeds" if seeds > 1 else ", with one seed"
-    return [
-        f"“{choice.name}” at a peak of {spell(choice.peak)}, over {choice.total:,} updates:",
-        f"    {choice.schedule}",
-        f"{metric}{over}. {choice.verdict.text}",
-    ]
+def ending(stopped: str) -> list[str]:
+    """Return why the search ended, if it did."""
+    return [f"The search ended as {stopped}."] if stopped else []
 
 
-def _where(choice: Choice) -> list[str]:
-    peaks = sorted({one.peak for one in choice.expected})
-    names = len({one.name for one in choice.expected})
-    first = (
-        f"{names} schedules at {len(peaks)} peaks, {spell(peaks[0])} to {spell(peaks[-1])}, "
-        "were to choose from."
+def cost(spent: Mapping[str, int], budget: int, exhaustive: int) -> str:
+    """Return what it cost, as a sentence."""
+    parts = [f"{STAGES[name]} {n:,}" for name, n in spent.items() if n]
+    trained = sum(spent.values())
+    return (
+        f"{trained:,} updates of {budget:,} were used ({', '.join(parts)}): "
+        f"{trained / exhaustive:.1%} of the {exhaustive:,} that everything with every seed would "
+        "take."
     )
-    if choice.found is None:
-        return [f"{first} The peaks were given.", *choice.notes]
-    if choice.found.rate is None:
-        return [first, *choice.notes]
-    suggested = spell(choice.found.rate)
-    return [f"{first} The ladder of peaks is about {suggested}, by a range test.", *choice.notes]
 
 
-def _search(choice: Choice) -> list[str]:
-    head = ("", "schedule", "peak", choice.proof.metric, "expected", "updates")
-    rows: list[tuple[str, ...]] = [head]
-    sign = -1.0 if choice.proof.higher_is_better else 1.0
+def pick(first: str, schedule: Schedule, proof: Comparison, metric: float, text: str) -> list[str]:
+    """Return what to use and how it ends: a headline, the schedule, the metric and the verdict."""
+    seeds = len(proof.standings[0].values) if proof.standings else 0
+    over = f"mean over {seeds} seeds" if seeds > 1 else "with one seed"
+    return [first, f"    {schedule}", f"It ends at {proof.metric} {metric:.4g}, {over}. {text}"]
+
+
+def where(
+    expected: Sequence[Expected], found: RangeTestResult | None, notes: Sequence[str]
+) -> list[str]:
+    """Return what was to choose from, and where the peaks come from."""
+    peaks = sorted({one.peak for one in expected})
+    names = len({one.name for one in expected})
+    first = (
+        f"{names} schedules at {len(peaks)} peaks, {format_rate(peaks[0])} to "
+        f"{format_rate(peaks[-1])}, were to choose from."
+    )
+    if found is None:
+        first += " The peaks were given."
+    elif found.rate is not None:
+        first += f" The ladder of peaks is about {format_rate(found.rate)}, by a range test."
+    return [first, *notes]
+
+
+def searched(trials: Sequence[Trial], metric: str, higher_is_better: bool) -> list[str]:
+    """Return the runs of the search, a line each, and how they were picked."""
+    rows: list[tuple[str, ...]] = [("", "schedule", "peak", metric, "expected", "updates")]
+    sign = -1.0 if higher_is_better else 1.0
     best = math.inf
-    for trial in choice.trials:
+    for trial in trials:
         better = math.isfinite(trial.metric) and sign * trial.metric < best
         best = sign * trial.metric if better else best
         known = trial.expected == trial.expected
         expected = f"{trial.expected:.4g} ± {trial.spread:.2g}" if known else trial.stage
-        metric = f"{trial.metric:.4g}" if math.isfinite(trial.metric) else "broke"
-        rows.append(("*" if better else "", trial.name, spell(trial.peak), metric, expected,
+        value = f"{trial.metric:.4g}" if math.isfinite(trial.metric) else "broke"
+        rows.append(("*" if better else "", trial.name, format_rate(trial.peak), value, expected,
                      f"{trial.updates:,}"))  # fmt: skip
-    table = [f"  {line}" for line in tabled(rows, left=(0, 1)).splitlines()]
     why = (
         "One seed each; * is the best so far. After the probes came, each time, the run with the "
         "highest expected improvement per update that it still cost."
     )
-    ended = [f"The search ended as {choice.stopped}."] if choice.stopped else []
-    return [*table, why, *ended, cost(choice)]
+    return [*_indented(format_table(rows, left=(0, 1))), why]
 
 
-def _proof(choice: Choice) -> list[str]:
-    verdict = choice.verdict
-    more = [verdict.why, *verdict.advice]
-    table = [f"  {line}" for line in choice.proof.table().splitlines()]
-    return [*table, verdict.text, *(one for one in more if one)]
+def proved(proof: Comparison, verdict: Verdict) -> list[str]:
+    """Return the repeats of the finalists, and what they allow to say."""
+    lines = [verdict.text, verdict.why, *verdict.advice]
+    return [*_indented(proof.table()), *(line for line in lines if line)]
 
 
-def _rest(choice: Choice) -> list[str]:
-    untried = [one for one in choice.expected if not one.trained]
+def rest(expected: Sequence[Expected], next_steps: Sequence[str]) -> list[str]:
+    """Return what nobody has trained, the best expected first."""
+    untried = [one for one in expected if not one.trained]
     if not untried:
         return ["Everything was tried."]
     lines = [
-        f"  {one.name} at {spell(one.peak)}: expected {one.metric:.4g} ± {one.spread:.2g}"
+        f"  {one.name} at {format_rate(one.peak)}: expected {one.metric:.4g} ± {one.spread:.2g}"
         for one in untried[:UNTRIED]
     ]
     head = f"{len(untried)} runs; the best expected of them, with one standard deviation:"
-    return [head, *lines, *(f"Worth trying: {step}" for step in choice.next_steps)]
+    return [head, *lines, *(f"Worth trying: {step}" for step in next_steps)]
 
 
-def _use(choice: Choice) -> list[str]:
+def use(schedule: Schedule, peak: float, total: int) -> list[str]:
+    """Return how to use a schedule."""
     return [
         "With ratewise, in PyTorch (the optimizer's lr is the peak):",
         "",
         "    from ratewise import parse",
         "    from ratewise.torch import Scheduler",
         "",
-        f"    optimizer = torch.optim.AdamW(model.parameters(), lr={choice.peak:g})",
-        f"    scheduler = Scheduler(optimizer, parse({str(choice.schedule)!r}), "
-        f"total={choice.total})",
+        f"    optimizer = torch.optim.AdamW(model.parameters(), lr={peak:g})",
+        f"    scheduler = Scheduler(optimizer, parse({str(schedule)!r}), total={total})",
         "",
         'Without it: choice.code("torch"), or "transformers", "keras", "optax", "lightning".',
     ]
 
 
-def _filled(line: str, width: int) -> str:
-    return line if line.startswith(" ") else textwrap.fill(line, width)
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
+
+
+def write_folder(who: str, folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> None:
+    """Write files into a new folder, all or nothing.
+
+    Raises:
+        ScheduleError: it is there already and is not empty, or cannot be written.
+    """
+    out = Path(folder)
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ScheduleError(who, "is there already", "give a new folder")
+    part = out.resolve().with_name(f".{out.name}-{os.getpid()}")
+    try:
+        part.mkdir(parents=True)
+        for name, content in files.items():
+            (part / name).write_bytes(content)
+        part.rename(out)
+    except OSError as error:
+        rule = f"cannot be written ({error.strerror})"
+        raise ScheduleError(who, rule, "give another place") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, field, replace
+import textwrap
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ratewise._arrays import Floats
+from ratewise._json import plain
 from ratewise.advise import Advice
-from ratewise.choose.search import ScheduleSearch, Trial
+from ratewise.choose import report
+from ratewise.choose.search import Expected, Trial
 from ratewise.compare.comparison import Comparison
-from ratewise.compare.verdict import ONE_PEAK, Verdict
+from ratewise.compare.verdict import Verdict, judge
 from ratewise.range_test import RangeTestResult
-from ratewise.schedule import Plan, Schedule
+from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.view.format import format_rate
 
 if TYPE_CHECKING:
     from os import PathLike
 
-
-@dataclass(frozen=True)
-class Expected:
-    """What is believed of a schedule at a peak, trained or not.
-
-    Args:
-        name: Name of the schedule.
-        peak: Peak learning rate.
-        metric: Final metric, expected or measured with the seed of the search.
-        spread: Standard deviation of it; 0 where it was measured.
-        trained: Whether it was measured.
-    """
-
-    name: str
-    peak: float
-    metric: float
-    spread: float
-    trained: bool
+    from ratewise.view.choice import ChoicePanels
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +40,7 @@ class Choice:
         total: Updates in a run.
         proof: The finalists, each at its own best peak, over the seeds.
         trials: What was trained to find them, in order.
-        expected: What is believed of every schedule at every peak, the best first.
+        expected: What is expected of every schedule at every peak, the best first.
         spent: Updates by stage: "find", "probe", "search", "prove".
         budget: Updates that might have been trained.
         exhaustive: Updates that training everything with every seed would take.
@@ -77,29 +67,16 @@ class Choice:
     notes: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
 
-    @classmethod
-    def of(
-        cls,
-        campaign: ScheduleSearch,
-        advice: Advice,
-        found: RangeTestResult | None,
-        interrupted: bool = False,
-    ) -> Choice:
-        """Return what a campaign comes to, or has come to so far."""
-        from ratewise.choose.summary import conclude
-
-        return cls(**conclude(campaign, interrupted), advice=advice, found=found)
-
     @property
     def plan(self) -> Plan:
         """The schedule with its peak."""
         return Plan(lr=self.schedule, peak={"lr": self.peak})
 
-    @property
+    @cached_property
     def verdict(self) -> Verdict:
         """What the repeats allow to say: the winner with its margin, or who is within noise."""
-        told = self.proof.verdict
-        return replace(told, advice=tuple(one for one in told.advice if one != ONE_PEAK))
+        proof = self.proof
+        return judge(proof.standings, proof.metric, proof.higher_is_better, searched=True)
 
     @property
     def metric(self) -> float:
@@ -111,7 +88,7 @@ class Choice:
         """Updates that were trained, range test and repeats included."""
         return sum(self.spent.values())
 
-    def rates(self) -> NDArray[np.float64]:
+    def rates(self) -> Floats:
         """Return the learning rate of every update, float64[total]."""
         return self.peak * self.schedule.resolve(self.total).values()
 
@@ -135,9 +112,33 @@ class Choice:
             width: Columns; left out, as wide as the terminal, at most 120.
             colour: Whether to use colours; left out, if standard output is a terminal.
         """
-        from ratewise.choose.report import told
+        from ratewise.show import show
+        from ratewise.view.terminal import read_screen
 
-        return told(self, width, colour)
+        width, colour = read_screen(width, colour)
+        pictures = {report.PICK: show(self.plan, self.total).text(width, colour)}
+        if self.found is not None and self.found.rate is not None:
+            pictures[report.WHERE] = self.found.text(width, colour)
+        parts: list[str] = []
+        for title, lines in self.chapters().items():
+            as_is = [line if line[:1] == " " else textwrap.fill(line, width) for line in lines]
+            picture = [pictures[title], ""] if title in pictures else []
+            parts += [title, "=" * len(title), *as_is, "", *picture]
+        return "\n".join(parts).rstrip() + "\n"
+
+    def chapters(self) -> dict[str, list[str]]:
+        """Return the story as paragraphs by title; those that begin with a blank are set as is."""
+        proof, verdict = self.proof, self.verdict
+        first = report.headline(self.name, self.peak, self.total)
+        tried = report.searched(self.trials, proof.metric, proof.higher_is_better)
+        return {
+            report.PICK: report.pick(first, self.schedule, proof, self.metric, verdict.text),
+            report.WHERE: report.where(self.expected, self.found, self.notes),
+            report.SEARCH: [*tried, *report.ending(self.stopped), self._cost],
+            report.PROOF: report.proved(proof, verdict),
+            report.REST: report.rest(self.expected, self.next_steps),
+            report.USE: report.use(self.schedule, self.peak, self.total),
+        }
 
     def figure(self) -> Any:
         """Return a `matplotlib.figure.Figure`: the range test, the search, the proof, the pick.
@@ -147,13 +148,11 @@ class Choice:
         """
         from ratewise.view.choice import draw
 
-        return draw(self)
+        return draw(self._panels())
 
     def html(self) -> str:
         """Return the report as one page with its figure, to be kept or sent."""
-        from ratewise.view.page import page
-
-        return page(self)
+        return self._page(self._png())
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write report.html, choice.json and figure.png into a folder that is made for it.
@@ -161,20 +160,107 @@ class Choice:
         Raises:
             ScheduleError: it is there already and is not empty, or cannot be written.
         """
-        from ratewise.view.page import save
-
-        save(self, folder)
+        picture = self._png()
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+        files = {"choice.json": f"{text}\n".encode(), "report.html": self._page(picture).encode()}
+        if picture is not None:
+            files["figure.png"] = picture
+        report.write_folder(f"Choice.save({str(folder)!r})", folder, files)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
-        from ratewise.choose.summary import as_dict
-
-        return as_dict(self)
+        fields = {
+            "name": self.name,
+            "schedule": str(self.schedule),
+            "peak": self.peak,
+            "total": self.total,
+            "plan": self.plan.to_dict(),
+            "metric": self.proof.metric,
+            "value": self.metric,
+            "verdict": self.verdict.text,
+            "within": self.verdict.within,
+            "trials": self.trials,
+            "expected": self.expected,
+            "spent": self.spent,
+            "budget": self.budget,
+            "exhaustive": self.exhaustive,
+            "stopped": self.stopped,
+            "notes": self.notes,
+            "next_steps": self.next_steps,
+            "find": None if self.found is None else self.found.to_dict(),
+            "proof": self.proof.to_dict(),
+        }
+        return plain(fields)
 
     def __str__(self) -> str:
-        from ratewise.choose.summary import summary
+        lines = [
+            f"Use {report.headline(self.name, self.peak, self.total)}",
+            f"  {self.schedule}",
+            "",
+            self.proof.table(),
+            "",
+            str(self.verdict),
+            *self.notes,
+            *(report.ending(self.stopped) or [""]),
+            self._cost,
+        ]
+        if self.next_steps:
+            lines += ["Worth trying next:", *(f"  {step}" for step in self.next_steps)]
+        return "\n".join(lines)
 
-        return summary(self)
+    @property
+    def _cost(self) -> str:
+        return report.cost(self.spent, self.budget, self.exhaustive)
+
+    def _page(self, picture: bytes | None) -> str:
+        from ratewise.view.page import page
+
+        try:
+            code = self.code("torch")
+        except ScheduleError as error:
+            code = f"# {error}"
+        heading, legend = f"{self.name} at {self.peak:g}", "Range test, search, proof and schedule"
+        source = ("As PyTorch code", code)
+        return page(self.name, heading, picture, legend, self.chapters().items(), source)
+
+    def _png(self) -> bytes | None:
+        """Return the figure as a file, or None without matplotlib."""
+        from ratewise.view.style import to_bytes
+
+        try:
+            return to_bytes(self.figure(), 110)
+        except ImportError:
+            return None
+
+    def _panels(self) -> ChoicePanels:
+        """Return what the figure shows, in numbers."""
+        from ratewise.view.choice import ChoicePanels, ExpectedCurve, TrialPoint
+        from ratewise.view.comparison import Ranked
+
+        curves: list[ExpectedCurve] = []
+        names = dict.fromkeys([self.name, *(one.name for one in self.expected)])
+        for name in names:
+            mine = sorted((o for o in self.expected if o.name == name), key=lambda o: o.peak)
+            rows = np.array([(one.peak, one.metric, one.spread) for one in mine])
+            curves.append(ExpectedCurve(name, *rows.T))
+        spent = accumulate((one.updates for one in self.trials), initial=self.spent.get("find", 0))
+        trials = [
+            TrialPoint(one.name, one.peak, after, one.metric, one.expected, one.spread)
+            for one, after in zip(self.trials, list(spent)[1:], strict=True)
+        ]
+        proof, verdict = self.proof, self.verdict
+        return ChoicePanels(
+            title=f"“{self.name}” at {format_rate(self.peak)}.  {verdict.text}",
+            metric=proof.metric,
+            higher_is_better=proof.higher_is_better,
+            curves=curves,
+            trials=trials,
+            suggested=None if self.found is None else self.found.rate,
+            finalists=[Ranked(o.name, o.peak, o.values, o.mean) for o in proof.standings],
+            margin=verdict.margin,
+            rates=self.rates(),
+            schedule=str(self.schedule),
+        )
 
 
 class ChoiceInterrupted(KeyboardInterrupt):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 
-from ratewise.choose.law_prior import foresee
+from ratewise.choose.law_prior import law_prior
 from ratewise.choose.searcher import Proposal, Searcher
 from ratewise.choose.space import Space, widened
 from ratewise.compare.comparison import Comparison, Interrupted
@@ -58,6 +59,34 @@ class Trial:
     updates: int = 0
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What is expected of a schedule at a peak, trained or not.
+
+    Args:
+        name: Name of the schedule.
+        peak: Peak learning rate.
+        metric: Final metric, expected or measured with the seed of the search.
+        spread: Standard deviation of it; 0 where it was measured.
+        trained: Whether it was measured.
+    """
+
+    name: str
+    peak: float
+    metric: float
+    spread: float
+    trained: bool
+
+
+class Ending(Enum):
+    """Why a search ended, in words that follow "as"."""
+
+    EVERYTHING = "everything was trained"
+    BUDGET = "the budget is spent"
+    NOISE = "no other run promises more than retrain noise"
+    BY_HAND = "it was stopped by hand"
+
+
 @dataclass(eq=False)
 class ScheduleSearch:
     """Trains what promises most, until nothing is worth it or the budget is spent.
@@ -85,10 +114,10 @@ class ScheduleSearch:
     records: dict[int, Record] = field(default_factory=dict[int, Record])
     proof: Comparison | None = None
     notes: list[str] = field(default_factory=list[str])
-    stopped: str = ""
+    ending: Ending | None = None
 
     def __post_init__(self) -> None:
-        self.pursuit = Searcher([run.rates for run in self.space.runs])
+        self.searcher = Searcher([run.rates for run in self.space.runs])
         self.sign = 1.0
         self.metric = ""
 
@@ -103,7 +132,7 @@ class ScheduleSearch:
         widenings = 0
         while True:
             self._search()
-            best = self.pursuit.best
+            best = self.searcher.best
             side = "below" if best is None else self.space.edge(best)
             if side is None or self.grows is None or widenings >= WIDENINGS or self._room() <= 0:
                 break
@@ -123,22 +152,20 @@ class ScheduleSearch:
     def _next(self) -> list[Proposal]:
         """Return the runs to train next, or none: nothing is worth it, or the budget is spent."""
         room = self._room()
-        found = self.pursuit.ask_several(self.at_once, room)
-        if not found:
+        proposals = self.searcher.ask_several(self.at_once, room)
+        if not proposals:
             everything = len(self.records) == len(self.space.runs)
-            self.stopped = "everything was trained" if everything else "the budget is spent"
+            self.ending = Ending.EVERYTHING if everything else Ending.BUDGET
             return []
-        if len(self.records) >= LEAST and found[0].worth < WORTH:
-            self.stopped = "no other run promises more than retrain noise"
+        if len(self.records) >= LEAST and proposals[0].worth < WORTH:
+            self.ending = Ending.NOISE
             return []
-        return found
+        return proposals
 
     def _room(self) -> int:
-        """Return the updates that the search may still spend."""
         return self.budget - self._spent - self._reserve()
 
     def _reserve(self) -> int:
-        """Return the updates that are kept for repeats of the finalists."""
         wanted = self.finalists * (len(self.seeds) - 1) * self._longest()
         return min(wanted, int(PROVING * self.budget))
 
@@ -161,7 +188,6 @@ class ScheduleSearch:
         return kept
 
     def _train(self, stage: str, asked: Sequence[Proposal]) -> None:
-        """Train runs, and learn from how they ended."""
         runs = [self.space.runs[one.run] for one in asked]
         try:
             result = self.train(runs, self._spent)
@@ -178,20 +204,18 @@ class ScheduleSearch:
             value = record.metrics[result.metric]
             if not math.isfinite(value) and record.diverged is None and record.error is None:
                 continue  # stopped by hand on its way
-            updates = int(self.pursuit.costs[one.run])
-            told = self.sign * one.mean, one.spread, updates
+            updates = int(self.searcher.costs[one.run])
+            expected = self.sign * one.mean, one.spread
             self.records[one.run] = record
             self.spent[stage] = self.spent.get(stage, 0) + updates
-            self.trials.append(Trial(stage, record.name, record.peak, value, *told))
-            self.pursuit.tell(one.run, self.sign * value)
+            self.trials.append(Trial(stage, record.name, record.peak, value, *expected, updates))
+            self.searcher.tell(one.run, self.sign * value)
         if any(before < count <= len(self.records) for count in REFITS):
-            self._foresee()
+            self._fit_law()
 
-    def _foresee(self) -> None:
-        """Ask a law, fitted to what is finished, about all runs."""
+    def _fit_law(self) -> None:
         rates = [run.rates for run in self.space.runs]
-        self.pursuit.law = foresee(list(self.records.values()), rates)
-        self.pursuit.belief = None
+        self.searcher.use_prior(law_prior(list(self.records.values()), rates))
 
     def _widen(self, side: str, grows: Callable[[Sequence[float]], Space]) -> None:
         """Go on with more peaks where the best is the last of the ladder."""
@@ -200,22 +224,22 @@ class ScheduleSearch:
                           f"{new.peaks[-1]:g}.")  # fmt: skip
         moved = {new.place(self.space.runs[i]): i for i in self.records}
         records = {place: self.records[i] for place, i in moved.items()}
-        known = {place: self.pursuit.known[i] for place, i in moved.items()}
+        known = {place: self.searcher.known[i] for place, i in moved.items()}
         self.space, self.records = new, records
-        self.pursuit = Searcher([run.rates for run in new.runs])
+        self.searcher = Searcher([run.rates for run in new.runs])
         for run, value in known.items():
-            self.pursuit.tell(run, value)
-        self._foresee()
+            self.searcher.tell(run, value)
+        self._fit_law()
 
     # Proof ------------------------------------------------------------------------------------
 
     def leaders(self, count: int) -> list[int]:
         """Return the best finished runs, one of each schedule at its own best peak."""
-        known = {i: v for i, v in self.pursuit.known.items() if math.isfinite(v)}
-        found: dict[str, int] = {}
-        for i in sorted(known, key=lambda one: known[one]):
-            found.setdefault(self.space.runs[i].name, i)
-        return list(found.values())[:count]
+        known = {i: v for i, v in self.searcher.known.items() if math.isfinite(v)}
+        best: dict[str, int] = {}
+        for i in sorted(known, key=lambda run: known[run]):
+            best.setdefault(self.space.runs[i].name, i)
+        return list(best.values())[:count]
 
     def _prove(self) -> None:
         """Repeat the finalists with the other seeds, as many as the budget allows."""
@@ -244,11 +268,16 @@ class ScheduleSearch:
         """Updates of all runs of the space with every seed, each trained alone."""
         return len(self.seeds) * sum(len(run.rates) for run in self.space.runs)
 
-    def believed(self) -> list[tuple[RunSpec, float, float]]:
-        """Return what is believed of every run: the run, its metric and a standard deviation."""
-        belief = self.pursuit.know()
-        spread = np.hypot(belief.spread, belief.noise)
-        return [
-            (run, self.sign * float(belief.mean[i]), float(spread[i]))
-            for i, run in enumerate(self.space.runs)
-        ]
+    def expectations(self) -> list[Expected]:
+        """Return what is expected of every run of the space, trained or not, the best first."""
+        surrogate = self.searcher.surrogate
+        spread = np.hypot(surrogate.spread, surrogate.noise)
+        trained = {(trial.name, trial.peak) for trial in self.trials}
+        expected: list[Expected] = []
+        for run, mean, doubt in zip(self.space.runs, surrogate.mean, spread, strict=True):
+            known = (run.name, run.peak) in trained
+            metric = self.sign * float(mean)
+            expected.append(
+                Expected(run.name, run.peak, metric, 0.0 if known else float(doubt), known)
+            )
+        return sorted(expected, key=lambda one: self.sign * one.metric)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.choose.surrogate import Surrogate, believe, features
+from ratewise.choose.surrogate import Surrogate, features, fit_surrogate
 from ratewise.runs.tree import common_prefix
 from ratewise.tasks.protocols import Rates
 
@@ -47,35 +47,37 @@ class Searcher:
 
     Args:
         runs: The rates of every run of the space, float64[total] each.
-        law: What a law foresees for each, float64[runs], once there is one.
-
-    Attributes:
+        prior: What a law predicts for each, float64[runs], once there is one.
         known: Final metric of the runs that were trained, less is better; NaN if one broke.
-        belief: What is believed of all runs, or None before two are finished.
 
     >>> space = [rate * np.ones(10) for rate in (0.1, 0.2, 0.4)]
-    >>> pursuit = Searcher(space)
-    >>> pursuit.tell(0, 3.0); pursuit.tell(1, 2.0)
-    >>> pursuit.ask().run
+    >>> searcher = Searcher(space)
+    >>> searcher.tell(0, 3.0); searcher.tell(1, 2.0)
+    >>> searcher.ask().run
     2
     """
 
     runs: Sequence[Rates]
-    law: Floats | None = None
+    prior: Floats | None = None
     known: dict[int, float] = field(default_factory=dict[int, float])
-    belief: Surrogate | None = None
 
     def __post_init__(self) -> None:
         self._table = features(self.runs)
+        self._surrogate: Surrogate | None = None
         self._shared = np.zeros(len(self.runs), dtype=np.int64)
 
     def tell(self, run: int, value: float) -> None:
         """Take the final metric of a run that was trained to its end; NaN if it broke."""
         self.known[run] = value if math.isfinite(value) else math.nan
-        self.trained([self.runs[run]])
-        self.belief = None
+        self.note_trained([self.runs[run]])
+        self._surrogate = None
 
-    def trained(self, others: Iterable[Rates]) -> None:
+    def use_prior(self, prior: Floats | None) -> None:
+        """Take what a law predicts for each run, float64[runs], or nothing."""
+        self.prior = prior
+        self._surrogate = None
+
+    def note_trained(self, others: Iterable[Rates]) -> None:
         """Take note of runs that others can branch from, such as forks that were cooled."""
         for rates in others:
             for i, mine in enumerate(self.runs):
@@ -93,11 +95,12 @@ class Searcher:
         """Updates that each run still costs, float64[runs]."""
         return np.array([len(one) for one in self.runs]) - self._shared.astype(np.float64)
 
-    def know(self) -> Surrogate:
-        """Return what is believed of all runs from those that are finished."""
-        if self.belief is None:
-            self.belief = believe(self._table, self.known, self.law)
-        return self.belief
+    @property
+    def surrogate(self) -> Surrogate:
+        """What those that are finished say of all runs."""
+        if self._surrogate is None:
+            self._surrogate = fit_surrogate(self._table, self.known, self.prior)
+        return self._surrogate
 
     def ask_several(self, count: int, budget: float = math.inf) -> list[Proposal]:
         """Return runs to train at the same time, the best first; none if none is left.
@@ -111,18 +114,18 @@ class Searcher:
         first = self.ask(budget)
         if first is None:
             return []
-        found, guess = [first], self._copy()
-        while len(found) < count:
-            budget -= found[-1].updates
-            guess.tell(found[-1].run, found[-1].mean)
+        proposals, guess = [first], self._copy()
+        while len(proposals) < count:
+            budget -= proposals[-1].updates
+            guess.tell(proposals[-1].run, proposals[-1].mean)
             more = guess.ask(budget)
             if more is None:
                 break
-            found.append(more)
-        return found
+            proposals.append(more)
+        return proposals
 
     def _copy(self) -> Searcher:
-        other = Searcher(self.runs, self.law, dict(self.known))
+        other = Searcher(self.runs, self.prior, dict(self.known))
         other._shared = self._shared.copy()
         return other
 
@@ -136,18 +139,17 @@ class Searcher:
         open_ones = [i for i in range(len(self.runs)) if i not in self.known and costs[i] <= budget]
         if not open_ones:
             return None
-        belief, lead = self.know(), self._lead()
-        gain = belief.improvement(lead, lucky=True)
-        sure = belief.improvement(lead, lucky=False)
+        surrogate, lead = self.surrogate, self._lead()
+        gain = surrogate.improvement(lead, lucky=True)
+        sure = surrogate.improvement(lead, lucky=False)
         least = np.array([CHEAPEST * len(one) for one in self.runs])
         per_update = gain / np.maximum(costs, least)
         i = max(open_ones, key=lambda one: per_update[one])
-        noise = max(belief.noise, 1e-300)
-        spread = float(np.hypot(belief.spread[i], belief.noise))
+        noise = max(surrogate.noise, 1e-300)
+        spread = float(np.hypot(surrogate.spread[i], surrogate.noise))
         worth = max(float(sure[one]) for one in open_ones) / noise
-        return Proposal(i, int(costs[i]), float(belief.mean[i]), spread, float(gain[i]), worth)
+        return Proposal(i, int(costs[i]), float(surrogate.mean[i]), spread, float(gain[i]), worth)
 
     def _lead(self) -> float:
-        """Return what has to be beaten."""
         best = self.best
-        return float(self.know().mean.max()) if best is None else self.known[best]
+        return float(self.surrogate.mean.max()) if best is None else self.known[best]

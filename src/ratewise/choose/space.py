@@ -11,8 +11,9 @@ import numpy as np
 
 from ratewise.advise import Advice
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse
+from ratewise.schedule import Schedule, ScheduleError, parse
 from ratewise.schedule.errors import Call
+from ratewise.schedule.given import read_plan
 
 SHAPES = {
     "linear": "Linear(to=0)",
@@ -132,12 +133,11 @@ def _schedule(name: str, given: Candidate) -> Schedule:
     if isinstance(given, tuple):
         rule = "compares schedules of one length with one optimizer"
         raise ScheduleError(who, f"{rule}, got a pair", "give the schedule alone, or use compare")
-    value: Any = parse(given) if isinstance(given, str) else given
-    value = value.lr if isinstance(value, Plan) else value
-    if not isinstance(value, Schedule):
-        rule = "needs a schedule of the learning rate"
-        raise ScheduleError(who, rule, 'write {"cosine": Cosine(to=0)}', given=given)
-    return value
+    fix = 'write {"cosine": Cosine(to=0)}'
+    schedule = read_plan(who, given, fix).lr
+    if not isinstance(schedule, Schedule):
+        raise ScheduleError(who, "needs a schedule of the learning rate", fix, given=given)
+    return schedule
 
 
 def span(

@@ -1,4 +1,4 @@
-"""What the finished runs say of those that nobody has trained."""
+"""The surrogate: what the finished runs say of those that nobody has trained."""
 
 from __future__ import annotations
 
@@ -74,34 +74,36 @@ def features(runs: Sequence[Rates]) -> Floats:
     return (table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
-def believe(table: Floats, known: Mapping[int, float], law: Floats | None = None) -> Surrogate:
-    """Return the belief about all runs of a space from those that are finished.
+def fit_surrogate(
+    table: Floats, known: Mapping[int, float], prior: Floats | None = None
+) -> Surrogate:
+    """Return what the finished runs of a space say of all of them.
 
-    A Gaussian process over the features. Where a law has foreseen the final metrics it is tried as
+    A Gaussian process over the features. Where a law has predicted the final metrics it is tried as
     the mean of the process, with a slope drawn towards 1, and taken if that makes the finished runs
     more likely than a constant mean does.
 
     Args:
         table: Features of all runs, float64[runs, k].
         known: Final metric of the finished ones by index; NaN if a run did not get to its end.
-        law: What a law foresees for all runs, float64[runs], or None.
+        prior: What a law predicts for all runs, float64[runs], or None.
 
     Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, chapter 5.
     """
     done = list(known)
     measured = np.array([known[i] for i in done])
-    values = tamed(measured)
+    values = winsorized(measured)
     flat = np.full(len(table), values.mean())
     unit = max(float(values.std()), 1e-12 * max(1.0, abs(float(values.mean()))))
     tried = [_process(table, done, values, flat, unit, 0.0)]
-    if law is not None:
-        tried.append(_process(table, done, values, _leaning(law, done, values), unit, 1.0))
+    if prior is not None:
+        tried.append(_process(table, done, values, _scaled(prior, done, values), unit, 1.0))
     _, mean, spread, noise = max(tried, key=lambda one: one[0])
     mean[done] = np.where(np.isfinite(measured), measured, values)
     return Surrogate(mean, spread, noise)
 
 
-def tamed(values: Floats) -> Floats:
+def winsorized(values: Floats) -> Floats:
     """Return metrics with the bad ones drawn in: how bad they are says nothing of the good ones."""
     finite = values[np.isfinite(values)]
     if not len(finite):
@@ -115,17 +117,17 @@ def _tail(total: int) -> int:
     return max(1, round(TAIL * total))
 
 
-def _leaning(law: Floats, done: list[int], values: Floats) -> Floats:
-    """Return the law's predictions moved and stretched to the finished runs.
+def _scaled(prior: Floats, done: list[int], values: Floats) -> Floats:
+    """Return a law's predictions moved and stretched to the finished runs.
 
-    What it foresees beyond the best and the worst that it foresees of these counts as them: laws
-    of short runs do not reach further.
+    What it predicts beyond the best and the worst of these counts as them: laws of short runs do
+    not reach further.
     """
-    law = np.clip(law, law[done].min(), law[done].max())
-    centred = law[done] - law[done].mean()
+    prior = np.clip(prior, prior[done].min(), prior[done].max())
+    centred = prior[done] - prior[done].mean()
     pull = 0.05 * float(centred @ centred) + 1e-12
     slope = (float(centred @ (values - values.mean())) + pull) / (float(centred @ centred) + pull)
-    return values.mean() + max(slope, 0.0) * (law - law[done].mean())
+    return values.mean() + max(slope, 0.0) * (prior - prior[done].mean())
 
 
 def _process(
@@ -140,8 +142,8 @@ def _process(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a length scale at its bound is an answer too
         model.fit(table[done], (values - mean[done]) / unit)
-    told, spread = model.predict(table, return_std=True)
+    predicted, spread = model.predict(table, return_std=True)
     evidence = float(model.log_marginal_likelihood_value_) - penalty
     level = float(model.kernel_.k2.noise_level)
-    sure = np.sqrt(np.maximum(spread**2 - level, 0.0))  # what is told includes the noise
-    return evidence, mean + unit * told, unit * sure, unit * math.sqrt(level)
+    sure = np.sqrt(np.maximum(spread**2 - level, 0.0))  # the predicted spread includes it
+    return evidence, mean + unit * predicted, unit * sure, unit * math.sqrt(level)

@@ -11,10 +11,10 @@ def recipes(
     name: Annotated[str | None, typer.Argument(help="A recipe; left out, all.")] = None,
 ) -> None:
     """List the recipes, or show one with the rules that it was built from."""
-    from ratewise.advise.format import bare
+    from ratewise.advise.format import format_plan
     from ratewise.advise.recipes import cookbook, described
 
     for known in cookbook().values() if name is None else [described(name)]:
-        typer.echo(f"{known.name}: {known.about}\n    {bare(known.plan)}")
+        typer.echo(f"{known.name}: {known.about}\n    {format_plan(known.plan)}")
         for note in known.plan.notes if name is not None else ():
             typer.echo(f"    {note}")

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._json import plain
 from ratewise.compare.statistics import Difference, differences
 from ratewise.compare.time_to_target import TimeToTarget, time_to_target
 from ratewise.compare.verdict import Standing, Verdict, judge, ranked
-from ratewise.runs.records import Record, Results, Stopped, finite_or_none
+from ratewise.runs.records import Record, Results, Stopped
 from ratewise.schedule.lengths import Length
-from ratewise.view.tables import tabled
+from ratewise.view.format import format_table
 
 
 @dataclass(frozen=True)
@@ -135,32 +136,23 @@ class Comparison:
             said = [str(one) for one in self._soon.candidates]
             column = [f"updates to {self._soon.target:.3g}", *said]
             rows = [[*row, cell] for row, cell in zip(rows, column, strict=True)]
-        return tabled(rows)
+        return format_table(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
-        verdict = self.verdict
-        return {
+        told = {
             "metric": self.metric,
             "higher_is_better": self.higher_is_better,
             "trained": self.trained,
             "asked": self.asked,
-            "verdict": {
-                **vars(verdict),
-                "within": list(verdict.within),
-                "gap": finite_or_none(verdict.gap),
-                "margin": finite_or_none(verdict.margin),
-                "advice": list(verdict.advice),
-            },
-            "differences": [
-                {key: v if key == "name" else finite_or_none(v) for key, v in vars(one).items()}
-                for one in self.differences
-            ],
+            "verdict": self.verdict,
+            "differences": self.differences,
             "time_to_target": self._soon.to_dict(),
-            "notes": list(self.notes),
-            "pruned": [vars(one) | {"metric": finite_or_none(one.metric)} for one in self.pruned],
+            "notes": self.notes,
+            "pruned": self.pruned,
             "runs": [run.to_dict() for run in self.runs],
         }
+        return plain(told)
 
     def figure(self) -> Any:
         """Return a matplotlib figure: the schedules above, their metric below.
@@ -168,9 +160,14 @@ class Comparison:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        from ratewise.view.comparison import draw
+        from ratewise.view.comparison import Ranked, draw
 
-        return draw(self)
+        shown = [Ranked(one.name, one.peak, one.values, one.mean) for one in self.standings]
+        runs = [self.best(one.name)[0] for one in self.standings]
+        levels = [run.rates / run.peak for run in runs]
+        verdict = self.verdict
+        better = self.higher_is_better
+        return draw(shown, levels, verdict.margin, self.metric, better, verdict.text)
 
     def __str__(self) -> str:
         share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"

@@ -14,7 +14,7 @@ from ratewise.compare.comparison import Comparison
 from ratewise.compare.time_to_target import TimeToTarget
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
-from ratewise.view.tables import tabled
+from ratewise.view.format import format_table
 
 TAUS = (1.0, 1.25, 2.0)
 """Where the table reads the profile."""
@@ -93,7 +93,7 @@ class Profile:
              str(never[i] or "–"))
             for i in np.argsort(-scores, kind="stable")
         ]  # fmt: skip
-        return tabled([head, *rows])
+        return format_table([head, *rows])
 
     def figure(self) -> Any:
         """Return a matplotlib figure: ρ(τ) of each candidate, τ from 1 to 4.
@@ -103,7 +103,8 @@ class Profile:
         """
         from ratewise.view.comparison import draw_profile
 
-        return draw_profile(self)
+        order = np.argsort(-self.score(), kind="stable")
+        return draw_profile([self.names[i] for i in order], self.ratios[order], up_to=4.0)
 
     def __str__(self) -> str:
         named = f" ({', '.join(self.tasks)})" if self.tasks else ""

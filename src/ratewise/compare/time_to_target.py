@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ratewise._arrays import Floats
+from ratewise._json import plain
 from ratewise.compare.verdict import Standing
-from ratewise.runs.records import Record, finite_or_none
+from ratewise.runs.records import Record
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, whole
 from ratewise.schedule.lengths import Horizon, Length, length, nearest_update
-from ratewise.view.tables import tabled
+from ratewise.view.format import format_table
 
 Curve = tuple[Floats, NDArray[np.int64]]
 """What was measured, and after how many updates."""
@@ -96,12 +97,12 @@ class TimeToTarget:
              f"{one.seeds} of {len(one.each)}")
             for one in self.candidates
         ]  # fmt: skip
-        return tabled([head, *rows])
+        return format_table([head, *rows])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; a target that is not known is None."""
         return {
-            "target": finite_or_none(self.target),
+            "target": plain(self.target),
             "of": self.of,
             "over": self.over,
             "set_by": self.set_by,

@@ -15,11 +15,6 @@ from ratewise._extras import require
 LEVEL = 0.90
 """Probability that all margins of a comparison hold together."""
 
-ONE_PEAK = (
-    "One peak each: a schedule may be behind only because the peak does not suit it; "
-    "give several peaks."
-)
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -83,7 +78,9 @@ class Verdict:
         return "\n".join(line for line in (self.text, self.why, *self.advice) if line)
 
 
-def judge(standings: Sequence[Standing], metric: str, higher_is_better: bool) -> Verdict:
+def judge(
+    standings: Sequence[Standing], metric: str, higher_is_better: bool, *, searched: bool = False
+) -> Verdict:
     """Return the verdict over candidates, each at its own best peak.
 
     The seeds are blocks: y[i, s] = mean + candidate i + seed s + noise. The noise is estimated
@@ -93,9 +90,15 @@ def judge(standings: Sequence[Standing], metric: str, higher_is_better: bool) ->
 
     for that many candidates and (candidates - 1)(seeds - 1) degrees of freedom, so that all pairs
     hold together with a probability of 90 %. Candidates of which no peak finished are left out.
+
+    Args:
+        standings: The candidates.
+        metric: Name of the metric.
+        higher_is_better: Whether more of it is better.
+        searched: Whether each peak is the best of a search: then one peak each is no flaw.
     """
     finished = ranked([one for one in standings if one.values], higher_is_better)
-    advice = _advice(standings)
+    advice = _advice(standings, searched)
     if not finished:
         return Verdict("No candidate finished: every peak diverged or failed.", advice=advice)
     best = finished[0]
@@ -155,8 +158,8 @@ def residual(table: NDArray[np.float64]) -> float:
     return float(((table - rows - columns + table.mean()) ** 2).sum())
 
 
-def _advice(standings: Sequence[Standing]) -> tuple[str, ...]:
-    return tuple(line for line in (*_edges(standings), *_fairness(standings)) if line)
+def _advice(standings: Sequence[Standing], searched: bool) -> tuple[str, ...]:
+    return tuple(line for line in (*_edges(standings), *_fairness(standings, searched)) if line)
 
 
 def _edges(standings: Sequence[Standing]) -> list[str]:
@@ -179,10 +182,13 @@ def _edges(standings: Sequence[Standing]) -> list[str]:
     return lines
 
 
-def _fairness(standings: Sequence[Standing]) -> list[str]:
+def _fairness(standings: Sequence[Standing], searched: bool) -> list[str]:
     lines: list[str] = []
-    if len(standings) > 1 and all(len(one.peaks) == 1 for one in standings):
-        lines.append(ONE_PEAK)
+    if len(standings) > 1 and not searched and all(len(one.peaks) == 1 for one in standings):
+        lines.append(
+            "One peak each: a schedule may be behind only because the peak does not suit it; "
+            "give several peaks."
+        )
     totals = {one.total for one in standings}
     if len(totals) > 1:
         lines.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ from ratewise.predict.grid import distinct_peaks
 from ratewise.predict.result import Fit, Prediction
 from ratewise.runs.specs import Candidate
 from ratewise.schedule import Plan, ScheduleError
-from ratewise.view.tables import tabled
-from ratewise.view.ticks import rate as spell
+from ratewise.view.format import format_rate, format_table
 
 SHAPES = {
     "constant": "Hold()",
@@ -59,11 +57,11 @@ class Forecast:
         """Return the ranking, a line each: name, peak, loss, interval and notes."""
         head = ("schedule", "peak", "loss", "90 % interval", "")
         rows = [
-            (one.name, spell(float(f"{one.peak:.4g}")), f"{one.loss:#.5g}",
+            (one.name, format_rate(one.peak, 4), f"{one.loss:#.5g}",
              f"{one.low:#.5g} to {one.high:#.5g}", "; ".join(one.notes))
             for one in self.predictions[:SHOWN]
         ]  # fmt: skip
-        table = tabled([head, *rows], left=(0, 4))
+        table = format_table([head, *rows], left=(0, 4))
         more = len(self.predictions) - len(rows)
         return f"{table}\nand {more} more" if more else table
 
@@ -74,25 +72,24 @@ class Forecast:
             width: Columns; left out, as wide as the terminal, at most 120.
             colour: Whether to use colours; left out, if standard output is a terminal.
         """
-        from ratewise.view.prediction_text import draw
-        from ratewise.view.terminal import NARROWEST, is_coloured, screen_width
+        from ratewise.view.prediction import draw_text
+        from ratewise.view.terminal import read_screen
 
-        width = screen_width() if width is None else max(width, NARROWEST)
-        colour = is_coloured(sys.stdout) if colour is None else colour
+        width, colour = read_screen(width, colour)
         runs = [f"read {_told(one)}" for one in self.fit.curves[:READ]]
         if len(self.fit.curves) > READ:
             runs.append(f"read {len(self.fit.curves) - READ} more")
         notes = [f"note: {note}" for note in self.notes]
         told = [textwrap.fill(line, width, subsequent_indent="  ") for line in [*runs, *notes]]
         law = [textwrap.fill(line, width) for line in str(self.fit).splitlines()]
-        picture = draw(self.fit, self.predictions, width, colour)
+        picture = draw_text(*self.fit.drawn(self.predictions), width, colour)
         advice = textwrap.fill(self.advice(), width)
         return "\n".join([*told, *law, "", picture, self.table(), "", advice])
 
     def advice(self) -> str:
         """Return which to train, and how sure that is."""
         best = self.predictions[0]
-        peak = spell(float(f"{best.peak:.4g}"))
+        peak = format_rate(best.peak, 4)
         said = f"The best is “{best.name}” at a peak of {peak}: {self.schedules[best.name]}."
         near = sum(one.low <= best.high for one in self.predictions[1:])
         if near:
@@ -192,7 +189,7 @@ def _text(candidate: Any) -> str:
 
 def _told(curve: Curve) -> str:
     steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
-    peak = spell(float(f"{curve.peak:.4g}"))
+    peak = format_rate(curve.peak, 4)
     return (
         f"{curve.name}: {len(steps)} points, updates {int(steps[0]):,} to {int(steps[-1]):,}, "
         f"peak {peak}, loss {losses[0]:.4g} to {losses[-1]:.4g}"

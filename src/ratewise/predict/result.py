@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +18,9 @@ from ratewise.runs.specs import Candidate, RunSpec, Written, read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Context, number, speaking, whole
 from ratewise.schedule.given import read_plan
+
+if TYPE_CHECKING:
+    from ratewise.view.prediction import MeasuredRun, PredictedRun
 
 WIDTH = 1.8
 """Standard errors on either side of a prediction, for nine final losses of ten: a tenth more than
@@ -186,7 +189,28 @@ class Fit:
         """
         from ratewise.view.prediction import draw
 
-        return draw(self, list(predictions))
+        return draw(*self.drawn(predictions))
+
+    def drawn(
+        self, predictions: Iterable[Prediction] = ()
+    ) -> tuple[list[MeasuredRun], list[PredictedRun]]:
+        """Return what is drawn of the runs and of predictions, in numbers."""
+        from ratewise.view.prediction import MeasuredRun, PredictedRun
+
+        measured = [
+            MeasuredRun(
+                curve.every_rate,
+                np.asarray(curve.steps),
+                np.asarray(curve.losses),
+                self.law.losses(curve.every_rate),
+            )
+            for curve in self.curves
+        ]
+        predicted = [
+            PredictedRun(one.name, one.peak, one.rates, one.losses, one.loss, one.low, one.high)
+            for one in predictions
+        ]
+        return measured, predicted
 
     @property
     def error(self) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from ratewise.range_test.ladder import FEWEST, Ladder, Sweep
 from ratewise.range_test.marks import Reading
 from ratewise.range_test.smoothing import WIDTH
-from ratewise.view.ticks import rate as spell
+from ratewise.view.format import format_rate
 
 CLEAR = 8.0
 """Standard errors of the curve that a fall has to have."""
@@ -33,11 +33,9 @@ def at_once(ladder: Ladder, sweeps: Sequence[Sweep]) -> Refusal | None:
     for one in broken:
         low = float(np.log10(ladder.rates[one.broke or 0] / ladder.lowest))
         if low < AT_ONCE or (one.broke or 0) < FEWEST:
-            where = spell(float(f"{one.rate:.2g}"))
+            where = _short(one.rate)
             reason = f"the loss diverged at once, at {where} with seed {one.seed}"
-            advice = (
-                f"give lowest={spell(float(f'{ladder.lowest / 1e4:.2g}'))}, or look at the task"
-            )
+            advice = f"give lowest={format_rate(ladder.lowest / 1e4, 2)}, or look at the task"
             return Refusal(reason, advice)
     return None
 
@@ -47,7 +45,7 @@ def refused(ladder: Ladder, sweeps: Sequence[Sweep], read: Reading) -> Refusal |
     broken = [one.rate for one in sweeps if one.rate is not None]
     span = float(np.ptp(read.losses))
     if span <= 1e-9 * float(np.abs(read.losses).max()):
-        reason = f"the loss is flat, {read.losses[0]:.4g} from {spell(ladder.lowest)} on"
+        reason = f"the loss is flat, {read.losses[0]:.4g} from {format_rate(ladder.lowest)} on"
         return Refusal(reason, "look whether the optimizer has the model's parameters")
     if read.fall <= CLEAR * read.error and broken:
         reason = f"the loss never fell before it diverged at {_short(min(broken))}"
@@ -66,8 +64,8 @@ def _unclear(ladder: Ladder, read: Reading) -> Refusal | None:
     if minimum is None:
         return None
     if read.onset is None and minimum.rate * 10**WIDTH > 10 ** read.at[-1]:
-        reason = f"the loss still fell at the highest rate, {spell(ladder.highest)}"
-        return Refusal(reason, f"give highest={spell(ladder.highest * 100)}")
+        reason = f"the loss still fell at the highest rate, {format_rate(ladder.highest)}"
+        return Refusal(reason, f"give highest={format_rate(ladder.highest * 100)}")
     if minimum.decades > WIDEST:
         ends = f"{_short(minimum.low)} … {_short(minimum.high)}"
         reason = f"it is too noisy: the minimum is anywhere in {ends}"
@@ -80,7 +78,8 @@ def notes(ladder: Ladder, read: Reading) -> tuple[str, ...]:
     told: list[str] = []
     if read.steepest is not None and read.steepest.low < ladder.lowest * 10**WIDTH:
         told.append(
-            f"The loss fell at {spell(ladder.lowest)} already, so where it is steepest is unsure."
+            f"The loss fell at {format_rate(ladder.lowest)} already, "
+            "so where it is steepest is unsure."
         )
     if read.onset is None:
         told.append(f"It did not diverge up to {_short(10 ** read.at[-1])}.")
@@ -89,4 +88,4 @@ def notes(ladder: Ladder, read: Reading) -> tuple[str, ...]:
 
 def _short(value: float | None) -> str:
     """Return a rate in two figures."""
-    return "nothing" if value is None else spell(float(f"{value:.2g}"))
+    return "nothing" if value is None else format_rate(value, 2)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import sys
 import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
 from ratewise._arrays import Floats
+from ratewise._json import plain
 from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.marks import Mark, Reading, read_sweeps
 from ratewise.range_test.refusals import Refusal, at_once, notes, refused
-from ratewise.view.tables import tabled
-from ratewise.view.ticks import rate as spell
+from ratewise.view.format import format_rate, format_table
 
 TOWARDS = 0.2
 """How far the suggestion goes from the minimum towards the onset of divergence, in decades."""
@@ -111,13 +110,13 @@ class RangeTestResult:
             "onset of divergence": self.onset,
         }
         rows = [
-            (name, *(spell(float(f"{v:.2g}")) for v in (mark.rate, mark.low, mark.high)))
+            (name, *(format_rate(v, 2) for v in (mark.rate, mark.low, mark.high)))
             for name, mark in marks.items()
             if mark is not None
         ]
         if not rows:
             return ""
-        return tabled([("", "rate", "from", "to"), *rows])
+        return format_table([("", "rate", "from", "to"), *rows])
 
     def text(self, width: int | None = None, colour: bool | None = None) -> str:
         """Return the curve drawn as text, the table, and the paragraph that tells it.
@@ -126,13 +125,17 @@ class RangeTestResult:
             width: Columns, at least 40; left out, as wide as the terminal, at most 120.
             colour: Whether to use colours; left out, if standard output is a terminal.
         """
-        from ratewise.view.range_test_text import draw
-        from ratewise.view.terminal import NARROWEST, is_coloured, screen_width
+        from ratewise.view.range_test import LossCurve, draw_text
+        from ratewise.view.terminal import read_screen
 
-        width = screen_width() if width is None else max(width, NARROWEST)
-        colour = is_coloured(sys.stdout) if colour is None else colour
-        told = textwrap.fill(str(self), width)
-        parts = [draw(self, width, colour) if self.reading else "", self.table(), told]
+        width, colour = read_screen(width, colour)
+        picture = ""
+        if self.reading is not None:
+            marks = {name[0]: mark.rate for name, mark in self._marks().items()}
+            marks |= {} if self.rate is None else {"*": self.rate}
+            key = "" if self.rate is None else "s steepest  m minimum  o onset  * to use"
+            picture = draw_text(LossCurve(self.rates, self.curve), marks, key, width, colour)
+        parts = [picture, self.table(), textwrap.fill(str(self), width)]
         return "\n".join(part for part in parts if part)
 
     def figure(self) -> Any:
@@ -141,29 +144,44 @@ class RangeTestResult:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        from ratewise.view.range_test import draw
+        from ratewise.view.range_test import LossCurve, draw
 
-        return draw(self)
+        seen = [sweep.rungs[: sweep.broke] for sweep in self.sweeps]
+        sweeps = [LossCurve(self.ladder.rates[: len(losses)], losses) for losses in seen]
+        curve = None if self.reading is None else LossCurve(self.rates, self.curve)
+        marks = {name: (one.rate, one.low, one.high) for name, one in self._marks().items()}
+        title = f"No answer, because {self.reason}"
+        if self.rate is not None:
+            title = f"Range test: use a peak of about {format_rate(self.rate)}"
+        return draw(sweeps, curve, marks, self.rate, title)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; a loss that is not finite becomes None."""
-        marks = {name: _as_dict(getattr(self, name)) for name in ("steepest", "minimum", "onset")}
         read = self.reading
-        return {
+        told = {
             "rate": self.rate,
             "reason": self.reason,
             "advice": None if self.refusal is None else self.refusal.advice,
-            **marks,
-            "notes": list(self.notes),
+            "steepest": self.steepest,
+            "minimum": self.minimum,
+            "onset": self.onset,
+            "notes": self.notes,
             "updates": self.updates,
-            "ladder": dict(vars(self.ladder)),
-            "rates": [] if read is None else self.rates.tolist(),
-            "curve": [] if read is None else read.curve.tolist(),
-            "sweeps": [_sweep(one) for one in self.sweeps],
+            "ladder": vars(self.ladder),
+            "rates": [] if read is None else self.rates,
+            "curve": [] if read is None else read.curve,
+            "sweeps": [
+                {"seed": one.seed, "broke": one.rate, "losses": one.losses} for one in self.sweeps
+            ],
         }
+        return plain(told)
 
     def __str__(self) -> str:
         return _paragraph(self)
+
+    def _marks(self) -> dict[str, Mark]:
+        named = {"steepest": self.steepest, "minimum": self.minimum, "onset": self.onset}
+        return {name: mark for name, mark in named.items() if mark is not None}
 
     def _mark(self, name: str) -> Mark | None:
         if self.refusal is not None or self.reading is None:
@@ -195,7 +213,8 @@ def _paragraph(found: RangeTestResult) -> str:
     assert minimum is not None
     breaks = "" if onset is None else f" and breaks from {_told(onset)} on"
     said = (
-        f"Use a peak of about {spell(found.rate)}. The loss falls fastest at {_told(steepest)}, "
+        f"Use a peak of about {format_rate(found.rate)}. "
+        f"The loss falls fastest at {_told(steepest)}, "
         f"is lowest at {_told(minimum)}{breaks}; a tenth of the minimum, "
         f"{_short(minimum.rate / 10)}, is the cautious choice. "
     )
@@ -212,13 +231,4 @@ def _told(mark: Mark) -> str:
 
 
 def _short(value: float) -> str:
-    return spell(float(f"{value:.2g}"))
-
-
-def _as_dict(mark: Mark | None) -> dict[str, float] | None:
-    return None if mark is None else dict(vars(mark))
-
-
-def _sweep(sweep: Sweep) -> dict[str, Any]:
-    losses = [loss if math.isfinite(loss) else None for loss in sweep.losses]
-    return {"seed": sweep.seed, "broke": sweep.rate, "losses": losses}
+    return format_rate(value, 2)

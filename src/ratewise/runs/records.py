@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ratewise._json import plain
 from ratewise.tasks.protocols import Losses, Rates
 
 
@@ -59,23 +59,19 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON types, without the rates, which follow from the schedule."""
-        return {
+        told = {
             "name": self.name,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
             "total": len(self.rates),
             "peak": self.peak,
             "seed": self.seed,
-            "metrics": {name: finite_or_none(value) for name, value in self.metrics.items()},
-            "losses": [finite_or_none(loss) for loss in self.losses.tolist()],
+            "metrics": self.metrics,
+            "losses": self.losses,
             "diverged": self.diverged,
             "error": self.error,
         }
-
-
-def finite_or_none(value: float) -> float | None:
-    """Return a number as JSON can hold it: None if it is not finite."""
-    return value if math.isfinite(value) else None
+        return plain(told)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,23 +4,28 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from ratewise.show.curves import Curve
+from ratewise._renamed import renamed
+from ratewise.show.curves import ScheduleCurve
 from ratewise.show.landmarks import Landmark, landmarks
 from ratewise.show.metrics import read_metrics
 from ratewise.show.picture import Picture, figure, show
 from ratewise.show.survey import Jump, Survey
 
 __all__ = [
-    "Curve",
     "Jump",
     "Landmark",
     "Picture",
+    "ScheduleCurve",
     "Survey",
     "figure",
     "landmarks",
     "read_metrics",
     "show",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(name, {"Curve": ScheduleCurve}, __name__)
 
 
 class _Room(ModuleType):

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from ratewise.schedule import Plan, Schedule, ScheduleError, parse
+from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, Context, number, speaking
+from ratewise.schedule.given import read_given
 from ratewise.schedule.simulate import Decision
 from ratewise.show.landmarks import Event, Landmark, describe, events, length_of
 from ratewise.show.metrics import Recorded
 from ratewise.show.survey import Survey, survey
 
-_UNHEARD = "{} depends on metrics: drawn as if it was shown none"
+if TYPE_CHECKING:
+    from ratewise.view.schedules import Line
+
+_NO_METRICS = "{} depends on metrics: drawn as if it was shown none"
 
 One = Schedule | Plan | str
 """A schedule, a plan, or the text of either."""
@@ -22,7 +27,7 @@ What = One | Mapping[str, One] | Iterable[One]
 
 
 @dataclass(frozen=True)
-class Curve:
+class ScheduleCurve:
     """One resolved schedule, ready to be drawn.
 
     Attributes:
@@ -47,7 +52,7 @@ class Curve:
 
     @cached_property
     def _events(self) -> list[Event]:
-        decided = {d.update: _said(d) for d in self.decisions}
+        decided = {d.update: _told(d) for d in self.decisions}
         happened = [e for e in events(self.schedule, self.length) if e[0] not in decided]
         return sorted([*happened, *decided.items()], key=lambda event: event[0])
 
@@ -66,6 +71,19 @@ class Curve:
         """Updates at which one move gives way to the next."""
         return tuple(dict.fromkeys(update for update, _ in self._events))
 
+    def line(self) -> Line:
+        """Return what is drawn of it, in numbers."""
+        from ratewise.view.schedules import Line
+
+        of = self.survey
+        decided = [d.update for d in self.decisions if d.update < self.length]
+        return Line(
+            name=self.name, row=self.row, peak=self.peak, length=self.length,
+            updates=of.updates, levels=of.levels, boundaries=self.boundaries,
+            decided=[(update, self.schedule(update)) for update in decided],
+            landmarks=self.landmarks, mean=of.mean, zeros=of.zeros, jump=of.jump, exact=of.exact,
+        )  # fmt: skip
+
 
 def gather(
     what: What,
@@ -73,25 +91,21 @@ def gather(
     units: Mapping[str, float | None],
     lr: float | None,
     metrics: Recorded | None = None,
-) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
+) -> tuple[tuple[ScheduleCurve, ...], tuple[str, ...]]:
     """Return the curves of schedules and plans, in order, and the notes of the plans."""
     if lr is not None:
         lr = number(Call("show", "lr", lr), "lr", lr, above=True)
-    curves: list[Curve] = []
+    curves: list[ScheduleCurve] = []
     notes: list[str] = []
     for name, given in _named(what):
-        value = parse(given) if isinstance(given, str) else given
-        if not isinstance(value, Schedule | Plan):
-            rule = "needs schedules, plans or their texts"
-            raise ScheduleError(
-                "show", rule, "write show(Warmup(50) >> Cosine(to=0.1), 1000)", given=value
-            )
+        value = read_given("show", given, "write show(Warmup(50) >> Cosine(to=0.1), 1000)")
         with speaking(Context(called="show")):
             drawn = list(_curves(name, value, total, units, lr))
+            assert all(curve.length for curve in drawn)  # no end is an error of this context
         for curve in drawn:
-            curves.append(_heard(curve, metrics))
+            curves.append(_with_metrics(curve, metrics))
             if curve.schedule.listens and metrics is None:
-                notes.append(_UNHEARD.format(curve.name))
+                notes.append(_NO_METRICS.format(curve.name))
         if isinstance(value, Plan):
             notes += value.notes
     if not curves:
@@ -118,9 +132,9 @@ def _curves(
     total: int | str | None,
     units: Mapping[str, float | None],
     lr: float | None,
-) -> Iterator[Curve]:
+) -> Iterator[ScheduleCurve]:
     if isinstance(value, Schedule):
-        yield _checked(Curve(name or repr(value), value.resolve(total, **units), "", lr))
+        yield ScheduleCurve(name or repr(value), value.resolve(total, **units), "", lr)
         return
     for group, part in {"": value, **value.groups}.items():
         peaks = {**value.peak, **part.peak}
@@ -129,16 +143,10 @@ def _curves(
         for key, schedule in part.schedules().items():
             row = f"{group}: {key}" if group else key
             resolved = schedule.resolve(total, **units)
-            yield _checked(Curve(name or repr(schedule), resolved, row, peaks.get(key)))
+            yield ScheduleCurve(name or repr(schedule), resolved, row, peaks.get(key))
 
 
-def _checked(curve: Curve) -> Curve:
-    """Return the curve once it is known to have a length."""
-    assert curve.length
-    return curve
-
-
-def _heard(curve: Curve, metrics: Recorded | None) -> Curve:
+def _with_metrics(curve: ScheduleCurve, metrics: Recorded | None) -> ScheduleCurve:
     """Return the curve that a listening schedule takes under recorded metrics, or under none."""
     if not curve.schedule.listens:
         return curve
@@ -146,6 +154,6 @@ def _heard(curve: Curve, metrics: Recorded | None) -> Curve:
     return replace(curve, schedule=run.schedule, decisions=run.decisions)
 
 
-def _said(decision: Decision) -> str:
+def _told(decision: Decision) -> str:
     name = decision.move.partition("(")[0]
     return f"{name} decides: " + ("cool" if name == "EarlyCool" else f"× {decision.scale:g}")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from ratewise.schedule import (
     Between,
@@ -33,8 +32,7 @@ Event = tuple[int, str]
 Frame = Scale | Clip | Between | Until
 
 
-@dataclass(frozen=True)
-class Landmark:
+class Landmark(NamedTuple):
     """An update worth knowing about.
 
     Attributes:

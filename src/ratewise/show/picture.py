@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.show.curves import Curve, What, gather
+from ratewise.show.curves import ScheduleCurve, What, gather
 from ratewise.show.landmarks import Landmark
 from ratewise.show.metrics import Recorded, read_metrics
 
@@ -29,7 +26,7 @@ class Picture:
         log: Whether levels are drawn on a logarithmic scale.
     """
 
-    curves: tuple[Curve, ...]
+    curves: tuple[ScheduleCurve, ...]
     notes: tuple[str, ...] = ()
     log: bool = False
 
@@ -46,11 +43,12 @@ class Picture:
             colour: Whether to use colours; left out, if standard output is a terminal and
                 NO_COLOR is not set. Without colours several curves are told apart by letters.
         """
-        from ratewise.view.terminal import NARROWEST, draw, is_coloured, screen_width
+        from ratewise.view.schedules import draw_text
+        from ratewise.view.terminal import read_screen
 
-        width = screen_width() if width is None else max(width, NARROWEST)
-        colour = is_coloured(sys.stdout) if colour is None else colour
-        return draw(self.curves, self.notes, width=width, colour=colour, log=self.log)
+        width, colour = read_screen(width, colour)
+        lines = [curve.line() for curve in self.curves]
+        return draw_text(lines, self.notes, width=width, colour=colour, log=self.log)
 
     def figure(self) -> Any:
         """Return the drawing as a `matplotlib.figure.Figure`.
@@ -58,9 +56,9 @@ class Picture:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        from ratewise.view.plots import plot
+        from ratewise.view.schedules import draw
 
-        return plot(self.curves, log=self.log)
+        return draw([curve.line() for curve in self.curves], log=self.log)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the figure to a file; its ending says in which format (.png, .svg, .pdf).
@@ -69,15 +67,15 @@ class Picture:
             ImportError: matplotlib is not installed.
             ScheduleError: it knows no format of that name.
         """
+        from ratewise.view.style import to_bytes
+
         path = Path(path)
         picture = self.figure()
         ending = path.suffix.lstrip(".").lower()
         if ending not in picture.canvas.get_supported_filetypes():
             rule, fix = f"is no kind of figure ({path.suffix!r})", "end it in .png, .svg or .pdf"
             raise ScheduleError(f"File {str(path)!r}", rule, fix)
-        buffer = io.BytesIO()  # a figure that fails leaves no half of a file
-        picture.savefig(buffer, format=ending, dpi=150)
-        path.write_bytes(buffer.getvalue())
+        path.write_bytes(to_bytes(picture, 150, ending))
 
     def __str__(self) -> str:
         return self.text()
@@ -86,13 +84,12 @@ class Picture:
         return self.text()
 
     def _repr_png_(self) -> bytes | None:
+        from ratewise.view.style import to_bytes
+
         try:
-            require("matplotlib", extra="plot")
+            return to_bytes(self.figure(), 100)
         except ImportError:
             return None
-        buffer = io.BytesIO()
-        self.figure().savefig(buffer, format="png", dpi=100)
-        return buffer.getvalue()
 
 
 def show(

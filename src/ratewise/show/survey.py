@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,7 @@ SAMPLES = 1 << 12
 Updates = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Jump:
+class Jump(NamedTuple):
     """The largest change of level from one update to the next.
 
     Attributes:
@@ -107,7 +107,6 @@ def survey(schedule: Schedule, length: int, marks: tuple[int, ...] = ()) -> Surv
 
 
 def _all(schedule: Schedule, start: int, stop: int) -> tuple[Updates, Floats]:
-    """Return every update of a stretch with its level."""
     return np.arange(start, stop, dtype=np.int64), schedule.values(stop - start, start)
 
 
@@ -137,7 +136,6 @@ def _part(count: int, whole: bool, updates: Updates, levels: Floats) -> _Part:
 
 
 def _jump(updates: Updates, levels: Floats) -> Jump | None:
-    """Return the largest change between neighbours."""
     change = np.where(np.diff(updates) == 1, np.diff(levels), 0.0)
     if not change.size:
         return None

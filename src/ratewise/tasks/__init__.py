@@ -3,6 +3,6 @@
 One folder per framework makes a task of what its users have: a loop, a Trainer, a module, a model.
 """
 
-from ratewise.tasks.protocols import Losses, Rates, Run, Task
+from ratewise.tasks.protocols import Losses, Parts, Rates, Run, Task
 
-__all__ = ["Losses", "Rates", "Run", "Task"]
+__all__ = ["Losses", "Parts", "Rates", "Run", "Task"]

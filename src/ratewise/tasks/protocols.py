@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +49,44 @@ class Run(Protocol):
         ...
 
 
+class Parts(NamedTuple):
+    """What a ready task is made of, opened with seed 0 and not trained.
+
+    Args:
+        model: The model.
+        optimizer: Its optimizer, or None.
+        batch: Samples in an update, or None.
+        examples: Samples to train on, or None.
+    """
+
+    model: Any
+    optimizer: Any
+    batch: int | None = None
+    examples: int | None = None
+
+
+def sizes_of(data: Any) -> tuple[int | None, int | None]:
+    """Return the samples in a batch and in the data, as far as a loader says them."""
+    batch = getattr(data, "batch_size", None)
+    return batch if isinstance(batch, int) else None, length_of(getattr(data, "dataset", None))
+
+
+def length_of(data: Any) -> int | None:
+    """Return how many samples there are, or None if the data do not say."""
+    if data is None or not hasattr(data, "__len__"):
+        return None
+    return len(data) or None
+
+
 @runtime_checkable
 class Task(Protocol):
     """Something that can be trained from a seed with a list of learning rates.
 
-    Three more attributes are read where they exist: `higher_is_better`, the names of the metrics
+    Four more attributes are read where they exist: `higher_is_better`, the names of the metrics
     of which more is better (of all others less is); `peak`, the learning rate to use when neither
-    the call nor a plan names one; and `with_optimizer(optimizer)`, which returns the same task
-    with another optimizer, for candidates that bring one.
+    the call nor a plan names one; `with_optimizer(optimizer)`, which returns the same task with
+    another optimizer, for candidates that bring one; and `parts()`, which returns the `Parts` that
+    advice looks at.
     """
 
     def open(self, seed: int) -> Run:

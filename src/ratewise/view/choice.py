@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ratewise._extras import require
-from ratewise.view.comparison import thinned, tidy
-from ratewise.view.plots import COLOURS, DASHES, GREY
-from ratewise.view.ticks import rate as spell
-
-if TYPE_CHECKING:
-    from ratewise.choose.result import Choice
+from ratewise._arrays import Floats
+from ratewise.view.comparison import Ranked, draw_noise
+from ratewise.view.format import format_rate
+from ratewise.view.style import COLOURS, DASHES, GREY, INK, better, new_figure, thinned, tidy
 
 SHOWN = 5
 """Schedules that are drawn with a colour, the best."""
@@ -22,117 +21,136 @@ FAR = 3.0
 """A metric further from the best than so many times the middle distance is outside the frame."""
 
 
-def draw(choice: Choice) -> Any:
-    """Return the figure."""
-    require("matplotlib", extra="plot")
-    from matplotlib.figure import Figure
+class ExpectedCurve(NamedTuple):
+    """What a schedule is expected to end at over its peaks, ascending: float64[peaks] each."""
 
-    figure = Figure(figsize=(11.0, 8.0), layout="constrained")
+    name: str
+    peaks: Floats
+    metrics: Floats
+    spreads: Floats
+
+
+class TrialPoint(NamedTuple):
+    """A run of the search, and what was spent when it ended; NaN where nothing is known."""
+
+    name: str
+    peak: float
+    spent: int
+    metric: float
+    expected: float
+    spread: float
+
+
+class ChoicePanels(NamedTuple):
+    """What the four panels show.
+
+    The chosen schedule's curve comes first, then the best; trials are in their order, finalists
+    from best to worst. `suggested` is the peak of the range test, `margin` that of noise or NaN.
+    """
+
+    title: str
+    metric: str
+    higher_is_better: bool
+    curves: Sequence[ExpectedCurve]
+    trials: Sequence[TrialPoint]
+    suggested: float | None
+    finalists: Sequence[Ranked]
+    margin: float
+    rates: Floats
+    schedule: str
+
+
+def draw(panels: ChoicePanels) -> Any:
+    """Return the figure."""
+    figure = new_figure(11.0, 8.0)
     axes = figure.subplots(2, 2)
-    _peaks(axes[0, 0], choice)
-    _search(axes[0, 1], choice)
-    _proof(axes[1, 0], choice)
-    _rates(axes[1, 1], choice)
+    colours = {one.name: COLOURS[i] for i, one in enumerate(panels.curves[:SHOWN])}
+    frame = _frame(panels)
+    _draw_peaks(axes[0, 0], panels, colours, frame)
+    _draw_search(axes[0, 1], panels, frame)
+    _draw_proof(axes[1, 0], panels, colours)
+    _draw_rates(axes[1, 1], panels)
     for one in axes.flat:
         tidy(one)
-    title = f"“{choice.name}” at {spell(choice.peak)}.  {choice.verdict.text}"
-    figure.suptitle(title, fontsize=10, wrap=True)
+    figure.suptitle(panels.title, fontsize=10, wrap=True)
     return figure
 
 
-def _styles(choice: Choice) -> dict[str, dict[str, Any]]:
-    names = list(dict.fromkeys(one.name for one in choice.expected))
-    names.sort(key=lambda name: name != choice.name)
-    return {
-        name: {"color": COLOURS[i], "linestyle": DASHES[i % len(DASHES)]}
-        for i, name in enumerate(names[:SHOWN])
-    }
-
-
-def _peaks(axes: Any, choice: Choice) -> None:
+def _draw_peaks(
+    axes: Any, panels: ChoicePanels, colours: dict[str, str], frame: tuple[float, float]
+) -> None:
     """Draw what is expected of the best schedules over the peak, and what was measured."""
-    for name, style in _styles(choice).items():
-        mine = sorted((one for one in choice.expected if one.name == name), key=lambda o: o.peak)
-        x = [one.peak for one in mine]
-        y = np.array([one.metric for one in mine])
-        spread = np.array([one.spread for one in mine])
-        axes.plot(x, y, label=name, linewidth=1.6, **style)
-        axes.fill_between(x, y - spread, y + spread, color=style["color"], alpha=0.1, linewidth=0)
-    for trial in choice.trials:
-        colour = _styles(choice).get(trial.name, {"color": GREY})["color"]
+    for i, (name, x, y, spread) in enumerate(panels.curves[:SHOWN]):
+        dash = DASHES[i % len(DASHES)]
+        axes.plot(x, y, label=name, linewidth=1.6, color=colours[name], linestyle=dash)
+        axes.fill_between(x, y - spread, y + spread, color=colours[name], alpha=0.1, linewidth=0)
+    for trial in panels.trials:
         if math.isfinite(trial.metric):
+            colour = colours.get(trial.name, GREY)
             axes.plot([trial.peak], [trial.metric], "o", color=colour, markersize=5)
-    found = choice.found
-    if found is not None and found.rate is not None:
-        axes.axvline(found.rate, color=GREY, linewidth=0.8, linestyle=":")
-        axes.annotate("range test", (found.rate, 0.98), xycoords=("data", "axes fraction"),
+    if panels.suggested is not None:
+        axes.axvline(panels.suggested, color=GREY, linewidth=0.8, linestyle=":")
+        axes.annotate("range test", (panels.suggested, 0.98), xycoords=("data", "axes fraction"),
                       fontsize=8, color=GREY, ha="right", va="top", rotation=90)  # fmt: skip
     axes.set_xscale("log")
-    axes.set_ylim(*_frame(choice))
+    axes.set_ylim(*frame)
     axes.set_xlabel("peak learning rate")
-    axes.set_ylabel(choice.proof.metric)
+    axes.set_ylabel(panels.metric)
     axes.set_title("Dots are measured, bands one standard deviation", loc="left", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
 
 
-def _search(axes: Any, choice: Choice) -> None:
+def _draw_search(axes: Any, panels: ChoicePanels, frame: tuple[float, float]) -> None:
     """Draw the runs of the search in their order, and the best so far."""
-    sign = -1.0 if choice.proof.higher_is_better else 1.0
-    spent, best, at, lead = choice.spent.get("find", 0), math.inf, list[int](), list[float]()
-    for trial in choice.trials:
-        spent += trial.updates
-        if not math.isfinite(trial.metric):
-            axes.plot([spent], [_frame(choice)[sign > 0]], "x", color=COLOURS[1], clip_on=False)
+    for one in panels.trials:
+        if not math.isfinite(one.metric):
+            worst = frame[0 if panels.higher_is_better else 1]
+            axes.plot([one.spent], [worst], "x", color=COLOURS[1], clip_on=False)
             continue
-        best = min(best, sign * trial.metric)
-        at.append(spent)
-        lead.append(sign * best)
-        axes.plot([spent], [trial.metric], "o", color=COLOURS[0], markersize=4)
-        if trial.expected == trial.expected:
-            axes.errorbar([spent], [trial.expected], [trial.spread], color=GREY, alpha=0.6,
+        axes.plot([one.spent], [one.metric], "o", color=COLOURS[0], markersize=4)
+        if one.expected == one.expected:
+            axes.errorbar([one.spent], [one.expected], [one.spread], color=GREY, alpha=0.6,
                           capsize=2, linewidth=1, fmt="_")  # fmt: skip
-    axes.step(at, lead, where="post", color=COLOURS[0], linewidth=1.6)
-    axes.set_ylim(*_frame(choice))
+    finished = [one for one in panels.trials if math.isfinite(one.metric)]
+    best = accumulate((one.metric for one in finished), max if panels.higher_is_better else min)
+    axes.step(
+        [one.spent for one in finished], list(best), where="post", color=COLOURS[0], linewidth=1.6
+    )
+    axes.set_ylim(*frame)
     axes.set_xlabel("updates spent")
-    axes.set_ylabel(choice.proof.metric)
+    axes.set_ylabel(panels.metric)
     axes.set_title("The search: measured, and in grey what was expected", loc="left", fontsize=9)
 
 
-def _proof(axes: Any, choice: Choice) -> None:
-    """Draw the finalists: a dot for each seed, a bar for the mean."""
-    standings = choice.proof.standings
-    styles = _styles(choice)
-    for row, one in enumerate(standings):
-        colour = styles.get(one.name, {"color": GREY})["color"]
+def _draw_proof(axes: Any, panels: ChoicePanels, colours: dict[str, str]) -> None:
+    finalists = panels.finalists
+    for row, one in enumerate(finalists):
+        colour = colours.get(one.name, GREY)
         axes.plot(one.values, [row] * len(one.values), "o", color=colour, alpha=0.7)
         if one.values:
-            axes.plot([one.mean], [row], "|", color="#303030", markersize=16, markeredgewidth=2)
-    margin = choice.verdict.margin
-    if standings and standings[0].values and margin == margin:
-        mean = standings[0].mean
-        axes.axvspan(mean - margin, mean + margin, color="#000000", alpha=0.07, linewidth=0)
-    axes.set_yticks(range(len(standings)), [f"{o.name}\n{spell(o.peak)}" for o in standings])
-    axes.set_ylim(len(standings) - 0.5, -0.5)
-    better = "more is better" if choice.proof.higher_is_better else "less is better"
-    axes.set_xlabel(f"{choice.proof.metric} ({better})")
+            axes.plot([one.mean], [row], "|", color=INK, markersize=16, markeredgewidth=2)
+    draw_noise(axes, finalists, panels.margin)
+    names = [f"{one.name}\n{format_rate(one.peak)}" for one in finalists]
+    axes.set_yticks(range(len(finalists)), names)
+    axes.set_ylim(len(finalists) - 0.5, -0.5)
+    axes.set_xlabel(f"{panels.metric} ({better(panels.higher_is_better)})")
     axes.set_title("The proof: every seed, in the band within noise", loc="left", fontsize=9)
 
 
-def _rates(axes: Any, choice: Choice) -> None:
-    rates = choice.rates()
-    at = thinned(len(rates))
-    axes.plot(at, rates[at], color=COLOURS[0], linewidth=1.8)
+def _draw_rates(axes: Any, panels: ChoicePanels) -> None:
+    at = thinned(len(panels.rates))
+    axes.plot(at, panels.rates[at], color=COLOURS[0], linewidth=1.8)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("update")
     axes.set_ylabel("learning rate")
-    axes.set_title(str(choice.schedule), loc="left", fontsize=9)
+    axes.set_title(panels.schedule, loc="left", fontsize=9)
 
 
-def _frame(choice: Choice) -> tuple[float, float]:
+def _frame(panels: ChoicePanels) -> tuple[float, float]:
     """Return the range of metrics to show, without those that are far off."""
-    values = np.array([one.metric for one in choice.trials if math.isfinite(one.metric)])
-    sign = -1.0 if choice.proof.higher_is_better else 1.0
-    best = float((sign * values).min())
-    middle = max(float(np.median(sign * values)) - best, 1e-3 * abs(best), 1e-12)
+    sign = -1.0 if panels.higher_is_better else 1.0
+    values = sign * np.array([one.metric for one in panels.trials if math.isfinite(one.metric)])
+    best = float(values.min())
+    middle = max(float(np.median(values)) - best, 1e-3 * abs(best), 1e-12)
     ends = sign * (best - 0.5 * middle), sign * (best + FAR * middle)
     return min(ends), max(ends)

@@ -1,104 +1,119 @@
-"""The comparison as one picture."""
+"""Candidates beside each other: their schedules and metrics, and over tasks their profiles."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ratewise._extras import require
+from ratewise._arrays import Floats
+from ratewise.view.style import BAND, COLOURS, DASHES, INK, better, new_figure, thinned, tidy
 
-if TYPE_CHECKING:
-    from ratewise.compare.comparison import Comparison
-    from ratewise.compare.profiles import Profile
-    from ratewise.compare.verdict import Standing
-
-# Okabe & Ito 2008: told apart with every kind of colour vision. The dashes say it a second time.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (1, 1)), (0, (9, 3)))
+RANKED = (*COLOURS[:4], COLOURS[5], COLOURS[4])
+RANKED_DASHES = (*DASHES, (0, (1, 1)), (0, (9, 3)))
+"""Colours and dashes by rank; no two are alike."""
 REST = "#B8B8B8"
-INK = "#303030"
 KEY_POINTS = 40
 """Room for the key between a name and the axis, in points."""
-POINTS = 2_000
-"""Points of a curve at most: more cannot be seen."""
 
 
-def draw(comparison: Comparison) -> Any:
+class Ranked(NamedTuple):
+    """A candidate at its own best peak: the metric of every seed, none if it did not finish."""
+
+    name: str
+    peak: float
+    values: Sequence[float]
+    mean: float
+
+
+def draw(
+    candidates: Sequence[Ranked],
+    levels: Sequence[Floats],
+    margin: float,
+    metric: str,
+    higher_is_better: bool,
+    title: str,
+) -> Any:
     """Return the schedules above, and below each candidate's metric at its own best peak.
 
     The best few have colours, all others are grey; the key to the lines stands beside the names.
     Dots are seeds, bars are means, and a mean in the band cannot be told from the best.
+
+    Args:
+        candidates: From best to worst.
+        levels: For each, the level of every update, float64[total].
+        margin: Half-width of the band, or NaN.
+        metric: Name of the metric.
+        higher_is_better: Whether more of it is better.
+        title: What stands above.
     """
-    figure_module = require("matplotlib.figure", extra="plot")
-    standings = comparison.standings
-    rows = max(1.2, 0.25 * len(standings))
-    figure = figure_module.Figure(figsize=(7.5, 3.2 + rows), dpi=120, layout="constrained")
+    rows = max(1.2, 0.25 * len(candidates))
+    figure = new_figure(7.5, 3.2 + rows, dpi=120)
     above, below = figure.subplots(2, 1, height_ratios=(2.3, rows))
-    styles = {one.name: _style(place) for place, one in enumerate(standings)}
-    _schedules(above, comparison, styles)
-    _metrics(below, comparison, styles)
-    figure.suptitle(comparison.verdict.text, fontsize=10, color=INK, wrap=True)
+    for place, level in reversed(list(enumerate(levels))):
+        t = thinned(len(level))
+        above.plot(t, level[t], **_style(place))
+    above.set_ylim(bottom=0)
+    above.margins(x=0.01)
+    _name_axes(above, "update", "learning rate / peak")
+    tidy(above)
+    draw_noise(below, candidates, margin, zorder=0)
+    for row, one in enumerate(candidates):
+        _row(below, row, one)
+    below.set_yticks(range(len(candidates)), [_label(one) for one in candidates])
+    below.set_ylim(len(candidates) - 0.5, -0.5)
+    _name_axes(below, f"{metric} ({better(higher_is_better)})", "")
+    tidy(below)
+    below.tick_params(axis="y", length=0, pad=KEY_POINTS)
+    figure.suptitle(title, fontsize=10, color=INK, wrap=True)
     return figure
 
 
-def draw_profile(profile: Profile, up_to: float = 4.0) -> Any:
-    """Return ρ(τ) of each candidate, a staircase from 1 to `up_to`; the best score comes first."""
-    figure_module = require("matplotlib.figure", extra="plot")
-    figure = figure_module.Figure(figsize=(7.5, 4), dpi=120, layout="constrained")
+def draw_noise(axes: Any, candidates: Sequence[Ranked], margin: float, **options: Any) -> None:
+    """Draw the band around the best mean in which others cannot be told from it."""
+    if candidates and candidates[0].values and margin == margin:
+        mean = candidates[0].mean
+        axes.axvspan(mean - margin, mean + margin, **BAND, **options)
+
+
+def draw_profile(names: Sequence[str], ratios: Floats, up_to: float) -> Any:
+    """Return ρ(τ) of each candidate, a staircase from 1 to `up_to`.
+
+    Args:
+        names: The candidates, the best first.
+        ratios: Cost over the least cost on that task, float64[candidates, tasks].
+        up_to: Where τ ends.
+    """
+    figure = new_figure(7.5, 4, dpi=120)
     axes = figure.subplots()
-    for place, i in enumerate(np.argsort(-profile.score(up_to), kind="stable")):
-        ratios = profile.ratios[i]
-        taus = np.unique([1.0, *ratios[ratios <= up_to], up_to])
-        shares = [float((ratios <= tau).mean()) for tau in taus]
-        axes.step(taus, shares, where="post", label=profile.names[i], **_style(place))
+    for place, (name, row) in enumerate(zip(names, ratios, strict=True)):
+        taus = np.unique([1.0, *row[row <= up_to], up_to])
+        shares = [float((row <= tau).mean()) for tau in taus]
+        axes.step(taus, shares, where="post", label=name, **_style(place))
     axes.set_xlim(1, up_to)
     axes.set_ylim(0, 1.03)
-    axes.set_xlabel("cost / the least on that task", fontsize=9, color=INK)
-    axes.set_ylabel("share of the tasks", fontsize=9, color=INK)
+    _name_axes(axes, "cost / the least on that task", "share of the tasks")
     axes.legend(fontsize=8, frameon=False, loc="lower right")
     tidy(axes)
     return figure
 
 
 def _style(place: int) -> dict[str, Any]:
-    if place >= len(COLOURS):
+    if place >= len(RANKED):
         return {"color": REST, "linestyle": "-", "linewidth": 0.9, "zorder": 1}
-    colour, dash = COLOURS[place], DASHES[place]
+    colour, dash = RANKED[place], RANKED_DASHES[place]
     return {"color": colour, "linestyle": dash, "linewidth": 1.8, "zorder": 3}
 
 
-def _schedules(axes: Any, comparison: Comparison, styles: dict[str, dict[str, Any]]) -> None:
-    for one in reversed(comparison.standings):
-        record = comparison.best(one.name)[0]
-        t = thinned(len(record.rates))
-        axes.plot(t, record.rates[t] / record.peak, **styles[one.name])
-    axes.set_ylim(bottom=0)
-    axes.margins(x=0.01)
-    axes.set_xlabel("update", fontsize=9, color=INK)
-    axes.set_ylabel("learning rate / peak", fontsize=9, color=INK)
-    tidy(axes)
+def _name_axes(axes: Any, across: str, up: str) -> None:
+    axes.set_xlabel(across, fontsize=9, color=INK)
+    axes.set_ylabel(up, fontsize=9, color=INK)
 
 
-def _metrics(axes: Any, comparison: Comparison, styles: dict[str, dict[str, Any]]) -> None:
-    verdict = comparison.verdict
-    best = comparison.standings[0]
-    if best.values and verdict.margin == verdict.margin:
-        band = (best.mean - verdict.margin, best.mean + verdict.margin)
-        axes.axvspan(*band, color="#000000", alpha=0.07, linewidth=0, zorder=0)
-    for row, one in enumerate(comparison.standings):
-        _row(axes, row, one, styles[one.name])
-    names = [_label(one) for one in comparison.standings]
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    better = "more is better" if comparison.higher_is_better else "less is better"
-    axes.set_xlabel(f"{comparison.metric} ({better})", fontsize=9, color=INK)
-    tidy(axes)
-    axes.tick_params(axis="y", length=0, pad=KEY_POINTS)
-
-
-def _row(axes: Any, row: int, one: Standing, style: dict[str, Any]) -> None:
+def _row(axes: Any, row: int, one: Ranked) -> None:
     """Draw a candidate's seeds and mean, and between its name and the axis the key to its line."""
+    style = _style(row)
     key = axes.annotate("", (0, row), (-KEY_POINTS + 4, 0), xycoords=axes.get_yaxis_transform(),
                         textcoords="offset points", annotation_clip=False,
                         arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 4})  # fmt: skip
@@ -109,21 +124,5 @@ def _row(axes: Any, row: int, one: Standing, style: dict[str, Any]) -> None:
         axes.plot(one.mean, row, "|", color=INK, markersize=13, markeredgewidth=1.6)
 
 
-def _label(one: Standing) -> str:
+def _label(one: Ranked) -> str:
     return f"{one.name}, peak {one.peak:.3g}" if one.values else f"{one.name}, did not finish"
-
-
-def thinned(n: int, most: int = POINTS) -> Any:
-    """Return which points to draw: the first, the last, and evenly many between."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
-
-
-def tidy(axes: Any) -> None:
-    """Leave two of the four sides of a frame, in grey."""
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color("#909090")
-    axes.tick_params(labelsize=8, color="#909090", labelcolor=INK)
-    axes.grid(axis="x", color="#E4E4E4", linewidth=0.6)
-    axes.set_axisbelow(True)

@@ -1,21 +1,16 @@
-"""Measured and predicted curves as one figure."""
+"""Measured and predicted curves: as a figure, and as a plot for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise._extras import require
-from ratewise.logs.curve import Curve
-from ratewise.view.comparison import thinned
-from ratewise.view.plots import COLOURS, DASHES, GREY
-from ratewise.view.ticks import rate as spell
-
-if TYPE_CHECKING:
-    from ratewise.predict.result import Fit, Prediction
+from ratewise.view.format import format_rate
+from ratewise.view.style import COLOURS, DASHES, GREY, new_figure, open_frame, thinned
+from ratewise.view.terminal import Canvas
 
 MOST = 6
 """Predictions that are drawn, the best."""
@@ -23,62 +18,106 @@ MOST = 6
 EARLY = 0.2
 """Share of the longest run whose losses may be above the frame."""
 
+HEIGHT = 16
+LETTERS = "abc"
+"""Predictions that are drawn in the terminal, the best three."""
 
-def draw(fit: Fit, predictions: Sequence[Prediction]) -> Any:
+
+class MeasuredRun(NamedTuple):
+    """A run that a law was fitted to: `losses` at `steps`; `rates` and `fitted` of all updates."""
+
+    rates: Floats
+    steps: Any
+    losses: Floats
+    fitted: Floats
+
+
+class PredictedRun(NamedTuple):
+    """A run that nobody has trained; `loss` is its last, in an interval from `low` to `high`."""
+
+    name: str
+    peak: float
+    rates: Floats
+    losses: Floats
+    loss: float
+    low: float
+    high: float
+
+
+def draw(measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun]) -> Any:
     """Return the rates above; below what was measured in grey, what is predicted in colours.
 
     A bar at the end of a prediction is its interval; a thin line is what the law says of a run
     that it was fitted to.
     """
-    require("matplotlib", extra="plot")
-    from matplotlib.figure import Figure
-
-    shown = list(predictions[:MOST])
-    figure = Figure(figsize=(8.0, 6.4), layout="constrained")
+    shown = predicted[:MOST]
+    figure = new_figure(8.0, 6.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.0, 2.0))
-    for curve in fit.curves:
-        _measured(above, below, fit, curve)
+    for run in measured:
+        t, at = thinned(len(run.rates)), thinned(len(run.steps))
+        above.plot(t + 1, run.rates[t], color=GREY, linewidth=0.9, alpha=0.7)
+        below.plot(run.steps[at], run.losses[at], ".", color=GREY, markersize=2.5, alpha=0.5)
+        below.plot(t + 1, run.fitted[t], color=GREY, linewidth=0.8)
     for place, one in reversed(list(enumerate(shown))):
-        _predicted(above, below, one, place)
-    below.set_ylim(*frame(fit.curves, shown))
+        _draw_predicted(above, below, one, COLOURS[place], DASHES[place % len(DASHES)])
+    below.set_ylim(*_frame(measured, shown))
     above.set_ylabel("learning rate")
     below.set_ylabel("loss")
     below.set_xlabel("update")
-    for axes in (above, below):
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+    open_frame(above)
+    open_frame(below)
     handles, labels = below.get_legend_handles_labels()
     key: Any = {"frameon": False, "fontsize": 9, "loc": "outside lower center", "ncols": 2}
     figure.legend(handles[::-1], labels[::-1], **key)
     return figure
 
 
-def frame(curves: Sequence[Curve], predictions: Sequence[Prediction]) -> tuple[float, float]:
+def _draw_predicted(above: Any, below: Any, one: PredictedRun, colour: str, dash: Any) -> None:
+    style: Any = {"color": colour, "linestyle": dash, "linewidth": 1.6}
+    t = thinned(len(one.rates))
+    above.plot(t + 1, one.rates[t], **style)
+    label = f"{one.name}, peak {format_rate(one.peak, 3)}: {one.loss:#.5g}"
+    below.plot(t + 1, one.losses[t], label=label, **style)
+    ends = [[one.loss - one.low], [one.high - one.loss]]
+    below.errorbar(len(one.rates), one.loss, yerr=ends, color=colour, capsize=3)
+
+
+def _frame(
+    measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun]
+) -> tuple[float, float]:
     """Return the lowest and the highest loss to show: the first fifth may be above."""
-    lengths = [len(one.every_rate) for one in curves] + [len(one.rates) for one in predictions]
-    early = EARLY * max(lengths)
-    parts = [np.asarray(one.losses)[np.asarray(one.steps) > early] for one in curves]
-    parts += [one.losses[int(early) :] for one in predictions]
-    parts += [np.array([one.low, one.high]) for one in predictions]
+    early = EARLY * _longest(measured, predicted)
+    parts = [run.losses[run.steps > early] for run in measured]
+    parts += [one.losses[int(early) :] for one in predicted]
+    parts += [np.array([one.low, one.high]) for one in predicted]
     seen: Floats = np.concatenate(parts)
     room = 0.03 * float(np.ptp(seen)) or 1.0
     return float(seen.min()) - room, float(seen.max()) + room
 
 
-def _measured(above: Any, below: Any, fit: Fit, curve: Curve) -> None:
-    steps, losses, rates = np.asarray(curve.steps), np.asarray(curve.losses), curve.every_rate
-    t = thinned(len(rates))
-    above.plot(t + 1, rates[t], color=GREY, linewidth=0.9, alpha=0.7)
-    at = thinned(len(steps))
-    below.plot(steps[at], losses[at], ".", color=GREY, markersize=2.5, alpha=0.5)
-    below.plot(t + 1, fit.law.losses(rates)[t], color=GREY, linewidth=0.8)
+def _longest(measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun]) -> int:
+    return max(len(run.rates) for run in [*measured, *predicted])
 
 
-def _predicted(above: Any, below: Any, one: Prediction, place: int) -> None:
-    style: Any = {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place % len(DASHES)]}
-    t = thinned(len(one.rates))
-    above.plot(t + 1, one.rates[t], linewidth=1.6, **style)
-    label = f"{one.name}, peak {spell(float(f'{one.peak:.3g}'))}: {one.loss:#.5g}"
-    below.plot(t + 1, one.losses[t], linewidth=1.6, label=label, **style)
-    ends = [[one.loss - one.low], [one.high - one.loss]]
-    below.errorbar(len(one.rates), one.loss, yerr=ends, color=style["color"], capsize=3)
+def draw_text(
+    measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun], width: int, colour: bool
+) -> str:
+    """Return the losses of the runs as dots, and the best predictions with a letter at the end."""
+    shown = predicted[: len(LETTERS)]
+    low, high = _frame(measured, shown)
+    canvas = Canvas(width, HEIGHT, colour)
+    for run in measured:
+        at = thinned(len(run.steps), 2 * width)
+        at = at[run.losses[at] <= high]
+        if len(at):
+            canvas.draw(run.steps[at], run.losses[at])
+    for place, one in reversed(list(enumerate(shown))):
+        at = thinned(len(one.losses), 2 * width)
+        at = at[one.losses[at] <= high]
+        if len(at):
+            canvas.line(at + 1.0, one.losses[at], place=place)
+        canvas.draw([len(one.losses)], [one.loss], LETTERS[place])
+    canvas.updates_across(_longest(measured, shown))
+    canvas.losses_up(low, high)
+    keys = "  ".join(f"{letter} {one.name}" for letter, one in zip(LETTERS, shown, strict=False))
+    return "\n".join([*canvas.lines(), f"dots: measured  {keys}"])

@@ -14,7 +14,7 @@ from ratewise.schedule import ScheduleError
 from ratewise.tasks.keras.loader_state import Batches, as_numpy, derived, stream
 from ratewise.tasks.keras.snapshot import Held, built, to_mode
 from ratewise.tasks.keras.step import split, step_of
-from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 
 keras = require("keras", extra="keras")
 
@@ -88,6 +88,11 @@ class KerasTask:
     def with_optimizer(self, optimizer: Callable[[Any], Any]) -> KerasTask:
         """Return the same task with another optimizer."""
         return replace(self, optimizer=optimizer)
+
+    def parts(self) -> Parts:
+        """Return the model, its optimizer, and what the data say of their sizes."""
+        model = self.model()
+        return Parts(model, getattr(model, "optimizer", None), *sizes_of(self.data(0)))
 
     @cached_property
     def peak(self) -> float:

@@ -13,8 +13,8 @@ from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_eval, to_train
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.lightning.segment import Piece
-from ratewise.tasks.lightning.trainer import check_module, library
-from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.lightning.trainer import check_module, configured, library
+from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.torch.loader_state import Feed
 from ratewise.tasks.torch.random_stream import RandomStream, derived
 from ratewise.tasks.torch.snapshot import (
@@ -97,6 +97,15 @@ class LightningTask:
     def with_optimizer(self, optimizer: Callable[[Any], Any]) -> LightningTask:
         """Return the same task with another optimizer."""
         return replace(self, optimizer=optimizer)
+
+    def parts(self) -> Parts:
+        """Return the module, the optimizer that it configures, and what the data say."""
+        with RandomStream(0, settings=True):
+            module = self.module()
+            optimizer = (self.optimizer or configured)(module)
+            batch, examples = sizes_of(self.data(0))
+        every = int(self.trainer.get("accumulate_grad_batches", 1))
+        return Parts(module, optimizer, batch * every if batch else None, examples)
 
     @cached_property
     def peak(self) -> float:

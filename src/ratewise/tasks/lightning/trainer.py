@@ -53,6 +53,15 @@ def optimizer_of(trainer: Any) -> Any:
     return trainer.optimizers[0]
 
 
+def configured(module: Any) -> Any:
+    """Return the optimizer that a module configures, or None if it is none alone."""
+    made = module.configure_optimizers()
+    made = made.get("optimizer") if isinstance(made, dict) else made
+    while isinstance(made, list | tuple) and made:
+        made = made[0]
+    return made if hasattr(made, "param_groups") else None
+
+
 def check_module(module: Any) -> None:
     """Refuse what is no module, and one that optimizes by hand."""
     library(module)

@@ -12,7 +12,7 @@ import numpy as np
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_eval, to_train
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.torch.batches import Batches
 from ratewise.tasks.torch.random_stream import RandomStream, derived
 from ratewise.tasks.torch.snapshot import (
@@ -92,6 +92,12 @@ class TorchTask:
     def with_optimizer(self, optimizer: Callable[[Any], Any]) -> TorchTask:
         """Return the same task with another optimizer."""
         return replace(self, optimizer=optimizer)
+
+    def parts(self) -> Parts:
+        """Return the model, its optimizer, and what the data say of their sizes."""
+        with RandomStream(0, settings=True):
+            model = self.model()
+            return Parts(model, self.optimizer(model), *sizes_of(self.data(0)))
 
     @cached_property
     def peak(self) -> float:

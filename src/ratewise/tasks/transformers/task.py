@@ -12,7 +12,7 @@ import numpy as np
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_eval, to_train
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.protocols import Losses, Rates
+from ratewise.tasks.protocols import Losses, Parts, Rates, length_of
 from ratewise.tasks.torch.groups import Groups
 from ratewise.tasks.torch.loader_state import Feed, Held
 from ratewise.tasks.torch.random_stream import RandomStream, derived
@@ -90,6 +90,17 @@ class TrainerTask:
     def with_optimizer(self, optimizer: Callable[[Any], Any]) -> TrainerTask:
         """Return the same task with another optimizer."""
         return replace(self, optimizer=optimizer)
+
+    def parts(self) -> Parts:
+        """Return the model, its optimizer, and the sizes that the trainer knows."""
+        with RandomStream(0, settings=True):
+            trainer = made(self.make_trainer, 0, evaluates=False)
+            if self.optimizer is not None:
+                trainer.optimizer = self.optimizer(trainer.model)
+            trainer.create_optimizer()
+        args = trainer.args
+        batch = int(args.train_batch_size) * int(args.gradient_accumulation_steps)
+        return Parts(trainer.model, trainer.optimizer, batch, length_of(trainer.train_dataset))
 
     @cached_property
     def peak(self) -> float:
