@@ -48,22 +48,21 @@ class BatchTape(ABC):
         self._rewind()
 
     @abstractmethod
-    def stream(self, seed: int) -> RandomStream:
+    def _stream(self, seed: int) -> RandomStream:
         """Return the random numbers that the data draw from."""
 
     @abstractmethod
-    def recorded(self, batch: Any) -> tuple[Any, int]:
+    def _recorded(self, batch: Any) -> tuple[Any, int]:
         """Return what to keep of a batch, and the bytes that it takes."""
 
     @abstractmethod
-    def fingerprint(self, batch: Any) -> str:
+    def _fingerprint(self, batch: Any) -> str:
         """Return a hash that is equal for equal batches."""
 
-    def open(self) -> Any:
-        """Return what `data` returns for the seed."""
+    def _open(self) -> Any:
         return self._data(self._seed)
 
-    def read(self, source: Any) -> Iterator[Any]:
+    def _read(self, source: Any) -> Iterator[Any]:
         """Return the batches of one round."""
         return iter(source)
 
@@ -79,14 +78,14 @@ class BatchTape(ABC):
 
     def _rewind(self) -> None:
         """Begin at position 0 again, in the state of the random numbers that it had then."""
-        self._own = self.stream(derived(self._seed, DATA))
+        self._own = self._stream(derived(self._seed, DATA))
         self._tape: deque[tuple[Any, int]] = deque()
         self.held_bytes = self._start = self._next = 0
         with self._own:
-            self.source = self.open()
-            self._iterator = self.read(self.source)
+            self.source = self._open()
+            self._iterator = self._read(self.source)
         self._draw(1, 1)
-        first = self.fingerprint(self._tape[0][0])
+        first = self._fingerprint(self._tape[0][0])
         if self._first not in (None, first):
             rule = f"gave other batches when it was called with {self._seed} again"
             raise ScheduleError(self.who, rule, self.repeat)
@@ -106,7 +105,7 @@ class BatchTape(ABC):
         drawn = 0
         with self._own:
             while self._next < low or (self._next < high and drawn < self._limit // self.ahead):
-                self._tape.append(self.recorded(self._pull()))
+                self._tape.append(self._recorded(self._pull()))
                 size = self._tape[-1][1]
                 self._next += 1
                 self.held_bytes += size
@@ -116,11 +115,11 @@ class BatchTape(ABC):
         """Return the next batch; behind the last comes the first of the next round."""
         for batch in self._iterator:
             return batch
-        self._iterator = self.read(self.source)
+        self._iterator = self._read(self.source)
         for batch in self._iterator:
             return batch
-        self.source = self.open()  # it could be iterated only once
-        self._iterator = self.read(self.source)
+        self.source = self._open()  # it could be iterated only once
+        self._iterator = self._read(self.source)
         for batch in self._iterator:
             return batch
         fix = "return an iterable with at least one batch, a new one at every call"

@@ -34,25 +34,22 @@ class KerasTape(BatchTape):
     who = "KerasTask(data=…)"
     repeat = "shuffle with the seed that data(seed) is given"
 
-    def stream(self, seed: int) -> RandomStream:
-        """Return the random numbers of the backend."""
+    def _stream(self, seed: int) -> RandomStream:
         return stream(seed)
 
-    def recorded(self, batch: Any) -> tuple[Any, int]:
-        """Return the batch itself, which no step changes."""
+    def _recorded(self, batch: Any) -> tuple[Any, int]:
         return batch, sum(int(getattr(leaf, "nbytes", 64)) for leaf in keras.tree.flatten(batch))
 
-    def fingerprint(self, batch: Any) -> str:
-        """Return a hash that is equal for equal batches."""
+    def _fingerprint(self, batch: Any) -> str:
         digest = hashlib.sha256()
         for leaf in keras.tree.flatten(batch):
             value = as_numpy(leaf)
             digest.update(value.tobytes() if value.dtype != object else repr(value).encode())
         return digest.hexdigest()
 
-    def open(self) -> Any:
+    def _open(self) -> Any:
         """Return what `data` returns for the seed; arrays would be taken for batches."""
-        source = super().open()
+        source = super()._open()
         if isinstance(source, tuple) and source and all(hasattr(part, "shape") for part in source):
             rule, fix = "returned arrays", "cut them: [(x[i : i + 32], y[i : i + 32]) for i in …]"
             raise ScheduleError(self.who, rule, fix)
@@ -61,8 +58,7 @@ class KerasTape(BatchTape):
             raise ScheduleError(self.who, "cannot be iterated", fix, given=source)
         return source
 
-    def read(self, source: Any) -> Iterator[Any]:
-        """Yield the batches of one round."""
+    def _read(self, source: Any) -> Iterator[Any]:
         if not isinstance(source, keras.utils.PyDataset):
             yield from source
             return

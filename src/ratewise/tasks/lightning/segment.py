@@ -24,7 +24,7 @@ from ratewise.tasks.torch.groups import HookedRates, RateSetter
 from ratewise.tasks.torch.loader_state import StatefulLoader
 from ratewise.tasks.torch.measuring import on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
-from ratewise.tasks.torch.snapshot import restore_model, restore_optimizer
+from ratewise.tasks.torch.snapshot import restore_training
 
 torch = require("torch", extra="lightning")
 
@@ -123,8 +123,7 @@ class FitSegment:
         if self._state is None:
             self._feed.begin()  # as a fit does, before `on_train_start`
         else:
-            restore_model(self._module, self._state["model"])
-            restore_optimizer(self.groups.optimizer, self._state["optimizer"])
+            restore_training(self._module, optimizer, self._state)
             self._own.go_to(self._state["random"])
 
     def next(self) -> Any:
@@ -150,7 +149,7 @@ class FitSegment:
     def _callback(self) -> Any:
         piece = self
 
-        class Follow(self._library.Callback):
+        class FollowSegment(self._library.Callback):
             """Follows a fit, and stops it where an epoch would begin."""
 
             def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -168,7 +167,7 @@ class FitSegment:
             def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
                 piece._interrupted = isinstance(exception, KeyboardInterrupt)
 
-        return Follow()
+        return FollowSegment()
 
     def _hear(self, outputs: Any) -> None:
         """Take note of the loss of a batch, and of an update if there was one."""

@@ -18,12 +18,7 @@ from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.torch.loader_state import StatefulLoader
 from ratewise.tasks.torch.measuring import measuring
 from ratewise.tasks.torch.random_stream import TorchRandomStream
-from ratewise.tasks.torch.snapshot import (
-    restore_model,
-    restore_optimizer,
-    save_model,
-    save_optimizer,
-)
+from ratewise.tasks.torch.snapshot import restore_training, save_training
 
 torch = require("torch", extra="lightning")
 
@@ -166,18 +161,13 @@ class LightningRun:
         state = self._still()
 
         def back() -> None:
-            self._put_back(state)
+            restore_training(self.module, self.optimizer, state)
 
         with measuring(self.module, self.optimizer, self._own, self._seed, back):
             return as_metrics(self._task.metric(self.module))
 
     def _still(self) -> dict[str, Any]:
-        model, moments = save_model(self.module), save_optimizer(self.optimizer)
-        return {"model": model, "optimizer": moments, "random": self._own.state}
-
-    def _put_back(self, state: Mapping[str, Any]) -> None:
-        restore_model(self.module, state["model"])
-        restore_optimizer(self.optimizer, state["optimizer"])
+        return {**save_training(self.module, self.optimizer), "random": self._own.state}
 
     def save(self) -> dict[str, Any]:
         """Return the state, in main memory."""
@@ -186,7 +176,7 @@ class LightningRun:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go to a saved state; the data follow when the next batch is asked for."""
-        self._put_back(state)
+        restore_training(self.module, self.optimizer, state)
         self._own.state, self._loops = state["random"], state["loops"]
         self._feed.restore(state["data"])
         self._ahead = []

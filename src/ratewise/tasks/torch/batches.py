@@ -26,18 +26,30 @@ class TorchTape(BatchTape):
     repeat = "make the loader, its generator and its random numbers inside data(seed)"
     ahead = 8  # as swapping random numbers in and out costs per swap
 
-    def stream(self, seed: int) -> RandomStream:
-        """Return torch's random numbers."""
+    def _stream(self, seed: int) -> RandomStream:
         return TorchRandomStream(seed)
 
-    def recorded(self, batch: Any) -> tuple[Any, int]:
-        """Return a copy, as what draws next may write into the same memory."""
-        batch = copied(batch)
-        return batch, sum(weight(leaf) for leaf in leaves(batch))
+    def _recorded(self, batch: Any) -> tuple[Any, int]:
+        batch = copied(batch)  # as what draws next may write into the same memory
+        tensors = torch.Tensor | np.ndarray
+        sizes = (
+            leaf.nbytes if isinstance(leaf, tensors) else sys.getsizeof(leaf)
+            for leaf in leaves(batch)
+        )
+        return batch, sum(sizes)
 
-    def fingerprint(self, batch: Any) -> str:
+    def _fingerprint(self, batch: Any) -> str:
         """Return a hash that is equal for equal batches; what it cannot read it leaves out."""
-        return fingerprint(batch)
+        digest = hashlib.sha256()
+        for leaf in leaves(batch):
+            if isinstance(leaf, torch.Tensor) and leaf.layout == torch.strided:
+                raw = leaf.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+                digest.update(raw.numpy().tobytes())
+            elif isinstance(leaf, np.ndarray) and leaf.dtype != object:
+                digest.update(leaf.tobytes())
+            elif isinstance(leaf, int | float | str | bytes | bool | None):
+                digest.update(repr(leaf).encode())
+        return digest.hexdigest()
 
     def take(self, position: int, count: int) -> Iterator[Any]:
         """Yield copies of the batches at `position` … `position + count - 1`."""
@@ -77,24 +89,3 @@ def _parts(value: Any) -> list[Any] | None:
     if hasattr(value, "__dict__") and not callable(value) and not isinstance(value, torch.Tensor):
         return list(vars(value).values())
     return None
-
-
-def weight(leaf: Any) -> int:
-    """Return the bytes that a leaf takes."""
-    if isinstance(leaf, torch.Tensor | np.ndarray):
-        return int(leaf.nbytes)
-    return sys.getsizeof(leaf)
-
-
-def fingerprint(batch: Any) -> str:
-    """Return a hash that is equal for equal batches; what it cannot read it leaves out."""
-    digest = hashlib.sha256()
-    for leaf in leaves(batch):
-        if isinstance(leaf, torch.Tensor) and leaf.layout == torch.strided:
-            raw = leaf.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(raw.numpy().tobytes())
-        elif isinstance(leaf, np.ndarray) and leaf.dtype != object:
-            digest.update(leaf.tobytes())
-        elif isinstance(leaf, int | float | str | bytes | bool | None):
-            digest.update(repr(leaf).encode())
-    return digest.hexdigest()

@@ -7,7 +7,7 @@ the optimizer's state to the types of the parameters.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -41,6 +41,17 @@ class GeneratorSnapshot:
     """The state of a torch generator, which cannot be copied by itself."""
 
     state: Any
+
+
+def save_training(model: Any, optimizer: Any) -> dict[str, Any]:
+    """Return all that the next update depends on, random numbers and data aside."""
+    return {"model": save_model(model), "optimizer": save_optimizer(optimizer)}
+
+
+def restore_training(model: Any, optimizer: Any, state: Mapping[str, Any]) -> None:
+    """Put a saved state of a model and its optimizer back; the state stays usable."""
+    restore_model(model, state["model"])
+    restore_optimizer(optimizer, state["optimizer"])
 
 
 def save_model(model: Any) -> dict[str, Any]:

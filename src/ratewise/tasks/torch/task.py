@@ -18,9 +18,9 @@ from ratewise.tasks.torch.measuring import measuring, on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import (
     restore_model,
-    restore_optimizer,
+    restore_training,
     save_model,
-    save_optimizer,
+    save_training,
 )
 
 torch = require("torch", extra="torch")
@@ -153,16 +153,11 @@ class TorchRun:
 
     def save(self) -> dict[str, Any]:
         """Return the state, in main memory."""
-        return {
-            "position": self._position,
-            "random": self._own.state,
-            "model": save_model(self.model),
-            "optimizer": save_optimizer(self.optimizer),
-        }
+        place = {"position": self._position, "random": self._own.state}
+        return {**place, **save_training(self.model, self.optimizer)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go to a saved state; the data follow when the next batch is asked for."""
         self._position = state["position"]
         self._own.state = state["random"]
-        restore_model(self.model, state["model"])
-        restore_optimizer(self.optimizer, state["optimizer"])
+        restore_training(self.model, self.optimizer, state)

@@ -18,12 +18,7 @@ from ratewise.tasks.torch.groups import RateSetter
 from ratewise.tasks.torch.loader_state import StatefulLoader, SwappedState
 from ratewise.tasks.torch.measuring import measuring, on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
-from ratewise.tasks.torch.snapshot import (
-    restore_model,
-    restore_optimizer,
-    save_model,
-    save_optimizer,
-)
+from ratewise.tasks.torch.snapshot import restore_training, save_training
 from ratewise.tasks.transformers.trainer import MAKER, made
 
 torch = require("torch", extra="transformers")
@@ -205,9 +200,8 @@ class TrainerRun:
         return {
             "random": self._own.state,
             "data": self._loader.save(),
-            "model": save_model(self.trainer.model),
-            "optimizer": save_optimizer(self.optimizer),
             "trainer": SwappedState(self._noted).state,
+            **save_training(self.trainer.model, self.optimizer),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -217,8 +211,7 @@ class TrainerRun:
         self._put_back(state)
 
     def _put_back(self, state: Mapping[str, Any]) -> None:
-        restore_model(self.trainer.model, state["model"])
-        restore_optimizer(self.optimizer, state["optimizer"])
+        restore_training(self.trainer.model, self.optimizer, state)
         SwappedState(self._noted).put(state["trainer"])
 
 
