@@ -94,10 +94,11 @@ def sizes_of(data: Any) -> tuple[int | None, int | None]:
 
 
 def length_of(data: Any) -> int | None:
-    """Return how many samples there are, or None if the data do not say."""
-    if data is None or not hasattr(data, "__len__"):
+    """Return how many there are, or None if the data do not say."""
+    try:
+        return len(data) or None
+    except TypeError:  # a stream, or no data at all
         return None
-    return len(data) or None
 
 
 @runtime_checkable

@@ -122,7 +122,7 @@ class TrainerRun:
             self._model.train()
             to_train(self.optimizer)
         self._several = max(int(trainer.args.gradient_accumulation_steps), 1)
-        self._length = _length(loader)
+        self._length = length_of(loader)
         self._reached = 0.0
         self._loader = StatefulLoader(loader, self._own, seed)
         self._noted = [trainer, trainer.state, trainer.control]
@@ -221,10 +221,3 @@ def _evaluated(trainer: Any) -> dict[str, float]:
     numbers = {key: value for key, value in found.items() if isinstance(value, int | float)}
     own = [key for key in numbers if key == "epoch" or key.endswith(_RUNNING)]
     return {key: value for key, value in numbers.items() if key not in own}
-
-
-def _length(loader: Any) -> int | None:
-    try:
-        return len(loader) or None
-    except TypeError:  # a stream
-        return None
