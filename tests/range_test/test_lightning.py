@@ -113,6 +113,18 @@ def test_the_rates_are_the_ladders_whatever_the_scheduler_does(several: int) -> 
     assert 0.4 < found.sweeps[0].losses[0] < 1.5  # of one batch, not of a third of it
 
 
+def test_a_batch_that_the_module_skips_has_no_loss() -> None:
+    """A step that returns nothing trains on nothing; the losses are those of the other batches."""
+
+    class Skips(Module):
+        def training_step(self, batch: Any, index: int) -> Any:
+            return None if index % 3 == 1 else super().training_step(batch, index)
+
+    found = find(Skips(), batches=loader(), rungs=10, updates=1, seeds=1, highest=1e-2)
+    assert 6 <= len(found.sweeps[0].losses) < 11
+    assert np.isfinite(found.sweeps[0].losses).all()
+
+
 def test_it_finds_where_a_real_module_breaks() -> None:
     """The test of a module and of the same loop written out agree."""
     ours = Module()

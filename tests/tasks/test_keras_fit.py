@@ -78,7 +78,7 @@ def test_a_run_on_a_dataset_is_model_fit(whole: bool) -> None:
     plain.fit(rows(4).repeat(), steps_per_epoch=total, verbose=0)
     run = task_of(data=rows).open(4)
     run.train(2**-6 * schedule.resolve(total).values(total))
-    assert weights(run._model) == weights(plain)
+    assert weights(run.model) == weights(plain)
 
 
 @pytest.mark.parametrize("several", [None, 3])
@@ -98,7 +98,7 @@ def test_rates_are_of_updates(several: int | None) -> None:
     places = [0.0]
     for rate in RATES:
         run.train(np.array([rate]))
-        places.append(float(run._model.get_weights()[0][0, 0]))
+        places.append(float(run.model.get_weights()[0][0, 0]))
     np.testing.assert_allclose(-np.diff(places), RATES, rtol=1e-4)
 
 

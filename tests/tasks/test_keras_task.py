@@ -53,7 +53,7 @@ def test_training_in_pieces_is_training_in_one(change: dict[str, Any]) -> None:
         pieces.save()
         pieces.measure()
     assert np.concatenate(losses).tobytes() == expected.tobytes()
-    assert values(whole._model) == values(pieces._model)
+    assert values(whole.model) == values(pieces.model)
     assert whole.measure() == pieces.measure()
 
 
@@ -64,10 +64,10 @@ def test_a_state_survives_pickling_into_another_run(change: dict[str, Any], befo
     here, there = task_of(**change).open(3), task_of(**change).open(3)
     here.train(np.full(before, 1e-2))
     state = pickle.dumps(here.save())
-    expected = here.train(RATES).tobytes(), values(here._model), here.measure()
+    expected = here.train(RATES).tobytes(), values(here.model), here.measure()
     for run in (there, here, there):
         run.restore(pickle.loads(state))
-        assert (run.train(RATES).tobytes(), values(run._model), run.measure()) == expected
+        assert (run.train(RATES).tobytes(), values(run.model), run.measure()) == expected
 
 
 def test_training_on_does_not_alter_a_saved_state() -> None:
@@ -98,7 +98,7 @@ def test_measuring_disturbs_nothing() -> None:
         run.train(RATES)
     disturbed.measure()
     assert quiet.train(RATES).tobytes() == disturbed.train(RATES).tobytes()
-    assert values(quiet._model) == values(disturbed._model)
+    assert values(quiet.model) == values(disturbed.model)
 
 
 def test_candidates_may_bring_optimizers() -> None:
@@ -107,7 +107,7 @@ def test_candidates_may_bring_optimizers() -> None:
     assert task.peak == 0.25
     run = task.open(0)
     run.train(RATES)
-    assert isinstance(run._model.optimizer, keras.optimizers.SGD)
+    assert isinstance(run.model.optimizer, keras.optimizers.SGD)
 
 
 def test_the_process_keeps_its_random_numbers() -> None:

@@ -70,9 +70,9 @@ def test_a_run_is_trainer_fit(options: dict[str, Any], streams: bool, kind: Any)
     assert plain.global_step == total
     run = task_of(module=kind, data=data, trainer={"accelerator": "cpu", **options}).open(4)
     run.train(LR * SCHEDULE.resolve(total).values(total))
-    assert run._module.seen == module.seen
-    assert run._module.extra == module.extra
-    assert every_bit(run._module) == every_bit(module)
+    assert run.module.seen == module.seen
+    assert run.module.extra == module.extra
+    assert every_bit(run.module) == every_bit(module)
 
 
 def test_worker_processes_draw_as_in_trainer_fit() -> None:
@@ -92,8 +92,8 @@ def test_worker_processes_draw_as_in_trainer_fit() -> None:
         other.restore(run.save())
         for one in (run, other):
             one.train(rates[cut:])
-            assert one._module.extra == module.extra
-            assert every_bit(one._module) == every_bit(module)
+            assert one.module.extra == module.extra
+            assert every_bit(one.module) == every_bit(module)
 
 
 def test_groups_keep_their_ratio_and_schedulers_are_left_aside() -> None:

@@ -49,8 +49,8 @@ def test_training_in_pieces_is_training_in_one(data: Any, cuts: tuple[int, ...])
         pieces.save()
         pieces.measure()
     assert np.concatenate(losses).tobytes() == expected.tobytes()
-    assert every_bit(whole._module) == every_bit(pieces._module)
-    assert whole._module.seen == pieces._module.seen
+    assert every_bit(whole.module) == every_bit(pieces.module)
+    assert whole.module.seen == pieces.module.seen
     assert whole.measure() == pieces.measure()
 
 
@@ -99,7 +99,7 @@ def test_measuring_disturbs_nothing() -> None:
         run.train(RATES)
     assert np.isfinite(disturbed.measure()["metric"])
     assert quiet.train(RATES).tobytes() == disturbed.train(RATES).tobytes()
-    assert every_bit(quiet._module) == every_bit(disturbed._module)
+    assert every_bit(quiet.module) == every_bit(disturbed.module)
 
 
 def test_candidates_may_bring_optimizers() -> None:
@@ -108,7 +108,7 @@ def test_candidates_may_bring_optimizers() -> None:
     assert task.peak == 0.25
     run = task.open(0)
     run.train(RATES)
-    assert isinstance(run._optimizer, torch.optim.SGD)
+    assert isinstance(run.optimizer, torch.optim.SGD)
 
 
 def test_the_process_keeps_its_random_numbers() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import ratewise as rw
-from ratewise.tasks.torch.batches import Batches, copied
+from ratewise.tasks.torch.batches import TorchTape, copied
 
 
 def generator(seed: int) -> Iterator[torch.Tensor]:
@@ -21,9 +21,9 @@ def generator(seed: int) -> Iterator[torch.Tensor]:
 @pytest.mark.parametrize("data", [generator, lambda seed: list(generator(seed))])
 def test_a_batch_depends_on_seed_and_position_alone(data: Any, tape_bytes: int) -> None:
     """Back, forth and across the ends of rounds, each position gives the same batch."""
-    plain = [batch.tolist() for batch in Batches(data, 1, 2**20).take(0, 40)]
+    plain = [batch.tolist() for batch in TorchTape(data, 1, 2**20).take(0, 40)]
     torch.manual_seed(99)
-    batches = Batches(data, 1, tape_bytes)
+    batches = TorchTape(data, 1, tape_bytes)
     for position in (0, 30, 4, 5, 39, 0, 17):
         (batch,) = batches.take(position, 1)
         assert batch.tolist() == plain[position]
@@ -32,9 +32,9 @@ def test_a_batch_depends_on_seed_and_position_alone(data: Any, tape_bytes: int) 
 
 def test_the_tape_stays_within_its_memory() -> None:
     """Old batches are forgotten, so that memory does not grow with the length of the run."""
-    batches = Batches(lambda seed: [torch.zeros(1000)], 0, 40_000)
+    batches = TorchTape(lambda seed: [torch.zeros(1000)], 0, 40_000)
     for _ in batches.take(0, 500):
-        assert batches._bytes <= 40_000 + 8 * 4_000
+        assert batches.held_bytes <= 40_000 + 8 * 4_000
 
 
 def test_a_copy_of_a_view_does_not_bring_the_whole() -> None:
@@ -50,7 +50,7 @@ def test_data_that_change_between_calls_are_refused() -> None:
     loader = torch.utils.data.DataLoader(
         range(64), batch_size=4, shuffle=True, generator=torch.Generator()
     )
-    batches = Batches(lambda seed: loader, 0, 0)
+    batches = TorchTape(lambda seed: loader, 0, 0)
     list(batches.take(0, 3))
     with pytest.raises(rw.ScheduleError, match="gave other batches") as caught:
         list(batches.take(0, 1))

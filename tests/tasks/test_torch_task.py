@@ -130,7 +130,7 @@ def test_the_optimizer_state_keeps_its_types() -> None:
     state = run.save()
     on = run.train(RATES).tobytes()
     run.restore(state)
-    (first, *_) = run._optimizer.state.values()
+    (first, *_) = run.optimizer.state.values()
     assert first["sum"].dtype == torch.float64
     assert run.train(RATES).tobytes() == on
 
@@ -216,10 +216,10 @@ def test_a_tensor_rate_is_filled_in_place() -> None:
     run = task.open(0)
     state = run.save()
     run.train(np.array([3e-4]))
-    assert run._optimizer.param_groups[0]["lr"] is rate
+    assert run.optimizer.param_groups[0]["lr"] is rate
     assert float(rate) == pytest.approx(3e-4, rel=1e-6)
     run.restore(state)
-    assert run._optimizer.param_groups[0]["lr"] is rate
+    assert run.optimizer.param_groups[0]["lr"] is rate
     assert float(rate) == pytest.approx(0.1, rel=1e-6)
 
 

@@ -117,7 +117,7 @@ def test_candidates_may_bring_optimizers(tmp_path: Any) -> None:
 
     task = task_of(tmp_path).with_optimizer(sgd)
     assert task.peak == 0.25
-    assert isinstance(task.open(0)._optimizer, torch.optim.SGD)
+    assert isinstance(task.open(0).optimizer, torch.optim.SGD)
 
 
 def test_the_process_and_the_data_keep_their_random_numbers(tmp_path: Any) -> None:
@@ -159,7 +159,7 @@ def test_a_metric_sees_the_weights_to_evaluate(tmp_path: Any) -> None:
     def metric(trainer: Any) -> float:
         assert not torch.is_grad_enabled()
         assert not trainer.model.training
-        measured.append(run._optimizer.mode)
+        measured.append(run.optimizer.mode)
         return 1.0
 
     stepped: list[str] = []
@@ -189,7 +189,7 @@ def test_the_seed_is_given_to_who_takes_it(tmp_path: Any) -> None:
         return trainer(42)
 
     runs = [TrainerTask(make_trainer).open(7) for make_trainer in (named, placed, neither)]
-    assert [run._trainer.args.seed for run in runs] == [7, 7, 7]
+    assert [run.trainer.args.seed for run in runs] == [7, 7, 7]
 
 
 def test_nothing_is_called_back_and_nothing_is_written(tmp_path: Any) -> None:

@@ -59,9 +59,9 @@ def test_a_run_is_trainer_train(tmp_path: Any, options: dict[str, Any]) -> None:
     assert weights(run) == every_bit(trainer.model)
     told = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     np.testing.assert_allclose(losses, told, rtol=1e-3)
-    assert run._trainer.state.global_step == trainer.state.global_step
+    assert run.trainer.state.global_step == trainer.state.global_step
     if "max_steps" not in options:
-        assert run._trainer.state.epoch == trainer.state.epoch
+        assert run.trainer.state.epoch == trainer.state.epoch
     measured, said = run.measure(), trainer.evaluate()
     assert measured == {name: said[f"eval_{name}"] for name in measured}
 
@@ -93,7 +93,7 @@ def test_rates_are_of_updates_and_groups_keep_their_ratio(tmp_path: Any) -> None
 
     run = TrainerTask(make_trainer).open(0)
     run.train(RATES)
-    made = np.array(run._optimizer.used)  # pyright: ignore
+    made = np.array(run.optimizer.used)  # pyright: ignore
     assert made[:, 0].tolist() == RATES.tolist()
     np.testing.assert_allclose(made[:, 1], RATES / 10, rtol=1e-12)
 

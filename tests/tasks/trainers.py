@@ -68,7 +68,7 @@ def task_of(folder: Any, **options: Any) -> TrainerTask:
 
 
 def weights(run: Any) -> str:
-    return every_bit(run._trainer.model)
+    return every_bit(run.trainer.model)
 
 
 def trainer_in(folder: str, seed: int) -> Any:

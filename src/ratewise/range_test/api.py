@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ratewise.range_test.ladder import Ladder, Sweep
+from ratewise.range_test.ladder import Ladder, Sweep, climb
 from ratewise.range_test.result import RangeTestResult, conclude
 from ratewise.range_test.sources import choose_source
 from ratewise.schedule import ScheduleError
@@ -89,9 +89,9 @@ def find(
         also=tuple(also),
     )
     sweeps = [Sweep(ladder, seed) for seed in numbers]
-    with source as climb:
+    with source as open_run:
         for sweep in sweeps:
-            climb(sweep)
+            climb(open_run(sweep.seed), sweep)
     return conclude(ladder, tuple(sweeps))
 
 

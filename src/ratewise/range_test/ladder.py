@@ -10,6 +10,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, number, whole
+from ratewise.tasks.protocols import LiveRun, Run
 
 FEWEST = 8
 """Rungs that a curve needs at least."""
@@ -121,6 +122,23 @@ class Sweep:
             high = ceiling(np.array(self.rungs[: done - PATIENCE]))
         if min(self.rungs[-PATIENCE:]) > high and done >= PATIENCE:
             self.broke = done - PATIENCE
+
+
+def climb(run: Run | LiveRun, sweep: Sweep) -> None:
+    """Train a run at the ladder's rates until the sweep is over."""
+    rates, k = sweep.ladder.all_rates, sweep.ladder.updates
+    if isinstance(run, LiveRun):
+        run.train_until(rates, sweep.tell)
+        return
+    start = run.save()  # a task may share a model between its runs
+    try:
+        for first in range(0, len(rates), k):
+            # A loss is seen one update late, so there is one rate more than the rungs have.
+            losses = np.asarray(run.train(rates[first : first + k]), np.float64).tolist()
+            if any(map(sweep.tell, losses)):
+                return
+    finally:
+        run.restore(start)
 
 
 def noise_of(losses: Floats) -> float:

@@ -47,7 +47,7 @@ class Mark:
         return Mark(self.rate * factor, self.low * factor, self.high * factor)
 
 
-class Reading(NamedTuple):
+class MarkedCurve(NamedTuple):
     """A curve and its marks; of those, None is what there is not."""
 
     at: Floats
@@ -60,7 +60,7 @@ class Reading(NamedTuple):
     onset: Mark | None
 
 
-def read_sweeps(ladder: Ladder, sweeps: Sequence[Sweep]) -> Reading:
+def read_sweeps(ladder: Ladder, sweeps: Sequence[Sweep]) -> MarkedCurve:
     """Return the curve through all sweeps, with its marks and their intervals.
 
     A sweep that diverged stays at the ceiling, so a mean over sweeps never jumps when one ends.
@@ -79,7 +79,7 @@ def read_sweeps(ladder: Ladder, sweeps: Sequence[Sweep]) -> Reading:
     share = (x[1] - x[0]) / (2 * math.sqrt(math.pi) * WIDTH)
     error = noise_of(mean) * math.sqrt(min(share, 1.0))
     fall = float(curve[: low + 1].max() - curve[low])
-    return Reading(at, curve, mean, fall, error, *marks)
+    return MarkedCurve(at, curve, mean, fall, error, *marks)
 
 
 def _square(ladder: Ladder, sweeps: Sequence[Sweep]) -> tuple[Floats, Floats]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ratewise.range_test.ladder import FEWEST, Ladder, Sweep
-from ratewise.range_test.marks import Reading
+from ratewise.range_test.marks import MarkedCurve
 from ratewise.range_test.smoothing import WIDTH
 from ratewise.view.format import format_rate
 
@@ -40,7 +40,7 @@ def at_once(ladder: Ladder, sweeps: Sequence[Sweep]) -> Refusal | None:
     return None
 
 
-def refused(ladder: Ladder, sweeps: Sequence[Sweep], read: Reading) -> Refusal | None:
+def refused(ladder: Ladder, sweeps: Sequence[Sweep], read: MarkedCurve) -> Refusal | None:
     """Return why the curve has no answer, or None."""
     broken = [one.rate for one in sweeps if one.rate is not None]
     span = float(np.ptp(read.losses))
@@ -59,7 +59,7 @@ def refused(ladder: Ladder, sweeps: Sequence[Sweep], read: Reading) -> Refusal |
     return _unclear(ladder, read)
 
 
-def _unclear(ladder: Ladder, read: Reading) -> Refusal | None:
+def _unclear(ladder: Ladder, read: MarkedCurve) -> Refusal | None:
     minimum = read.minimum
     if minimum is None:
         return None
@@ -73,7 +73,7 @@ def _unclear(ladder: Ladder, read: Reading) -> Refusal | None:
     return None
 
 
-def notes(ladder: Ladder, read: Reading) -> tuple[str, ...]:
+def notes(ladder: Ladder, read: MarkedCurve) -> tuple[str, ...]:
     """Return what else there is to know about an answer."""
     told: list[str] = []
     if read.steepest is not None and read.steepest.low < ladder.lowest * 10**WIDTH:

@@ -10,7 +10,7 @@ from typing import Any
 from ratewise._arrays import Floats
 from ratewise._json import plain
 from ratewise.range_test.ladder import Ladder, Sweep
-from ratewise.range_test.marks import Mark, Reading, read_sweeps
+from ratewise.range_test.marks import Mark, MarkedCurve, read_sweeps
 from ratewise.range_test.refusals import Refusal, at_once, notes, refused
 from ratewise.view.format import format_rate, format_table
 
@@ -38,7 +38,7 @@ class RangeTestResult:
 
     ladder: Ladder
     sweeps: tuple[Sweep, ...] = field(repr=False)
-    reading: Reading | None = field(repr=False)
+    reading: MarkedCurve | None = field(repr=False)
     refusal: Refusal | None = None
 
     @property
@@ -188,7 +188,7 @@ class RangeTestResult:
             return None
         return getattr(self.reading, name)
 
-    def _reading(self) -> Reading:
+    def _reading(self) -> MarkedCurve:
         if self.reading is None:
             raise ValueError(f"there is no curve, because {self.reason}")
         return self.reading

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import numpy as np
-
-from ratewise.range_test.ladder import Sweep
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
+from ratewise.tasks.protocols import Opener
 
-Climb = Callable[[Sweep], None]
-"""Trains one sweep, from the same start each time."""
-
-Source = AbstractContextManager[Climb]
-"""Gives what climbs; when it is left, everything is as it was."""
+Source = AbstractContextManager[Opener]
+"""Gives what opens runs, each from the same start; when it is left, everything is as it was."""
 
 _GIVES = (
     "give a task, a Trainer, a Lightning module or a compiled Keras model, "
@@ -31,7 +24,7 @@ def choose_source(task: Any, **parts: Any) -> Source:
     Raises:
         ScheduleError: it is nothing that can be trained, or parts are missing or too many.
     """
-    kind = "step" if task is None else kind_of(task)
+    kind = kind_of(task)
     takes = {
         "step": ("step", "model", "optimizer", "batches", "also"),
         "lightning": ("batches", "trainer"),
@@ -39,26 +32,28 @@ def choose_source(task: Any, **parts: Any) -> Source:
     }
     _check_parts(kind, takes.get(kind, ()), parts)
     if kind == "step":
-        from ratewise.range_test.torch_loop import plain_loop
+        from ratewise.tasks.torch.in_place import loop_in_place
 
-        return plain_loop(**{name: parts[name] for name in takes["step"]})
+        return loop_in_place(**{name: parts[name] for name in takes["step"]})
     if kind == "trainer":
-        from ratewise.range_test.transformers_trainer import trainer_loop
+        from ratewise.tasks.transformers.in_place import trainer_in_place
 
-        return trainer_loop(task)
+        return trainer_in_place(task)
     if kind == "lightning":
-        from ratewise.range_test.lightning_module import module_fits
+        from ratewise.tasks.lightning.in_place import module_in_place
 
-        return module_fits(task, parts["batches"], parts["trainer"])
+        return module_in_place(task, parts["batches"], parts["trainer"])
     if kind == "keras":
-        from ratewise.range_test.keras_model import model_batches
+        from ratewise.tasks.keras.in_place import model_in_place
 
-        return model_batches(task, parts["batches"])
-    return task_runs(task)
+        return model_in_place(task, parts["batches"])
+    return nullcontext(task.open)
 
 
 def kind_of(task: Any) -> str:
-    """Return what kind of thing was given, by the names of its classes."""
+    """Return what kind of thing was given, by the names of its classes; a loop's step is none."""
+    if task is None:
+        return "step"
     for one in type(task).__mro__:
         room = one.__module__.partition(".")[0]
         if one.__name__ == "Trainer" and room == "transformers":
@@ -83,27 +78,3 @@ def _check_parts(kind: str, takes: tuple[str, ...], parts: dict[str, Any]) -> No
     missing = [name for name in needed if name not in given]
     if missing:
         raise ScheduleError("find", f"got no {missing[0]}=", _GIVES)
-
-
-@contextlib.contextmanager
-def task_runs(task: Any) -> Generator[Climb]:
-    """Open a run of the task for every sweep, and put it back when the sweep is over."""
-
-    def climb(sweep: Sweep) -> None:
-        run = task.open(sweep.seed)
-        start = run.save()  # a task may share a model between its runs
-        try:
-            _train(run, sweep)
-        finally:
-            run.restore(start)
-
-    yield climb
-
-
-def _train(run: Any, sweep: Sweep) -> None:
-    """Train a rung at a time: one loss is seen one update late, so the first rung has one more."""
-    rates, k = sweep.ladder.all_rates, sweep.ladder.updates
-    for first in range(0, len(rates), k):
-        for loss in np.asarray(run.train(rates[first : first + k]), np.float64).tolist():
-            if sweep.tell(loss):
-                return

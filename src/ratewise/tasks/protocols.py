@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -49,6 +49,28 @@ class Run(Protocol):
         ...
 
 
+Over = Callable[[float], bool]
+"""Is told the loss of every update, and returns whether to stop."""
+
+
+@runtime_checkable
+class LiveRun(Protocol):
+    """A run of objects that are there already: what a range test needs of a `Run`, and no more.
+
+    It is told when to stop as its losses are made, so what someone else will use is trained no
+    further than it has to be, and a trainer can stay in a single fit, which cannot be left and
+    entered again. It is not saved: whoever opened it puts the objects back.
+    """
+
+    def train_until(self, rates: Rates, over: Over) -> None:
+        """Make one update per rate, and tell `over` the loss of each, until it says to stop."""
+        ...
+
+
+Opener = Callable[[int], Run | LiveRun]
+"""Opens a run for a seed; a run of what is there already begins as it was given."""
+
+
 class Parts(NamedTuple):
     """What a ready task is made of, opened with seed 0 and not trained.
 
@@ -72,10 +94,11 @@ def sizes_of(data: Any) -> tuple[int | None, int | None]:
 
 
 def length_of(data: Any) -> int | None:
-    """Return how many samples there are, or None if the data do not say."""
-    if data is None or not hasattr(data, "__len__"):
+    """Return how many there are, or None if the data do not say."""
+    try:
+        return len(data) or None
+    except TypeError:  # a stream, or no data at all
         return None
-    return len(data) or None
 
 
 @runtime_checkable

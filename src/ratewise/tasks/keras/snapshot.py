@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from ratewise._extras import require
-from ratewise.tasks.keras.loader_state import as_numpy
 
 keras = require("keras", extra="keras")
 
 
-class Held:
+class VariableSnapshot:
     """The variables of a model and its optimizer, and on PyTorch the buffers of its modules.
 
     Args:
         model: A model that is built, with an optimizer that is.
+        metrics: Whether those of its metrics count, too.
     """
 
-    def __init__(self, model: Any) -> None:
-        several = [*model.variables, *model.optimizer.variables]
-        self._variables = list({id(one): one for one in several}.values())
-        self._buffers = list({id(one): one for one in _buffers(model)}.values())
+    def __init__(self, model: Any, *, metrics: bool = False) -> None:
+        more = model.metrics_variables if metrics else ()
+        several = [*model.variables, *model.optimizer.variables, *more]
+        self._variables = list({id(variable): variable for variable in several}.values())
+        self._buffers = list({id(buffer): buffer for buffer in _buffers(model)}.values())
 
     def read(self) -> list[Any]:
         """Return the values, in main memory."""
-        variables = [as_numpy(one.value) for one in self._variables]
-        return [*variables, *(one.detach().to("cpu", copy=True) for one in self._buffers)]
+        variables = [as_numpy(variable.value) for variable in self._variables]
+        return [*variables, *(buffer.detach().to("cpu", copy=True) for buffer in self._buffers)]
 
     def write(self, values: list[Any]) -> None:
         """Put values back; the list stays as it is."""
@@ -43,6 +46,13 @@ def _buffers(layer: Any) -> Iterator[Any]:
         yield from layer.buffers()
         for inner in getattr(layer, "layers", ()):
             yield from _buffers(inner)
+
+
+def as_numpy(value: Any) -> Any:
+    """Return a tensor of the backend, or anything else, as a new array."""
+    if keras.backend.backend() == "tensorflow" and hasattr(value, "numpy"):
+        return np.array(value.numpy())  # without the warning that numpy 2 gives of its tensors
+    return np.array(keras.ops.convert_to_numpy(value))
 
 
 def built(model: Any) -> bool:

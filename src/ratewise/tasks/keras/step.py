@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
+from ratewise.adapters.keras.drive import rate_of
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
-from ratewise.tasks.keras.loader_state import Batches
+from ratewise.tasks.keras.batches import KerasTape
 
 keras = require("keras", extra="keras")
 
-_DATA = "KerasTask(data=…)"
-_MODEL = "KerasTask(model=…)"
+MODEL = "KerasTask(model=…)"
 
 
 def split(batch: Any) -> tuple[Any, ...]:
@@ -26,7 +26,16 @@ def split(batch: Any) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-def step_of(model: Any, batches: Batches) -> Callable[[Any], float]:
+def check_settable(who: str, model: Any) -> None:
+    """Refuse a compiled model whose rate cannot be set."""
+    try:
+        model.optimizer.learning_rate = rate_of(model.optimizer)
+    except TypeError:
+        rule, fix = "has an optimizer with a schedule", "compile it with a number as its rate"
+        raise ScheduleError(who, rule, fix) from None
+
+
+def step_of(model: Any, batches: KerasTape) -> Callable[[Any], float]:
     """Return what trains on a batch and returns its loss.
 
     On TensorFlow `train_on_batch` compiles for the shapes that it meets, in the order in which it
@@ -38,12 +47,12 @@ def step_of(model: Any, batches: Batches) -> Callable[[Any], float]:
         return _compiled(model, batches)
 
     def train(batch: Any) -> float:
-        return _loss(model.train_on_batch(*split(batch), return_dict=True))
+        return loss_of(model.train_on_batch(*split(batch), return_dict=True))
 
     return train
 
 
-def _compiled(model: Any, batches: Batches) -> Callable[[Any], float]:
+def _compiled(model: Any, batches: KerasTape) -> Callable[[Any], float]:
     signature = _signature(batches)
     function = _tensorflow().function(
         lambda *parts: model.train_step(parts),
@@ -58,24 +67,24 @@ def _compiled(model: Any, batches: Batches) -> Callable[[Any], float]:
         except (TypeError, ValueError):
             rule = f"gave {_shapes(parts)} after {_shapes(signature)}"
             fix = "pad all batches alike, or return a tf.data.Dataset"
-            raise ScheduleError(_DATA, rule, fix) from None
+            raise ScheduleError(KerasTape.who, rule, fix) from None
         model.reset_metrics()
-        return _loss(function(*parts))
+        return loss_of(function(*parts))
 
     return train
 
 
-def _signature(batches: Batches) -> tuple[Any, ...]:
+def _signature(batches: KerasTape) -> tuple[Any, ...]:
     """Return the shapes and types of all batches."""
     said = getattr(batches.source, "element_spec", None)
     if said is not None:
         return split(said)
-    first, second = (_tensors(split(batches[place])) for place in (0, 1))
+    first, second = (_tensors(split(batches.at(place))) for place in (0, 1))
     try:
         return keras.tree.map_structure(_common, first, second)
     except (TypeError, ValueError):
         rule = f"gave {_shapes(second)} after {_shapes(first)}"
-        raise ScheduleError(_DATA, rule, "let all batches be made alike") from None
+        raise ScheduleError(KerasTape.who, rule, "let all batches be made alike") from None
 
 
 def _tensors(parts: Any) -> Any:
@@ -112,9 +121,14 @@ def _shapes(parts: Any) -> str:
     return shorten([tuple(getattr(leaf, "shape", ())) for leaf in keras.tree.flatten(parts)])
 
 
-def _loss(told: Any) -> float:
+def loss_of(told: Any) -> float:
+    """Return the loss among what a step tells.
+
+    Raises:
+        ScheduleError: there is none.
+    """
     if "loss" not in told:
-        raise ScheduleError(_MODEL, "has a train_step without a loss", 'return {"loss": …} from it')
+        raise ScheduleError(MODEL, "has a train_step without a loss", 'return {"loss": …} from it')
     return float(told["loss"])
 
 

@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
+from ratewise.adapters.keras.drive import committed, innermost
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.keras.loader_state import Batches, as_numpy, derived, stream
-from ratewise.tasks.keras.snapshot import Held, built, to_mode
-from ratewise.tasks.keras.step import split, step_of
+from ratewise.tasks.batches import TAPE_BYTES
+from ratewise.tasks.checks import as_metrics, check_functions, check_names
+from ratewise.tasks.keras.batches import KerasTape, stream
+from ratewise.tasks.keras.snapshot import VariableSnapshot, as_numpy, built, to_mode
+from ratewise.tasks.keras.step import MODEL, check_settable, split, step_of
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
+from ratewise.tasks.random_stream import METRIC, derived
+from ratewise.tasks.updates import IDLE
 
 keras = require("keras", extra="keras")
-
-TAPE_BYTES = 256 * 2**20
-IDLE = 1000
-"""Batches in a row without an update, after which something is wrong."""
-_METRIC = 2
-_MODEL = "KerasTask(model=…)"
 
 
 @dataclass(frozen=True)
@@ -71,15 +70,9 @@ class KerasTask:
     tape_bytes: int = TAPE_BYTES
 
     def __post_init__(self) -> None:
-        for name in ("model", "data", "metric", "optimizer"):
-            value = getattr(self, name)
-            if not (_is_function(value) or (value is None and name == "optimizer")):
-                who, rule = f"KerasTask({name}=…)", "is no function"
-                raise ScheduleError(who, rule, f"give one that returns the {name}", given=value)
-        if isinstance(self.higher_is_better, str):
-            who = f"KerasTask(higher_is_better={self.higher_is_better!r})"
-            fix = f"write higher_is_better=({self.higher_is_better!r},)"
-            raise ScheduleError(who, "needs a tuple of names", fix)
+        names = ("model", "data", "metric", "optimizer")
+        check_functions(self, {name: name for name in names}, ("optimizer",), (keras.Model,))
+        check_names(self)
 
     def open(self, seed: int) -> KerasRun:
         """Return a run before its first update."""
@@ -102,74 +95,72 @@ class KerasTask:
 
 
 class KerasRun:
-    """One training run of a `KerasTask`."""
+    """One training run of a `KerasTask`.
+
+    Attributes:
+        model: The model.
+    """
 
     def __init__(self, task: KerasTask, seed: int) -> None:
         self._task, self._seed = task, seed
         self._position = 0
         self._own = stream(seed)
         with self._own:
-            self._model = _made(task)
-        self._batches = Batches(task.data, seed, task.tape_bytes)
+            self.model = _made(task)
+        self._batches = KerasTape(task.data, seed, task.tape_bytes)
         with self._own:
-            if not built(self._model):
-                self._model(split(self._batches[0])[0])
-            optimizer = self._model.optimizer
+            if not built(self.model):
+                self.model(split(self._batches.at(0))[0])
+            optimizer = self.model.optimizer
             if not optimizer.built:
-                optimizer.build(self._model.trainable_variables)
-        self._held = Held(self._model)
-        self._step = step_of(self._model, self._batches)
+                optimizer.build(self.model.trainable_variables)
+        self._variables = VariableSnapshot(self.model)
+        self._step = step_of(self.model, self._batches)
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; a loss is the mean over the batches of its update."""
         losses = np.empty(len(rates))
-        to_mode(self._model, training=True)
+        to_mode(self.model, training=True)
         for number, rate in enumerate(rates.tolist()):
             losses[number] = self._update(rate)
         return losses
 
     def _update(self, rate: float) -> float:
-        self._model.optimizer.learning_rate = rate
-        made, waiting = self._made(), list[float]()
-        while self._made() == made:
+        self.model.optimizer.learning_rate = rate
+        counter = innermost(self.model.optimizer)
+        made, waiting = committed(counter), list[float]()
+        while committed(counter) == made:
             if len(waiting) == IDLE:
                 rule = f"made no update in {IDLE} batches"
-                raise ScheduleError(_MODEL, rule, "look at its optimizer")
-            batch = self._batches[self._position]
+                raise ScheduleError(MODEL, rule, "look at its optimizer")
+            batch = self._batches.at(self._position)
             with self._own:
                 waiting.append(self._step(batch))
             self._position += 1
         return float(np.mean(waiting))
 
-    def _made(self) -> int:
-        """Return the updates that the optimizer has made; accumulated and skipped ones do not."""
-        inner = getattr(self._model.optimizer, "inner_optimizer", self._model.optimizer)
-        return int(as_numpy(inner.iterations))
-
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, with random numbers that no update sees."""
-        state, own = self._held.read(), self._own.state
+        state, own = self._variables.read(), self._own.state
         try:
-            with self._own, stream(derived(self._seed, _METRIC)):
-                optimizer = self._model.optimizer
-                optimizer.finalize_variable_values(self._model.trainable_variables)
-                to_mode(self._model, training=False)
-                given = self._task.metric(self._model)
+            with self._own, stream(derived(self._seed, METRIC)):
+                optimizer = self.model.optimizer
+                optimizer.finalize_variable_values(self.model.trainable_variables)
+                to_mode(self.model, training=False)
+                return as_metrics(self._task.metric(self.model))
         finally:
-            self._held.write(state)
+            self._variables.write(state)
             self._own.state = own
-        named = given if isinstance(given, Mapping) else {"metric": given}
-        return {str(name): float(value) for name, value in named.items()}
 
     def save(self) -> dict[str, Any]:
         """Return the state, in main memory."""
         random = self._own.state
-        return {"position": self._position, "random": random, "variables": self._held.read()}
+        return {"position": self._position, "random": random, "variables": self._variables.read()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go to a saved state; the data follow when the next batch is asked for."""
         self._position, self._own.state = state["position"], state["random"]
-        self._held.write(state["variables"])
+        self._variables.write(state["variables"])
 
 
 def _made(task: KerasTask) -> Any:
@@ -177,26 +168,18 @@ def _made(task: KerasTask) -> Any:
     model = task.model()
     if not isinstance(model, keras.Model):
         rule = "returned no Keras model"
-        raise ScheduleError(_MODEL, rule, "return a keras.Model", given=model)
+        raise ScheduleError(MODEL, rule, "return a keras.Model", given=model)
     if not model.compiled:
-        raise ScheduleError(_MODEL, "is not compiled", "call model.compile(optimizer, loss)")
+        raise ScheduleError(MODEL, "is not compiled", "call model.compile(optimizer, loss)")
     if task.optimizer is not None:
         model.optimizer = task.optimizer(model)
     model.steps_per_execution = 1
     if not 0 < _rate(model) < np.inf:
         rule = f"has no learning rate above 0, got {_rate(model)}"
-        raise ScheduleError(_MODEL, rule, "give the optimizer a rate such as 1e-3")
-    try:
-        model.optimizer.learning_rate = _rate(model)
-    except TypeError:
-        rule, fix = "has an optimizer with a schedule", "compile it with a number as its rate"
-        raise ScheduleError(_MODEL, rule, fix) from None
+        raise ScheduleError(MODEL, rule, "give the optimizer a rate such as 1e-3")
+    check_settable(MODEL, model)
     return model
 
 
 def _rate(model: Any) -> float:
     return float(str(np.float32(as_numpy(model.optimizer.learning_rate))))
-
-
-def _is_function(value: Any) -> bool:
-    return callable(value) and not isinstance(value, keras.Model)

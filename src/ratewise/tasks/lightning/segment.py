@@ -6,12 +6,12 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from ratewise._extras import require
+from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.lightning.trainer import (
     MODULE,
+    loss_of,
     nothing,
     optimizer_of,
     quiet,
@@ -20,10 +20,11 @@ from ratewise.tasks.lightning.trainer import (
 )
 from ratewise.tasks.protocols import Losses
 from ratewise.tasks.torch.batches import copied
-from ratewise.tasks.torch.groups import Groups
-from ratewise.tasks.torch.loader_state import Feed, standing
-from ratewise.tasks.torch.random_stream import RandomStream
-from ratewise.tasks.torch.snapshot import restore_model, restore_optimizer
+from ratewise.tasks.torch.groups import HookedRates, RateSetter
+from ratewise.tasks.torch.loader_state import StatefulLoader
+from ratewise.tasks.torch.measuring import on_host
+from ratewise.tasks.torch.random_stream import TorchRandomStream
+from ratewise.tasks.torch.snapshot import restore_training
 
 torch = require("torch", extra="lightning")
 
@@ -37,7 +38,7 @@ class _Stopped(Exception):
     """Ends a fit from within, before it does anything more."""
 
 
-class Piece:
+class FitSegment:
     """Some updates of a fit, by a trainer of its own.
 
     Args:
@@ -57,7 +58,13 @@ class Piece:
     """
 
     def __init__(
-        self, library: Any, module: Any, feed: Feed, own: RandomStream, state: Any, ahead: list[Any]
+        self,
+        library: Any,
+        module: Any,
+        feed: StatefulLoader,
+        own: TorchRandomStream,
+        state: Any,
+        ahead: list[Any],
     ) -> None:
         self.ahead = ahead
         self.device: Any = None
@@ -67,7 +74,7 @@ class Piece:
         self._library, self._module, self._feed, self._own = library, module, feed, own
         self._state = state
         self._trainer: Any = None
-        self._made = 0
+        self._hooks: Any = None
         self._rates: list[float] = []
         self._waiting: list[Any] = []
         self._losses: list[Any] = []
@@ -76,9 +83,11 @@ class Piece:
 
     def losses(self) -> Losses:
         """Return the losses of the updates, each the mean over its batches."""
-        if not self._losses:
-            return np.empty(0)
-        return np.asarray(torch.stack(self._losses).to(torch.float64).cpu().numpy())
+        return on_host(self._losses)
+
+    @property
+    def _made(self) -> int:
+        return 0 if self._hooks is None else self._hooks.made
 
     def fit(self, options: dict[str, Any], rates: list[float]) -> None:
         """Make one update per rate."""
@@ -107,25 +116,15 @@ class Piece:
         if self.groups is not None:
             return
         self.device = self._trainer.strategy.root_device
-        self.groups = Groups(MODULE, optimizer_of(self._trainer))
+        optimizer = unwrap(MODULE, optimizer_of(self._trainer))
+        self.groups = RateSetter(MODULE, optimizer, keys=("initial_lr",))
         self._trainer.strategy.lr_scheduler_configs = []
-        self.groups.optimizer.register_step_pre_hook(self._before)
-        self.groups.optimizer.register_step_post_hook(self._after)
+        self._hooks = HookedRates(self.groups, self._rates).__enter__()
         if self._state is None:
             self._feed.begin()  # as a fit does, before `on_train_start`
         else:
-            restore_model(self._module, self._state["model"])
-            restore_optimizer(self.groups.optimizer, self._state["optimizer"])
-            self._own.__exit__()
-            self._own.state = self._state["random"]
-            self._own.__enter__()
-
-    def _before(self, *_: Any) -> None:
-        if self._made < len(self._rates):
-            self.groups.set(self._rates[self._made])
-
-    def _after(self, *_: Any) -> None:
-        self._made += 1
+            restore_training(self._module, optimizer, self._state)
+            self._own.go_to(self._state["random"])
 
     def next(self) -> Any:
         """Return the next batch, or stop here if all updates are made."""
@@ -144,13 +143,13 @@ class Piece:
             loop.epoch_loop.automatic_optimization.optim_progress.reset_on_run()
         self.ahead = [self._last] if self._feed.drawn > batches.current.ready else []
         self.loops = loop.state_dict()
-        self.random = standing(self._own)
+        self.random = self._own.note()
         raise _Stopped
 
     def _callback(self) -> Any:
         piece = self
 
-        class Follow(self._library.Callback):
+        class FollowSegment(self._library.Callback):
             """Follows a fit, and stops it where an epoch would begin."""
 
             def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -168,12 +167,12 @@ class Piece:
             def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
                 piece._interrupted = isinstance(exception, KeyboardInterrupt)
 
-        return Follow()
+        return FollowSegment()
 
     def _hear(self, outputs: Any) -> None:
         """Take note of the loss of a batch, and of an update if there was one."""
-        if outputs is not None:  # else the module skipped this batch
-            loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        loss = loss_of(outputs)
+        if loss is not None:
             several = self._trainer.accumulate_grad_batches
             self._waiting.append(loss.detach().reshape(()).to(torch.float64) * several)
         if self._made > len(self._losses):
@@ -186,7 +185,7 @@ class Piece:
 class _Loader:
     """What the trainer takes for its loader: it hands out the batches of the feed."""
 
-    def __init__(self, piece: Piece, loader: Any) -> None:
+    def __init__(self, piece: FitSegment, loader: Any) -> None:
         self._piece = piece
         self._copies = not isinstance(loader, torch.utils.data.DataLoader)
         self._length = _length(loader)

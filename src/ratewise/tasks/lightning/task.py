@@ -10,23 +10,18 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.adapters.torch.adaptive import to_eval, to_train
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.lightning.segment import Piece
+from ratewise.tasks.checks import as_metrics, check_functions, check_names
+from ratewise.tasks.lightning.segment import FitSegment
 from ratewise.tasks.lightning.trainer import check_module, configured, library
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
-from ratewise.tasks.torch.loader_state import Feed
-from ratewise.tasks.torch.random_stream import RandomStream, derived
-from ratewise.tasks.torch.snapshot import (
-    restore_model,
-    restore_optimizer,
-    save_model,
-    save_optimizer,
-)
+from ratewise.tasks.torch.loader_state import StatefulLoader
+from ratewise.tasks.torch.measuring import measuring
+from ratewise.tasks.torch.random_stream import TorchRandomStream
+from ratewise.tasks.torch.snapshot import restore_training, save_training
 
 torch = require("torch", extra="lightning")
 
-_METRIC = 2
 _OURS = frozenset(
     ("callbacks", "logger", "max_epochs", "max_steps", "max_time", "min_epochs", "min_steps")
 )
@@ -42,7 +37,7 @@ class LightningTask:
 
     A run may be trained in pieces and go back; the module sees a single fit. `prepare_data`,
     `setup`, `on_fit_start` and `on_train_start` run once, at `open`, and `configure_optimizers` in
-    every piece; schedulers that it returns are left aside. No hook says that the fit is over, or
+    every segment; schedulers that it returns are left aside. No hook says that the fit is over, or
     an epoch that was not finished. Nothing is validated, logged or saved.
 
     What learns must live in the module: a run is saved as its parameters, buffers and plain
@@ -74,21 +69,15 @@ class LightningTask:
     higher_is_better: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("module", "data", "metric", "optimizer"):
-            value = getattr(self, name)
-            if not (callable(value) or (value is None and name == "optimizer")):
-                who, rule = f"LightningTask({name}=…)", "is no function"
-                raise ScheduleError(who, rule, f"give one that returns the {name}", given=value)
+        names = ("module", "data", "metric", "optimizer")
+        check_functions(self, {name: name for name in names}, optional=("optimizer",))
         if not isinstance(self.trainer, Mapping):
             rule, fix = "is no dict", "give the trainer's arguments"
             raise ScheduleError("LightningTask(trainer=…)", rule, fix, given=self.trainer)
         for name in sorted(_OURS & set(self.trainer)):
             who = f"LightningTask(trainer={{{name!r}: …}})"
             raise ScheduleError(who, "is for the comparison to say", "leave it out")
-        if isinstance(self.higher_is_better, str):
-            who = f"LightningTask(higher_is_better={self.higher_is_better!r})"
-            fix = f"write higher_is_better=({self.higher_is_better!r},)"
-            raise ScheduleError(who, "needs a tuple of names", fix)
+        check_names(self)
 
     def open(self, seed: int) -> LightningRun:
         """Return a run before its first update."""
@@ -100,7 +89,7 @@ class LightningTask:
 
     def parts(self) -> Parts:
         """Return the module, the optimizer that it configures, and what the data say."""
-        with RandomStream(0, settings=True):
+        with TorchRandomStream(0, settings=True):
             module = self.module()
             optimizer = (self.optimizer or configured)(module)
             batch, examples = sizes_of(self.data(0))
@@ -114,29 +103,35 @@ class LightningTask:
 
 
 class LightningRun:
-    """One training run of a `LightningTask`."""
+    """One training run of a `LightningTask`.
+
+    Attributes:
+        module: The module.
+        optimizer: Its optimizer, of the last piece of the fit.
+        peak: The largest learning rate among the optimizer's groups, as it was made.
+    """
 
     def __init__(self, task: LightningTask, seed: int) -> None:
         self._task, self._seed = task, seed
-        self._own = RandomStream(seed, settings=True)
+        self._own = TorchRandomStream(seed, settings=True)
         with self._own, torch.inference_mode(False), torch.enable_grad():
-            self._module = task.module()
-            check_module(self._module)
-            self._library = library(self._module)
+            self.module = task.module()
+            check_module(self.module)
+            self._library = library(self.module)
             if task.optimizer is not None:
                 make = task.optimizer
-                self._module.configure_optimizers = lambda: make(self._module)
+                self.module.configure_optimizers = lambda: make(self.module)
             self._loader = task.data(seed)
         if hasattr(self._loader, "__next__") or not hasattr(self._loader, "__iter__"):
             rule = "cannot be read again"
             raise ScheduleError(
                 "LightningTask(data=…)", rule, "return a loader, or a list", given=self._loader
             )
-        self._feed = Feed(self._loader, self._own, seed)
+        self._feed = StatefulLoader(self._loader, self._own, seed)
         self._loops: dict[str, Any] | None = None
         self._moments: dict[str, Any] = {}
         self._ahead: list[Any] = []
-        self._optimizer: Any = None
+        self.optimizer: Any = None
         self.peak = 0.0
         self.train(np.empty(0))
 
@@ -149,38 +144,30 @@ class LightningRun:
             state = {**self._still(), "loops": self._loops}
         with self._own, torch.inference_mode(False), torch.enable_grad():
             options = dict(self._task.trainer)
-            piece = Piece(self._library, self._module, self._feed, self._own, state, self._ahead)
-            piece.fit(options, rates.tolist())
-        self._own.state = piece.random
-        self._loops, self._ahead = piece.loops, piece.ahead
-        self._optimizer = piece.groups.optimizer
+            segment = FitSegment(
+                self._library, self.module, self._feed, self._own, state, self._ahead
+            )
+            segment.fit(options, rates.tolist())
+        self._own.state = segment.random
+        self._loops, self._ahead = segment.loops, segment.ahead
+        self.optimizer = segment.groups.optimizer
         if state is None:
-            self.peak = piece.groups.reference
-        self._module.to(piece.device)
-        return piece.losses()
+            self.peak = segment.groups.reference
+        self.module.to(segment.device)
+        return segment.losses()
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, in evaluation mode and with random numbers that no update sees."""
-        state, own = self._still(), self._own.state
-        try:
-            with self._own, RandomStream(derived(self._seed, _METRIC)), torch.no_grad():
-                self._module.eval()
-                to_eval(self._optimizer)
-                given = self._task.metric(self._module)
-        finally:
-            to_train(self._optimizer)
-            self._put_back(state)
-            self._own.state = own
-        named = given if isinstance(given, Mapping) else {"metric": given}
-        return {str(name): float(value) for name, value in named.items()}
+        state = self._still()
+
+        def back() -> None:
+            restore_training(self.module, self.optimizer, state)
+
+        with measuring(self.module, self.optimizer, self._own, self._seed, back):
+            return as_metrics(self._task.metric(self.module))
 
     def _still(self) -> dict[str, Any]:
-        model, moments = save_model(self._module), save_optimizer(self._optimizer)
-        return {"model": model, "optimizer": moments, "random": self._own.state}
-
-    def _put_back(self, state: Mapping[str, Any]) -> None:
-        restore_model(self._module, state["model"])
-        restore_optimizer(self._optimizer, state["optimizer"])
+        return {**save_training(self.module, self.optimizer), "random": self._own.state}
 
     def save(self) -> dict[str, Any]:
         """Return the state, in main memory."""
@@ -189,7 +176,7 @@ class LightningRun:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go to a saved state; the data follow when the next batch is asked for."""
-        self._put_back(state)
+        restore_training(self.module, self.optimizer, state)
         self._own.state, self._loops = state["random"], state["loops"]
         self._feed.restore(state["data"])
         self._ahead = []

@@ -62,6 +62,11 @@ def configured(module: Any) -> Any:
     return made if hasattr(made, "param_groups") else None
 
 
+def loss_of(outputs: Any) -> Any:
+    """Return the loss of a batch that a trainer tells of, or None if the module skipped it."""
+    return outputs.get("loss") if isinstance(outputs, dict) else outputs
+
+
 def check_module(module: Any) -> None:
     """Refuse what is no module, and one that optimizes by hand."""
     library(module)

@@ -1,42 +1,45 @@
-"""An optimizer's groups and the rate they share."""
+"""An optimizer's groups and the rate they share, set by hand or by the optimizer's hooks."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.adapters.torch.adaptive import unwrap
+from ratewise.adapters.torch.clock import overflow
 from ratewise.schedule import ScheduleError
 
 torch = require("torch", extra="torch")
 
 
-class Groups:
-    """Sets the rate of an optimizer; its groups keep the ratios that they were made with.
+class RateSetter:
+    """Sets the rate of an optimizer; its groups keep the ratios that they have now.
 
     Args:
         who: What to call the optimizer in an error.
-        optimizer: The optimizer, or a wrapper around it; a scheduler may have changed its rates.
+        optimizer: The optimizer.
+        keys: Where a group's rate is read, the first at which one is above 0; a group without the
+            key has its "lr". A scheduler may have changed "lr", and keeps "initial_lr".
 
     Attributes:
-        optimizer: The optimizer itself.
-        reference: The largest learning rate among the groups, as it was made.
+        optimizer: The optimizer.
+        reference: The largest learning rate among the groups.
 
     Raises:
-        ScheduleError: it is no optimizer, or has no learning rate above 0.
+        ScheduleError: it has no learning rate above 0.
     """
 
-    def __init__(self, who: str, optimizer: Any) -> None:
-        self.optimizer = unwrap(who, optimizer)
-        groups = self.optimizer.param_groups
-        made = [float(group.get("initial_lr", group["lr"])) for group in groups]
-        self.reference = max(made)
-        if not 0 < self.reference < np.inf:
-            rule = f"has no learning rate above 0, got {self.reference}"
+    def __init__(self, who: str, optimizer: Any, keys: Sequence[str] = ("lr",)) -> None:
+        self.optimizer = optimizer
+        rates = [_rates(optimizer, key) for key in keys]
+        valid = [some for some in rates if 0 < max(some, default=0.0) < np.inf]
+        if not valid:
+            rule = f"has no learning rate above 0, got {max(rates[0], default=None)}"
             raise ScheduleError(who, rule, "give the optimizer an lr such as 1e-3")
-        self._ratios = [rate / self.reference for rate in made]
+        self.reference = max(valid[0])
+        self._ratios = [rate / self.reference for rate in valid[0]]
 
     def set(self, rate: float) -> None:
         """Set the rate of the largest group, and of the others in proportion."""
@@ -45,3 +48,49 @@ class Groups:
                 group["lr"].fill_(rate * ratio)
             else:
                 group["lr"] = rate * ratio
+
+
+def _rates(optimizer: Any, key: str) -> list[float]:
+    return [float(group.get(key, group["lr"])) for group in optimizer.param_groups]
+
+
+class HookedRates:
+    """Sets the rate of every update, and counts those that are committed, by an optimizer's hooks.
+
+    So it comes after whatever scheduler there is. A step that calls the hooked step of its base
+    class is counted once, and one that a scaler has a fused optimizer skip is not. The hooks are
+    there while it is entered.
+
+    Args:
+        groups: The optimizer's groups.
+        rates: The rate of every update; the last one holds.
+
+    Attributes:
+        made: Updates that were committed.
+    """
+
+    def __init__(self, groups: RateSetter, rates: Sequence[float]) -> None:
+        self.made = self._next = 0
+        self._groups, self._rates = groups, rates
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> Self:
+        optimizer = self._groups.optimizer
+        self._hooks = [
+            optimizer.register_step_pre_hook(self._before),
+            optimizer.register_step_post_hook(self._after),
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _before(self, *_: Any) -> None:
+        self._groups.set(self._rates[min(self.made, len(self._rates) - 1)])
+        optimizer = self._groups.optimizer
+        skipped = hasattr(optimizer, "found_inf") and overflow(optimizer)
+        self._next = self.made if skipped else self.made + 1
+
+    def _after(self, *_: Any) -> None:
+        self.made = self._next

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import copy
-import random
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
-import numpy as np
-
 from ratewise._extras import require
-from ratewise.range_test.torch_kept import read, write
-from ratewise.tasks.torch.random_stream import RandomStream, derived
+from ratewise.tasks.random_stream import DATA, derived
+from ratewise.tasks.torch.generators import Generators
+from ratewise.tasks.torch.random_stream import TorchRandomStream
+from ratewise.tasks.torch.snapshot import put_into, set_aside
 
 torch = require("torch", extra="torch")
 
-_DATA = 1
 _Plain = bool | int | float | str | None
-_Numpy = np.random.Generator | np.random.RandomState
 
 
-class Held:
+class SwappedState:
     """The plain attributes and the random generators of some things, as a run sees them.
 
-    Inside `with held:` the things are as this run left them, outside as if it had not been there,
-    so runs may share a dataset, a sampler or a collator with a generator in it.
+    Inside `with swapped:` they are as this run left them, outside as if it had not been there, so
+    runs may share a dataset, a sampler or a collator with a generator in it.
 
     Args:
         things: What is kept; only attributes that are numbers, texts, flags or generators.
@@ -54,7 +50,7 @@ class Held:
 
     def _read(self) -> list[dict[str, Any]]:
         return [
-            {name: _aside(value) for name, value in vars(thing).items() if _is_kept(value)}
+            {name: set_aside(value) for name, value in vars(thing).items() if _is_kept(value)}
             for thing in self._things
         ]
 
@@ -62,10 +58,10 @@ class Held:
         for thing, saved in zip(self._things, state, strict=True):
             content = vars(thing)
             for name, value in saved.items():
-                content[name] = _into(content.get(name), value)
+                content[name] = put_into(content.get(name), value)
 
 
-class Feed:
+class StatefulLoader:
     """The batches of a loader, epoch after epoch, with the random numbers that training has.
 
     It is an iterator over the current epoch, to be used while `own` is entered. An epoch begins,
@@ -84,13 +80,13 @@ class Feed:
         drawn: Batches that were taken in this one.
     """
 
-    def __init__(self, loader: Any, own: RandomStream, seed: int) -> None:
+    def __init__(self, loader: Any, own: TorchRandomStream, seed: int) -> None:
         self.loader = loader
         self.epoch = self.drawn = 0
         self._own, self._seed = own, seed
-        self._held = Held(_around(loader))
+        self._held = SwappedState(_around(loader))
         self._iterator: Iterator[Any] | None = None
-        self._stream: RandomStream | None = None
+        self._stream: TorchRandomStream | None = None
         self._begin: tuple[Any, Any, Any] | None = None
         self._unread: list[Any] = []
         self._repeats = False
@@ -104,7 +100,7 @@ class Feed:
         if self._unread:
             return self._unread.pop()
         if not self.drawn and self._begin is not None:  # others may have drawn since it began
-            self._begin = (*self._begin[:2], standing(self._own))
+            self._begin = (*self._begin[:2], self._own.note())
         batch = self._draw()
         self.drawn += 1
         return batch
@@ -140,10 +136,10 @@ class Feed:
     def _open(self) -> None:
         """Begin the epoch, or read it again up to where it was left."""
         if self._begin is None:
-            self._begin = standing(self._own), self._held.state, None
+            self._begin = self._own.note(), self._held.state, None
             self._iterator = self._first()
             return
-        again, held = RandomStream(0, settings=True), self._held.state
+        again, held = TorchRandomStream(0, settings=True), self._held.state
         again.state, self._held.state, first = self._begin
         with again:
             self._iterator, count, self.drawn = self._first(), self.drawn, 0
@@ -156,7 +152,7 @@ class Feed:
         self._held.state = held
 
     def _first(self) -> Iterator[Any]:
-        self._stream = RandomStream(derived(derived(self._seed, _DATA), self.epoch))
+        self._stream = TorchRandomStream(derived(derived(self._seed, DATA), self.epoch))
         with self._held:
             for thing in _ordering(self.loader):
                 if callable(getattr(thing, "set_epoch", None)):
@@ -171,13 +167,6 @@ class Feed:
                 return next(self._iterator)
         with self._held, self._stream:
             return next(self._iterator)
-
-
-def standing(own: RandomStream) -> Any:
-    """Return the state of a stream that is entered."""
-    own.__exit__()
-    own.__enter__()
-    return own.state
 
 
 def _ordering(loader: Any) -> Iterator[Any]:
@@ -197,29 +186,4 @@ def _around(loader: Any) -> Iterator[Any]:
 
 
 def _is_kept(value: Any) -> bool:
-    return isinstance(value, _Plain | _Numpy | random.Random | torch.Generator)
-
-
-def _aside(value: Any) -> Any:
-    return _State(value.get_state()) if isinstance(value, torch.Generator) else copy.deepcopy(value)
-
-
-class _State:
-    """The state of a torch generator, which cannot be copied by itself."""
-
-    def __init__(self, state: Any) -> None:
-        self.state = state
-
-
-def _into(now: Any, saved: Any) -> Any:
-    """Return what was kept, in the generator that is there now, which others may hold, too."""
-    if isinstance(saved, _State):
-        now = now if isinstance(now, torch.Generator) else torch.Generator()
-        write(now, saved.state)
-        return now
-    if isinstance(saved, random.Random | _Numpy):
-        if type(now) is type(saved):
-            write(now, read(saved))
-            return now
-        return copy.deepcopy(saved)
-    return saved
+    return isinstance(value, _Plain | Generators | torch.Generator)

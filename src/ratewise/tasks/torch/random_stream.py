@@ -1,33 +1,21 @@
-"""Random numbers and settings of one's own, swapped in and out of the process."""
+"""Random numbers and settings of torch, swapped in and out of the process."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
-from typing import Any, Self
-
-import numpy as np
+from typing import Any
 
 from ratewise._extras import require
+from ratewise.tasks.random_stream import RandomStream
 
 torch = require("torch", extra="torch")
 
-Part = tuple[Callable[[], Any], Callable[[Any], Any]]
+Access = tuple[Callable[[], Any], Callable[[Any], Any]]
 """How to read a part of the process's state, and how to write it."""
 
 
-def _seed_all(seed: int) -> None:
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-
-
-def _random_parts() -> list[Part]:
-    parts: list[Part] = [
-        (torch.get_rng_state, torch.set_rng_state),
-        (random.getstate, random.setstate),
-        (np.random.get_state, np.random.set_state),
-    ]
+def _generators() -> list[Access]:
+    parts: list[Access] = [(torch.get_rng_state, torch.set_rng_state)]
     if torch.cuda.is_available():
         parts.append((torch.cuda.get_rng_state_all, torch.cuda.set_rng_state_all))
     if torch.backends.mps.is_available():
@@ -35,7 +23,7 @@ def _random_parts() -> list[Part]:
     return parts
 
 
-def _setting_parts() -> list[Part]:
+def _settings() -> list[Access]:
     cudnn = torch.backends.cudnn
     return [
         (torch.get_default_dtype, torch.set_default_dtype),
@@ -47,49 +35,33 @@ def _setting_parts() -> list[Part]:
     ]
 
 
-class RandomStream:
-    """A stream of random numbers that goes on where it stopped, whatever else draws.
-
-    Inside `with own:` the generators of torch (CPU and GPUs), `random` and `numpy.random` are this
-    stream's; outside they are as if nothing had been drawn. Not to be entered twice at once.
+class TorchRandomStream(RandomStream):
+    """A stream whose random numbers are also those of torch, on the CPU and on GPUs.
 
     Args:
         seed: Seed of all the generators.
         settings: Whether torch's settings (default dtype, threads, determinism) are its own too.
-
-    Attributes:
-        state: The stream where it stands; plain values, never changed in place.
     """
 
     def __init__(self, seed: int, *, settings: bool = False) -> None:
-        self._streams = _random_parts()
-        self._settings = _setting_parts() if settings else []
-        self.state = self._read()
-        self._outside = self.state
-        with self:
-            _seed_all(seed)
+        self._generators = _generators()
+        self._settings = _settings() if settings else []
+        super().__init__(seed)
 
-    def __enter__(self) -> Self:
-        self._outside = self._read()
-        self._write(self.state)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.state = self._read()
-        self._write(self._outside)
+    def _seed(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        super()._seed(seed)
 
     def _read(self) -> list[Any]:
-        return [read() for read, _ in [*self._streams, *self._settings]]
+        parts = [*self._generators, *self._settings]
+        return [super()._read(), *(read() for read, _ in parts)]
 
     def _write(self, state: list[Any]) -> None:
-        streams = len(self._streams)
-        for (_, write), value in zip(self._streams, state[:streams], strict=True):
+        numbers, *others = state
+        super()._write(numbers)
+        count = len(self._generators)
+        for (_, write), value in zip(self._generators, others[:count], strict=True):
             write(value)
-        for (read, write), value in zip(self._settings, state[streams:], strict=True):
-            if read() != value:
+        for (read, write), value in zip(self._settings, others[count:], strict=True):
+            if read() != value:  # some of them start threads or compile when they are set
                 write(value)
-
-
-def derived(seed: int, purpose: int) -> int:
-    """Return another seed in [0, 2**63), for a stream that has nothing to do with the first."""
-    return int(np.random.SeedSequence([seed, purpose]).generate_state(1, np.uint64)[0] >> 1)

@@ -7,19 +7,18 @@ the optimizer's state to the types of the parameters.
 from __future__ import annotations
 
 import copy
-import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import Any, Self
 
 from ratewise._extras import require
+from ratewise.tasks.random_stream import derived
+from ratewise.tasks.torch.generators import Generators, generators_of, read, seed, write
 
 torch = require("torch", extra="torch")
 
+_ORDER = 1
 _Plain = bool | int | float | complex | str | bytes | None
-_Generators = random.Random | np.random.Generator | np.random.RandomState
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +38,20 @@ class TensorSnapshot:
 
 @dataclass(frozen=True, eq=False)
 class GeneratorSnapshot:
-    """The state of a torch generator that a module holds."""
+    """The state of a torch generator, which cannot be copied by itself."""
 
     state: Any
+
+
+def save_training(model: Any, optimizer: Any) -> dict[str, Any]:
+    """Return all that the next update depends on, random numbers and data aside."""
+    return {"model": save_model(model), "optimizer": save_optimizer(optimizer)}
+
+
+def restore_training(model: Any, optimizer: Any, state: Mapping[str, Any]) -> None:
+    """Put a saved state of a model and its optimizer back; the state stays usable."""
+    restore_model(model, state["model"])
+    restore_optimizer(optimizer, state["optimizer"])
 
 
 def save_model(model: Any) -> dict[str, Any]:
@@ -70,11 +80,11 @@ def save_optimizer(optimizer: Any) -> dict[str, Any]:
     """Return the optimizer's state by the place of each parameter, and its groups' settings."""
     places = {id(parameter): i for i, parameter in enumerate(_parameters(optimizer))}
     state = [
-        (places.get(id(key)), None if id(key) in places else key, _set_aside(value))
+        (places.get(id(key)), None if id(key) in places else key, set_aside(value))
         for key, value in optimizer.state.items()
     ]
     groups = [
-        {key: _set_aside(value) for key, value in group.items() if key != "params"}
+        {key: set_aside(value) for key, value in group.items() if key != "params"}
         for group in optimizer.param_groups
     ]
     return {"state": state, "groups": groups, "attributes": _attributes(optimizer)}
@@ -91,8 +101,89 @@ def restore_optimizer(optimizer: Any, saved: dict[str, Any]) -> None:
             for key in [key for key in group if key != "params" and key not in kept]:
                 del group[key]
             for key, value in kept.items():
-                group[key] = _into(group.get(key), value)
+                group[key] = put_into(group.get(key), value)
         _restore_attributes(optimizer, saved["attributes"])
+
+
+class Snapshot:
+    """The state of models, an optimizer, a loader and more, as it was when this was made.
+
+    They are there already and belong to someone: inside `with snapshot:` their gradients are None,
+    and at the end everything is as it was.
+
+    Args:
+        models: Modules; their gradients are set aside, too.
+        optimizer: The optimizer, or None.
+        loader: A loader: the generators that it, its samplers and its dataset hold are kept.
+        also: More, each with `state_dict` and `load_state_dict`.
+        dataset: A dataset whose generators are kept.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Any],
+        optimizer: Any,
+        loader: Any = None,
+        also: Iterable[Any] = (),
+        dataset: Any = None,
+    ) -> None:
+        self._models, self._optimizer = models, optimizer
+        self._also = [thing for thing in (*also, loader) if has_state(thing)]
+        self._generators = [*generators_of(loader), *generators_of(dataset)]
+        groups = [] if optimizer is None else optimizer.param_groups
+        held = [parameter for group in groups for parameter in group["params"]]
+        found = [parameter for model in models for parameter in model.parameters()]
+        each = {id(parameter): parameter for parameter in [*found, *held]}.values()
+        self._gradients = [(parameter, parameter.grad) for parameter in each]
+        self._drop_gradients()  # so that nothing is added to the ones set aside
+        self._saved = [save_model(model) for model in models]
+        self._moments = None if optimizer is None else save_optimizer(optimizer)
+        self._states = [copy.deepcopy(thing.state_dict()) for thing in self._also]
+        self._drawn = [read(generator) for generator in self._generators]
+
+    def restore(self) -> None:
+        """Put everything back but the gradients, which are None."""
+        for model, state in zip(self._models, self._saved, strict=True):
+            restore_model(model, state)
+        if self._moments is not None:
+            restore_optimizer(self._optimizer, self._moments)
+        for thing, state in zip(self._also, self._states, strict=True):
+            _load(thing, copy.deepcopy(state))
+        for generator, state in zip(self._generators, self._drawn, strict=True):
+            write(generator, state)
+        self._drop_gradients()
+
+    def begin(self, number: int) -> None:
+        """Put everything back, and let the loader's own generators start from a seed."""
+        self.restore()
+        for place, generator in enumerate(self._generators):
+            seed(generator, derived(number, _ORDER + place))
+
+    def _drop_gradients(self) -> None:
+        for parameter, _ in self._gradients:
+            parameter.grad = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.restore()
+        for parameter, gradient in self._gradients:
+            parameter.grad = gradient
+
+
+def has_state(thing: Any) -> bool:
+    """Whether a thing gives its state and takes it back."""
+    return all(callable(getattr(thing, name, None)) for name in ("state_dict", "load_state_dict"))
+
+
+def _load(thing: Any, state: Any) -> None:
+    """Load a state; a scaler that was stopped between two calls forgets what it began."""
+    if isinstance(thing, torch.amp.GradScaler) and thing.is_enabled():
+        ones = torch.ones((), device="cuda" if torch.cuda.is_available() else "cpu")
+        thing.scale(ones)  # makes its tensors, if no loss has been scaled yet
+        thing.update(float(state["scale"]))
+    thing.load_state_dict(state)
 
 
 def _parameters(optimizer: Any) -> Iterator[Any]:
@@ -114,7 +205,7 @@ def _restore_module(module: Any, saved: dict[str, Any]) -> None:
     for name in now.keys() - saved["buffers"].keys():
         setattr(module, name, None)
     for name, kept in saved["buffers"].items():
-        back = _into(now.get(name), kept)
+        back = put_into(now.get(name), kept)
         if back is not now.get(name):
             setattr(module, name, back)
     _restore_attributes(module, saved["attributes"])
@@ -124,7 +215,7 @@ def _restore_module(module: Any, saved: dict[str, Any]) -> None:
 
 def _attributes(thing: Any) -> dict[str, Any]:
     """Return a module's or an optimizer's plain attributes, set aside."""
-    return {name: _set_aside(value) for name, value in vars(thing).items() if _is_plain(value)}
+    return {name: set_aside(value) for name, value in vars(thing).items() if _is_plain(value)}
 
 
 def _restore_attributes(thing: Any, saved: dict[str, Any]) -> None:
@@ -132,25 +223,25 @@ def _restore_attributes(thing: Any, saved: dict[str, Any]) -> None:
     for name in [name for name in content if name not in saved and _is_plain(content[name])]:
         del content[name]
     for name, value in saved.items():
-        content[name] = _into(content.get(name), value)
+        content[name] = put_into(content.get(name), value)
 
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, torch.Tensor):
         return not value.requires_grad and not isinstance(value, torch.nn.Parameter)
-    return isinstance(value, _Plain | _Generators | torch.Generator)
+    return isinstance(value, _Plain | Generators | torch.Generator)
 
 
-def _set_aside(value: Any) -> Any:
+def set_aside(value: Any) -> Any:
     """Return a value as what can be pickled, sharing nothing with the original."""
     if isinstance(value, torch.Tensor):
         return TensorSnapshot.of(value)
     if isinstance(value, torch.Generator):
         return GeneratorSnapshot(value.get_state())
     if type(value) is dict:
-        return {key: _set_aside(item) for key, item in value.items()}
+        return {key: set_aside(item) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_set_aside(item) for item in value)
+        return type(value)(set_aside(item) for item in value)
     return copy.deepcopy(value)
 
 
@@ -165,15 +256,26 @@ def _bring_back(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def _into(now: Any, kept: Any) -> Any:
-    """Return what was kept, inside the tensor or generator that is there now if it fits."""
+def put_into(now: Any, kept: Any) -> Any:
+    """Return what was kept, inside the tensor or generator that is there now if it fits.
+
+    Others may hold that tensor or generator, too: a sampler and its loader share one, for example.
+    """
     if isinstance(kept, GeneratorSnapshot):
         now = now if isinstance(now, torch.Generator) else torch.Generator()
-        now.set_state(kept.state)
+        write(now, kept.state)
+        return now
+    if isinstance(kept, Generators) and _same_kind(now, kept):
+        write(now, read(kept))
         return now
     if isinstance(kept, TensorSnapshot) and isinstance(now, torch.Tensor) and _fits(now, kept):
         return now.copy_(kept.value)
     return _bring_back(kept)
+
+
+def _same_kind(now: Any, kept: Any) -> bool:
+    inner = [type(getattr(generator, "bit_generator", None)) for generator in (now, kept)]
+    return type(now) is type(kept) and inner[0] is inner[1]
 
 
 def _fits(now: Any, kept: TensorSnapshot) -> bool:

@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from ratewise._extras import require
-from ratewise.adapters.torch.adaptive import to_eval, to_train
-from ratewise.schedule import ScheduleError
+from ratewise.adapters.torch.adaptive import to_train
+from ratewise.tasks.batches import TAPE_BYTES
+from ratewise.tasks.checks import as_metrics, check_functions, check_names
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
-from ratewise.tasks.torch.batches import Batches
-from ratewise.tasks.torch.random_stream import RandomStream, derived
+from ratewise.tasks.torch.batches import TorchTape
+from ratewise.tasks.torch.groups import RateSetter
+from ratewise.tasks.torch.measuring import measuring, on_host
+from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import (
     restore_model,
-    restore_optimizer,
+    restore_training,
     save_model,
-    save_optimizer,
+    save_training,
 )
 
 torch = require("torch", extra="torch")
 
-TAPE_BYTES = 256 * 2**20
-_METRIC = 2
+_OPTIMIZER = "TorchTask(optimizer=…)"
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,9 @@ class TorchTask:
     tape_bytes: int = TAPE_BYTES
 
     def __post_init__(self) -> None:
-        for name in ("model", "optimizer", "data", "loss", "metric"):
-            if not callable(getattr(self, name)):
-                who, rule = f"TorchTask({name}=…)", f"is no function, got {getattr(self, name)!r}"
-                raise ScheduleError(who, rule[:100], f"give one that returns the {name}")
-        if isinstance(self.higher_is_better, str):
-            who = f"TorchTask(higher_is_better={self.higher_is_better!r})"
-            fix = f"write higher_is_better=({self.higher_is_better!r},)"
-            raise ScheduleError(who, "needs a tuple of names", fix)
+        names = ("model", "optimizer", "data", "loss", "metric")
+        check_functions(self, {name: name for name in names})
+        check_names(self)
 
     def open(self, seed: int) -> TorchRun:
         """Return a run before its first update."""
@@ -95,33 +90,37 @@ class TorchTask:
 
     def parts(self) -> Parts:
         """Return the model, its optimizer, and what the data say of their sizes."""
-        with RandomStream(0, settings=True):
+        with TorchRandomStream(0, settings=True):
             model = self.model()
             return Parts(model, self.optimizer(model), *sizes_of(self.data(0)))
 
     @cached_property
     def peak(self) -> float:
         """The optimizer's own learning rate, of the group where it is largest."""
-        with RandomStream(0, settings=True):
-            return _reference(self.optimizer(self.model()))
+        with TorchRandomStream(0, settings=True):
+            return RateSetter(_OPTIMIZER, self.optimizer(self.model())).reference
 
 
 class TorchRun:
-    """One training run of a `TorchTask`."""
+    """One training run of a `TorchTask`.
+
+    Attributes:
+        model: The model.
+        optimizer: Its optimizer.
+    """
 
     def __init__(self, task: TorchTask, seed: int) -> None:
         self._task = task
         self._seed = seed
         self._position = 0
-        self._own = RandomStream(seed, settings=True)
+        self._own = TorchRandomStream(seed, settings=True)
         with self._own:
-            self._model = task.model()
-            self._optimizer = task.optimizer(self._model)
-            self._model.train()
-            to_train(self._optimizer)
-            self._batches = Batches(task.data, seed, task.tape_bytes)
-        reference = _reference(self._optimizer)
-        self._ratios = [float(group["lr"]) / reference for group in self._optimizer.param_groups]
+            self.model = task.model()
+            self.optimizer = task.optimizer(self.model)
+            self.model.train()
+            to_train(self.optimizer)
+            self._batches = TorchTape(task.data, seed, task.tape_bytes)
+        self._groups = RateSetter(_OPTIMIZER, self.optimizer)
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; losses stay on the device until the last is made."""
@@ -131,60 +130,34 @@ class TorchRun:
             for rate, batch in zip(rates.tolist(), batches, strict=True):
                 losses.append(self._update(rate, batch))
                 self._position += 1
-            self._optimizer.zero_grad(set_to_none=True)
-        if not losses:
-            return np.empty(0)
-        return np.asarray(torch.stack(losses).to(torch.float64).cpu().numpy())
+            self.optimizer.zero_grad(set_to_none=True)
+        return on_host(losses)
 
     def _update(self, rate: float, batch: Any) -> Any:
-        for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(rate * ratio)
-            else:
-                group["lr"] = rate * ratio
-        self._optimizer.zero_grad(set_to_none=True)
-        loss = self._task.loss(self._model, batch)
+        self._groups.set(rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._task.loss(self.model, batch)
         loss.backward()
-        self._optimizer.step()
+        self.optimizer.step()
         return loss.detach().reshape(())
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, in evaluation mode and with random numbers that no update sees."""
-        state = save_model(self._model)
-        own = self._own.state
-        try:
-            with self._own, RandomStream(derived(self._seed, _METRIC)), torch.no_grad():
-                self._model.eval()
-                to_eval(self._optimizer)
-                given = self._task.metric(self._model)
-        finally:
-            to_train(self._optimizer)
-            restore_model(self._model, state)  # to the bit, which changing modes is not
-            self._own.state = own
-        named = given if isinstance(given, Mapping) else {"metric": given}
-        return {str(name): float(value) for name, value in named.items()}
+        state = save_model(self.model)
+
+        def back() -> None:
+            restore_model(self.model, state)  # to the bit, which changing modes is not
+
+        with measuring(self.model, self.optimizer, self._own, self._seed, back):
+            return as_metrics(self._task.metric(self.model))
 
     def save(self) -> dict[str, Any]:
         """Return the state, in main memory."""
-        return {
-            "position": self._position,
-            "random": self._own.state,
-            "model": save_model(self._model),
-            "optimizer": save_optimizer(self._optimizer),
-        }
+        place = {"position": self._position, "random": self._own.state}
+        return {**place, **save_training(self.model, self.optimizer)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go to a saved state; the data follow when the next batch is asked for."""
         self._position = state["position"]
         self._own.state = state["random"]
-        restore_model(self._model, state["model"])
-        restore_optimizer(self._optimizer, state["optimizer"])
-
-
-def _reference(optimizer: Any) -> float:
-    """Return the largest learning rate among an optimizer's groups."""
-    rate = max(float(group["lr"]) for group in optimizer.param_groups)
-    if not 0 < rate < np.inf:
-        who, rule = "TorchTask(optimizer=…)", f"has no learning rate above 0, got {rate}"
-        raise ScheduleError(who, rule, "give the optimizer an lr such as 1e-3")
-    return rate
+        restore_training(self.model, self.optimizer, state)

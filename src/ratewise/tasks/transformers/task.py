@@ -10,25 +10,21 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.adapters.torch.adaptive import to_eval, to_train
+from ratewise.adapters.torch.adaptive import to_train, unwrap
 from ratewise.schedule import ScheduleError
+from ratewise.tasks.checks import as_metrics, check_functions, check_names
 from ratewise.tasks.protocols import Losses, Parts, Rates, length_of
-from ratewise.tasks.torch.groups import Groups
-from ratewise.tasks.torch.loader_state import Feed, Held
-from ratewise.tasks.torch.random_stream import RandomStream, derived
-from ratewise.tasks.torch.snapshot import (
-    restore_model,
-    restore_optimizer,
-    save_model,
-    save_optimizer,
-)
+from ratewise.tasks.torch.groups import RateSetter
+from ratewise.tasks.torch.loader_state import StatefulLoader, SwappedState
+from ratewise.tasks.torch.measuring import measuring, on_host
+from ratewise.tasks.torch.random_stream import TorchRandomStream
+from ratewise.tasks.torch.snapshot import restore_training, save_training
 from ratewise.tasks.transformers.trainer import MAKER, made
 
 torch = require("torch", extra="transformers")
 require("accelerate", extra="transformers")
 require("transformers", extra="transformers")
 
-_METRIC = 2
 _RUNNING = ("runtime", "per_second", "model_preparation_time", "compilation_time")
 """How the names of what an evaluation says about itself end; besides, it names the epoch."""
 
@@ -71,17 +67,9 @@ class TrainerTask:
     higher_is_better: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("make_trainer", "metric", "optimizer"):
-            value = getattr(self, name)
-            if not (callable(value) or (value is None and name != "make_trainer")):
-                who, rule = f"TrainerTask({name}=…)", "is no function"
-                raise ScheduleError(
-                    who, rule, f"give one that returns the {name.split('_')[-1]}", given=value
-                )
-        if isinstance(self.higher_is_better, str):
-            who = f"TrainerTask(higher_is_better={self.higher_is_better!r})"
-            fix = f"write higher_is_better=({self.higher_is_better!r},)"
-            raise ScheduleError(who, "needs a tuple of names", fix)
+        returns = {"make_trainer": "trainer", "metric": "metric", "optimizer": "optimizer"}
+        check_functions(self, returns, optional=("metric", "optimizer"))
+        check_names(self)
 
     def open(self, seed: int) -> TrainerRun:
         """Return a run before its first update."""
@@ -93,7 +81,7 @@ class TrainerTask:
 
     def parts(self) -> Parts:
         """Return the model, its optimizer, and the sizes that the trainer knows."""
-        with RandomStream(0, settings=True):
+        with TorchRandomStream(0, settings=True):
             trainer = made(self.make_trainer, 0, evaluates=False)
             if self.optimizer is not None:
                 trainer.optimizer = self.optimizer(trainer.model)
@@ -109,29 +97,34 @@ class TrainerTask:
 
 
 class TrainerRun:
-    """One training run of a `TrainerTask`."""
+    """One training run of a `TrainerTask`.
+
+    Attributes:
+        trainer: The trainer of this run.
+        optimizer: Its optimizer, as it was made.
+    """
 
     def __init__(self, task: TrainerTask, seed: int) -> None:
         self._task, self._seed = task, seed
-        self._own = RandomStream(seed, settings=True)
+        self._own = TorchRandomStream(seed, settings=True)
         with self._own, torch.inference_mode(False), torch.enable_grad():
-            self._trainer = trainer = made(task.make_trainer, seed, evaluates=task.metric is None)
+            self.trainer = trainer = made(task.make_trainer, seed, evaluates=task.metric is None)
             loader = trainer.get_train_dataloader()
             if task.optimizer is not None:
                 trainer.optimizer = task.optimizer(trainer.model)
             trainer.create_optimizer()
-            self._groups = Groups(MAKER, trainer.optimizer)
-            self._optimizer = self._groups.optimizer
+            self.optimizer = unwrap(MAKER, trainer.optimizer)
+            self._groups = RateSetter(MAKER, self.optimizer, keys=("initial_lr",))
             prepared = trainer.accelerator.prepare(trainer.model, trainer.optimizer)
             self._model, trainer.optimizer = prepared
             trainer.model_wrapped = self._model
             self._model.zero_grad()
             self._model.train()
-            to_train(self._optimizer)
+            to_train(self.optimizer)
         self._several = max(int(trainer.args.gradient_accumulation_steps), 1)
-        self._length = _length(loader)
+        self._length = length_of(loader)
         self._reached = 0.0
-        self._feed = Feed(loader, self._own, seed)
+        self._loader = StatefulLoader(loader, self._own, seed)
         self._noted = [trainer, trainer.state, trainer.control]
 
     @property
@@ -145,13 +138,11 @@ class TrainerRun:
         with self._own, torch.inference_mode(False), torch.enable_grad():
             for rate in rates.tolist():
                 losses.append(self._update(rate))
-        if not losses:
-            return np.empty(0)
-        return np.asarray(torch.stack(losses).to(torch.float64).cpu().numpy())
+        return on_host(losses)
 
     def _update(self, rate: float) -> Any:
         """Train on the batches of one update; a stream's last few count for the next one."""
-        trainer, total = self._trainer, None
+        trainer, total = self.trainer, None
         self._groups.set(rate)
         for batches, items, last in self._windows():
             trainer.current_gradient_accumulation_steps = len(batches)
@@ -171,15 +162,15 @@ class TrainerRun:
 
     def _windows(self) -> Iterator[tuple[list[Any], Any, bool]]:
         """Yield batches, how many items are in them, and whether an update comes next."""
-        trainer, empty = self._trainer, False
+        trainer, empty = self.trainer, False
         while True:
-            left = self._several if self._length is None else self._length - self._feed.drawn
+            left = self._several if self._length is None else self._length - self._loader.drawn
             count = min(left, self._several)
-            batches, items = trainer.get_batch_samples(self._feed, count, trainer.args.device)
-            self._reached = self._feed.epoch + self._feed.drawn / (self._length or np.inf)
+            batches, items = trainer.get_batch_samples(self._loader, count, trainer.args.device)
+            self._reached = self._loader.epoch + self._loader.drawn / (self._length or np.inf)
             whole = len(batches) == count
-            if not whole or self._feed.drawn == self._length:
-                self._feed.end()
+            if not whole or self._loader.drawn == self._length:
+                self._loader.end()
             if batches:
                 yield batches, items, whole or self._length is not None
             if whole or (batches and self._length is not None):
@@ -191,48 +182,37 @@ class TrainerRun:
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, in evaluation mode and with random numbers that no update sees."""
-        own, state = self._own.state, self.save()
-        data = getattr(self._trainer, "eval_dataset", None)
+        state = self.save()
+        data = getattr(self.trainer, "eval_dataset", None)
         several = list(data.values()) if isinstance(data, dict) else [data]
-        history = list(self._trainer.state.log_history)
-        try:
-            with (
-                self._own,
-                RandomStream(derived(self._seed, _METRIC)),
-                Held(several),
-                torch.no_grad(),
-            ):
-                self._model.eval()
-                to_eval(self._optimizer)
-                given = (self._task.metric or _evaluated)(self._trainer)
-        finally:
-            to_train(self._optimizer)
-            self._trainer.state.log_history = history
+        history = list(self.trainer.state.log_history)
+
+        def back() -> None:
+            self.trainer.state.log_history = history
             self._put_back(state)
-            self._own.state = own
-        named = given if isinstance(given, Mapping) else {"metric": given}
-        return {str(name): float(value) for name, value in named.items()}
+
+        swapped = SwappedState(several)
+        with measuring(self._model, self.optimizer, self._own, self._seed, back), swapped:
+            return as_metrics((self._task.metric or _evaluated)(self.trainer))
 
     def save(self) -> dict[str, Any]:
         """Return the state, in main memory."""
         return {
             "random": self._own.state,
-            "data": self._feed.save(),
-            "model": save_model(self._trainer.model),
-            "optimizer": save_optimizer(self._optimizer),
-            "trainer": Held(self._noted).state,
+            "data": self._loader.save(),
+            "trainer": SwappedState(self._noted).state,
+            **save_training(self.trainer.model, self.optimizer),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go to a saved state; the data follow when the next batch is asked for."""
         self._own.state = state["random"]
-        self._feed.restore(state["data"])
+        self._loader.restore(state["data"])
         self._put_back(state)
 
     def _put_back(self, state: Mapping[str, Any]) -> None:
-        restore_model(self._trainer.model, state["model"])
-        restore_optimizer(self._optimizer, state["optimizer"])
-        Held(self._noted).put(state["trainer"])
+        restore_training(self.trainer.model, self.optimizer, state)
+        SwappedState(self._noted).put(state["trainer"])
 
 
 def _evaluated(trainer: Any) -> dict[str, float]:
@@ -241,10 +221,3 @@ def _evaluated(trainer: Any) -> dict[str, float]:
     numbers = {key: value for key, value in found.items() if isinstance(value, int | float)}
     own = [key for key in numbers if key == "epoch" or key.endswith(_RUNNING)]
     return {key: value for key, value in numbers.items() if key not in own}
-
-
-def _length(loader: Any) -> int | None:
-    try:
-        return len(loader) or None
-    except TypeError:  # a stream
-        return None

@@ -1,0 +1,93 @@
+"""A compiled Keras model, run in place: with its own variables and the given batches."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ratewise._extras import require
+from ratewise.adapters.keras.drive import committed, innermost
+from ratewise.schedule import ScheduleError
+from ratewise.tasks.batches import endless
+from ratewise.tasks.keras.batches import stream
+from ratewise.tasks.keras.snapshot import VariableSnapshot
+from ratewise.tasks.keras.step import check_settable, loss_of, split
+from ratewise.tasks.protocols import Opener, Over, Rates
+from ratewise.tasks.updates import UpdateLosses
+
+require("keras", extra="keras")
+
+SIZE = 32
+"""Rows in a batch of arrays, as in `fit`."""
+_WHO = "find(model)"
+
+
+@contextmanager
+def model_in_place(model: Any, batches: Any) -> Generator[Opener]:
+    """Open runs with `train_on_batch`; put every variable back at the end."""
+    _check(model, batches)
+    if not model.built:
+        model.build(tuple(split(next(_rounds(batches, 0)))[0].shape))
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    snapshot = VariableSnapshot(model, metrics=True)
+    start = snapshot.read()
+
+    def back() -> None:
+        model.reset_metrics()  # those that the first batch makes
+        snapshot.write(start)
+
+    def open_run(seed: int) -> ModelRun:
+        back()
+        return ModelRun(model, batches, seed)
+
+    try:
+        yield open_run
+    finally:
+        back()
+
+
+class ModelRun:
+    """One run of a model, batch by batch."""
+
+    def __init__(self, model: Any, batches: Any, seed: int) -> None:
+        self._model, self._batches, self._seed = model, batches, seed
+
+    def train_until(self, rates: Rates, over: Over) -> None:
+        """Train on batch after batch; the optimizer counts which of them made an update."""
+        model, counter = self._model, innermost(self._model.optimizer)
+        losses = UpdateLosses(over, _WHO, "look at its optimizer", made=committed(counter))
+        with stream(self._seed):
+            for batch in _rounds(self._batches, self._seed):
+                model.optimizer.learning_rate = float(rates[losses.told])
+                model.reset_metrics()  # what it returns is a mean since then
+                loss = loss_of(model.train_on_batch(*split(batch), return_dict=True))
+                if losses.take(loss, committed(counter)):
+                    return
+
+
+def _rounds(batches: Any, seed: int) -> Iterator[Any]:
+    """Yield batches without end; rows of arrays in an order that the seed decides."""
+    order = np.random.default_rng(seed)
+    arrays = isinstance(batches, tuple) and all(hasattr(one, "shape") for one in batches)
+    return endless(lambda: _shuffled(batches, order) if arrays else batches)
+
+
+def _shuffled(arrays: Iterable[Any], order: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    rows = [np.asarray(one) for one in arrays]
+    picked = order.permutation(len(rows[0]))
+    for first in range(0, max(len(picked) - SIZE, 0) + 1, SIZE):
+        yield tuple(one[picked[first : first + SIZE]] for one in rows)
+
+
+def _check(model: Any, batches: Any) -> None:
+    """Refuse a model that is not compiled, and a rate that cannot be set."""
+    if not model.compiled:
+        raise ScheduleError(_WHO, "is not compiled", "call model.compile(optimizer, loss)")
+    if batches is None or hasattr(batches, "__next__"):
+        rule = "needs batches that can be iterated again"
+        raise ScheduleError("find(batches=…)", rule, "give a dataset, or (x, y)", given=batches)
+    check_settable(_WHO, model)

@@ -1,0 +1,153 @@
+"""A Lightning module, run in place: fitted by trainers of our own, with its own data."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from ratewise.schedule import ScheduleError
+from ratewise.tasks.lightning.trainer import SILENT, library, loss_of, quiet
+from ratewise.tasks.protocols import Opener, Over, Rates
+from ratewise.tasks.torch.groups import HookedRates
+from ratewise.tasks.torch.in_place import check_batches, groups_in_place
+from ratewise.tasks.torch.random_stream import TorchRandomStream
+from ratewise.tasks.torch.snapshot import Snapshot
+from ratewise.tasks.updates import UpdateLosses
+
+_WHO = "find(module)"
+
+
+@contextmanager
+def module_in_place(module: Any, batches: Any, trainer: Any) -> Generator[Opener]:
+    """Open fits of the module, each by a trainer of its own; put all back at the end.
+
+    The user's trainer is read, not run: its loggers, checkpoints and callbacks see nothing.
+    """
+    pl = library(module, _WHO)
+    settings = _settings(trainer)
+    if not module.automatic_optimization:
+        rule = "optimizes by hand, so its loss is not known"
+        raise ScheduleError(_WHO, rule, "give step=, model=, optimizer= and batches=")
+    data: dict[str, Any] = {}
+    loader = None
+    if isinstance(batches, pl.LightningDataModule):
+        data = {"datamodule": batches}
+    elif batches is not None:
+        check_batches(batches)
+        loader, data = batches, {"train_dataloaders": batches}
+    with Snapshot([module], None, loader) as snapshot, _attached(module, batches), quiet():
+
+        def open_run(seed: int) -> FitRun:
+            snapshot.begin(seed)
+            return FitRun(pl, module, data, settings, seed)
+
+        yield open_run
+
+
+class FitRun:
+    """One fit of a module.
+
+    Args:
+        pl: The package that the module's class is from.
+        module: The module.
+        data: What `fit` is given besides.
+        settings: Arguments of the trainer.
+        seed: Seed of the random numbers.
+    """
+
+    def __init__(
+        self, pl: Any, module: Any, data: dict[str, Any], settings: dict[str, Any], seed: int
+    ) -> None:
+        self._pl, self._module, self._data = pl, module, data
+        self._settings, self._seed = settings, seed
+
+    def train_until(self, rates: Rates, over: Over) -> None:
+        """Fit the module, which is stopped from a callback."""
+        with TorchRandomStream(self._seed, settings=True):
+            follow = _follow(self._pl, rates.tolist(), over)
+            try:
+                trainer = self._pl.Trainer(
+                    **SILENT,
+                    **self._settings,
+                    max_steps=len(rates),
+                    max_epochs=-1,
+                    callbacks=[follow],
+                    logger=False,
+                )
+                trainer.fit(self._module, **self._data)
+            finally:
+                if follow.interrupted:  # which a trainer makes something else of
+                    raise KeyboardInterrupt
+
+
+def _follow(pl: Any, rates: list[float], over: Over) -> Any:
+    """Return a callback that sets the rate of every update, and stops when it is over."""
+
+    class FollowFit(pl.Callback):
+        """Sets rates through the optimizer's hooks, after whatever scheduler there is."""
+
+        def __init__(self) -> None:
+            self.stack = ExitStack()
+            self.hooks: Any = None
+            self.losses = UpdateLosses(over, _WHO, "look at its optimizer", skips=True)
+            self.interrupted = False
+
+        def on_train_start(self, trainer: Any, module: Any) -> None:
+            if len(trainer.optimizers) != 1:
+                rule = f"has {len(trainer.optimizers)} optimizers"
+                raise ScheduleError(_WHO, rule, "let configure_optimizers return one")
+            hooks = HookedRates(groups_in_place(trainer.optimizers[0]), rates)
+            self.hooks = self.stack.enter_context(hooks)
+
+        def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
+            loss = loss_of(outputs)
+            if loss is None:
+                return
+            several = trainer.accumulate_grad_batches
+            stop = self.losses.take(float(loss) * several, self.hooks.made)
+            trainer.should_stop = stop or trainer.should_stop
+
+        def teardown(self, trainer: Any, module: Any, stage: str) -> None:
+            self.stack.close()
+
+        def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+            self.interrupted = isinstance(exception, KeyboardInterrupt)
+            self.stack.close()
+
+    return FollowFit()
+
+
+def _settings(trainer: Any) -> dict[str, Any]:
+    """Return what of the user's trainer decides about an update."""
+    if trainer is None:
+        return {"devices": 1}
+    if trainer.world_size > 1:
+        rule, fix = "trains in several processes", "look for the rate with devices=1"
+        raise ScheduleError("find(trainer=…)", rule, fix)
+    kind = trainer.strategy.root_device.type
+    return {
+        "devices": 1,
+        "accelerator": "gpu" if kind == "cuda" else kind,
+        "precision": trainer.precision,
+        "gradient_clip_val": trainer.gradient_clip_val,
+        "gradient_clip_algorithm": trainer.gradient_clip_algorithm,
+        "accumulate_grad_batches": trainer.accumulate_grad_batches,
+    }
+
+
+@contextmanager
+def _attached(*things: Any) -> Generator[None]:
+    """Put back which trainer the module, and the data module, belong to."""
+    before: list[tuple[Any, Any]] = []
+    for thing in things:
+        if hasattr(type(thing), "trainer") or hasattr(thing, "trainer"):
+            try:
+                before.append((thing, thing.trainer))
+            except RuntimeError:  # a module says so, if it belongs to none
+                before.append((thing, None))
+    try:
+        yield
+    finally:
+        for thing, trainer in before:
+            thing.trainer = trainer
