@@ -48,9 +48,6 @@ class Ladder:
         low = number(Call("find", "lowest", self.lowest), "lowest", self.lowest, above=True)
         who = Call("find", "highest", self.highest)
         high = number(who, "highest", self.highest, above=True)
-        if high <= low:
-            fix = Fix("give {highest} or more", highest=f"{10 * low:g}")
-            raise ScheduleError(who, f"needs highest above lowest={low:g}", fix)
         whole(Call("find", "rungs", self.rungs), "rungs", self.rungs, low=FEWEST)
         whole(Call("find", "updates", self.updates), "updates", self.updates, low=1)
         if high < 10 * low:
