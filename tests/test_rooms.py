@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -228,3 +229,14 @@ def test_an_array_of_floats_has_one_name() -> None:
         f"{protocols}: Losses",
         f"{protocols}: Rates",
     }
+
+
+def test_the_map_names_what_is_there() -> None:
+    """Every room has its row in the design note, and every path in it exists."""
+    page = (ROOT / "docs" / "design" / "006-rooms.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w./]+(?:\.py|/))`", page))
+    places = (SOURCE / "ratewise", ROOT)
+    lost = {name for name in named if not any((place / name).exists() for place in places)}
+    assert lost == set()
+    rooms = {name.rstrip("/").removesuffix(".py") for name in named if "/" not in name.rstrip("/")}
+    assert set(STANDS_ON) - rooms - {face for face in FACES if f"{face}.py" in page} == set()

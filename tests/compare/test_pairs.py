@@ -185,7 +185,7 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     ((adamw, COSINE, 20, 3), {}, "needs a schedule or a pair"),
     ((COSINE, None), {}, "needs a schedule or a pair"),
     ((), {}, "needs a schedule or a pair"),
-    (adamw, {}, "is no schedule, plan or text of one"),
+    (adamw, {}, "needs a schedule, a plan or a text"),
     ((adamw, "Cosin(to=0)"), {}, r"compare\({'a': …}\).*Cosine"),
     ((adamw, COSINE, 0), {}, "total"),
     ((adamw, COSINE), {"peaks": {"b": [0.1]}}, "'b'.*is no candidate; those are a"),

@@ -55,8 +55,10 @@ class Surrogate:
         normal = require("scipy.stats", extra="search").norm
         spread = np.hypot(self.spread, self.noise if lucky else 0.0)
         spread = np.maximum(spread, 1e-12 * max(abs(best), 1e-300))
-        z = (best - self.mean) / spread
-        return (best - self.mean) * normal.cdf(z) + spread * normal.pdf(z)
+        gain = best - self.mean
+        z = gain / spread
+        # Never below the gain of the mean, as rounding would have it where z is large.
+        return np.maximum(gain * normal.cdf(z) + spread * normal.pdf(z), gain)
 
 
 def features(runs: Sequence[Rates]) -> Floats:

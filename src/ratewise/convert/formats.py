@@ -19,7 +19,7 @@ def ask(name: str, more: str = "") -> Fix:
 
 
 @dataclass(frozen=True)
-class Context:
+class RunFacts:
     """What a reader is told besides the source.
 
     Attributes:
@@ -35,7 +35,7 @@ class Context:
         """Updates in the run, where known."""
         return self.horizon.total
 
-    def lasting(self, total: int) -> Context:
+    def lasting(self, total: int) -> RunFacts:
         """Return the same with the updates of the run."""
         return replace(self, horizon=replace(self.horizon, total=total))
 
@@ -166,7 +166,7 @@ class Format:
     name: str
     what: str
     matches: Callable[[Any], bool | Evidence]
-    read: Callable[[Any, Context], Plan]
+    read: Callable[[Any, RunFacts], Plan]
 
     def evidence(self, source: Any) -> Evidence:
         """Return what speaks for the source being in this format."""

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Evidence, Format
+from ratewise.convert.formats import Evidence, Format, RunFacts
 from ratewise.convert.sources import load
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import Call, nearest, shorten
@@ -84,7 +84,7 @@ def read(
     content = load(source)
     chosen = _choose(content, format)
     asked = _Asked(more)
-    context = Context(Horizon.of(total, epoch, samples, tokens), asked)
+    context = RunFacts(Horizon.of(total, epoch, samples, tokens), asked)
     plan = chosen.read(content, context)
     for name in more:
         if name not in asked.names:
@@ -204,7 +204,7 @@ def _is_own(content: Any) -> bool:
     return True
 
 
-def _read_own(content: Any, context: Context) -> Plan:
+def _read_own(content: Any, context: RunFacts) -> Plan:
     plain = isinstance(content, Schedule | Plan | Mapping | str)
     value = _followed(content) if not plain and _is_own(content) else content
     fix = 'write a schedule such as Warmup(500) >> Cosine(to=0.1), or {"type": "Cosine"}'

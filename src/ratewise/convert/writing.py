@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ratewise.convert.targets import deepspeed, keras, lightning, optax, torch, transformers
 from ratewise.convert.targets._levels import check
-from ratewise.convert.targets._text import Job, Target
+from ratewise.convert.targets._text import Target, WritingJob
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, nearest, shorten
 from ratewise.schedule.given import read_given, read_plan
@@ -71,7 +71,7 @@ def write(
     for schedule in _all(whole):
         check(schedule)
     settled = whole.resolve(total, epoch=epoch, samples=samples, tokens=tokens)
-    job = Job(settled, repr(given), _length(settled), approximate)
+    job = WritingJob(settled, repr(given), _length(settled), approximate)
     return TARGETS[target].write(job)
 
 

@@ -47,7 +47,7 @@ class Ladder:
     def __post_init__(self) -> None:
         low = number(Call("find", "lowest", self.lowest), "lowest", self.lowest, above=True)
         who = Call("find", "highest", self.highest)
-        high = number(who, "highest", self.highest, low=low, above=True)
+        high = number(who, "highest", self.highest, above=True)
         whole(Call("find", "rungs", self.rungs), "rungs", self.rungs, low=FEWEST)
         whole(Call("find", "updates", self.updates), "updates", self.updates, low=1)
         if high < 10 * low:

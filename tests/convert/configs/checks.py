@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Format, RunFacts
 from ratewise.schedule import Plan
 from ratewise.schedule.lengths import Horizon
 
@@ -40,7 +40,7 @@ def read(
     """Read a source as the one format of a module, which has to know it as its own."""
     (form,) = formats
     assert form.matches(source)
-    return form.read(source, Context(Horizon.of(total, epoch, samples, tokens), more))
+    return form.read(source, RunFacts(Horizon.of(total, epoch, samples, tokens), more))
 
 
 def agree(plan: Plan, expected: Sequence[float], *, key: str = "lr", slack: float = 1e-14) -> None:

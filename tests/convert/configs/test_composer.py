@@ -208,8 +208,8 @@ def test_of_several_schedulers_the_last_one_counts() -> None:
 )
 def test_what_is_wrong_is_named(keys: dict[str, Any], message: str) -> None:
     """Times, units and keys that cannot be are refused by name."""
-    from ratewise.convert.formats import Context
+    from ratewise.convert.formats import RunFacts
     from ratewise.schedule.lengths import Horizon
 
     with pytest.raises(ScheduleError, match=message):
-        FORMATS[0].read({"scheduler": keys}, Context(Horizon.of(20, None, None, None)))
+        FORMATS[0].read({"scheduler": keys}, RunFacts(Horizon.of(20, None, None, None)))

@@ -203,6 +203,6 @@ def test_what_is_wrong_is_named(kind: str, params: dict[str, Any], message: str)
 
 
 def _nothing() -> Any:
-    from ratewise.convert.formats import Context
+    from ratewise.convert.formats import RunFacts
 
-    return Context()
+    return RunFacts()

@@ -199,7 +199,7 @@ def test_shares_of_the_run() -> None:
 )
 def test_what_is_wrong_is_named(text: str, message: str) -> None:
     """Flags and values that cannot be are refused by name."""
-    from ratewise.convert.formats import Context
+    from ratewise.convert.formats import RunFacts
 
     with pytest.raises(ScheduleError, match=message):
-        FORMATS[0].read(text, Context())
+        FORMATS[0].read(text, RunFacts())

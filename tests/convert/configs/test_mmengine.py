@@ -266,10 +266,10 @@ def test_other_parameters_are_scheduled_by_name() -> None:
 )
 def test_what_is_wrong_is_named(items: list[dict[str, Any]], message: str) -> None:
     """Types, keys and windows that cannot be are refused by name."""
-    from ratewise.convert.formats import Context
+    from ratewise.convert.formats import RunFacts
 
     with pytest.raises(ScheduleError, match=message):
-        FORMATS[0].read(items, Context())
+        FORMATS[0].read(items, RunFacts())
 
 
 def test_several_optimizers_are_read_one_by_one() -> None:

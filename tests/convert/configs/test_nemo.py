@@ -159,10 +159,10 @@ def test_steps_and_epochs_of_pytorch() -> None:
 
 
 def _context(epoch: int | None = None) -> Any:
-    from ratewise.convert.formats import Context
+    from ratewise.convert.formats import RunFacts
     from ratewise.schedule.lengths import Horizon
 
-    return Context(Horizon.of(None, epoch, None, None))
+    return RunFacts(Horizon.of(None, epoch, None, None))
 
 
 def test_jumps_are_noted() -> None:

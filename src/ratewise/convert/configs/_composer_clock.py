@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ratewise.convert.formats import Context
+from ratewise.convert.formats import RunFacts
 from ratewise.schedule import ScheduleError
 
 _TIME = re.compile(r"\s*([0-9][0-9,]*\.?[0-9]*(?:e[+-]?[0-9]+)?)\s*(ep|ba|sp|tok|dur|iter|sec)\s*")
@@ -52,12 +52,12 @@ class ComposerClock:
     """
 
     who: str
-    ctx: Context
+    ctx: RunFacts
     duration: Time
     scale: float = 1.0
 
     @classmethod
-    def of(cls, who: str, ctx: Context, duration: Any, scale: float) -> ComposerClock:
+    def of(cls, who: str, ctx: RunFacts, duration: Any, scale: float) -> ComposerClock:
         """Return the clock of a config; without `max_duration` the run lasts the total."""
         if duration is None:
             return cls(who, ctx, Time(ctx.need_total(who), "ba"), scale)

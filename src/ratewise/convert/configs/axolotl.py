@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, ask, marks, only_one
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, marks, only_one
 from ratewise.convert.pieces.case import Case, Cycle, transformers_plan
 from ratewise.convert.pieces.keys import Keys, section
 from ratewise.convert.pieces.moves import Piece, decay, hold, lay, part, rise, stay, swing
@@ -233,7 +233,7 @@ def _table(move: Schedule, length: int, n: int) -> Schedule:
 # The format ---------------------------------------------------------------------------------
 
 
-def _warmup(keys: Keys, ctx: Context, notes: list[str]) -> int:
+def _warmup(keys: Keys, ctx: RunFacts, notes: list[str]) -> int:
     """Return the updates of the warm-up as Axolotl rounds them."""
     zero_is_none = {name: keys.given.get(name) or None for name in ("warmup_steps", "warmup_ratio")}
     only_one(_WHO, zero_is_none, "warmup_steps", "warmup_ratio")
@@ -250,7 +250,7 @@ def _warmup(keys: Keys, ctx: Context, notes: list[str]) -> int:
     return steps
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, section(_WHO, source)).among(
         _KEYS, _COSINE, _JAGGED, also=("cosine_", "jagged_")
     )

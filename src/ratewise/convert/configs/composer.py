@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from ratewise.convert.configs._composer_clock import ComposerClock, Time, read_time
-from ratewise.convert.formats import Context, Evidence, Format, FormatMark, Marks, dig
+from ratewise.convert.formats import Evidence, Format, FormatMark, Marks, RunFacts, dig
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section
 from ratewise.convert.pieces.moves import (
@@ -308,7 +308,7 @@ def _section(source: Any) -> Any:
     return found
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     found = section("composer scheduler", _section(source))
     name = Keys("composer scheduler", found).choice("name", _NAMES, what="name")
     build, known = _KINDS[_NAMES[name]]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, ask, dig
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, dig
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, section, under
 from ratewise.convert.pieces.moves import (
@@ -217,7 +217,7 @@ _KINDS: dict[str, tuple[Callable[[_DeepSpeedCase], Plan], str]] = {
 }
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     found = Keys("deepspeed scheduler", section("deepspeed scheduler", under(source, "scheduler")))
     kind = found.choice("type", _KINDS)
     build, known = _KINDS[kind]
@@ -229,7 +229,7 @@ def _read(source: Any, ctx: Context) -> Plan:
     )
 
 
-def _filled(who: str, given: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+def _filled(who: str, given: Mapping[str, Any], ctx: RunFacts) -> dict[str, Any]:
     """Return the parameters with what was told in place of "auto"."""
     filled = dict(given)
     for name, value in given.items():

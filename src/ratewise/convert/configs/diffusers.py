@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, marks
 from ratewise.convert.pieces.case import transformers_plan
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
@@ -22,7 +22,7 @@ _NAMES = (
 _KEYS = "lr_scheduler lr_warmup_steps lr_num_cycles lr_power"
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, flags(_WHO, source)).among(_KEYS)
     name = keys.choice("lr_scheduler", _NAMES, "constant")
     notes: list[str] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys
 from ratewise.convert.pieces.moves import Piece, rise, stay, whole
@@ -28,7 +28,7 @@ _ROOTS = ("rsqrt_decay", "rsqrt_normalized_decay")
 _NAMES = ("constant", "linear_warmup", *_ROOTS, "decay_every", "cosine_decay")
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     text, given = _parts(source)
     told = {name: ctx.more[name] for name in _DEFAULTS if ctx.more.get(name) is not None}
     keys = Keys(_WHO, {**_DEFAULTS, **given, **told}).only(*_DEFAULTS, "factors")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Evidence, Format, FormatMark, Marks, ask, dig, marks
+from ratewise.convert.formats import Evidence, Format, FormatMark, Marks, RunFacts, ask, dig, marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys, as_number, names, section
@@ -328,7 +328,7 @@ def _gathered(source: Any) -> dict[str, Any]:
     return {**outer, **inner, "lr_scheduler": inner.get("_name")}
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     given = _gathered(source)
     keys = Keys("fairseq", {"lr_scheduler": "fixed", **given})
     name = keys.choice("lr_scheduler", (*_KINDS, *_OTHERS), what="lr_scheduler")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, dig, marks
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, dig, marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
@@ -24,7 +24,7 @@ _KEYS = (
 )
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     given = flags(_WHO, source)
     keys = Keys(_WHO, given).among(_KEYS)
     keys = keys.having(lr=given.get("lr", dig(given, "optimizer.params.lr")))

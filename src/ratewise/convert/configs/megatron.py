@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks, only_one
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, marks, only_one
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
@@ -55,7 +55,7 @@ class _Lengths:
     samples: float | None
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     also = ("weight_decay", "start_weight", "end_weight", "decoupled_lr")
     keys = Keys(_WHO, flags(_WHO, source)).among(_RATE, _STABLE, _WEIGHTS, also=also, typed=True)
     if keys.has("rampup_batch_size"):
@@ -73,7 +73,7 @@ def _read(source: Any, ctx: Context) -> Plan:
 # The clock ----------------------------------------------------------------------------------
 
 
-def _clock(keys: Keys, ctx: Context, style: str) -> _Lengths:
+def _clock(keys: Keys, ctx: RunFacts, style: str) -> _Lengths:
     given = keys.given
     unit = "samples" if keys.has("train_samples") else "iters"
     other = "iters" if unit == "samples" else "samples"
@@ -99,7 +99,7 @@ def _clock(keys: Keys, ctx: Context, style: str) -> _Lengths:
     return _Lengths(warmup, decay, last, run, size)
 
 
-def _samples(keys: Keys, ctx: Context) -> float | None:
+def _samples(keys: Keys, ctx: RunFacts) -> float | None:
     if keys.has("global_batch_size"):
         return keys.number("global_batch_size", above=True)
     return None if ctx.horizon.samples is None else float(ctx.horizon.samples)

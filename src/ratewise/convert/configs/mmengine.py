@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratewise.convert.configs._mmengine_window import ENDLESS, KNOWN, Window
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, dig
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, dig
 from ratewise.convert.pieces.keys import Keys, rate_at, section, under
 from ratewise.convert.pieces.moves import Piece, lay, stay
 from ratewise.schedule import Plan, Product, Schedule, ScheduleError
@@ -32,7 +32,7 @@ def _items(source: Any) -> list[Any]:
     return [found]
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     run = _Run(source, ctx)
     notes: list[str] = []
     windows = [run.window(item, i, notes) for i, item in enumerate(_items(source))]
@@ -88,7 +88,7 @@ def _as_it_is(schedule: Schedule) -> Any:
 class _Run:
     """What is known of the run: its config and what `read` was told."""
 
-    def __init__(self, source: Any, ctx: Context) -> None:
+    def __init__(self, source: Any, ctx: RunFacts) -> None:
         self.ctx = ctx
         config = source if isinstance(source, Mapping) else {}
         self.loop = Keys("mmengine train_cfg", section(_WHO, dig(config, "train_cfg") or {}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
@@ -25,7 +25,7 @@ _DEFAULTS = {
 }
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     given = {name: value for name, value in flags(_WHO, source).items() if value is not None}
     keys = Keys(_WHO, given).among(_KEYS)
     told = {"learning_rate": ctx.more["lr"]} if ctx.more.get("lr") is not None else {}

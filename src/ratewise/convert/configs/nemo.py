@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, ask, dig
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, dig
 from ratewise.convert.pieces.case import IDLE, Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section
 from ratewise.convert.pieces.moves import Piece, decay, floored, hold, lay, part, rise, stay, whole
@@ -261,7 +261,7 @@ _COMMON = (
 )
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     optims = [dig(source, "model.optim"), dig(source, "optim"), source]
     optim = next((o for o in optims if isinstance(dig(o, "sched"), Mapping)), {"sched": source})
     found = section("nemo sched", dig(optim, "sched"))

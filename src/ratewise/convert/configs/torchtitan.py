@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, ask, dig, marks, only_one
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, dig, marks, only_one
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section, under
 from ratewise.convert.pieces.moves import Make, Piece, decay, lay, part, rise, stay, swing, whole
@@ -19,7 +19,7 @@ _WHO = "torchtitan lr_scheduler"
 _DECAYS = {"linear": "linear", "sqrt": "1-sqrt", "cosine": "cosine"}
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, section(_WHO, under(source, "lr_scheduler")))
     keys.only("warmup_steps total_steps decay_ratio decay_type min_lr_factor lr_min")
     only_one(_WHO, keys.given, "min_lr_factor", "lr_min")
@@ -36,7 +36,7 @@ def _read(source: Any, ctx: Context) -> Plan:
     return case.of(lay(run, first, stay(1.0, total - steps - warmup), last))
 
 
-def _total(source: Any, keys: Keys, ctx: Context) -> int | None:
+def _total(source: Any, keys: Keys, ctx: RunFacts) -> int | None:
     """Return the updates that the schedule is planned for; None if not known."""
     if keys.has("total_steps"):
         return keys.whole("total_steps", low=1)

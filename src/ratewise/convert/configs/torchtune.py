@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section, under
 from ratewise.convert.pieces.moves import rise, swing
@@ -14,7 +14,7 @@ _WHO = "torchtune lr_scheduler"
 _COSINE = "get_cosine_schedule_with_warmup"
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, section(_WHO, under(source, "lr_scheduler")))
     name = str(keys.need("_component_"))
     if name.rpartition(".")[2] != _COSINE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.formats import Context, Format, FormatMark, Marks, marks, only_one
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, marks, only_one
 from ratewise.convert.pieces.case import transformers_plan
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys, as_number, names
@@ -24,7 +24,7 @@ _CARD = {
 """What a model card calls them."""
 
 
-def _read(source: Any, ctx: Context) -> Plan:
+def _read(source: Any, ctx: RunFacts) -> Plan:
     given = flags(_WHO, source)
     keys = Keys(_WHO, given).among(_KEYS, *_CARD)
     for card, own in _CARD.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, ask, check_keys
+from ratewise.convert.formats import RunFacts, ask, check_keys
 from ratewise.schedule import Greedy, Plan, Plateau, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -37,7 +37,7 @@ _GREEDY: dict[str, Any] = {
 }
 
 
-def torch_plateau(who: str, source: Any, context: Context) -> Plan:
+def torch_plateau(who: str, source: Any, context: RunFacts) -> Plan:
     """Return the plan of PyTorch's `ReduceLROnPlateau`, which counts as it does.
 
     Raises:
@@ -95,7 +95,7 @@ def greedy(who: str, given: Mapping[str, Any], rate: float, metric: str) -> Plan
     return Plan(lr=move, peak={"lr": rate}, notes=tuple(notes))
 
 
-def keras_plateau(who: str, source: Any, context: Context) -> Plan:
+def keras_plateau(who: str, source: Any, context: RunFacts) -> Plan:
     """Return the plan of Keras' `ReduceLROnPlateau` callback, which counts as it does.
 
     Raises:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ratewise.convert.formats import Context, ask, check_keys, only_one
+from ratewise.convert.formats import RunFacts, ask, check_keys, only_one
 from ratewise.convert.live._hf_shapes import Timing
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, whole
@@ -87,7 +87,7 @@ def check_near_misses(who: str, given: Mapping[str, Any]) -> None:
             raise ScheduleError(who, f"has the key {shorten(key)}", f"did you mean {near[0]}")
 
 
-def steps_of(who: str, given: Mapping[str, Any], context: Context) -> int | None:
+def steps_of(who: str, given: Mapping[str, Any], context: RunFacts) -> int | None:
     """Return the updates of the run, from the caller, `max_steps` or `num_train_epochs`."""
     steps = given.get("max_steps")
     if steps is not None and steps != -1:
@@ -107,7 +107,7 @@ def _integral(value: Any) -> bool:
     return isinstance(value, float) and value.is_integer()
 
 
-def clock_of(who: str, given: Mapping[str, Any], context: Context) -> tuple[Timing, list[str]]:
+def clock_of(who: str, given: Mapping[str, Any], context: RunFacts) -> tuple[Timing, list[str]]:
     """Return what the trainer tells its scheduler about time, with notes."""
     total = steps_of(who, given, context)
     zero_is_none = {key: given.get(key) or None for key in ("warmup_steps", "warmup_ratio")}

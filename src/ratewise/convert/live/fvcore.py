@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live._curves import SLACK, KeyLevels, Shape, level, needs_run, plan_of, steps
 from ratewise.convert.live._layout import join
 from ratewise.schedule import (
@@ -40,7 +40,7 @@ def _matches(source: Any) -> bool:
     return _own_name(source) != ""
 
 
-def _read(source: Any, context: Context) -> Plan:
+def _read(source: Any, context: RunFacts) -> Plan:
     """Return the plan of a scheduler.
 
     Raises:

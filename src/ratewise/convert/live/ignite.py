@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ratewise._arrays import Floats
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live import torch
 from ratewise.convert.live._curves import KeyLevels, Shape, needs_run, plan_of
 from ratewise.convert.live._ignite_shapes import constants, shape
@@ -27,7 +27,7 @@ def _matches(source: Any) -> bool:
     return any((home, name) in kinds for home in homes for name in names)
 
 
-def _read(source: Any, context: Context) -> Plan:
+def _read(source: Any, context: RunFacts) -> Plan:
     """Return the plan of a scheduler.
 
     Raises:

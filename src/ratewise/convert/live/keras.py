@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.convert.formats import Context, Format, ask, check_keys
+from ratewise.convert.formats import Format, RunFacts, ask, check_keys
 from ratewise.convert.live._feedback import keras_plateau
 from ratewise.convert.live._keras_config import ARGUMENTS, KerasArguments
 from ratewise.convert.live._keras_shapes import SHAPES
@@ -55,7 +55,7 @@ def _matches(source: Any) -> bool:
     )
 
 
-def _read(source: Any, context: Context) -> Plan:
+def _read(source: Any, context: RunFacts) -> Plan:
     name = type(source).__name__
     if _is_config(source):
         return _read_config(source, context)
@@ -80,7 +80,7 @@ def _refuse_feedback() -> None:
     raise ScheduleError(_FEEDBACK, rule, "give the callback itself")
 
 
-def _read_config(source: Mapping[str, Any], context: Context) -> Plan:
+def _read_config(source: Mapping[str, Any], context: RunFacts) -> Plan:
     name, config = source["class_name"], source["config"]
     who = "Keras config"
     check_keys(who, source, ("module", "class_name", "config", "registered_name", "build_config"))
@@ -94,7 +94,7 @@ def _read_config(source: Mapping[str, Any], context: Context) -> Plan:
     return _read_arguments(name, config, context)
 
 
-def _read_arguments(name: str, config: Mapping[str, Any], context: Context) -> Plan:
+def _read_arguments(name: str, config: Mapping[str, Any], context: RunFacts) -> Plan:
     return SHAPES[name](KerasArguments(name, name, config), context.total)
 
 
@@ -137,7 +137,7 @@ class _ByEpoch:
         return float(np.float32(rate))  # the optimizer's variable
 
 
-def _read_callback(source: Any, context: Context) -> Plan:
+def _read_callback(source: Any, context: RunFacts) -> Plan:
     who = "LearningRateScheduler"
     given = context.more.get("lr")
     first = None if given is None else float(np.float32(number(who, "lr", given)))

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live._layout import Layout
 from ratewise.convert.live._optax_shapes import SIMPLE, Unscaled, constant, decay, fall, line
 from ratewise.convert.live._optax_specs import (
@@ -23,7 +23,7 @@ from ratewise.schedule.errors import number, shorten
 __all__ = ["FORMATS"]
 
 
-def _read(source: Any, context: Context) -> Plan:
+def _read(source: Any, context: RunFacts) -> Plan:
     if is_written(source):
         return _read_written(source, context)
     spec = read_closure(source)
@@ -38,7 +38,7 @@ def _read(source: Any, context: Context) -> Plan:
     raise ScheduleError("optax", f"has no schedule in {shorten(source)}", fix)
 
 
-def _read_written(source: Any, context: Context) -> Plan:
+def _read_written(source: Any, context: RunFacts) -> Plan:
     try:
         return _plan(read_written(source), context)
     except _NotKnownError:
@@ -46,7 +46,7 @@ def _read_written(source: Any, context: Context) -> Plan:
         raise ScheduleError("join_schedules", rule, "give the live schedule") from None
 
 
-def _plan(spec: OptaxSpec, context: Context) -> Plan:
+def _plan(spec: OptaxSpec, context: RunFacts) -> Plan:
     curve = _curve_of(spec)
     layout = Layout(context.total)
     curve.lay(layout, curve.top or 1.0)

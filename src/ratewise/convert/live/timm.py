@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ratewise._arrays import Floats
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live._curves import KeyLevels, Shape, by_epoch, epochs, needs_run, plan_of
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.convert.live._timm_shapes import SHAPES
@@ -23,7 +23,7 @@ def _matches(source: Any) -> bool:
     return ("timm.scheduler.scheduler", "Scheduler") in kinds
 
 
-def _read(source: Any, context: Context) -> Plan:
+def _read(source: Any, context: RunFacts) -> Plan:
     """Return the plan of a scheduler.
 
     Raises:

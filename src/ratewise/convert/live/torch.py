@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ratewise._arrays import Floats
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live._curves import (
     CLOSE,
     KeyLevels,
@@ -55,7 +55,7 @@ def name_of(source: Any) -> str:
     return kind.__name__ if own else ""
 
 
-def read(source: Any, context: Context) -> Plan:
+def read(source: Any, context: RunFacts) -> Plan:
     """Return the plan of a scheduler.
 
     Raises:
@@ -108,7 +108,7 @@ def curves(who: str, source: Any, total: int | None) -> list[dict[str, KeyLevels
     ]
 
 
-def _stretched(curve: KeyLevels, context: Context) -> KeyLevels:
+def _stretched(curve: KeyLevels, context: RunFacts) -> KeyLevels:
     values = curve.values
     if values is None:
         assert curve.shape is not None

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import Context, Format
+from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live._feedback import greedy, plateau
 from ratewise.convert.live._hf_config import (
     FEEDBACK,
@@ -62,7 +62,7 @@ def _is_arguments(source: Any) -> bool:
     )
 
 
-def _read_config(source: Any, context: Context) -> Plan:
+def _read_config(source: Any, context: RunFacts) -> Plan:
     who = _WHO
     if isinstance(source, Mapping):
         given = dict(source)
@@ -76,7 +76,7 @@ def _read_config(source: Any, context: Context) -> Plan:
     return _plan_of_config(who, given, context)
 
 
-def _plan_of_config(who: str, given: Mapping[str, Any], context: Context) -> Plan:
+def _plan_of_config(who: str, given: Mapping[str, Any], context: RunFacts) -> Plan:
     notes: list[str] = []
     kind = kind_of(who, given.get("lr_scheduler_type", "linear"))
     if given.get("learning_rate") is None:
@@ -125,7 +125,7 @@ def _known(function: Any) -> str | None:
     return _LAMBDAS.get(getattr(inner, "__name__", ""))
 
 
-def _read_scheduler(source: Any, context: Context) -> Plan:
+def _read_scheduler(source: Any, context: RunFacts) -> Plan:
     if type(source).__name__ == "GreedyLR":
         return _read_greedy(source, context)
     who = "LambdaLR of Transformers"
@@ -148,7 +148,7 @@ def _read_scheduler(source: Any, context: Context) -> Plan:
     )
 
 
-def _read_greedy(source: Any, context: Context) -> Plan:
+def _read_greedy(source: Any, context: RunFacts) -> Plan:
     state = source.state_dict()
     if state["last_epoch"]:
         raise ScheduleError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from ratewise.convert.formats import Context
+from ratewise.convert.formats import RunFacts
 from ratewise.convert.pieces.keys import Keys
 from ratewise.convert.pieces.moves import Piece, lay, one_cycle
 from ratewise.schedule import Plan, Schedule, ScheduleError
@@ -26,7 +26,7 @@ class Case:
     """
 
     keys: Keys
-    ctx: Context
+    ctx: RunFacts
     peak: float | None = None
     notes: list[str] = field(default_factory=list[str])
 
@@ -68,7 +68,7 @@ class Case:
         return Plan(lr=lr, peak=peaks, notes=tuple(self.notes), **more)
 
 
-def transformers_plan(arguments: Mapping[str, Any], ctx: Context, notes: Iterable[str]) -> Plan:
+def transformers_plan(arguments: Mapping[str, Any], ctx: RunFacts, notes: Iterable[str]) -> Plan:
     """Return the plan of these arguments of the Trainer, with notes before its own."""
     from ratewise.convert.live.transformers import FORMATS
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ratewise.convert.formats import Context, ask, check_keys, dig, only_one
+from ratewise.convert.formats import RunFacts, ask, check_keys, dig, only_one
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, whole
 
@@ -124,7 +124,7 @@ class Keys:
         """Return a list of ints of 0 or more."""
         return [Keys(self.who, {name: value}).whole(name) for value in self.items(name)]
 
-    def rate(self, ctx: Context, name: str = "lr") -> float | None:
+    def rate(self, ctx: RunFacts, name: str = "lr") -> float | None:
         """Return the peak rate of the config, or the `lr` given to `read`; None if unknown.
 
         Raises:
@@ -208,6 +208,6 @@ def under(source: Any, path: str) -> Any:
     return source if found is None else found
 
 
-def rate_at(who: str, source: Any, path: str, ctx: Context) -> float | None:
+def rate_at(who: str, source: Any, path: str, ctx: RunFacts) -> float | None:
     """Return the peak rate that lies at a path of a config, or was given; None if unknown."""
     return Keys(who, {"lr": dig(source, path)}).rate(ctx)

@@ -13,7 +13,7 @@ WIDTH = 98
 
 
 @dataclass(frozen=True)
-class Job:
+class WritingJob:
     """A plan to be written.
 
     Attributes:
@@ -41,7 +41,7 @@ class Target:
 
     name: str
     what: str
-    write: Callable[[Job], str]
+    write: Callable[[WritingJob], str]
 
 
 def levels_of(plan: Plan, group: str | None = None) -> dict[str, tuple[Schedule, float | None]]:
@@ -52,7 +52,7 @@ def levels_of(plan: Plan, group: str | None = None) -> dict[str, tuple[Schedule,
     return {key: (schedule, peaks.get(key)) for key, schedule in schedules.items()}
 
 
-def about(job: Job) -> list[str]:
+def about(job: WritingJob) -> list[str]:
     """Return what a reader should know of the schedule: its text, its length, its notes."""
     lines = textwrap.wrap(job.text, WIDTH - 6, break_on_hyphens=False)
     out = ["", *("    " + line for line in lines), ""]
@@ -64,7 +64,7 @@ def about(job: Job) -> list[str]:
     return [*out, ""] if job.plan.notes else out
 
 
-def header(title: str, job: Job, use: Iterable[str]) -> str:
+def header(title: str, job: WritingJob, use: Iterable[str]) -> str:
     """Return the comment at the top of a file."""
     lines = [title, *about(job), *use]
     return "\n".join(f"# {line}".rstrip() for line in lines)
@@ -75,7 +75,7 @@ def file(*parts: str) -> str:
     return "\n\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
-def only_rate(job: Job, target: str, group_fix: str) -> tuple[Schedule | None, list[str]]:
+def only_rate(job: WritingJob, target: str, group_fix: str) -> tuple[Schedule | None, list[str]]:
     """Return the schedule of the rate and what was left out.
 
     Raises:

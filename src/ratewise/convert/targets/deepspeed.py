@@ -9,14 +9,14 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.convert.targets._deepspeed import RATES, DeepSpeedType, candidates, nearest
-from ratewise.convert.targets._text import Job, Target, about, only_rate
+from ratewise.convert.targets._text import Target, WritingJob, about, only_rate
 from ratewise.schedule.errors import Fix, ScheduleError
 
 LONGEST = 5_000_000
 _TYPES = "WarmupLR, WarmupDecayLR, WarmupCosineLR and OneCycle"
 
 
-def write(job: Job) -> str:
+def write(job: WritingJob) -> str:
     """Return the JSON; keys at its top that DeepSpeed does not know, it does not read."""
     fix = "write it for torch and give DeepSpeed that scheduler"
     rate, left_out = only_rate(job, "DeepSpeed's JSON", fix)
@@ -61,7 +61,7 @@ def _refusal(wanted: Floats, peak: float | None) -> ScheduleError:
     return ScheduleError("The plan", rule, fix)
 
 
-def _text(job: Job, named: DeepSpeedType, peak: float | None, notes: list[str]) -> str:
+def _text(job: WritingJob, named: DeepSpeedType, peak: float | None, notes: list[str]) -> str:
     params: dict[str, Any] = {
         key: _rate(value * peak) if key in RATES and peak is not None else value
         for key, value in named.params.items()

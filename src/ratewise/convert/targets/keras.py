@@ -5,7 +5,7 @@ from __future__ import annotations
 from ratewise.convert.targets._functions import Functions
 from ratewise.convert.targets._levels import formulas
 from ratewise.convert.targets._print import KERAS
-from ratewise.convert.targets._text import Job, Target, file, header, only_rate
+from ratewise.convert.targets._text import Target, WritingJob, file, header, only_rate
 
 REAL = '''\
 def real(x):
@@ -34,7 +34,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 '''
 
 
-def write(job: Job) -> str:
+def write(job: WritingJob) -> str:
     """Return the file."""
     fix = "write it for torch, or set the others with a callback of yours"
     rate, left_out = only_rate(job, "a Keras optimizer", fix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratewise.convert.targets import torch
-from ratewise.convert.targets._text import Job, Target, file, header
+from ratewise.convert.targets._text import Target, WritingJob, file, header
 
 CONFIGURE = '''\
 def optimizer_and_scheduler(optimizer: Optimizer) -> OptimizerLRSchedulerConfig:
@@ -19,7 +19,7 @@ Use, in your LightningModule:
         return optimizer_and_scheduler(optimizer)"""
 
 
-def write(job: Job) -> str:
+def write(job: WritingJob) -> str:
     """Return the file."""
     use = USE.format(peak=job.plan.peak.get("lr", "…")).splitlines()
     top = header("Learning rates for Lightning, one for each update.", job, use)

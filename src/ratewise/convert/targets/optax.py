@@ -5,7 +5,7 @@ from __future__ import annotations
 from ratewise.convert.targets._functions import Functions
 from ratewise.convert.targets._levels import formulas
 from ratewise.convert.targets._print import JAX, called
-from ratewise.convert.targets._text import Job, Target, file, header
+from ratewise.convert.targets._text import Target, WritingJob, file, header
 from ratewise.schedule.errors import ScheduleError
 
 FACTORY = '''\
@@ -22,7 +22,7 @@ USUAL = {"lr": "learning_rate", "betas[0]": "b1", "betas[1]": "b2"}
 """Names in Optax of keys that have another one in PyTorch."""
 
 
-def write(job: Job) -> str:
+def write(job: WritingJob) -> str:
     """Return the file."""
     if job.plan.groups and not job.approximate:
         fix = 'write each alone, write(plan.groups["…"], "optax"), for optax.multi_transform'
@@ -43,7 +43,7 @@ def write(job: Job) -> str:
     return file(top, f"{math}import jax.numpy as jnp", *functions.texts, *factories)
 
 
-def _use(job: Job) -> list[str]:
+def _use(job: WritingJob) -> list[str]:
     arguments: list[str] = []
     for key in job.plan.schedules():
         name = "" if key == "lr" else f"{called(key)}_"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ratewise.convert.targets._functions import Functions
 from ratewise.convert.targets._levels import formulas
 from ratewise.convert.targets._print import PYTHON, called, quote
-from ratewise.convert.targets._text import Job, Target, file, header, levels_of
+from ratewise.convert.targets._text import Target, WritingJob, file, header, levels_of
 from ratewise.schedule import Schedule
 
 DOC = "Return the level of update `t`: what the peak rate is multiplied by."
@@ -94,14 +94,14 @@ def make_scheduler(optimizer: Optimizer) -> PlanScheduler:
 '''
 
 
-def write(job: Job) -> str:
+def write(job: WritingJob) -> str:
     """Return the file."""
     use = ["Use:", "    scheduler = make_scheduler(optimizer)"]
     use.append("    …; optimizer.step(); scheduler.step()")
     return file(header("Learning rates for PyTorch, one for each update.", job, use), *body(job))
 
 
-def body(job: Job, imports: str = "") -> list[str]:
+def body(job: WritingJob, imports: str = "") -> list[str]:
     """Return the parts of the file behind its header; `imports` are further lines."""
     plan = job.plan
     simple = list(plan.schedules()) == ["lr"] and not plan.groups
@@ -120,7 +120,7 @@ def body(job: Job, imports: str = "") -> list[str]:
     return ["\n\n".join([*(["\n".join(standard)] if standard else []), head]), *texts, rest]
 
 
-def _tables(job: Job, functions: Functions) -> str:
+def _tables(job: WritingJob, functions: Functions) -> str:
     names: dict[Schedule, str] = {}
     every = _table(levels_of(job.plan), names, "", functions)
     groups = [

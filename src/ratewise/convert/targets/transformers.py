@@ -9,7 +9,7 @@ from ratewise.convert.targets._huggingface import TrainerType, candidates, level
 from ratewise.convert.targets._levels import formulas
 from ratewise.convert.targets._nodes import Number
 from ratewise.convert.targets._print import quote
-from ratewise.convert.targets._text import Job, Target, file, header
+from ratewise.convert.targets._text import Target, WritingJob, file, header
 
 LONGEST = 2_000_000
 """Updates up to which a plan is compared with the types of Transformers."""
@@ -20,7 +20,7 @@ Use:
     trainer = Trainer(…, optimizers=(optimizer, make_scheduler(optimizer)))"""
 
 
-def write(job: Job) -> str:
+def write(job: WritingJob) -> str:
     """Return keywords where one of the types is the plan, else code."""
     named = find(job)
     if named is not None:
@@ -30,7 +30,7 @@ def write(job: Job) -> str:
     return file(top, *torch.body(job))
 
 
-def find(job: Job) -> TrainerType | None:
+def find(job: WritingJob) -> TrainerType | None:
     """Return the type that gives the same rates in a run of this length, if there is one."""
     plan = job.plan
     if list(plan.schedules()) != ["lr"] or plan.groups or plan.lr is None:
@@ -49,7 +49,7 @@ def find(job: Job) -> TrainerType | None:
     return None
 
 
-def _keywords(job: Job, named: TrainerType) -> str:
+def _keywords(job: WritingJob, named: TrainerType) -> str:
     lines = [f'"lr_scheduler_type": {quote(named.kind)},']
     if "lr" in job.plan.peak:
         lines.insert(0, f'"learning_rate": {job.plan.peak["lr"]!r},')
