@@ -31,8 +31,6 @@ from ratewise.schedule import (
 )
 from ratewise.schedule.errors import shorten
 
-__all__ = ["FORMATS"]
-
 _STEPS = ("StepParamScheduler", "MultiStepParamScheduler", "StepWithFixedGammaParamScheduler")
 
 

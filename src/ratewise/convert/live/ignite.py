@@ -15,8 +15,6 @@ from ratewise.convert.live._ignite_shapes import constants, shape
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.schedule import Plan, ScheduleError
 
-__all__ = ["FORMATS"]
-
 _FACTORS = ("cycle_mult", "start_value_mult", "end_value_mult")
 
 

@@ -17,8 +17,6 @@ from ratewise.convert.live._replay import called
 from ratewise.schedule import Function, Plan, ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten
 
-__all__ = ["FORMATS"]
-
 _TOPS = ("keras", "tf_keras")
 _FEEDBACK = "ReduceLROnPlateau"
 

@@ -20,8 +20,6 @@ from ratewise.convert.live._replay import called
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
-__all__ = ["FORMATS"]
-
 
 def _read(source: Any, context: RunFacts) -> Plan:
     if is_written(source):

@@ -15,8 +15,6 @@ from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.convert.live._timm_shapes import SHAPES
 from ratewise.schedule import Plan, ScheduleError
 
-__all__ = ["FORMATS"]
-
 
 def _matches(source: Any) -> bool:
     kinds = {(kind.__module__, kind.__name__) for kind in type(source).__mro__}

@@ -28,8 +28,6 @@ from ratewise.convert.live._torch_shapes import MOMENTUM, SHAPES, Maker
 from ratewise.schedule import Plan, Product, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
-__all__ = ["FORMATS"]
-
 _FACTORS = ("StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "PolynomialLR")
 _RESETS = (*_FACTORS, "LambdaLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts")
 

@@ -22,8 +22,6 @@ from ratewise.convert.live._hf_shapes import Timing, build
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
-__all__ = ["FORMATS"]
-
 _WHO = "Transformers config"
 _LAMBDAS = {
     "_get_constant_lambda": "constant",
