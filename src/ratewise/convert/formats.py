@@ -40,32 +40,20 @@ class RunFacts:
         return replace(self, horizon=replace(self.horizon, total=total))
 
     def need_total(self, who: str) -> int:
-        """Return the updates of the run.
-
-        Raises:
-            ScheduleError: the total was not given.
-        """
+        """Return the updates of the run, which have to be known."""
         if self.horizon.total is None:
             raise ScheduleError(who, "depends on the length of the run", ask("total"))
         return self.horizon.total
 
     def need(self, who: str, name: str) -> Fraction:
-        """Return `epoch`, `samples` or `tokens`.
-
-        Raises:
-            ScheduleError: it was not given.
-        """
+        """Return `epoch`, `samples` or `tokens`, which has to be known."""
         value = getattr(self.horizon, name)
         if value is None:
             raise ScheduleError(who, f"depends on {name}", ask(name))
         return value
 
     def need_epoch(self, who: str) -> int:
-        """Return the updates of an epoch, which have to be whole.
-
-        Raises:
-            ScheduleError: they were not given, or are not whole.
-        """
+        """Return the updates of an epoch, which have to be whole."""
         size = self.need(who, "epoch")
         if size.denominator != 1:
             rule = f"needs epoch as a whole number of updates, got {float(size):g}"

@@ -106,11 +106,7 @@ def _fields(parts: _Parts) -> dict[str, Any]:
 
 
 def settle(who: str, key: str, curve: KeyLevels) -> tuple[Schedule, float, tuple[str, ...]]:
-    """Return the schedule of a curve, its peak and what to know about it.
-
-    Raises:
-        ScheduleError: a value below 0 or not finite; neither a formula nor a total.
-    """
+    """Return the schedule of a curve, its peak and what to know about it."""
     peak, shape, values = curve.peak, curve.shape, curve.values
     if values is None:
         if shape is None or not peak > 0.0:
@@ -145,11 +141,7 @@ def agrees(shape: Shape, peak: float, values: Floats, close: float = CLOSE) -> b
 
 
 def checked(who: str, key: str, values: Floats) -> Floats:
-    """Return values of which none is below 0, rounding aside.
-
-    Raises:
-        ScheduleError: one is, or is not finite.
-    """
+    """Return values of which none is below 0, rounding aside."""
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         t = int(bad[0])

@@ -38,11 +38,7 @@ _GREEDY: dict[str, Any] = {
 
 
 def torch_plateau(who: str, source: Any, context: RunFacts) -> Plan:
-    """Return the plan of PyTorch's `ReduceLROnPlateau`, which counts as it does.
-
-    Raises:
-        ScheduleError: it has been stepped, or its groups have floors of different heights.
-    """
+    """Return the plan of PyTorch's `ReduceLROnPlateau`, which counts as it does."""
     if source.last_epoch or source.num_bad_epochs:
         raise ScheduleError(who, "has been shown metrics before", "read it before it is used")
     rates = [float(group["lr"]) for group in source.optimizer.param_groups]
@@ -67,11 +63,7 @@ def plateau(who: str, given: Mapping[str, Any], rate: float, metric: str, *notes
 
 
 def greedy(who: str, given: Mapping[str, Any], rate: float, metric: str) -> Plan:
-    """Return the plan of Transformers' `GreedyLR` by its arguments.
-
-    Raises:
-        ScheduleError: an argument that is not known; a windowed average, which is no move here.
-    """
+    """Return the plan of Transformers' `GreedyLR` by its arguments."""
     all_of = completed(who, given, _GREEDY)
     if all_of["smooth"]:
         rule = "averages the metric over a window (smooth=True)"
@@ -94,11 +86,7 @@ def greedy(who: str, given: Mapping[str, Any], rate: float, metric: str) -> Plan
 
 
 def keras_plateau(who: str, source: Any, context: RunFacts) -> Plan:
-    """Return the plan of Keras' `ReduceLROnPlateau` callback, which counts as it does.
-
-    Raises:
-        ScheduleError: it has a floor, and the rate is not known.
-    """
+    """Return the plan of Keras' `ReduceLROnPlateau` callback, which counts as it does."""
     metric, rate = str(source.monitor), context.more.get("lr")
     if source.min_lr and rate is None:
         fix = ask("lr", " with the rate that it starts from")

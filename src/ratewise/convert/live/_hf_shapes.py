@@ -17,7 +17,6 @@ from ratewise.schedule import (
     Move,
     Polynomial,
     Power,
-    Schedule,
     ScheduleError,
     Sqrt,
     Warmup,
@@ -78,11 +77,7 @@ class TrainerShape:
         self.layout.add(move, of, begin=begin, over=over)
 
     def need_steps(self) -> float:
-        """Return `steps`.
-
-        Raises:
-            ScheduleError: it is not known.
-        """
+        """Return `steps`, which have to be known."""
         if self.clock.steps is None:
             fix = ask("total", ", or give max_steps")
             raise ScheduleError(self.who, "depends on the length of the run", fix)
@@ -94,11 +89,6 @@ def build(who: str, kind: str, clock: Timing, kwargs: Mapping[str, Any]) -> Trai
     reading = TrainerShape(who, clock, kwargs)
     SHAPES[kind](reading)
     return reading
-
-
-def schedule_of(reading: TrainerShape) -> Schedule:
-    """Return what was read."""
-    return reading.layout.schedule()
 
 
 def _climb(r: TrainerShape, low: float = 0.0, shape: str = "linear") -> None:

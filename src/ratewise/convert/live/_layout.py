@@ -29,8 +29,6 @@ from ratewise.schedule import (
 from ratewise.schedule.compose import span
 from ratewise.schedule.frames import Frame
 
-"""Advice where only the length of the run tells."""
-
 
 def join(moves: Iterable[Schedule], total: int | None = None, *, closed: bool = False) -> Schedule:
     """Return moves one after the other, none longer than what is left of the run.

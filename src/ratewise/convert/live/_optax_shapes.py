@@ -44,19 +44,7 @@ def constant(value: float, *notes: str) -> Unscaled:
     return Unscaled(value, lambda layout, peak: layout.hold(layout.start(value / peak)), notes)
 
 
-def _constant(s: OptaxSpec) -> Unscaled:
-    return constant(s.amount("value"))
-
-
 # From one value to another ------------------------------------------------------------------
-
-
-def _linear(s: OptaxSpec) -> Unscaled:
-    return _slope(s, 1.0)
-
-
-def _polynomial(s: OptaxSpec) -> Unscaled:
-    return _slope(s, s.amount("power"))
 
 
 def _slope(s: OptaxSpec, power: float) -> Unscaled:
@@ -91,10 +79,6 @@ def line(
         layout.add(move, of, begin=math.ceil(begin) - begin)
 
     return Unscaled(max(first, last), lay)
-
-
-def _exponential(s: OptaxSpec) -> Unscaled:
-    return decay(s, s.amount("init_value"))
 
 
 def decay(s: OptaxSpec, first: float) -> Unscaled:
@@ -216,9 +200,19 @@ def _piecewise_interpolate(s: OptaxSpec) -> Unscaled:
     return through(s.amount("init_value"), points_of(s, 0.0), shape)
 
 
-def _onecycle(s: OptaxSpec, shape: str, pairs: list[tuple[int, float]]) -> Unscaled:
+def _one_cycle(s: OptaxSpec, shape: str) -> Unscaled:
+    """Return the points of a cycle: up, down where it is linear, and the end."""
+    of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
+    s.amount("peak_value")
+    final = s.amount("final_div_factor", above=True)
+    pairs = [(int(s.amount("pct_start") * of), div)]
+    if shape == "linear":
+        pairs.append((int(s.amount("pct_final") * of), 1.0 / div))
+    if of < 1:
+        raise ScheduleError(s.name, f"has transition_steps={of}", "give 1 or more")
+    pairs.append((of, 1.0 / final if shape == "linear" else 1.0 / (div * final)))
     points = dict(pairs)
-    curve = through(1 / s.amount("div_factor", above=True), _sorted(points), shape, s["peak_value"])
+    curve = through(1 / div, dict(sorted(points.items())), shape, s["peak_value"])
     if len(points) == len(pairs):
         return curve
     note = (
@@ -228,40 +222,14 @@ def _onecycle(s: OptaxSpec, shape: str, pairs: list[tuple[int, float]]) -> Unsca
     return Unscaled(curve.top, curve.lay, (note,))
 
 
-def _sorted(points: dict[int, float]) -> dict[int, float]:
-    return dict(sorted(points.items()))
-
-
-def _linear_onecycle(s: OptaxSpec) -> Unscaled:
-    of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
-    s.amount("peak_value")
-    final = s.amount("final_div_factor", above=True)
-    up, down = int(s.amount("pct_start") * of), int(s.amount("pct_final") * of)
-    return _onecycle(s, "linear", [(up, div), (down, 1.0 / div), (_above(s, of), 1.0 / final)])
-
-
-def _cosine_onecycle(s: OptaxSpec) -> Unscaled:
-    of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
-    s.amount("peak_value")
-    final = s.amount("final_div_factor", above=True)
-    up = int(s.amount("pct_start") * of)
-    return _onecycle(s, "cosine", [(up, div), (_above(s, of), 1.0 / (div * final))])
-
-
-def _above(s: OptaxSpec, of: int) -> int:
-    if of < 1:
-        raise ScheduleError(s.name, f"has transition_steps={of}", "give 1 or more")
-    return of
-
-
 SIMPLE: dict[str, Callable[[OptaxSpec], Unscaled]] = {
-    "constant_schedule": _constant,
+    "constant_schedule": lambda s: constant(s.amount("value")),
     "cosine_decay_schedule": _cosine,
-    "cosine_onecycle_schedule": _cosine_onecycle,
-    "exponential_decay": _exponential,
-    "linear_onecycle_schedule": _linear_onecycle,
-    "linear_schedule": _linear,
+    "cosine_onecycle_schedule": lambda s: _one_cycle(s, "cosine"),
+    "exponential_decay": lambda s: decay(s, s.amount("init_value")),
+    "linear_onecycle_schedule": lambda s: _one_cycle(s, "linear"),
+    "linear_schedule": lambda s: _slope(s, 1.0),
     "piecewise_constant_schedule": _piecewise_constant,
     "piecewise_interpolate_schedule": _piecewise_interpolate,
-    "polynomial_schedule": _polynomial,
+    "polynomial_schedule": lambda s: _slope(s, s.amount("power")),
 }

@@ -6,6 +6,7 @@ levels, or None where only running the scheduler tells.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -60,12 +61,8 @@ def _cycles(
 def _part(move: Any, skipped: int, length: int, warp: float = 1.0) -> Schedule:
     """Return what is left of a move of `length` updates."""
     if not skipped and warp == 1.0:
-        return type(move)(**{**_fields(move), "over": length})
+        return dataclasses.replace(move, over=length)
     return Part(move, begin=skipped, of=length, warp=warp, over=length - skipped)
-
-
-def _fields(move: Any) -> dict[str, Any]:
-    return dict(vars(move))
 
 
 def _regular(s: Any) -> bool:

@@ -6,6 +6,7 @@ the levels, or None where only running the scheduler tells (odd settings, mostly
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -167,17 +168,7 @@ def _known_scale(s: Any) -> bool:
 # OneCycleLR: phases that end between updates ---------------------------------------------------
 
 
-def _onecycle(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
-    """Return the levels of the rate."""
-    return _phases(s, i, peak, total, "start_lr", "end_lr")
-
-
-def _onecycle_momentum(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
-    """Return the levels of the momentum."""
-    return _phases(s, i, peak, total, "start_momentum", "end_momentum")
-
-
-def _phases(s: Any, i: int, peak: float, total: int | None, start: str, end: str) -> Shape | None:
+def _one_cycle(s: Any, i: int, peak: float, total: int | None, key: str = "lr") -> Shape | None:
     """Return the phases as parts of moves: phase j covers the updates up to its `end_step`.
 
     Past the last of them the formula of PyTorch runs on, and only running it tells.
@@ -191,7 +182,7 @@ def _phases(s: Any, i: int, peak: float, total: int | None, start: str, end: str
         begin, of = position - before, stop - before
         n = max(0, min(math.floor(stop) + 1, s.total_steps) - position)
         if n:
-            a, b = (level(group[phase[key]], peak) for key in (start, end))
+            a, b = (level(group[phase[f"{end}_{key}"]], peak) for end in ("start", "end"))
             if begin < 0 or of <= 0 or not all(math.isfinite(x) and x >= 0 for x in (a, b)):
                 return None
             moves.append(Part(kind(b, start=a), begin=begin, of=of, over=n))
@@ -224,9 +215,9 @@ SHAPES: dict[str, Maker] = {
     "CosineAnnealingWarmRestarts": _restarts,
     "SWALR": _swa,
     "CyclicLR": _cyclic,
-    "OneCycleLR": _onecycle,
+    "OneCycleLR": _one_cycle,
 }
 MOMENTUM: dict[str, Maker] = {
     "CyclicLR": _cyclic_momentum,
-    "OneCycleLR": _onecycle_momentum,
+    "OneCycleLR": functools.partial(_one_cycle, key="momentum"),
 }

@@ -39,11 +39,6 @@ def _matches(source: Any) -> bool:
 
 
 def _read(source: Any, context: RunFacts) -> Plan:
-    """Return the plan of a scheduler.
-
-    Raises:
-        ScheduleError: it goes below 0, fvcore fails, or it needs a total and none is given.
-    """
     who, total = f"fvcore {type(source).__name__}", context.total
     if _own_name(source) in (*_STEPS, "CompositeParamScheduler", "ParamScheduler"):
         total = context.need_total(who)
@@ -70,9 +65,14 @@ def _values(who: str, source: Any, total: int) -> Floats:
 
 
 def _own_name(source: Any) -> str:
-    """Return the name of the nearest class of fvcore itself."""
+    own = _own_class(source)
+    return "" if own is None else own.__name__
+
+
+def _own_class(source: Any) -> type | None:
+    """Return the nearest class of fvcore itself."""
     kinds = type(source).__mro__
-    return next((k.__name__ for k in kinds if k.__module__ == "fvcore.common.param_scheduler"), "")
+    return next((k for k in kinds if k.__module__ == "fvcore.common.param_scheduler"), None)
 
 
 def _constants(source: Any) -> list[float]:
@@ -90,7 +90,8 @@ def _constants(source: Any) -> list[float]:
 
 def _shape(source: Any, peak: float, total: int | None) -> Shape | None:
     """Return the levels of a scheduler over the run, or None where only running it tells."""
-    if type(source).__call__ is not _call_of(source):
+    own: Any = _own_class(source)
+    if type(source).__call__ is not own.__call__:
         return None
     if _own_name(source) == "CompositeParamScheduler":
         return None if total is None else _composite(source, peak, total)
@@ -98,11 +99,6 @@ def _shape(source: Any, peak: float, total: int | None) -> Shape | None:
         return None if total is None else Shape(_listed(source, peak, _places(0, total, total)))
     move = _move(source, peak)
     return None if move is None else Shape(move, slack=_slack(source, total))
-
-
-def _call_of(source: Any) -> Any:
-    kinds = type(source).__mro__
-    return next(k for k in kinds if k.__module__ == "fvcore.common.param_scheduler").__call__
 
 
 def _slack(source: Any, total: int | None) -> float:

@@ -26,12 +26,6 @@ def _matches(source: Any) -> bool:
 
 
 def _read(source: Any, context: RunFacts) -> Plan:
-    """Return the plan of a scheduler.
-
-    Raises:
-        ScheduleError: it depends on metrics, sets nothing of an optimizer, goes below 0, or has to
-            be run and no total is given.
-    """
     who = f"Ignite {type(source).__name__}"
     for leaf in _leaves(source):
         _refuse(who, leaf)

@@ -67,11 +67,7 @@ class _NotKnownError(Exception):
 
 
 def _curve_of(s: OptaxSpec) -> Unscaled:
-    """Return the curve of a spec.
-
-    Raises:
-        _NotKnownError: a part is a function that Optax did not make.
-    """
+    """Return the curve of a spec; `_NotKnownError` where a part can only be called."""
     return _JOINED[s.name](s) if s.name in _JOINED else SIMPLE[s.name](s)
 
 

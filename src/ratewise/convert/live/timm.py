@@ -22,11 +22,6 @@ def _matches(source: Any) -> bool:
 
 
 def _read(source: Any, context: RunFacts) -> Plan:
-    """Return the plan of a scheduler.
-
-    Raises:
-        ScheduleError: it depends on metrics, goes below 0, or has to be run and no total is given.
-    """
     who = f"timm {type(source).__name__}"
     if type(source).__name__ == "PlateauLRScheduler":
         rule = "is a feedback schedule: its rates depend on metrics that only a run knows"

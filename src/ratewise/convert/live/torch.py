@@ -31,12 +31,11 @@ from ratewise.schedule.errors import nearest, shorten
 _FACTORS = ("StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "PolynomialLR")
 _RESETS = (*_FACTORS, "LambdaLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts")
 
-
 _PLATEAU = "ReduceLROnPlateau"
 
 
 def _matches(source: Any) -> bool:
-    return is_scheduler(source) or name_of(source) == "ReduceLROnPlateau"
+    return is_scheduler(source) or name_of(source) == _PLATEAU
 
 
 def is_scheduler(source: Any) -> bool:

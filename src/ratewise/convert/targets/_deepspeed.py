@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratewise._arrays import Floats
+from ratewise.convert.targets._nodes import short
 
 RATES = ("warmup_min_lr", "warmup_max_lr", "cycle_min_lr", "cycle_max_lr")
 """Arguments that are rates: levels here, times the peak in the config."""
@@ -108,7 +109,7 @@ def candidates(wanted: Floats) -> Iterator[DeepSpeedType]:
             p = min(1.0, (last - steps) / max(1, total - steps))
             left = (1 + np.cos(np.pi * p)) / 2
             floor = float((wanted[last] - left) / (1 - left)) if left < 1 else 0.0
-            yield cosine(steps, float(wanted[1]), _short(floor), shape, total)
+            yield cosine(steps, float(wanted[1]), short(floor), shape, total)
     yield from _cycles(wanted, top)
 
 
@@ -161,12 +162,8 @@ def _cycles(wanted: Floats, top: float) -> Iterator[DeepSpeedType]:
     past = last - up - down
     rate = 0.0
     if past > 0 and 0 < wanted[last] < low:
-        rate = _short((low / float(wanted[last]) - 1) / past)
+        rate = short((low / float(wanted[last]) - 1) / past)
     yield cycle(up, down, low, top, rate)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.12g}") if abs(value) > 1e-13 else 0.0
 
 
 # The nearest, where none gives the levels -------------------------------------------------

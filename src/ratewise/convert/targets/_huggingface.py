@@ -14,6 +14,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.convert.live._hf_config import KWARGS, arguments
 from ratewise.convert.live._hf_shapes import Timing, build
+from ratewise.convert.targets._nodes import short
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def candidates(wanted: Floats, peak: float | None) -> Iterator[TrainerType]:
     remaining = (1 + np.cos(np.pi * p)) / 2
     floor = float((wanted[last] - remaining) / (1 - remaining))
     if 0 < floor < 1:
-        yield TrainerType("cosine_with_min_lr", warmup, {"min_lr_rate": _short(floor)})
+        yield TrainerType("cosine_with_min_lr", warmup, {"min_lr_rate": short(floor)})
     yield from _polynomials(wanted, warmup, peak)
     yield from _plateaus(wanted, warmup)
 
@@ -76,11 +77,11 @@ def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[Tr
         k = n // 2
         share = (rest[k] - end) / (1 - end) if end < 1 else 0.0
         if k and 0 < share < 1:
-            power = _short(float(np.log(share) / np.log1p(-k / n)))
+            power = short(float(np.log(share) / np.log1p(-k / n)))
             if power > 0:
                 scale = 1.0 if peak is None else peak
                 yield TrainerType(
-                    "polynomial", warmup, {"lr_end": _short(end * scale), "power": power}
+                    "polynomial", warmup, {"lr_end": short(end * scale), "power": power}
                 )
 
 
@@ -103,7 +104,7 @@ def _plateaus(wanted: Floats, warmup: int) -> Iterator[TrainerType]:
     p = (decay - 1) / decay
     shapes = {"linear": 1 - p, "cosine": (1 + np.cos(np.pi * p)) / 2, "1-sqrt": 1 - np.sqrt(p)}
     for shape, left in shapes.items():
-        floor = _short(float((wanted[-1] - left) / (1 - left)))
+        floor = short(float((wanted[-1] - left) / (1 - left)))
         for climb in ("linear", "cosine", "1-sqrt"):
             more = {"num_decay_steps": decay, "decay_type": shape, "warmup_type": climb}
             for least in dict.fromkeys((0.0, floor)):
@@ -117,8 +118,3 @@ def _warmup(wanted: Floats) -> int:
     """Return the first update at the peak, where the levels rise up to it."""
     peak = np.flatnonzero(np.isclose(wanted, 1.0, rtol=1e-12, atol=0))
     return int(peak[0]) if peak.size else 0
-
-
-def _short(value: float) -> float:
-    """Return a number without the dust of rounding."""
-    return float(f"{value:.12g}") if abs(value) > 1e-13 else 0.0

@@ -30,12 +30,7 @@ FARTHEST = 2**31
 
 
 def formulas(schedule: Schedule) -> Value:
-    """Return the levels of a resolved schedule at updates 0, 1, … for ever.
-
-    Raises:
-        ScheduleError: it holds a `Function`, a move that listens, or a kind that is not of
-            ratewise.
-    """
+    """Return the levels of a resolved schedule at updates 0, 1, … for ever."""
     check(schedule)
     return _laid(schedule, None, 0).joined()
 

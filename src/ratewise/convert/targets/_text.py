@@ -76,11 +76,7 @@ def file(*parts: str) -> str:
 
 
 def only_rate(job: WritingJob, target: str, group_fix: str) -> tuple[Schedule | None, list[str]]:
-    """Return the schedule of the rate and what was left out.
-
-    Raises:
-        ScheduleError: the plan schedules more than the rate, and `approximate` is not set.
-    """
+    """Return the schedule of the rate and what was left out."""
     others = [key for key in job.plan.schedules() if key != "lr"]
     others += [f"groups[{name!r}]" for name in job.plan.groups]
     if others and not job.approximate:
