@@ -7,20 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ratewise import schedule as rw
 from ratewise.convert.formats import ask
 from ratewise.convert.live._layout import Layout, stairs
 from ratewise.convert.live._optax_specs import OptaxSpec
-from ratewise.schedule import (
-    Cosine,
-    ExponentialDecay,
-    Linear,
-    Move,
-    Piecewise,
-    Polynomial,
-    ScheduleError,
-    Warmup,
-    Wave,
-)
+from ratewise.schedule import Move, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
 
@@ -73,9 +64,11 @@ def line(
         if begin:
             layout.hold(start, over=math.ceil(begin))
             start = None
-        move: Move = Linear(to, start=start) if power == 1.0 else Polynomial(to, power, start=start)
+        move: Move = (
+            rw.Linear(to, start=start) if power == 1.0 else rw.Polynomial(to, power, start=start)
+        )
         if climb:
-            move = Warmup(to=to, start=first / peak)
+            move = rw.Warmup(to=to, start=first / peak)
         layout.add(move, of, begin=math.ceil(begin) - begin)
 
     return Unscaled(max(first, last), lay)
@@ -105,9 +98,9 @@ def _lay_decay(s: OptaxSpec, layout: Layout, first: float, begin: int, peak: flo
         inner.hold(start, over=begin)
         start = None
     if of == int(of):
-        inner.rest(ExponentialDecay(rate, int(of), stairway, start=start))
+        inner.rest(rw.ExponentialDecay(rate, int(of), stairway, start=start))
     elif not stairway:
-        inner.rest(ExponentialDecay(rate ** (1 / of), start=start))
+        inner.rest(rw.ExponentialDecay(rate ** (1 / of), start=start))
     else:
         if inner.run is None:
             rule = f"has stairs of {of:g} updates"
@@ -137,8 +130,8 @@ def fall(s: OptaxSpec, first: float, alpha: float, of: float) -> Unscaled:
 
     def lay(layout: Layout, peak: float) -> None:
         start, to = layout.start(first / peak), alpha * (first / peak)
-        wave = Wave(to, exponent=exponent, start=start)
-        layout.add(Cosine(to, start=start) if exponent == 1.0 else wave, of)
+        wave = rw.Wave(to, exponent=exponent, start=start)
+        layout.add(rw.Cosine(to, start=start) if exponent == 1.0 else wave, of)
 
     return Unscaled(first * max(1.0, alpha), lay)
 
@@ -183,7 +176,7 @@ def through(first: float, points: Mapping[int, float], shape: str, unit: float =
 
     def lay(layout: Layout, peak: float) -> None:
         levels = {x: value * unit / peak for x, value in values.items()}
-        layout.rest(Piecewise(levels, shape))
+        layout.rest(rw.Piecewise(levels, shape))
 
     return Unscaled(top, lay)
 

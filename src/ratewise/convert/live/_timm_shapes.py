@@ -10,22 +10,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from ratewise import schedule as rw
 from ratewise.convert.live._curves import SLACK, Shape, level
 from ratewise.convert.live._layout import join, ramp
 from ratewise.convert.live._torch_shapes import whole
-from ratewise.schedule import (
-    Cosine,
-    Hold,
-    Linear,
-    Move,
-    Part,
-    Polynomial,
-    Power,
-    Schedule,
-    Sqrt,
-    Step,
-    Tanh,
-)
+from ratewise.schedule import Move, Schedule
 
 Maker = Callable[[Any, float, int | None], Shape | None]
 
@@ -55,14 +44,14 @@ def _cycles(
         if skipped < length:
             moves.append(_part(move, skipped, length, warp))
         begun, length = begun + length, length * int(s.cycle_mul)
-    return [*moves, Hold(low)]
+    return [*moves, rw.Hold(low)]
 
 
 def _part(move: Any, skipped: int, length: int, warp: float = 1.0) -> Schedule:
     """Return what is left of a move of `length` updates."""
     if not skipped and warp == 1.0:
         return dataclasses.replace(move, over=length)
-    return Part(move, begin=skipped, of=length, warp=warp, over=length - skipped)
+    return rw.Part(move, begin=skipped, of=length, warp=warp, over=length - skipped)
 
 
 def _regular(s: Any) -> bool:
@@ -82,7 +71,7 @@ def _cosine(s: Any, base: float, total: int | None) -> Shape | None:
     if not _regular(s) or s.k_decay <= 0:
         return None
     low = level(s.lr_min, base)
-    cycles = _cycles(s, base, total, lambda top: Cosine(low, start=top))
+    cycles = _cycles(s, base, total, lambda top: rw.Cosine(low, start=top))
     return _framed(s, base, total, cycles)
 
 
@@ -90,7 +79,7 @@ def _poly(s: Any, base: float, total: int | None) -> Shape | None:
     if not _regular(s) or s.k_decay <= 0 or s.power <= 0:
         return None
     low = level(s.lr_min, base)
-    cycles = _cycles(s, base, total, lambda top: Polynomial(low, s.power, start=top))
+    cycles = _cycles(s, base, total, lambda top: rw.Polynomial(low, s.power, start=top))
     # timm computes 1 - t/n, whose rounding counts most near the end of a small power.
     slack = max(SLACK, 4e-16 * s.t_initial ** (1 - s.power))
     return _framed(s, base, total, cycles, slack=slack)
@@ -100,7 +89,7 @@ def _tanh(s: Any, base: float, total: int | None) -> Shape | None:
     if not _regular(s):
         return None
     low = level(s.lr_min, base)
-    cycles = _cycles(s, base, total, lambda top: Tanh(low, s.lb, s.ub, start=top))
+    cycles = _cycles(s, base, total, lambda top: rw.Tanh(low, s.lb, s.ub, start=top))
     if s.warmup_t:
         to = 1.0 if s.warmup_prefix else cycles[0](0)
         return _framed(s, base, total, cycles, to)
@@ -110,8 +99,10 @@ def _tanh(s: Any, base: float, total: int | None) -> Shape | None:
         "TanhLRScheduler uses the base rate itself at update 0, and its formula from update 1 on."
     )
     n = s.t_initial
-    rest = [Part(Tanh(low, s.lb, s.ub, start=1.0), begin=1, of=n, over=n - 1)] if n > 1 else []
-    return Shape(join([Hold(1.0, over=1), *rest, *cycles[1:]], total), notes=(note,))
+    rest = (
+        [rw.Part(rw.Tanh(low, s.lb, s.ub, start=1.0), begin=1, of=n, over=n - 1)] if n > 1 else []
+    )
+    return Shape(join([rw.Hold(1.0, over=1), *rest, *cycles[1:]], total), notes=(note,))
 
 
 def _framed(
@@ -126,7 +117,7 @@ def _framed(
     if not s.warmup_t:
         first = moves[0]
         if len(moves) == 1:  # no cycle at all: the floor, but for update 0
-            moves = [Hold(1.0, over=1), first]
+            moves = [rw.Hold(1.0, over=1), first]
         return Shape(join(moves, total), slack)
     notes: tuple[str, ...] = ()
     if not s.warmup_prefix and to == 1.0:
@@ -146,9 +137,12 @@ def _step(s: Any, base: float, total: int | None) -> Shape | None:
         return None
     done = 0 if s.warmup_prefix else warm
     top, left = s.decay_rate ** (done // every), every - done % every
-    moves: list[Schedule] = [Step(s.decay_rate, every=every, start=top)]
+    moves: list[Schedule] = [rw.Step(s.decay_rate, every=every, start=top)]
     if left < every:
-        moves = [Hold(top, over=left), Step(s.decay_rate, every=every, start=top * s.decay_rate)]
+        moves = [
+            rw.Hold(top, over=left),
+            rw.Step(s.decay_rate, every=every, start=top * s.decay_rate),
+        ]
     return Shape(join([*_climb(s, base), *moves], total))
 
 
@@ -160,7 +154,7 @@ def _multi_step(s: Any, base: float, total: int | None) -> Shape | None:
     skipped = 0 if s.warmup_prefix else warm
     least = 0 if warm else 1  # the first update is at the base rate whatever the milestones
     places = [max(mark - 1 - skipped, least) for mark in at]
-    move = Step(s.decay_rate, at=places, start=1.0) if places else Hold(1.0)
+    move = rw.Step(s.decay_rate, at=places, start=1.0) if places else rw.Hold(1.0)
     note = "MultiStepLRScheduler applies each step one update before its milestone."
     return Shape(join([*_climb(s, base), move], total), notes=(note,) if at else ())
 
@@ -181,13 +175,13 @@ def _wsd(s: Any, base: float, total: int | None) -> Shape | None:
     end = _decay(s, low, top, decay)
     if end is None:
         return None
-    return Shape(join([*_climb(s, base), Hold(top, over=stable), end, Hold(low)], total))
+    return Shape(join([*_climb(s, base), rw.Hold(top, over=stable), end, rw.Hold(low)], total))
 
 
 def _decay(s: Any, low: float, top: float, n: int) -> Schedule | None:
-    kinds: dict[Any, type[Move]] = {"linear": Linear, "cosine": Cosine, "1-sqrt": Sqrt}
+    kinds: dict[Any, type[Move]] = {"linear": rw.Linear, "cosine": rw.Cosine, "1-sqrt": rw.Sqrt}
     if s.decay_fn == "power":
-        return Part(Linear(low, start=top), of=n, warp=s.decay_power, over=n)
+        return rw.Part(rw.Linear(low, start=top), of=n, warp=s.decay_power, over=n)
     kind: Any = kinds.get(s.decay_fn) if isinstance(s.decay_fn, str) else None
     return None if kind is None else kind(low, over=n, start=top)
 
@@ -199,8 +193,8 @@ def _wsd_power(s: Any, base: float, total: int | None, stable: int, decay: int) 
     if every is None or end is None or low:
         return None
     power = 0.5 if s.stable_fn == "rsqrt" else s.stable_power
-    tail = join([Hold(1.0, over=stable), end, Hold(0.0)])
-    fall = Power(power, every=every, start=1.0)
+    tail = join([rw.Hold(1.0, over=stable), end, rw.Hold(0.0)])
+    fall = rw.Power(power, every=every, start=1.0)
     return Shape(join([*_climb(s, base), fall * tail], total))
 
 

@@ -13,22 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ratewise import schedule as rw
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live._curves import SLACK, KeyLevels, Shape, level, needs_run, plan_of, steps
 from ratewise.convert.live._layout import join
-from ratewise.schedule import (
-    Cosine,
-    Exponential,
-    Hold,
-    Linear,
-    Move,
-    Part,
-    Plan,
-    Polynomial,
-    Schedule,
-    ScheduleError,
-)
+from ratewise.schedule import Move, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten
 
 _STEPS = ("StepParamScheduler", "MultiStepParamScheduler", "StepWithFixedGammaParamScheduler")
@@ -113,18 +103,18 @@ def _move(source: Any, peak: float) -> Move | None:
     if any(value < 0 for value in _constants(source)):
         return None
     if name == "ConstantParamScheduler":
-        return Hold(level(own["_value"], peak))
+        return rw.Hold(level(own["_value"], peak))
     if name in ("LinearParamScheduler", "CosineParamScheduler"):
-        kind = Linear if name.startswith("Linear") else Cosine
+        kind = rw.Linear if name.startswith("Linear") else rw.Cosine
         return kind(level(own["_end_value"], peak), start=level(own["_start_value"], peak))
     if name == "ExponentialParamScheduler":
         start, decay = level(own["_start_value"], peak), own["_decay"]
-        return Exponential(start * decay, start=start) if start > 0 and decay > 0 else None
+        return rw.Exponential(start * decay, start=start) if start > 0 and decay > 0 else None
     if name == "PolynomialDecayParamScheduler":
         start, power = level(own["_base_value"], peak), own["_power"]
         if power == 0:
-            return Hold(start)
-        return Polynomial(0.0, power, start=start) if power > 0 else None
+            return rw.Hold(start)
+        return rw.Polynomial(0.0, power, start=start) if power > 0 else None
     return None
 
 
@@ -169,11 +159,11 @@ def _piece(
         return None
     move = _move(part, peak)
     begin, of = first - start * total, share * total
-    if move is None or isinstance(move, Hold):
+    if move is None or isinstance(move, rw.Hold):
         return move if move is None else dataclasses.replace(move, over=n)
     if abs(begin) < 1e-9 * total:
         begin = 0.0
-    return None if begin < 0 else Part(move, begin=begin, of=of, over=n)
+    return None if begin < 0 else rw.Part(move, begin=begin, of=of, over=n)
 
 
 def _places(first: int, n: int, total: int) -> list[float]:
