@@ -62,7 +62,6 @@ class Window:
         return self.steps * self.pace >= ENDLESS // 2
 
     def low(self) -> float:
-        """Return eta_min as a level."""
         only_one(self.keys.who, self.keys.given, "eta_min", "eta_min_ratio")
         if self.keys.has("eta_min_ratio"):
             return self.keys.number("eta_min_ratio")

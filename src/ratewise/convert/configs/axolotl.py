@@ -103,7 +103,6 @@ def _constant_ratio(case: _AxolotlCase) -> Plan:
 
 
 def _transformers(case: _AxolotlCase) -> Plan:
-    """Return the plan of a scheduler of Transformers."""
     if case.keys.given.get("cosine_min_lr_ratio") and case.name != "cosine":
         case.notes.append(f"cosine_min_lr_ratio is ignored with lr_scheduler {case.name}.")
     arguments = {

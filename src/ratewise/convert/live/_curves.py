@@ -10,7 +10,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.convert.formats import ask
-from ratewise.convert.live._layout import finish
+from ratewise.convert.pieces.layout import finish
 from ratewise.schedule import Hold, Piecewise, Plan, Schedule, ScheduleError
 from ratewise.schedule.lengths import Horizon, nearest_update
 
@@ -133,7 +133,6 @@ def level(value: Any, peak: float) -> float:
 
 
 def agrees(shape: Shape, peak: float, values: Floats, close: float = CLOSE) -> bool:
-    """Tell whether a formula gives the values of a run."""
     n = len(values)
     mine = peak * finish(shape.schedule, n).resolve(n).values()
     slack = shape.slack * max(peak, float(values.max()))

@@ -10,7 +10,7 @@ from typing import Any
 from ratewise import schedule as rw
 from ratewise.convert.formats import ask
 from ratewise.convert.live._hf_restarts import HardRestarts
-from ratewise.convert.live._layout import Layout
+from ratewise.convert.pieces.layout import Layout
 from ratewise.schedule import Move, ScheduleError
 from ratewise.schedule.errors import shorten
 
@@ -45,8 +45,6 @@ class Timing:
 
 @dataclass
 class TrainerShape:
-    """A scheduler while it is being read."""
-
     who: str
     clock: Timing
     kwargs: Mapping[str, Any]

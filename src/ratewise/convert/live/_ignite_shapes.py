@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ratewise.convert.live._curves import Shape, level
-from ratewise.convert.live._layout import join, padded
 from ratewise.convert.live._torch_shapes import whole
+from ratewise.convert.pieces.layout import join, padded
 from ratewise.schedule import Cosine, Hold, Linear, Move, Part, Piecewise, Repeat, Schedule
 
 Maker = Callable[[Any, float, int | None], Shape | None]
@@ -26,7 +26,6 @@ def shape(source: Any, peak: float, total: int | None) -> Shape | None:
 
 
 def constants(source: Any) -> list[float]:
-    """Return the values that a scheduler is made of."""
     if hasattr(source, "schedulers"):
         return [value for part in source.schedulers for value in constants(part)]
     if hasattr(source, "values"):

@@ -85,18 +85,15 @@ class KerasArguments:
         return self._numbers[name]
 
     def positive(self, name: str) -> float:
-        """Return a number above 0."""
         return number(self.who, name, self._numbers[name], above=True)
 
     def flag(self, name: str) -> bool:
-        """Return a yes or no."""
         value = self.config[name]
         if not isinstance(value, bool | np.bool_ | None):
             raise ScheduleError(self.who, f"has {name}={shorten(value)}", "give True or False")
         return bool(value)
 
     def numbers(self, name: str, low: float = 0.0) -> list[float]:
-        """Return a list of numbers."""
         given = self.config[name]
         if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
             raise ScheduleError(self.who, f"has {name}={shorten(given)}", "give a list of numbers")

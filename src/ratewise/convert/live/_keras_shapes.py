@@ -11,7 +11,7 @@ import numpy as np
 
 from ratewise import schedule as rw
 from ratewise.convert.live._keras_config import KerasArguments
-from ratewise.convert.live._layout import Layout, stairs
+from ratewise.convert.pieces.layout import Layout, stairs
 from ratewise.schedule import Move, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten
 
@@ -19,7 +19,6 @@ BY_THREE = 3 / (2 * math.pi)  # periods of a cosine for which π was cut to 3
 
 
 def plan(lr: Schedule, peak: float, s: KerasArguments) -> Plan:
-    """Return the plan of what was read."""
     return Plan(lr=lr, peak={"lr": peak}, notes=tuple(s.notes))
 
 
@@ -32,7 +31,6 @@ def half_wave(s: KerasArguments, low: float = 0.0) -> Move:
 
 
 def exponential(s: KerasArguments, run: int | None) -> Plan:
-    """`ExponentialDecay`."""
     peak, every, rate = s["initial_learning_rate"], s.positive("decay_steps"), s["decay_rate"]
     layout = Layout(run)
     if rate == 0.0:
@@ -50,7 +48,6 @@ def exponential(s: KerasArguments, run: int | None) -> Plan:
 
 
 def inverse_time(s: KerasArguments, run: int | None) -> Plan:
-    """`InverseTimeDecay`."""
     peak, every, rate = s["initial_learning_rate"], s.positive("decay_steps"), s["decay_rate"]
     layout = Layout(run)
     if every == int(every):
@@ -128,7 +125,6 @@ def cosine(s: KerasArguments, run: int | None) -> Plan:
 
 
 def restarts(s: KerasArguments, run: int | None) -> Plan:
-    """`CosineDecayRestarts`."""
     peak, of, grow = s["initial_learning_rate"], s.positive("first_decay_steps"), s["t_mul"]
     shrink, low, layout = s["m_mul"], s["alpha"], Layout(run)
     if grow < 1.0:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ratewise import schedule as rw
 from ratewise.convert.formats import ask
-from ratewise.convert.live._layout import Layout, stairs
 from ratewise.convert.live._optax_specs import OptaxSpec
+from ratewise.convert.pieces.layout import Layout, stairs
 from ratewise.schedule import Move, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -31,7 +31,6 @@ class Unscaled:
 
 
 def constant(value: float, *notes: str) -> Unscaled:
-    """Return one value for ever."""
     return Unscaled(value, lambda layout, peak: layout.hold(layout.start(value / peak)), notes)
 
 

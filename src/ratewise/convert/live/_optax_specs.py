@@ -68,7 +68,6 @@ class OptaxSpec:
         return number(self.name, name, self.arguments[name], **bounds)
 
     def whole(self, name: str) -> int:
-        """Return an argument as a whole number of updates."""
         value = self.amount(name)
         if value != int(value):
             rule = f"has {name}={value:g}"
@@ -89,7 +88,6 @@ def is_written(source: Any) -> bool:
 
 
 def read_written(source: Any) -> OptaxSpec:
-    """Return the spec that `is_written`."""
     if isinstance(source, Mapping):
         return OptaxSpec.of(source["optax"], {k: v for k, v in source.items() if k != "optax"})
     return OptaxSpec.of(*source)

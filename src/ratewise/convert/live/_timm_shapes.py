@@ -12,8 +12,8 @@ from typing import Any
 
 from ratewise import schedule as rw
 from ratewise.convert.live._curves import SLACK, Shape, level
-from ratewise.convert.live._layout import join, ramp
 from ratewise.convert.live._torch_shapes import whole
+from ratewise.convert.pieces.layout import join, ramp
 from ratewise.schedule import Move, Schedule
 
 Maker = Callable[[Any, float, int | None], Shape | None]

@@ -86,5 +86,4 @@ def _construct(scheduler: Any, stub: Stub) -> None:
 
 
 def milestones(scheduler: Any) -> list[int]:
-    """Return the milestones of a SequentialLR."""
     return list(vars(scheduler)["_milestones"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from ratewise import schedule as rw
 from ratewise.convert.live._curves import SLACK, Shape, level
-from ratewise.convert.live._layout import join, ramp
+from ratewise.convert.pieces.layout import join, ramp
 from ratewise.schedule import Schedule
 
 Maker = Callable[[Any, int, float, int | None], Shape | None]

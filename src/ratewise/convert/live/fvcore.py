@@ -17,7 +17,7 @@ from ratewise import schedule as rw
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live._curves import SLACK, KeyLevels, Shape, level, needs_run, plan_of, steps
-from ratewise.convert.live._layout import join
+from ratewise.convert.pieces.layout import join
 from ratewise.schedule import Move, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten
 

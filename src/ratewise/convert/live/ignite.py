@@ -120,7 +120,6 @@ def _targets(source: Any, count: int) -> list[tuple[str, int]]:
 def _shape(
     source: Any, live: Any, target: tuple[str, int], count: int, total: int | None
 ) -> tuple[float, Shape | None]:
-    """Return the peak and the levels of one key of one group."""
     key, i = target
     if hasattr(source, "lr_scheduler"):
         inner = live.lr_scheduler

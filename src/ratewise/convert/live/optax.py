@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ratewise.convert.formats import Format, RunFacts
-from ratewise.convert.live._layout import Layout
 from ratewise.convert.live._optax_shapes import SIMPLE, Unscaled, constant, decay, fall, line
 from ratewise.convert.live._optax_specs import (
     OptaxSpec,
@@ -17,6 +16,7 @@ from ratewise.convert.live._optax_specs import (
     read_written,
 )
 from ratewise.convert.live._replay import called
+from ratewise.convert.pieces.layout import Layout
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import number, shorten
 

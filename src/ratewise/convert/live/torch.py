@@ -22,9 +22,9 @@ from ratewise.convert.live._curves import (
     plan_of,
 )
 from ratewise.convert.live._feedback import torch_plateau
-from ratewise.convert.live._layout import join, padded
 from ratewise.convert.live._torch_replay import leaves, milestones, parts, replay, stepped
 from ratewise.convert.live._torch_shapes import MOMENTUM, SHAPES, Maker
+from ratewise.convert.pieces.layout import join, padded
 from ratewise.schedule import Plan, Product, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from ratewise import schedule as rw
+from ratewise.convert.pieces.layout import in_order
 from ratewise.schedule import Move, Schedule
 
 Make = Callable[[int | None], Schedule]
@@ -39,9 +40,7 @@ def lay(total: int | None, *pieces: Piece) -> Schedule:
         moves.append(move)
         if n is None:
             break
-    if not moves:
-        moves = [rw.Hold()]
-    return moves[0] if len(moves) == 1 else rw.Sequence(tuple(moves))
+    return in_order(moves)
 
 
 def part(move: Any, of: float | Fraction, begin: float | Fraction = 0) -> Make:

@@ -37,7 +37,6 @@ class DeepSpeedType:
     params: dict[str, Any]
 
     def levels(self, t: NDArray[Any]) -> Floats:
-        """Return the levels that DeepSpeed gives to updates."""
         with np.errstate(all="ignore"):
             return _KINDS[self.kind](self.params, np.asarray(t, dtype=np.float64))
 
@@ -131,7 +130,6 @@ def cosine(steps: int, low: float, floor: float, shape: str, total: int) -> Deep
 
 
 def cycle(up: int, down: int, low: float, high: float, rate: float) -> DeepSpeedType:
-    """Return `OneCycle`, for the rate alone."""
     params = {"cycle_min_lr": low, "cycle_max_lr": high}
     sizes = {"cycle_first_step_size": up, "cycle_second_step_size": down}
     decay = {"decay_lr_rate": rate, "decay_step_size": 1 if rate else 0}

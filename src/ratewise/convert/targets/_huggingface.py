@@ -33,7 +33,6 @@ class TrainerType:
 
 
 def levels(named: TrainerType, total: int, peak: float) -> Floats:
-    """Return the levels that Transformers gives to the updates of a run."""
     who, kind = "Transformers", named.kind
     given = arguments(who, kind, {**KWARGS[kind], **named.more}, peak)
     if kind == "inverse_sqrt":

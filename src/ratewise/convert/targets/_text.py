@@ -65,7 +65,6 @@ def about(job: WritingJob) -> list[str]:
 
 
 def header(title: str, job: WritingJob, use: Iterable[str]) -> str:
-    """Return the comment at the top of a file."""
     lines = [title, *about(job), *use]
     return "\n".join(f"# {line}".rstrip() for line in lines)
 

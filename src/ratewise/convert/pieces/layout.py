@@ -1,7 +1,7 @@
 """Moves laid one behind the other, cut where the run ends, and written as briefly as can be.
 
 Two ways, for two kinds of frameworks: `join` where lengths are whole updates, `Layout` where a
-move may begin and end between two updates.
+move may begin and end between two updates. (Configs name their pieces: `moves.lay`.)
 """
 
 from __future__ import annotations
