@@ -159,10 +159,8 @@ def _restarts(lengths: tuple[int, int, int], low: float, total: int) -> Schedule
         down = part(falling, anneal, fall - (every - anneal))
         return [stay(1.0, fall - position), (every - fall, down)]
 
-    late: Piece = (
-        longest - first,
-        part(climbing, warmup, first),
-    )  # a warm-up that is still going on
+    # The warm-up of a cycle that has begun before the first anneal is still going on.
+    late: Piece = (longest - first, part(climbing, warmup, first))
     once = lay(total, stay(1.0, first), late, *tail(max(longest, first)))
     if every >= total:
         return once

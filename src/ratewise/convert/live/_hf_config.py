@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from ratewise.convert.formats import RunFacts, ask, completed, only_one
 from ratewise.convert.live._hf_shapes import Timing
+from ratewise.convert.pieces.keys import as_number
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, whole
 
@@ -65,10 +65,7 @@ def kind_of(who: str, given: Any) -> str:
 
 def amount(who: str, name: str, value: Any, **bounds: Any) -> float:
     """Return a number in [0, inf), also from text such as "5e-5", which YAML reads as text."""
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    return number(who, name, value, **bounds)
+    return number(who, name, as_number(value), **bounds)
 
 
 def check_near_misses(who: str, given: Mapping[str, Any]) -> None:

@@ -49,14 +49,11 @@ def exponential(s: KerasArguments, run: int | None) -> Plan:
 
 def inverse_time(s: KerasArguments, run: int | None) -> Plan:
     peak, every, rate = s["initial_learning_rate"], s.positive("decay_steps"), s["decay_rate"]
-    layout = Layout(run)
     if every == int(every):
-        layout.rest(rw.InverseTime(rate, int(every), s.flag("staircase")))
-    elif s.flag("staircase"):
-        layout.rest(stairs(s.need(run), every, lambda m: 1 / (1 + rate * m)))
-    else:
-        layout.rest(rw.InverseTime(rate / every))
-    return plan(layout.schedule(), peak, s)
+        return plan(rw.InverseTime(rate, int(every), s.flag("staircase")), peak, s)
+    if s.flag("staircase"):
+        return plan(stairs(s.need(run), every, lambda m: 1 / (1 + rate * m)), peak, s)
+    return plan(rw.InverseTime(rate / every), peak, s)
 
 
 # Decays to an end ---------------------------------------------------------------------------

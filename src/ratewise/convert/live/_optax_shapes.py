@@ -102,8 +102,7 @@ def _lay_decay(s: OptaxSpec, layout: Layout, first: float, begin: int, peak: flo
         inner.rest(rw.ExponentialDecay(rate ** (1 / of), start=start))
     else:
         if inner.run is None:
-            rule = f"has stairs of {of:g} updates"
-            raise ScheduleError(s.name, rule, ask("total"))
+            raise ScheduleError(s.name, f"has stairs of {of:g} updates", ask("total"))
         if inner.room(math.inf):
             left = inner.room(math.inf)
             inner.rest(stairs(left, of, lambda m: first * rate**m))
@@ -112,9 +111,7 @@ def _lay_decay(s: OptaxSpec, layout: Layout, first: float, begin: int, peak: flo
         return
     limit = s.amount("end_value") / peak
     whole = inner.schedule()
-    clipped = whole.clip(low=limit) if rate < 1 else whole.clip(high=limit)
-    if inner.run != 0:
-        layout.put(clipped, inner.used if inner.run is None else inner.run)
+    layout.take(inner, whole.clip(low=limit) if rate < 1 else whole.clip(high=limit))
 
 
 def _cosine(s: OptaxSpec) -> Unscaled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -73,16 +74,13 @@ def _curve_of(s: OptaxSpec) -> Unscaled:
 
 def _in_turn(curves: Sequence[Unscaled], bounds: Sequence[int]) -> Unscaled:
     """Return curves one after the other, each counting from its own beginning."""
-    ends = [0, *bounds]
+    lengths = [*(b - a for a, b in itertools.pairwise([0, *bounds])), math.inf]
 
     def lay(layout: Layout, peak: float) -> None:
-        for curve, (a, b) in zip(curves, itertools.pairwise(ends), strict=False):
-            inner = layout.inner(b - a, closed=True)
+        for curve, n in zip(curves, lengths, strict=True):
+            inner = layout.inner(n, closed=n < math.inf)
             curve.lay(inner, peak)
             layout.take(inner)
-        inner = layout.inner()
-        curves[-1].lay(inner, peak)
-        layout.take(inner)
 
     notes = [note for curve in curves for note in curve.notes]
     return Unscaled(max(curve.top for curve in curves), lay, tuple(notes))

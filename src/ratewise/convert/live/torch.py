@@ -274,9 +274,5 @@ def _is_sequence(source: Any) -> bool:
     return type(source).__name__ == "SequentialLR"
 
 
-_RATES: dict[str, Maker] = {
-    **SHAPES,
-    "SequentialLR": _sequence,
-    "ChainedScheduler": _chain,
-}
+_RATES: dict[str, Maker] = {**SHAPES, "SequentialLR": _sequence, "ChainedScheduler": _chain}
 FORMATS = (Format("torch", "a scheduler of PyTorch", _matches, read),)

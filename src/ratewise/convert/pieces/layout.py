@@ -262,10 +262,11 @@ class Layout:
             ends=self.ends and (last or math.isinf(n)),
         )
 
-    def take(self, inner: Layout) -> None:
-        """Add what an inner layout has collected."""
+    def take(self, inner: Layout, schedule: Schedule | None = None) -> None:
+        """Add what an inner layout has collected, or what was made of it."""
         if inner.run != 0:
-            self.put(inner.schedule(), inner.used if inner.run is None else inner.run)
+            n = inner.used if inner.run is None else inner.run
+            self.put(inner.schedule() if schedule is None else schedule, n)
 
     def put(self, schedule: Schedule, n: int) -> None:
         """Add a schedule of `n` updates as it is."""

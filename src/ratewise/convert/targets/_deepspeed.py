@@ -18,12 +18,7 @@ from ratewise.convert.targets._nodes import short
 
 RATES = ("warmup_min_lr", "warmup_max_lr", "cycle_min_lr", "cycle_max_lr")
 """Arguments that are rates: levels here, times the peak in the config."""
-COUNTS = (
-    "warmup_num_steps",
-    "total_num_steps",
-    "cycle_first_step_size",
-    "cycle_second_step_size",
-)
+COUNTS = ("warmup_num_steps", "total_num_steps", "cycle_first_step_size", "cycle_second_step_size")
 MOST = 2000
 """Updates at which two schedules are compared while searching."""
 _RELATIVE = ("WarmupCosineLR",)

@@ -78,10 +78,8 @@ def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[Tr
         if k and 0 < share < 1:
             power = short(float(np.log(share) / np.log1p(-k / n)))
             if power > 0:
-                scale = 1.0 if peak is None else peak
-                yield TrainerType(
-                    "polynomial", warmup, {"lr_end": short(end * scale), "power": power}
-                )
+                low = short(end * (1.0 if peak is None else peak))
+                yield TrainerType("polynomial", warmup, {"lr_end": low, "power": power})
 
 
 def _ends(rest: Floats, n: int) -> Iterator[float]:
@@ -107,10 +105,9 @@ def _plateaus(wanted: Floats, warmup: int) -> Iterator[TrainerType]:
         for climb in ("linear", "cosine", "1-sqrt"):
             more = {"num_decay_steps": decay, "decay_type": shape, "warmup_type": climb}
             for least in dict.fromkeys((0.0, floor)):
+                own = {**more, "min_lr_ratio": least}
                 if 0 <= least < 1:
-                    yield TrainerType(
-                        "warmup_stable_decay", warmup, {**more, "min_lr_ratio": least}
-                    )
+                    yield TrainerType("warmup_stable_decay", warmup, own)
 
 
 def _warmup(wanted: Floats) -> int:
