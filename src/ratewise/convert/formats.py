@@ -40,32 +40,20 @@ class RunFacts:
         return replace(self, horizon=replace(self.horizon, total=total))
 
     def need_total(self, who: str) -> int:
-        """Return the updates of the run.
-
-        Raises:
-            ScheduleError: the total was not given.
-        """
+        """Return the updates of the run, which have to be known."""
         if self.horizon.total is None:
             raise ScheduleError(who, "depends on the length of the run", ask("total"))
         return self.horizon.total
 
     def need(self, who: str, name: str) -> Fraction:
-        """Return `epoch`, `samples` or `tokens`.
-
-        Raises:
-            ScheduleError: it was not given.
-        """
+        """Return `epoch`, `samples` or `tokens`, which has to be known."""
         value = getattr(self.horizon, name)
         if value is None:
             raise ScheduleError(who, f"depends on {name}", ask(name))
         return value
 
     def need_epoch(self, who: str) -> int:
-        """Return the updates of an epoch, which have to be whole.
-
-        Raises:
-            ScheduleError: they were not given, or are not whole.
-        """
+        """Return the updates of an epoch, which have to be whole."""
         size = self.need(who, "epoch")
         if size.denominator != 1:
             rule = f"needs epoch as a whole number of updates, got {float(size):g}"
@@ -186,18 +174,32 @@ def dig(source: Any, path: str) -> Any:
     return source
 
 
-def class_of(source: Any) -> tuple[str, str]:
-    """Return the top package and the name of a live object's class, without importing anything."""
-    kind = type(source)
-    return kind.__module__.partition(".")[0], kind.__name__
-
-
 def check_keys(who: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Refuse the first key that is not known, with the nearest one that is."""
     allowed = list(known)
     for key in given:
         if key not in allowed:
             raise ScheduleError(who, f"has the key {shorten(key)}", nearest(str(key), allowed))
+
+
+NEEDED = object()
+"""In place of a default: an argument that has to be given."""
+
+
+def signature(needed: str, **defaults: Any) -> dict[str, Any]:
+    """Return arguments with their defaults; those that are needed have spaces between them."""
+    return {**dict.fromkeys(needed.split(), NEEDED), **defaults}
+
+
+def completed(
+    who: str, given: Mapping[str, Any], known: Mapping[str, Any], *others: str
+) -> dict[str, Any]:
+    """Return arguments with the defaults of those left out; `others` are known and play no part."""
+    check_keys(who, given, [*known, *others])
+    for name, default in known.items():
+        if default is NEEDED and name not in given:
+            raise ScheduleError(who, f"has no {name}", f"give {name}=…")
+    return {**known, **given}
 
 
 def only_one(who: str, given: Mapping[str, Any], *names: str) -> None:

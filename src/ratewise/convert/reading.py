@@ -14,28 +14,10 @@ from ratewise.schedule.errors import Call, nearest, shorten
 from ratewise.schedule.given import read_plan
 from ratewise.schedule.lengths import Horizon
 
-_MODULES = (
-    "live.transformers",
-    "live.timm",
-    "live.fvcore",
-    "live.ignite",
-    "live.keras",
-    "live.optax",
-    "live.torch",
-    "configs.axolotl",
-    "configs.composer",
-    "configs.deepspeed",
-    "configs.diffusers",
-    "configs.factors",
-    "configs.fairseq",
-    "configs.gpt_neox",
-    "configs.megatron",
-    "configs.mmengine",
-    "configs.nanogpt",
-    "configs.nemo",
-    "configs.torchtitan",
-    "configs.torchtune",
-    "configs.trainer",
+_LIVE_MODULES = "transformers timm fvcore ignite keras optax torch"
+_CONFIG_MODULES = (
+    "axolotl composer deepspeed diffusers factors fairseq gpt_neox megatron mmengine nanogpt nemo "
+    "torchtitan torchtune trainer"
 )
 _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""
@@ -107,7 +89,9 @@ def guess(source: Any) -> Format:
 def formats() -> dict[str, Format]:
     """Return the known formats by name."""
     found = {each.name: each for each in (_OWN, _FUNCTION)}
-    for name in _MODULES:
+    names = [f"live.{name}" for name in _LIVE_MODULES.split()]
+    names += [f"configs.{name}" for name in _CONFIG_MODULES.split()]
+    for name in names:
         module = importlib.import_module(f"ratewise.convert.{name}")
         found.update({each.name: each for each in module.FORMATS})
     return found

@@ -23,11 +23,7 @@ class Time:
 
 
 def read_time(who: str, name: str, given: Any) -> Time:
-    """Return a time string as an amount and a unit.
-
-    Raises:
-        ScheduleError: it is none, or in seconds or iterations.
-    """
+    """Return a time string as an amount and a unit."""
     rule = f"needs {name} as a time"
     match = _TIME.fullmatch(given.lower()) if isinstance(given, str) else None
     if match is None:

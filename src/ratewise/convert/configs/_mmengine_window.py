@@ -8,20 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ratewise import schedule as rw
 from ratewise.convert.formats import ask, only_one
 from ratewise.convert.pieces.case import Cycle
 from ratewise.convert.pieces.keys import Keys
 from ratewise.convert.pieces.moves import Piece, changes, decay, fall, lay, part, stay, whole
-from ratewise.schedule import (
-    Cosine,
-    ExponentialDecay,
-    Hold,
-    Piecewise,
-    Repeat,
-    Schedule,
-    ScheduleError,
-    Step,
-)
+from ratewise.schedule import Schedule, ScheduleError
 
 ENDLESS = 10**9
 KNOWN = {
@@ -70,7 +62,6 @@ class Window:
         return self.steps * self.pace >= ENDLESS // 2
 
     def low(self) -> float:
-        """Return eta_min as a level."""
         only_one(self.keys.who, self.keys.given, "eta_min", "eta_min_ratio")
         if self.keys.has("eta_min_ratio"):
             return self.keys.number("eta_min_ratio")
@@ -108,7 +99,7 @@ class Window:
         if self.pace > 1 and steps > 1:
             points = {k * self.pace: float(value) for k, value in enumerate(values)}
             over = (steps - 1) * self.pace
-            return over, Piecewise(changes(points), over=over), last
+            return over, rw.Piecewise(changes(points), over=over), last
         if steps > 1:
             short = lay(steps - 1, *_closed(pieces, steps - 1))
             if short.resolve().end == last:
@@ -127,12 +118,12 @@ class Window:
         keys = self.keys
         if self.kind == "Exponential":
             rate = keys.number("gamma", above=True)
-            return ExponentialDecay(rate, every=pace, staircase=pace > 1, start=level)
+            return rw.ExponentialDecay(rate, every=pace, staircase=pace > 1, start=level)
         factor = keys.number("gamma", 0.1)
         if self.kind == "Step":
-            return Step(factor, every=keys.whole("step_size", low=1) * pace, start=level)
+            return rw.Step(factor, every=keys.whole("step_size", low=1) * pace, start=level)
         at = [k * pace for k in sorted(keys.wholes("milestones"))]
-        return Step(factor, at=at, start=level) if at else Hold(level)
+        return rw.Step(factor, at=at, start=level) if at else rw.Hold(level)
 
     def _pieces(self, level: float) -> list[Piece]:
         """Return the pieces in steps; one without a length fills the window."""
@@ -167,8 +158,8 @@ class Window:
 
     def _cosineannealing(self, level: float) -> list[Piece]:
         low, period = self.low(), self.period
-        up = Cosine(to=1.0, over=period, start=low) >> Cosine(to=low, over=period)
-        return [fall(decay("cosine", low, level), period), (None, lambda n: Repeat(up, over=n))]
+        up = rw.Cosine(to=1.0, over=period, start=low) >> rw.Cosine(to=low, over=period)
+        return [fall(decay("cosine", low, level), period), (None, lambda n: rw.Repeat(up, over=n))]
 
     def _cosinerestart(self, level: float) -> list[Piece]:
         keys, low = self.keys, self.low()

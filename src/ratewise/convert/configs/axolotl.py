@@ -7,23 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ratewise import schedule as rw
 from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, marks, only_one
 from ratewise.convert.pieces.case import Case, Cycle, transformers_plan
 from ratewise.convert.pieces.keys import Keys, section
 from ratewise.convert.pieces.moves import Piece, decay, hold, lay, part, rise, stay, swing
-from ratewise.schedule import (
-    Cosine,
-    Hold,
-    Linear,
-    Part,
-    Piecewise,
-    Plan,
-    Repeat,
-    Schedule,
-    ScheduleError,
-    Sequence,
-    Warmup,
-)
+from ratewise.schedule import Plan, Schedule, ScheduleError
 
 _WHO = "axolotl"
 _COSINE = "cosine_min_lr_ratio cosine_constant_lr_ratio"
@@ -114,7 +103,6 @@ def _constant_ratio(case: _AxolotlCase) -> Plan:
 
 
 def _transformers(case: _AxolotlCase) -> Plan:
-    """Return the plan of a scheduler of Transformers."""
     if case.keys.given.get("cosine_min_lr_ratio") and case.name != "cosine":
         case.notes.append(f"cosine_min_lr_ratio is ignored with lr_scheduler {case.name}.")
     arguments = {
@@ -163,7 +151,7 @@ def _restarts(lengths: tuple[int, int, int], low: float, total: int) -> Schedule
     """Return the multiplier: 1 up to the first anneal, then cycles with a warm-up each."""
     every, warmup, anneal = lengths
     first = max(every - anneal, 0)
-    climbing, falling = Linear(to=1.0, start=low), Linear(to=low, start=1.0)
+    climbing, falling = rw.Linear(to=1.0, start=low), rw.Linear(to=low, start=1.0)
     longest = min(warmup, every)
 
     def tail(position: int) -> list[Piece]:
@@ -171,21 +159,19 @@ def _restarts(lengths: tuple[int, int, int], low: float, total: int) -> Schedule
         down = part(falling, anneal, fall - (every - anneal))
         return [stay(1.0, fall - position), (every - fall, down)]
 
-    late: Piece = (
-        longest - first,
-        part(climbing, warmup, first),
-    )  # a warm-up that is still going on
+    # The warm-up of a cycle that has begun before the first anneal is still going on.
+    late: Piece = (longest - first, part(climbing, warmup, first))
     once = lay(total, stay(1.0, first), late, *tail(max(longest, first)))
     if every >= total:
         return once
     cycle = lay(None, (longest, part(climbing, warmup)), *tail(longest))
-    return once >> Repeat(cycle, every=every)
+    return once >> rw.Repeat(cycle, every=every)
 
 
 def _skip(schedule: Schedule, n: int, total: int) -> Schedule:
     """Return a schedule of `total` updates without its first `n`; past its end it holds."""
     settled = schedule.resolve(total)
-    moves = list(settled.moves) if isinstance(settled, Sequence) else [settled]
+    moves = list(settled.moves) if isinstance(settled, rw.Sequence) else [settled]
     while n and moves:
         first, length = moves[0], moves[0].length or 0
         if length > n or len(moves) == 1:
@@ -193,12 +179,12 @@ def _skip(schedule: Schedule, n: int, total: int) -> Schedule:
             break
         moves[1] = _from(moves[1], first.end)
         moves, n = moves[1:], n - length
-    return moves[0] if len(moves) == 1 else Sequence(tuple(moves))
+    return moves[0] if len(moves) == 1 else rw.Sequence(tuple(moves))
 
 
 def _from(move: Any, level: float) -> Schedule:
     """Return a move that starts at a level, where it leaned on the one before it."""
-    if isinstance(move, Part):
+    if isinstance(move, rw.Part):
         inner: Any = _from(move.move, level)
         return replace(move, move=inner)
     for name in ("level", "start"):
@@ -211,23 +197,25 @@ def _without(move: Any, length: int, n: int) -> Schedule:
     """Return a settled move without its first updates: a part of it where there is such a thing."""
     over = length - n
     if over <= 0:
-        return Hold(move.end)
-    if isinstance(move, Hold):
+        return rw.Hold(move.end)
+    if isinstance(move, rw.Hold):
         return replace(move, over=over)
-    if isinstance(move, Part) and move.of is not None:
+    if isinstance(move, rw.Part) and move.of is not None:
         return replace(move, begin=move.begin + n, over=over)
-    if isinstance(move, Linear | Warmup | Cosine) and length:
+    if isinstance(move, rw.Linear | rw.Warmup | rw.Cosine) and length:
         whole = replace(move, over=None)
-        shifted = isinstance(move, Warmup) and move.start is None
+        shifted = isinstance(move, rw.Warmup) and move.start is None
         return (
-            Part(whole, begin=n, of=length, over=over) if not shifted else _table(move, length, n)
+            rw.Part(whole, begin=n, of=length, over=over)
+            if not shifted
+            else _table(move, length, n)
         )
     return _table(move, length, n)
 
 
 def _table(move: Schedule, length: int, n: int) -> Schedule:
     levels = [*move.values(length), move.end][n:]
-    return Piecewise({t: float(level) for t, level in enumerate(levels)}, over=length - n)
+    return rw.Piecewise({t: float(level) for t, level in enumerate(levels)}, over=length - n)
 
 
 # The format ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from ratewise import schedule as rw
 from ratewise.convert.configs._composer_clock import ComposerClock, Time, read_time
 from ratewise.convert.formats import Evidence, Format, FormatMark, Marks, RunFacts, dig
 from ratewise.convert.pieces.case import Case
@@ -25,18 +26,7 @@ from ratewise.convert.pieces.moves import (
     stay,
     whole,
 )
-from ratewise.schedule import (
-    Cosine,
-    Exponential,
-    ExponentialDecay,
-    Move,
-    Plan,
-    Power,
-    Repeat,
-    Schedule,
-    ScheduleError,
-    Step,
-)
+from ratewise.schedule import Move, Plan, Schedule, ScheduleError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +68,14 @@ class _ComposerCase(Case):
 def _step(case: _ComposerCase) -> Schedule:
     size, factor = case.positive("step_size"), case.keys.number("gamma", 0.1)
     if size.denominator == 1:
-        return Step(factor, every=int(size))
+        return rw.Step(factor, every=int(size))
     number = math.ceil(case.run / size)
-    return Step(factor, at=[count(size * i) for i in range(1, number + 1)])
+    return rw.Step(factor, at=[count(size * i) for i in range(1, number + 1)])
 
 
 def _multistep(case: _ComposerCase) -> Schedule:
     at = case.milestones()
-    return Step(case.keys.number("gamma", 0.1), at=at) if at else lay(None, stay(1.0))
+    return rw.Step(case.keys.number("gamma", 0.1), at=at) if at else lay(None, stay(1.0))
 
 
 def _constant(case: _ComposerCase) -> Schedule:
@@ -98,8 +88,8 @@ def _constant(case: _ComposerCase) -> Schedule:
 def _exponential(case: _ComposerCase) -> Schedule:
     rate, period = case.keys.number("gamma", above=True), case.positive("decay_period", "1ep")
     if period.denominator == 1:
-        return ExponentialDecay(rate, every=int(period))
-    return Exponential(to=rate ** float(case.run / period), over=case.run, start=1.0)
+        return rw.ExponentialDecay(rate, every=int(period))
+    return rw.Exponential(to=rate ** float(case.run / period), over=case.run, start=1.0)
 
 
 def _restarts(case: _ComposerCase) -> Schedule:
@@ -109,7 +99,7 @@ def _restarts(case: _ComposerCase) -> Schedule:
     if updates <= 0:
         raise ScheduleError(case.who, "has t_0=0", "give a longer one")
     if grow == 1.0 and updates.denominator == 1:
-        return Repeat(Cosine(to=low, start=1.0), every=int(updates))
+        return rw.Repeat(rw.Cosine(to=low, start=1.0), every=int(updates))
     pieces: list[Piece] = []
     begin, size, used = 0.0, first.value, 0
     while used < case.run:
@@ -219,7 +209,7 @@ def _warmed_multistep(case: _ComposerCase) -> Schedule:
     if past and length:
         case.notes.append(f"{len(past)} milestones lie in the warm-up and apply at update {first}.")
     level = factor ** len(past)
-    tail = (None, whole(Step(factor, at=later, start=level))) if later else stay(level)
+    tail = (None, whole(rw.Step(factor, at=later, start=level))) if later else stay(level)
     return case.lay(climb, tail)
 
 
@@ -243,7 +233,7 @@ def _inverse_root(case: _ComposerCase) -> Schedule:
     if past.denominator != 1:
         rule = f"has a time scale of {float(past):g} updates"
         raise ScheduleError(case.who, rule, "give times that are whole updates")
-    root = Power(0.5, every=int(past), start=float(scale / past) ** 0.5)
+    root = rw.Power(0.5, every=int(past), start=float(scale / past) ** 0.5)
     curve = between(whole(root), high)
     top = high + (1 - high) * float(scale / (begin - length + scale)) ** 0.5
     n = count(begin + cooldown) - stop if cooldown else None

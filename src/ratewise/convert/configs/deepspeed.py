@@ -13,17 +13,7 @@ from typing import Any
 from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, dig
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, section, under
-from ratewise.convert.pieces.moves import (
-    Piece,
-    between,
-    decay,
-    fall,
-    lay,
-    part,
-    rise,
-    stay,
-    whole,
-)
+from ratewise.convert.pieces.moves import Piece, between, decay, fall, lay, part, rise, stay, whole
 from ratewise.schedule import Hold, InverseTime, Linear, Piecewise, Plan, ScheduleError
 from ratewise.schedule.errors import shorten
 

@@ -7,18 +7,11 @@ from typing import Any
 from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, marks
 from ratewise.convert.pieces.case import transformers_plan
 from ratewise.convert.pieces.flags import flags
-from ratewise.convert.pieces.keys import Keys
+from ratewise.convert.pieces.keys import Keys, names
 from ratewise.schedule import Plan
 
 _WHO = "diffusers"
-_NAMES = (
-    "constant",
-    "constant_with_warmup",
-    "cosine",
-    "cosine_with_restarts",
-    "linear",
-    "polynomial",
-)
+_NAMES = names("constant constant_with_warmup cosine cosine_with_restarts linear polynomial")
 _KEYS = "lr_scheduler lr_warmup_steps lr_num_cycles lr_power"
 
 

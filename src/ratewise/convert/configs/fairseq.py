@@ -30,8 +30,6 @@ from ratewise.schedule.errors import number, shorten
 
 
 class _FairseqCase(Case):
-    """A scheduler to be read."""
-
     def rates(self) -> list[float]:
         """Return the list of peak rates."""
         given = self.keys.given.get("lr")

@@ -206,9 +206,7 @@ _MARKS = Marks(
     *marks("lr_decay_style lr_decay_samples weight_decay_incr_style"),
     *marks("--lr-decay-* --lr-warmup-* --lr-wsd-decay-* --weight-decay-incr-*"),
     *marks("lr_decay_iters train_iters", 1),
-    FormatMark(
-        "optimizer", -20, value=lambda value: isinstance(value, Mapping)
-    ),  # GPT-NeoX has sections
+    FormatMark("optimizer", -20, lambda value: isinstance(value, Mapping)),  # GPT-NeoX has sections
     FormatMark("warmup", -20),
 )
 FORMATS = (Format("megatron", "Megatron-LM flags", _MARKS, _read),)

@@ -17,8 +17,6 @@ from ratewise.schedule import ExponentialDecay, Plan, Power, ScheduleError, Step
 
 
 class _NeMoCase(Case):
-    """A policy to be read."""
-
     @property
     def steps(self) -> int:
         """The updates of the run as NeMo knows them."""

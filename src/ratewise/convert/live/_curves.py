@@ -10,7 +10,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.convert.formats import ask
-from ratewise.convert.live._layout import finish
+from ratewise.convert.pieces.layout import finish
 from ratewise.schedule import Hold, Piecewise, Plan, Schedule, ScheduleError
 from ratewise.schedule.lengths import Horizon, nearest_update
 
@@ -106,11 +106,7 @@ def _fields(parts: _Parts) -> dict[str, Any]:
 
 
 def settle(who: str, key: str, curve: KeyLevels) -> tuple[Schedule, float, tuple[str, ...]]:
-    """Return the schedule of a curve, its peak and what to know about it.
-
-    Raises:
-        ScheduleError: a value below 0 or not finite; neither a formula nor a total.
-    """
+    """Return the schedule of a curve, its peak and what to know about it."""
     peak, shape, values = curve.peak, curve.shape, curve.values
     if values is None:
         if shape is None or not peak > 0.0:
@@ -137,7 +133,6 @@ def level(value: Any, peak: float) -> float:
 
 
 def agrees(shape: Shape, peak: float, values: Floats, close: float = CLOSE) -> bool:
-    """Tell whether a formula gives the values of a run."""
     n = len(values)
     mine = peak * finish(shape.schedule, n).resolve(n).values()
     slack = shape.slack * max(peak, float(values.max()))
@@ -145,11 +140,7 @@ def agrees(shape: Shape, peak: float, values: Floats, close: float = CLOSE) -> b
 
 
 def checked(who: str, key: str, values: Floats) -> Floats:
-    """Return values of which none is below 0, rounding aside.
-
-    Raises:
-        ScheduleError: one is, or is not finite.
-    """
+    """Return values of which none is below 0, rounding aside."""
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         t = int(bad[0])

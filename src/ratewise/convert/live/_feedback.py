@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import RunFacts, ask, check_keys
+from ratewise.convert.formats import RunFacts, ask, completed
 from ratewise.schedule import Greedy, Plan, Plateau, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -38,11 +38,7 @@ _GREEDY: dict[str, Any] = {
 
 
 def torch_plateau(who: str, source: Any, context: RunFacts) -> Plan:
-    """Return the plan of PyTorch's `ReduceLROnPlateau`, which counts as it does.
-
-    Raises:
-        ScheduleError: it has been stepped, or its groups have floors of different heights.
-    """
+    """Return the plan of PyTorch's `ReduceLROnPlateau`, which counts as it does."""
     if source.last_epoch or source.num_bad_epochs:
         raise ScheduleError(who, "has been shown metrics before", "read it before it is used")
     rates = [float(group["lr"]) for group in source.optimizer.param_groups]
@@ -59,8 +55,7 @@ def torch_plateau(who: str, source: Any, context: RunFacts) -> Plan:
 
 def plateau(who: str, given: Mapping[str, Any], rate: float, metric: str, *notes: str) -> Plan:
     """Return the plan of a plateau by the arguments of PyTorch's."""
-    check_keys(who, given, _PLATEAU)
-    all_of = {**_PLATEAU, **given}
+    all_of = completed(who, given, _PLATEAU)
     floor, least = all_of.pop("min_lr"), all_of.pop("eps")
     rate = number(who, "a rate", rate, above=True)
     move = Plateau(metric, counting="torch", floor=floor / rate, least=least / rate, **all_of)
@@ -68,13 +63,8 @@ def plateau(who: str, given: Mapping[str, Any], rate: float, metric: str, *notes
 
 
 def greedy(who: str, given: Mapping[str, Any], rate: float, metric: str) -> Plan:
-    """Return the plan of Transformers' `GreedyLR` by its arguments.
-
-    Raises:
-        ScheduleError: an argument that is not known; a windowed average, which is no move here.
-    """
-    check_keys(who, given, _GREEDY)
-    all_of = {**_GREEDY, **given}
+    """Return the plan of Transformers' `GreedyLR` by its arguments."""
+    all_of = completed(who, given, _GREEDY)
     if all_of["smooth"]:
         rule = "averages the metric over a window (smooth=True)"
         raise ScheduleError(who, rule, "write rw.Greedy(metric, smoothing=0.9)")
@@ -96,15 +86,10 @@ def greedy(who: str, given: Mapping[str, Any], rate: float, metric: str) -> Plan
 
 
 def keras_plateau(who: str, source: Any, context: RunFacts) -> Plan:
-    """Return the plan of Keras' `ReduceLROnPlateau` callback, which counts as it does.
-
-    Raises:
-        ScheduleError: it has a floor, and the rate is not known.
-    """
+    """Return the plan of Keras' `ReduceLROnPlateau` callback, which counts as it does."""
     metric, rate = str(source.monitor), context.more.get("lr")
     if source.min_lr and rate is None:
-        end = "with the rate that it starts from"
-        fix = ask("lr", f" {end}")
+        fix = ask("lr", " with the rate that it starts from")
         raise ScheduleError(who, f"has min_lr={source.min_lr:g}, an absolute rate", fix)
     upward = any(part in metric.lower() for part in ("acc", "auc", "precision", "recall", "f1"))
     mode = source.mode if source.mode in ("min", "max") else ("max" if upward else "min")

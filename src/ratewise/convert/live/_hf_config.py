@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ratewise.convert.formats import RunFacts, ask, check_keys, only_one
+from ratewise.convert.formats import RunFacts, ask, completed, only_one
 from ratewise.convert.live._hf_shapes import Timing
+from ratewise.convert.pieces.keys import as_number
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, whole
 
@@ -27,6 +27,7 @@ KEYS = (
 
 FEEDBACK = ("reduce_lr_on_plateau", "greedy")
 
+_FLOOR = {"num_cycles": 0.5, "min_lr": None, "min_lr_rate": None}
 KWARGS: dict[str, dict[str, Any]] = {
     "constant": {},
     "constant_with_warmup": {},
@@ -35,13 +36,8 @@ KWARGS: dict[str, dict[str, Any]] = {
     "cosine_with_restarts": {"num_cycles": 1.0},
     "polynomial": {"lr_end": 1e-7, "power": 1.0},
     "inverse_sqrt": {"timescale": None},
-    "cosine_with_min_lr": {"num_cycles": 0.5, "min_lr": None, "min_lr_rate": None},
-    "cosine_warmup_with_min_lr": {
-        "num_cycles": 0.5,
-        "min_lr": None,
-        "min_lr_rate": None,
-        "warmup_lr_rate": None,
-    },
+    "cosine_with_min_lr": _FLOOR,
+    "cosine_warmup_with_min_lr": {**_FLOOR, "warmup_lr_rate": None},
     "warmup_stable_decay": {
         "num_decay_steps": None,
         "num_stable_steps": None,
@@ -57,11 +53,7 @@ RAMPS = ("linear", "cosine", "1-sqrt")
 
 
 def kind_of(who: str, given: Any) -> str:
-    """Return the scheduler type by name; it may be an enum.
-
-    Raises:
-        ScheduleError: no such type.
-    """
+    """Return the scheduler type by name; it may be an enum."""
     name = getattr(given, "value", given)
     if name in FEEDBACK:
         return str(name)
@@ -73,10 +65,7 @@ def kind_of(who: str, given: Any) -> str:
 
 def amount(who: str, name: str, value: Any, **bounds: Any) -> float:
     """Return a number in [0, inf), also from text such as "5e-5", which YAML reads as text."""
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    return number(who, name, value, **bounds)
+    return number(who, name, as_number(value), **bounds)
 
 
 def check_near_misses(who: str, given: Mapping[str, Any]) -> None:
@@ -142,8 +131,7 @@ def kwargs_of(who: str, kind: str, given: Any) -> dict[str, Any]:
     given = dict(given or {})
     if kind.startswith("constant") or kind in FEEDBACK:
         return given
-    check_keys(f"{who}, lr_scheduler_kwargs of {kind!r},", given, KWARGS[kind])
-    return {**KWARGS[kind], **given}
+    return completed(f"{who}, lr_scheduler_kwargs of {kind!r},", given, KWARGS[kind])
 
 
 def arguments(who: str, kind: str, kwargs: dict[str, Any], peak: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from ratewise.convert.live._layout import Layout
+from ratewise.convert.pieces.layout import Layout
 from ratewise.schedule import Cosine, Repeat, ScheduleError, Wave
 from ratewise.schedule.errors import shorten
 
@@ -41,7 +41,6 @@ class HardRestarts:
             raise ScheduleError(self.who, rule, f"give {MOST:,} or fewer")
 
     def lay(self, layout: Layout) -> None:
-        """Add the cycles to a layout."""
         if self.cycles <= 1:  # half a wave, cut
             wave = Cosine(to=0.0) if self.cycles == 1 else Wave(to=0.0, cycles=self.cycles / 2)
             layout.add(wave, self.of, begin=self.offset, over=self.n)
@@ -71,7 +70,6 @@ class HardRestarts:
 
     @cached_property
     def starts(self) -> list[int]:
-        """The first update of each cycle."""
         return [0, *(self._start(i) for i in range(1, math.ceil(self.cycles)))]
 
     @cached_property

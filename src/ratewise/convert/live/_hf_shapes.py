@@ -7,22 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ratewise import schedule as rw
 from ratewise.convert.formats import ask
 from ratewise.convert.live._hf_restarts import HardRestarts
-from ratewise.convert.live._layout import Layout
-from ratewise.schedule import (
-    Cosine,
-    Hold,
-    Linear,
-    Move,
-    Polynomial,
-    Power,
-    Schedule,
-    ScheduleError,
-    Sqrt,
-    Warmup,
-    Wave,
-)
+from ratewise.convert.pieces.layout import Layout
+from ratewise.schedule import Move, ScheduleError
 from ratewise.schedule.errors import shorten
 
 
@@ -56,8 +45,6 @@ class Timing:
 
 @dataclass
 class TrainerShape:
-    """A scheduler while it is being read."""
-
     who: str
     clock: Timing
     kwargs: Mapping[str, Any]
@@ -78,11 +65,7 @@ class TrainerShape:
         self.layout.add(move, of, begin=begin, over=over)
 
     def need_steps(self) -> float:
-        """Return `steps`.
-
-        Raises:
-            ScheduleError: it is not known.
-        """
+        """Return `steps`, which have to be known."""
         if self.clock.steps is None:
             fix = ask("total", ", or give max_steps")
             raise ScheduleError(self.who, "depends on the length of the run", fix)
@@ -96,16 +79,11 @@ def build(who: str, kind: str, clock: Timing, kwargs: Mapping[str, Any]) -> Trai
     return reading
 
 
-def schedule_of(reading: TrainerShape) -> Schedule:
-    """Return what was read."""
-    return reading.layout.schedule()
-
-
 def _climb(r: TrainerShape, low: float = 0.0, shape: str = "linear") -> None:
     warmup = r.clock.warmup
     if warmup <= 0:
         return
-    move = Warmup(start=low, shape=shape)
+    move = rw.Warmup(start=low, shape=shape)
     r.notes += r.layout.climb(move, max(1.0, warmup), over=r.clock.first)
     if r.clock.run is not None and r.clock.first >= r.clock.run:
         r.notes.append(
@@ -127,13 +105,13 @@ def _constant_with_warmup(r: TrainerShape) -> None:
 
 def _linear(r: TrainerShape) -> None:
     _climb(r)
-    r.decay(Linear(to=0.0))
+    r.decay(rw.Linear(to=0.0))
     if not r.clock.free:
         r.layout.hold(0.0)
 
 
 def _swing(cycles: float, low: float) -> Move:
-    return Cosine(to=low) if cycles == 0.5 else Wave(to=low, cycles=cycles)
+    return rw.Cosine(to=low) if cycles == 0.5 else rw.Wave(to=low, cycles=cycles)
 
 
 def _cosine(r: TrainerShape) -> None:
@@ -152,7 +130,7 @@ def _fall(r: TrainerShape, begin: float) -> None:
     over = math.ceil(steps if clock.run is None else clock.run) - clock.first
     if begin + over - 1 > of:
         full = begin + over
-        r.layout.add(Wave(low, cycles=cycles * full / of), full, begin=begin, over=over)
+        r.layout.add(rw.Wave(low, cycles=cycles * full / of), full, begin=begin, over=over)
     else:
         r.layout.add(_swing(cycles, low), of, begin=begin, over=over)
     if not clock.free:
@@ -180,11 +158,11 @@ def _cosine_from_one(r: TrainerShape) -> None:
         rule = f"has a warm-up of {shorten(clock.warmup)}"
         raise ScheduleError(r.who, rule, "give a whole number of updates")
     if clock.warmup > 0 and low is None:
-        r.layout.add(Warmup(start=0.0), max(1.0, clock.warmup), begin=1.0, over=clock.first)
+        r.layout.add(rw.Warmup(start=0.0), max(1.0, clock.warmup), begin=1.0, over=clock.first)
         r.notes.append(f"The peak is reached at update {clock.first - 1}, the last of the warm-up.")
     elif clock.warmup > 0:
         of = max(1.0, clock.warmup - 1)
-        r.layout.add(Warmup(start=low), of, over=clock.first)
+        r.layout.add(rw.Warmup(start=low), of, over=clock.first)
     else:
         r.notes.append("Without a warm-up, update 0 is already below the peak.")
     r.need_steps()
@@ -196,7 +174,7 @@ def _restarts(r: TrainerShape) -> None:
     _climb(r)
     cycles, clock = r.kwargs["num_cycles"], r.clock
     if clock.free and cycles == 1:
-        r.layout.rest(Cosine(to=0.0))
+        r.layout.rest(rw.Cosine(to=0.0))
         return
     of = max(1.0, r.need_steps() - clock.warmup)
     decay = HardRestarts(r.who, cycles, of, math.ceil(of - clock.offset), clock.offset)
@@ -218,7 +196,7 @@ def _polynomial(r: TrainerShape) -> None:
         r.notes.append("A power of 0 is no decay: the rate stays at the peak.")
         r.layout.hold(over=math.inf if clock.free else r.need_steps() - clock.first + 1)
     else:
-        r.decay(Linear(to=low) if power == 1.0 else Polynomial(to=low, power=power))
+        r.decay(rw.Linear(to=low) if power == 1.0 else rw.Polynomial(to=low, power=power))
     if not clock.free:
         r.layout.hold(low)
 
@@ -229,7 +207,7 @@ def _inverse_sqrt(r: TrainerShape) -> None:
     if r.clock.offset or scale != int(scale):
         rule = f"has timescale={shorten(scale)} and a warm-up of {shorten(r.clock.warmup)}"
         raise ScheduleError(r.who, rule, "give both as whole numbers")
-    r.layout.rest(Power(0.5, every=int(scale)))
+    r.layout.rest(rw.Power(0.5, every=int(scale)))
 
 
 def _stable(r: TrainerShape) -> None:
@@ -237,11 +215,15 @@ def _stable(r: TrainerShape) -> None:
     clock, get = r.clock, r.kwargs
     low, decay, stable = get["min_lr_ratio"], get["num_decay_steps"], get["num_stable_steps"]
     _climb(r, low, _CLIMBS[get["warmup_type"]])
-    shapes = {"linear": Linear(low), "1-sqrt": Sqrt(low), "cosine": _swing(get["num_cycles"], low)}
+    shapes = {
+        "linear": rw.Linear(low),
+        "1-sqrt": rw.Sqrt(low),
+        "cosine": _swing(get["num_cycles"], low),
+    }
     move: Any = shapes[get["decay_type"]]
     fits = clock.run is None or clock.warmup + decay <= clock.run
     if stable is None and clock.free and fits and decay == int(decay):
-        r.layout.put(Hold(), 0)
+        r.layout.put(rw.Hold(), 0)
         if decay:
             r.layout.put(replace(move, over=int(decay)), int(decay))
         return

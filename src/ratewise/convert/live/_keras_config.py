@@ -7,44 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.convert.formats import ask, check_keys
+from ratewise.convert.formats import ask, completed, signature
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, shorten
 
 MOST_CYCLES = 10_000
-_NEEDED = object()
-_RATE: dict[str, Any] = {
-    "initial_learning_rate": _NEEDED,
-    "decay_steps": _NEEDED,
-    "decay_rate": _NEEDED,
-    "staircase": False,
-}
+_RATE = signature("initial_learning_rate decay_steps decay_rate", staircase=False)
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "ExponentialDecay": _RATE,
     "InverseTimeDecay": _RATE,
-    "PiecewiseConstantDecay": {"boundaries": _NEEDED, "values": _NEEDED},
-    "PolynomialDecay": {
-        "initial_learning_rate": _NEEDED,
-        "decay_steps": _NEEDED,
-        "end_learning_rate": 0.0001,
-        "power": 1.0,
-        "cycle": False,
-    },
-    "CosineDecay": {
-        "initial_learning_rate": _NEEDED,
-        "decay_steps": _NEEDED,
-        "alpha": 0.0,
-        "warmup_target": None,
-        "warmup_steps": 0,
-    },
-    "CosineDecayRestarts": {
-        "initial_learning_rate": _NEEDED,
-        "first_decay_steps": _NEEDED,
-        "t_mul": 2.0,
-        "m_mul": 1.0,
-        "alpha": 0.0,
-    },
+    "PiecewiseConstantDecay": signature("boundaries values"),
+    "PolynomialDecay": signature(
+        "initial_learning_rate decay_steps", end_learning_rate=0.0001, power=1.0, cycle=False
+    ),
+    "CosineDecay": signature(
+        "initial_learning_rate decay_steps", alpha=0.0, warmup_target=None, warmup_steps=0
+    ),
+    "CosineDecayRestarts": signature(
+        "initial_learning_rate first_decay_steps", t_mul=2.0, m_mul=1.0, alpha=0.0
+    ),
 }
 """Arguments of each class with their defaults, `name` apart."""
 
@@ -65,13 +47,8 @@ class KerasArguments:
     """
 
     def __init__(self, who: str, name: str, config: Mapping[str, Any]) -> None:
-        known = ARGUMENTS[name]
-        check_keys(who, config, [*known, "name"])
-        missing = [key for key, value in known.items() if value is _NEEDED and key not in config]
-        if missing:
-            raise ScheduleError(who, f"has no {missing[0]}", f"give {missing[0]}=…")
         self.who = who
-        self.config = {**known, **config}
+        self.config = completed(who, config, ARGUMENTS[name], "name")
         self.notes: list[str] = []
         self.whole = _is_whole(self.config.get("initial_learning_rate"))
         self._numbers = self._read(name)
@@ -108,29 +85,22 @@ class KerasArguments:
         return self._numbers[name]
 
     def positive(self, name: str) -> float:
-        """Return a number above 0."""
         return number(self.who, name, self._numbers[name], above=True)
 
     def flag(self, name: str) -> bool:
-        """Return a yes or no."""
         value = self.config[name]
         if not isinstance(value, bool | np.bool_ | None):
             raise ScheduleError(self.who, f"has {name}={shorten(value)}", "give True or False")
         return bool(value)
 
     def numbers(self, name: str, low: float = 0.0) -> list[float]:
-        """Return a list of numbers."""
         given = self.config[name]
         if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
             raise ScheduleError(self.who, f"has {name}={shorten(given)}", "give a list of numbers")
         return [number(self.who, f"{name}[{i}]", v, low=low) for i, v in enumerate(given)]
 
     def need(self, run: int | None) -> int:
-        """Return the length of the run.
-
-        Raises:
-            ScheduleError: it is not known.
-        """
+        """Return the length of the run, which has to be known."""
         if run is None:
             rule = "has cycles or stairs that begin between updates"
             raise ScheduleError(self.who, rule, ask("total"))

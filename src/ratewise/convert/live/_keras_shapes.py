@@ -9,45 +9,28 @@ from typing import Any
 
 import numpy as np
 
+from ratewise import schedule as rw
 from ratewise.convert.live._keras_config import KerasArguments
-from ratewise.convert.live._layout import Layout, stairs
-from ratewise.schedule import (
-    Cosine,
-    ExponentialDecay,
-    InverseTime,
-    Linear,
-    Move,
-    Part,
-    Piecewise,
-    Plan,
-    Polynomial,
-    PolynomialCycles,
-    Repeat,
-    Schedule,
-    ScheduleError,
-    Warmup,
-    Wave,
-)
+from ratewise.convert.pieces.layout import Layout, stairs
+from ratewise.schedule import Move, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten
 
 BY_THREE = 3 / (2 * math.pi)  # periods of a cosine for which π was cut to 3
 
 
 def plan(lr: Schedule, peak: float, s: KerasArguments) -> Plan:
-    """Return the plan of what was read."""
     return Plan(lr=lr, peak={"lr": peak}, notes=tuple(s.notes))
 
 
 def half_wave(s: KerasArguments, low: float = 0.0) -> Move:
     """Return half a cosine, or what is left of it in whole numbers."""
-    return Wave(to=low, cycles=BY_THREE) if s.whole else Cosine(to=low)
+    return rw.Wave(to=low, cycles=BY_THREE) if s.whole else rw.Cosine(to=low)
 
 
 # Decays by a rate ---------------------------------------------------------------------------
 
 
 def exponential(s: KerasArguments, run: int | None) -> Plan:
-    """`ExponentialDecay`."""
     peak, every, rate = s["initial_learning_rate"], s.positive("decay_steps"), s["decay_rate"]
     layout = Layout(run)
     if rate == 0.0:
@@ -56,25 +39,21 @@ def exponential(s: KerasArguments, run: int | None) -> Plan:
         layout.hold(0.0)
         s.notes.append(f"A decay_rate of 0 ends learning: the rate is 0 from update {last} on.")
     elif every == int(every):
-        layout.rest(ExponentialDecay(rate, int(every), s.flag("staircase")))
+        layout.rest(rw.ExponentialDecay(rate, int(every), s.flag("staircase")))
     elif s.flag("staircase"):
         layout.rest(stairs(s.need(run), every, lambda m: rate**m))
     else:
-        layout.rest(ExponentialDecay(rate ** (1 / every)))
+        layout.rest(rw.ExponentialDecay(rate ** (1 / every)))
     return plan(layout.schedule(), peak, s)
 
 
 def inverse_time(s: KerasArguments, run: int | None) -> Plan:
-    """`InverseTimeDecay`."""
     peak, every, rate = s["initial_learning_rate"], s.positive("decay_steps"), s["decay_rate"]
-    layout = Layout(run)
     if every == int(every):
-        layout.rest(InverseTime(rate, int(every), s.flag("staircase")))
-    elif s.flag("staircase"):
-        layout.rest(stairs(s.need(run), every, lambda m: 1 / (1 + rate * m)))
-    else:
-        layout.rest(InverseTime(rate / every))
-    return plan(layout.schedule(), peak, s)
+        return plan(rw.InverseTime(rate, int(every), s.flag("staircase")), peak, s)
+    if s.flag("staircase"):
+        return plan(stairs(s.need(run), every, lambda m: 1 / (1 + rate * m)), peak, s)
+    return plan(rw.InverseTime(rate / every), peak, s)
 
 
 # Decays to an end ---------------------------------------------------------------------------
@@ -90,14 +69,14 @@ def polynomial(s: KerasArguments, run: int | None) -> Plan:
         return plan(layout.schedule(), first, s)
     start, low = layout.start(first / peak), last / peak
     if s.flag("cycle"):
-        _cycles(s, layout, Polynomial(low, power, start=start), of)
+        _cycles(s, layout, rw.Polynomial(low, power, start=start), of)
     else:
-        straight = Linear(low, start=start)
-        layout.add(straight if power == 1.0 else Polynomial(low, power, start=start), of)
+        straight = rw.Linear(low, start=start)
+        layout.add(straight if power == 1.0 else rw.Polynomial(low, power, start=start), of)
     return plan(layout.schedule(), peak, s)
 
 
-def _cycles(s: KerasArguments, layout: Layout, move: Polynomial, of: float) -> None:
+def _cycles(s: KerasArguments, layout: Layout, move: rw.Polynomial, of: float) -> None:
     s.notes.append(
         f"Behind update {math.floor(of)} the rate jumps up, not to its start but to where a decay "
         "twice as long would be, and so on in each cycle."
@@ -106,13 +85,13 @@ def _cycles(s: KerasArguments, layout: Layout, move: Polynomial, of: float) -> N
         rule = f"has decay_steps={shorten(s.config['decay_steps'])} and a whole rate"
         raise ScheduleError(s.who, rule, "write the rate as a float")
     if of == int(of):
-        layout.rest(PolynomialCycles(move.to, move.power, int(of), start=move.start))
+        layout.rest(rw.PolynomialCycles(move.to, move.power, int(of), start=move.start))
         return
     run, begin, i = s.need(layout.run), 0, 1
     while begin < run:
         s.check_count(i)
         end = _first(math.floor(i * of) + 1, lambda k, i=i: np.float32(k) / np.float32(of) > i)
-        inner = Polynomial(move.to, move.power, start=1.0 if move.start is None else move.start)
+        inner = rw.Polynomial(move.to, move.power, start=1.0 if move.start is None else move.start)
         layout.add(inner, i * of, begin=float(begin), over=end - begin)
         begin, i = end, i + 1
 
@@ -128,7 +107,7 @@ def cosine(s: KerasArguments, run: int | None) -> Plan:
         return plan(layout.schedule(), first, s)
     peak = target or first
     if warmup:
-        way = Warmup(to=target / (peak or 1.0), start=first / (peak or 1.0))
+        way = rw.Warmup(to=target / (peak or 1.0), start=first / (peak or 1.0))
         s.notes += layout.climb(way, warmup)
     elif first != target:
         s.notes.append(f"initial_learning_rate={first:g} is never used: warmup_steps is 0.")
@@ -143,7 +122,6 @@ def cosine(s: KerasArguments, run: int | None) -> Plan:
 
 
 def restarts(s: KerasArguments, run: int | None) -> Plan:
-    """`CosineDecayRestarts`."""
     peak, of, grow = s["initial_learning_rate"], s.positive("first_decay_steps"), s["t_mul"]
     shrink, low, layout = s["m_mul"], s["alpha"], Layout(run)
     if grow < 1.0:
@@ -155,7 +133,7 @@ def restarts(s: KerasArguments, run: int | None) -> Plan:
             "still be counted to the one before it, at that one's lowest rate."
         )
     if of == int(of) and grow == int(grow):
-        layout.rest(Repeat(half_wave(s), int(of), grow, shrink))
+        layout.rest(rw.Repeat(half_wave(s), int(of), grow, shrink))
     else:
         _uneven(s, layout, of, grow, shrink)
     lr = layout.schedule()
@@ -170,9 +148,11 @@ def _uneven(s: KerasArguments, layout: Layout, of: float, grow: float, shrink: f
         s.check_count(i)
         end, length = _begin(of, grow, i + 1), of * grow**i
         if end > start:
-            move = Cosine(to=0.0, start=float(np.power(shrink, float(i))))
+            move = rw.Cosine(to=0.0, start=float(np.power(shrink, float(i))))
             begin = max(0.0, start - position)
-            layout.put(Part(move, begin, length, over=min(end, run) - start), min(end, run) - start)
+            layout.put(
+                rw.Part(move, begin, length, over=min(end, run) - start), min(end, run) - start
+            )
         position, start, i = _boundary(of, grow, i + 1), end, i + 1
 
 
@@ -219,7 +199,7 @@ def piecewise(s: KerasArguments, run: int | None) -> Plan:
             f"update {changes[0]}."
         )
     levels = {k: value / (peak or 1.0) for k, value in points.items()}
-    return plan(Piecewise(levels), peak, s)
+    return plan(rw.Piecewise(levels), peak, s)
 
 
 SHAPES: dict[str, Callable[[KerasArguments, int | None], Any]] = {

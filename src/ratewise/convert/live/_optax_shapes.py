@@ -7,20 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ratewise import schedule as rw
 from ratewise.convert.formats import ask
-from ratewise.convert.live._layout import Layout, stairs
 from ratewise.convert.live._optax_specs import OptaxSpec
-from ratewise.schedule import (
-    Cosine,
-    ExponentialDecay,
-    Linear,
-    Move,
-    Piecewise,
-    Polynomial,
-    ScheduleError,
-    Warmup,
-    Wave,
-)
+from ratewise.convert.pieces.layout import Layout, stairs
+from ratewise.schedule import Move, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
 
@@ -40,23 +31,10 @@ class Unscaled:
 
 
 def constant(value: float, *notes: str) -> Unscaled:
-    """Return one value for ever."""
     return Unscaled(value, lambda layout, peak: layout.hold(layout.start(value / peak)), notes)
 
 
-def _constant(s: OptaxSpec) -> Unscaled:
-    return constant(s.amount("value"))
-
-
 # From one value to another ------------------------------------------------------------------
-
-
-def _linear(s: OptaxSpec) -> Unscaled:
-    return _slope(s, 1.0)
-
-
-def _polynomial(s: OptaxSpec) -> Unscaled:
-    return _slope(s, s.amount("power"))
 
 
 def _slope(s: OptaxSpec, power: float) -> Unscaled:
@@ -85,16 +63,14 @@ def line(
         if begin:
             layout.hold(start, over=math.ceil(begin))
             start = None
-        move: Move = Linear(to, start=start) if power == 1.0 else Polynomial(to, power, start=start)
+        move: Move = (
+            rw.Linear(to, start=start) if power == 1.0 else rw.Polynomial(to, power, start=start)
+        )
         if climb:
-            move = Warmup(to=to, start=first / peak)
+            move = rw.Warmup(to=to, start=first / peak)
         layout.add(move, of, begin=math.ceil(begin) - begin)
 
     return Unscaled(max(first, last), lay)
-
-
-def _exponential(s: OptaxSpec) -> Unscaled:
-    return decay(s, s.amount("init_value"))
 
 
 def decay(s: OptaxSpec, first: float) -> Unscaled:
@@ -121,13 +97,12 @@ def _lay_decay(s: OptaxSpec, layout: Layout, first: float, begin: int, peak: flo
         inner.hold(start, over=begin)
         start = None
     if of == int(of):
-        inner.rest(ExponentialDecay(rate, int(of), stairway, start=start))
+        inner.rest(rw.ExponentialDecay(rate, int(of), stairway, start=start))
     elif not stairway:
-        inner.rest(ExponentialDecay(rate ** (1 / of), start=start))
+        inner.rest(rw.ExponentialDecay(rate ** (1 / of), start=start))
     else:
         if inner.run is None:
-            rule = f"has stairs of {of:g} updates"
-            raise ScheduleError(s.name, rule, ask("total"))
+            raise ScheduleError(s.name, f"has stairs of {of:g} updates", ask("total"))
         if inner.room(math.inf):
             left = inner.room(math.inf)
             inner.rest(stairs(left, of, lambda m: first * rate**m))
@@ -136,9 +111,7 @@ def _lay_decay(s: OptaxSpec, layout: Layout, first: float, begin: int, peak: flo
         return
     limit = s.amount("end_value") / peak
     whole = inner.schedule()
-    clipped = whole.clip(low=limit) if rate < 1 else whole.clip(high=limit)
-    if inner.run != 0:
-        layout.put(clipped, inner.used if inner.run is None else inner.run)
+    layout.take(inner, whole.clip(low=limit) if rate < 1 else whole.clip(high=limit))
 
 
 def _cosine(s: OptaxSpec) -> Unscaled:
@@ -153,8 +126,8 @@ def fall(s: OptaxSpec, first: float, alpha: float, of: float) -> Unscaled:
 
     def lay(layout: Layout, peak: float) -> None:
         start, to = layout.start(first / peak), alpha * (first / peak)
-        wave = Wave(to, exponent=exponent, start=start)
-        layout.add(Cosine(to, start=start) if exponent == 1.0 else wave, of)
+        wave = rw.Wave(to, exponent=exponent, start=start)
+        layout.add(rw.Cosine(to, start=start) if exponent == 1.0 else wave, of)
 
     return Unscaled(first * max(1.0, alpha), lay)
 
@@ -199,7 +172,7 @@ def through(first: float, points: Mapping[int, float], shape: str, unit: float =
 
     def lay(layout: Layout, peak: float) -> None:
         levels = {x: value * unit / peak for x, value in values.items()}
-        layout.rest(Piecewise(levels, shape))
+        layout.rest(rw.Piecewise(levels, shape))
 
     return Unscaled(top, lay)
 
@@ -216,9 +189,19 @@ def _piecewise_interpolate(s: OptaxSpec) -> Unscaled:
     return through(s.amount("init_value"), points_of(s, 0.0), shape)
 
 
-def _onecycle(s: OptaxSpec, shape: str, pairs: list[tuple[int, float]]) -> Unscaled:
+def _one_cycle(s: OptaxSpec, shape: str) -> Unscaled:
+    """Return the points of a cycle: up, down where it is linear, and the end."""
+    of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
+    s.amount("peak_value")
+    final = s.amount("final_div_factor", above=True)
+    pairs = [(int(s.amount("pct_start") * of), div)]
+    if shape == "linear":
+        pairs.append((int(s.amount("pct_final") * of), 1.0 / div))
+    if of < 1:
+        raise ScheduleError(s.name, f"has transition_steps={of}", "give 1 or more")
+    pairs.append((of, 1.0 / final if shape == "linear" else 1.0 / (div * final)))
     points = dict(pairs)
-    curve = through(1 / s.amount("div_factor", above=True), _sorted(points), shape, s["peak_value"])
+    curve = through(1 / div, dict(sorted(points.items())), shape, s["peak_value"])
     if len(points) == len(pairs):
         return curve
     note = (
@@ -228,40 +211,14 @@ def _onecycle(s: OptaxSpec, shape: str, pairs: list[tuple[int, float]]) -> Unsca
     return Unscaled(curve.top, curve.lay, (note,))
 
 
-def _sorted(points: dict[int, float]) -> dict[int, float]:
-    return dict(sorted(points.items()))
-
-
-def _linear_onecycle(s: OptaxSpec) -> Unscaled:
-    of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
-    s.amount("peak_value")
-    final = s.amount("final_div_factor", above=True)
-    up, down = int(s.amount("pct_start") * of), int(s.amount("pct_final") * of)
-    return _onecycle(s, "linear", [(up, div), (down, 1.0 / div), (_above(s, of), 1.0 / final)])
-
-
-def _cosine_onecycle(s: OptaxSpec) -> Unscaled:
-    of, div = s.whole("transition_steps"), s.amount("div_factor", above=True)
-    s.amount("peak_value")
-    final = s.amount("final_div_factor", above=True)
-    up = int(s.amount("pct_start") * of)
-    return _onecycle(s, "cosine", [(up, div), (_above(s, of), 1.0 / (div * final))])
-
-
-def _above(s: OptaxSpec, of: int) -> int:
-    if of < 1:
-        raise ScheduleError(s.name, f"has transition_steps={of}", "give 1 or more")
-    return of
-
-
 SIMPLE: dict[str, Callable[[OptaxSpec], Unscaled]] = {
-    "constant_schedule": _constant,
+    "constant_schedule": lambda s: constant(s.amount("value")),
     "cosine_decay_schedule": _cosine,
-    "cosine_onecycle_schedule": _cosine_onecycle,
-    "exponential_decay": _exponential,
-    "linear_onecycle_schedule": _linear_onecycle,
-    "linear_schedule": _linear,
+    "cosine_onecycle_schedule": lambda s: _one_cycle(s, "cosine"),
+    "exponential_decay": lambda s: decay(s, s.amount("init_value")),
+    "linear_onecycle_schedule": lambda s: _one_cycle(s, "linear"),
+    "linear_schedule": lambda s: _slope(s, 1.0),
     "piecewise_constant_schedule": _piecewise_constant,
     "piecewise_interpolate_schedule": _piecewise_interpolate,
-    "polynomial_schedule": _polynomial,
+    "polynomial_schedule": lambda s: _slope(s, s.amount("power")),
 }

@@ -7,57 +7,37 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from ratewise.convert.formats import check_keys
+from ratewise.convert.formats import completed, signature
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten
 
-_NEEDED = object()
-_POLYNOMIAL: dict[str, Any] = {
-    "init_value": _NEEDED,
-    "end_value": _NEEDED,
-    "transition_steps": _NEEDED,
-    "transition_begin": 0,
-}
-_EXPONENTIAL: dict[str, Any] = {
-    "transition_steps": _NEEDED,
-    "decay_rate": _NEEDED,
-    "transition_begin": 0,
-    "staircase": False,
-    "end_value": None,
-}
-_WARMUP: dict[str, Any] = {"init_value": _NEEDED, "peak_value": _NEEDED, "warmup_steps": _NEEDED}
-_CYCLE: dict[str, Any] = {"transition_steps": _NEEDED, "peak_value": _NEEDED, "pct_start": 0.3}
+_EXPONENTIAL = "transition_steps decay_rate"
+_AFTER: dict[str, Any] = {"transition_begin": 0, "staircase": False, "end_value": None}
+_WARMUP = "init_value peak_value warmup_steps"
+_CYCLE = "transition_steps peak_value"
 _DIVISORS = {"div_factor": 25.0, "final_div_factor": 1e4}
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "constant_schedule": {"value": _NEEDED},
-    "cosine_decay_schedule": {
-        "init_value": _NEEDED,
-        "decay_steps": _NEEDED,
-        "alpha": 0.0,
-        "exponent": 1.0,
-    },
-    "cosine_onecycle_schedule": {**_CYCLE, **_DIVISORS},
-    "exponential_decay": {"init_value": _NEEDED, **_EXPONENTIAL},
-    "join_schedules": {"schedules": _NEEDED, "boundaries": _NEEDED},
-    "linear_onecycle_schedule": {**_CYCLE, "pct_final": 0.85, **_DIVISORS},
-    "linear_schedule": _POLYNOMIAL,
-    "piecewise_constant_schedule": {"init_value": _NEEDED, "boundaries_and_scales": None},
-    "piecewise_interpolate_schedule": {
-        "interpolate_type": _NEEDED,
-        "init_value": _NEEDED,
-        "boundaries_and_scales": None,
-    },
-    "polynomial_schedule": {**_POLYNOMIAL, "power": _NEEDED},
-    "sgdr_schedule": {"cosine_kwargs": _NEEDED},
-    "warmup_constant_schedule": _WARMUP,
-    "warmup_cosine_decay_schedule": {
-        **_WARMUP,
-        "decay_steps": _NEEDED,
-        "end_value": 0.0,
-        "exponent": 1.0,
-    },
-    "warmup_exponential_decay_schedule": {**_WARMUP, **_EXPONENTIAL},
+    "constant_schedule": signature("value"),
+    "cosine_decay_schedule": signature("init_value decay_steps", alpha=0.0, exponent=1.0),
+    "cosine_onecycle_schedule": signature(_CYCLE, pct_start=0.3, **_DIVISORS),
+    "exponential_decay": signature(f"init_value {_EXPONENTIAL}", **_AFTER),
+    "join_schedules": signature("schedules boundaries"),
+    "linear_onecycle_schedule": signature(_CYCLE, pct_start=0.3, pct_final=0.85, **_DIVISORS),
+    "linear_schedule": signature("init_value end_value transition_steps", transition_begin=0),
+    "piecewise_constant_schedule": signature("init_value", boundaries_and_scales=None),
+    "piecewise_interpolate_schedule": signature(
+        "interpolate_type init_value", boundaries_and_scales=None
+    ),
+    "polynomial_schedule": signature(
+        "init_value end_value transition_steps power", transition_begin=0
+    ),
+    "sgdr_schedule": signature("cosine_kwargs"),
+    "warmup_constant_schedule": signature(_WARMUP),
+    "warmup_cosine_decay_schedule": signature(
+        f"{_WARMUP} decay_steps", end_value=0.0, exponent=1.0
+    ),
+    "warmup_exponential_decay_schedule": signature(f"{_WARMUP} {_EXPONENTIAL}", **_AFTER),
 }
 """Arguments of each constructor, with their defaults."""
 
@@ -71,23 +51,14 @@ class OptaxSpec:
 
     @classmethod
     def of(cls, name: Any, given: Any) -> OptaxSpec:
-        """Check what a user wrote and complete it.
-
-        Raises:
-            ScheduleError: a name or an argument that is not known, or one that is missing.
-        """
+        """Check what a user wrote and complete it."""
         plain = name.rpartition(".")[2] if isinstance(name, str) else name
         if plain not in ARGUMENTS:
             rule = f"has no schedule {shorten(name)}"
             raise ScheduleError("optax", rule, nearest(str(plain), ARGUMENTS))
         if not isinstance(given, Mapping):
             raise ScheduleError(plain, f"has arguments {shorten(given)}", "give a dict of them")
-        known = ARGUMENTS[plain]
-        check_keys(plain, given, known)
-        missing = [key for key, value in known.items() if value is _NEEDED and key not in given]
-        if missing:
-            raise ScheduleError(plain, f"has no {missing[0]}", f"give {missing[0]}=…")
-        return cls(plain, {**known, **given})
+        return cls(plain, completed(plain, given, ARGUMENTS[plain]))
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]
@@ -97,7 +68,6 @@ class OptaxSpec:
         return number(self.name, name, self.arguments[name], **bounds)
 
     def whole(self, name: str) -> int:
-        """Return an argument as a whole number of updates."""
         value = self.amount(name)
         if value != int(value):
             rule = f"has {name}={value:g}"
@@ -118,7 +88,6 @@ def is_written(source: Any) -> bool:
 
 
 def read_written(source: Any) -> OptaxSpec:
-    """Return the spec that `is_written`."""
     if isinstance(source, Mapping):
         return OptaxSpec.of(source["optax"], {k: v for k, v in source.items() if k != "optax"})
     return OptaxSpec.of(*source)

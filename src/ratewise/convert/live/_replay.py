@@ -46,11 +46,7 @@ def _value(group: dict[str, Any], key: str) -> float:
 
 
 def duplicate(who: str, scheduler: Any, optimizer: Any) -> tuple[Any, Stub]:
-    """Return a deep copy of a scheduler, on a stub of its optimizer.
-
-    Raises:
-        ScheduleError: it holds something that cannot be copied.
-    """
+    """Return a deep copy of a scheduler, on a stub of its optimizer."""
     stub = Stub(optimizer)
     try:
         return copy.deepcopy(scheduler, {id(optimizer): stub}), stub
@@ -77,9 +73,6 @@ def run(
         n: Updates.
         step: Called with t before update t is recorded, for t = 1 … n-1.
         first: Whether it is called for t = 0 too.
-
-    Raises:
-        ScheduleError: the framework raises; the message says where and what.
     """
     out = {key: np.empty((len(stub.param_groups), n)) for key in keys}
     for t in range(n):

@@ -41,15 +41,12 @@ def replay(who: str, scheduler: Any, keys: tuple[str, ...], n: int) -> dict[str,
 
     One that was stepped is put back to its beginning first, and must come back to the rates that
     its optimizer has.
-
-    Raises:
-        ScheduleError: it cannot be put back, or PyTorch raises.
     """
     copied, stub = duplicate(who, scheduler, scheduler.optimizer)
     done = stepped(scheduler)
     if done == 0:
         return run(who, stub, keys, n, lambda t: copied.step())
-    now = [_value(group) for group in scheduler.optimizer.param_groups]
+    now = [float(group["lr"]) for group in scheduler.optimizer.param_groups]
     rewind(copied, stub)
     out = run(who, stub, keys, max(n, done + 1), lambda t: copied.step())
     there = [values[done] for values in out["lr"]]
@@ -89,9 +86,4 @@ def _construct(scheduler: Any, stub: Stub) -> None:
 
 
 def milestones(scheduler: Any) -> list[int]:
-    """Return the milestones of a SequentialLR."""
     return list(vars(scheduler)["_milestones"])
-
-
-def _value(group: dict[str, Any]) -> float:
-    return float(group["lr"])

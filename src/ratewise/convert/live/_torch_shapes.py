@@ -6,24 +6,15 @@ the levels, or None where only running the scheduler tells (odd settings, mostly
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
+from ratewise import schedule as rw
 from ratewise.convert.live._curves import SLACK, Shape, level
-from ratewise.convert.live._layout import join, ramp
-from ratewise.schedule import (
-    Cosine,
-    ExponentialDecay,
-    Function,
-    Hold,
-    Linear,
-    Part,
-    Polynomial,
-    Repeat,
-    Schedule,
-    Step,
-)
+from ratewise.convert.pieces.layout import join, ramp
+from ratewise.schedule import Schedule
 
 Maker = Callable[[Any, int, float, int | None], Shape | None]
 
@@ -42,31 +33,31 @@ def _usable(*levels: float) -> bool:
 
 
 def _lambda(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
-    return Shape(Function(s.lr_lambdas[i]))
+    return Shape(rw.Function(s.lr_lambdas[i]))
 
 
 def _step(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
     every = whole(s.step_size)
     if every is None or not _usable(s.gamma):
         return None
-    return Shape(Step(s.gamma, every=every, start=1.0))
+    return Shape(rw.Step(s.gamma, every=every, start=1.0))
 
 
 def _multi_step(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
     if not _usable(s.gamma):
         return None
     at = sorted(m for each in s.milestones.elements() if (m := whole(each, 0)) is not None)
-    return Shape(Step(s.gamma, at=at, start=1.0) if at else Hold(1.0))
+    return Shape(rw.Step(s.gamma, at=at, start=1.0) if at else rw.Hold(1.0))
 
 
 def _constant(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
     n = whole(s.total_iters)
     if n is None:
         note = f"ConstantLR never leaves its factor: no update has the number {s.total_iters}."
-        return Shape(Hold(s.factor), notes=(note,))
+        return Shape(rw.Hold(s.factor), notes=(note,))
     if s.factor == 0.0 and (total is None or total > n):
         return None  # PyTorch divides by it
-    return Shape(join([Hold(s.factor, over=n), Hold(1.0)], total))
+    return Shape(join([rw.Hold(s.factor, over=n), rw.Hold(1.0)], total))
 
 
 def _linear(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
@@ -75,25 +66,29 @@ def _linear(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
         return None
     if n is None:
         note = f"LinearLR never leaves its start factor: total_iters is {s.total_iters}."
-        return Shape(Hold(s.start_factor), notes=(note,))
-    return Shape(join([ramp(s.start_factor, s.end_factor, n), Hold(s.end_factor)], total))
+        return Shape(rw.Hold(s.start_factor), notes=(note,))
+    return Shape(join([ramp(s.start_factor, s.end_factor, n), rw.Hold(s.end_factor)], total))
 
 
 def _exponential(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
     if not _usable(s.gamma):
         return None
-    return Shape(ExponentialDecay(s.gamma, start=1.0) if s.gamma else Step(0.0, at=1, start=1.0))
+    return Shape(
+        rw.ExponentialDecay(s.gamma, start=1.0) if s.gamma else rw.Step(0.0, at=1, start=1.0)
+    )
 
 
 def _polynomial(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
     n = whole(s.total_iters)
     if (n is None and s.total_iters <= 0) or s.power == 0:
-        return Shape(Hold(1.0))
+        return Shape(rw.Hold(1.0))
     if n is None or not _usable(s.power):
         return None
-    move = Linear(0.0, over=n, start=1.0) if s.power == 1 else Polynomial(0.0, s.power, n, 1.0)
+    move = (
+        rw.Linear(0.0, over=n, start=1.0) if s.power == 1 else rw.Polynomial(0.0, s.power, n, 1.0)
+    )
     # PyTorch computes 1 - t/n, whose rounding counts most near the end of a small power.
-    return Shape(join([move, Hold(0.0)], total), slack=max(SLACK, 4e-16 * n ** (1 - s.power)))
+    return Shape(join([move, rw.Hold(0.0)], total), slack=max(SLACK, 4e-16 * n ** (1 - s.power)))
 
 
 def _cosine(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
@@ -101,18 +96,18 @@ def _cosine(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
     if n is None or not _usable(low):
         return None
     if total is not None and total <= n + 1:
-        return Shape(join([Cosine(low, over=n, start=1.0), Hold(low)], total))
-    there_and_back = join([Cosine(low, over=n, start=1.0), Cosine(1.0, over=n, start=low)])
+        return Shape(join([rw.Cosine(low, over=n, start=1.0), rw.Hold(low)], total))
+    there_and_back = join([rw.Cosine(low, over=n, start=1.0), rw.Cosine(1.0, over=n, start=low)])
     note = f"CosineAnnealingLR does not stop at T_max: from update {n} on the rate rises again."
     # On the way up PyTorch multiplies a tiny difference: its rounding grows with the square of n.
-    return Shape(Repeat(there_and_back, every=2 * n), sure=n <= 30, notes=(note,))
+    return Shape(rw.Repeat(there_and_back, every=2 * n), sure=n <= 30, notes=(note,))
 
 
 def _restarts(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
     low = level(s.eta_min, peak)
     if not _usable(low):
         return None
-    cycles = Repeat(Cosine(0.0, start=1.0), every=s.T_0, grow=s.T_mult)
+    cycles = rw.Repeat(rw.Cosine(0.0, start=1.0), every=s.T_0, grow=s.T_mult)
     return Shape(cycles.between(low, 1.0) if low else cycles)
 
 
@@ -121,11 +116,11 @@ def _swa(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
     if not _usable(low):
         return None
     if n == 0:
-        return Shape(Hold(low), notes=("SWALR without annealing is at swa_lr from update 0.",))
-    kind = Linear if s.anneal_func(0.25) == 0.25 else Cosine
+        return Shape(rw.Hold(low), notes=("SWALR without annealing is at swa_lr from update 0.",))
+    kind = rw.Linear if s.anneal_func(0.25) == 0.25 else rw.Cosine
     move = kind(low, over=n, start=1.0)
     # PyTorch finds the first rate again at each step, by a difference and a division.
-    return Shape(join([move, Hold(low)], total), slack=SLACK + 4e-16 * n)
+    return Shape(join([move, rw.Hold(low)], total), slack=SLACK + 4e-16 * n)
 
 
 def _cyclic(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
@@ -141,11 +136,11 @@ def _between_cycles(s: Any, low: float, high: float, total: int | None) -> Shape
     up, cycle = whole(round(s.total_size * s.step_ratio, 9), 0), whole(s.total_size)
     if up is None or cycle is None or up == 0 or not _usable(low, high) or not _known_scale(s):
         return None
-    wave = [Linear(1.0, over=up, start=0.0), Linear(0.0, over=cycle - up, start=1.0)]
+    wave = [rw.Linear(1.0, over=up, start=0.0), rw.Linear(0.0, over=cycle - up, start=1.0)]
     shrink = 0.5 if s.mode == "triangular2" else 1.0
-    cycles: Schedule = Repeat(join(wave), every=cycle, shrink=shrink)
+    cycles: Schedule = rw.Repeat(join(wave), every=cycle, shrink=shrink)
     if s.mode == "exp_range" and s.gamma != 1.0:
-        cycles = cycles * ExponentialDecay(s.gamma)
+        cycles = cycles * rw.ExponentialDecay(s.gamma)
     # PyTorch takes the place in a cycle as a difference of numbers that grow with the run.
     slack = SLACK * (2 + (0 if total is None else total / cycle))
     return Shape(cycles.between(low, high), slack=slack)
@@ -167,23 +162,13 @@ def _known_scale(s: Any) -> bool:
 # OneCycleLR: phases that end between updates ---------------------------------------------------
 
 
-def _onecycle(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
-    """Return the levels of the rate."""
-    return _phases(s, i, peak, total, "start_lr", "end_lr")
-
-
-def _onecycle_momentum(s: Any, i: int, peak: float, total: int | None) -> Shape | None:
-    """Return the levels of the momentum."""
-    return _phases(s, i, peak, total, "start_momentum", "end_momentum")
-
-
-def _phases(s: Any, i: int, peak: float, total: int | None, start: str, end: str) -> Shape | None:
+def _one_cycle(s: Any, i: int, peak: float, total: int | None, key: str = "lr") -> Shape | None:
     """Return the phases as parts of moves: phase j covers the updates up to its `end_step`.
 
     Past the last of them the formula of PyTorch runs on, and only running it tells.
     """
     group, state = s.optimizer.param_groups[i], s.state_dict()
-    kind = Cosine if state["_anneal_func_type"] == "cos" else Linear
+    kind = rw.Cosine if state["_anneal_func_type"] == "cos" else rw.Linear
     moves: list[Schedule] = []
     before, position = 0.0, 0
     for phase in state["_schedule_phases"]:
@@ -191,10 +176,10 @@ def _phases(s: Any, i: int, peak: float, total: int | None, start: str, end: str
         begin, of = position - before, stop - before
         n = max(0, min(math.floor(stop) + 1, s.total_steps) - position)
         if n:
-            a, b = (level(group[phase[key]], peak) for key in (start, end))
+            a, b = (level(group[phase[f"{end}_{key}"]], peak) for end in ("start", "end"))
             if begin < 0 or of <= 0 or not all(math.isfinite(x) and x >= 0 for x in (a, b)):
                 return None
-            moves.append(Part(kind(b, start=a), begin=begin, of=of, over=n))
+            moves.append(rw.Part(kind(b, start=a), begin=begin, of=of, over=n))
         before, position = stop, position + n
     if not moves:
         return None
@@ -224,9 +209,9 @@ SHAPES: dict[str, Maker] = {
     "CosineAnnealingWarmRestarts": _restarts,
     "SWALR": _swa,
     "CyclicLR": _cyclic,
-    "OneCycleLR": _onecycle,
+    "OneCycleLR": _one_cycle,
 }
 MOMENTUM: dict[str, Maker] = {
     "CyclicLR": _cyclic_momentum,
-    "OneCycleLR": _onecycle_momentum,
+    "OneCycleLR": functools.partial(_one_cycle, key="momentum"),
 }

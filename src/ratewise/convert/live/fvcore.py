@@ -13,25 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ratewise import schedule as rw
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live._curves import SLACK, KeyLevels, Shape, level, needs_run, plan_of, steps
-from ratewise.convert.live._layout import join
-from ratewise.schedule import (
-    Cosine,
-    Exponential,
-    Hold,
-    Linear,
-    Move,
-    Part,
-    Plan,
-    Polynomial,
-    Schedule,
-    ScheduleError,
-)
+from ratewise.convert.pieces.layout import join
+from ratewise.schedule import Move, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten
-
-__all__ = ["FORMATS"]
 
 _STEPS = ("StepParamScheduler", "MultiStepParamScheduler", "StepWithFixedGammaParamScheduler")
 
@@ -41,11 +29,6 @@ def _matches(source: Any) -> bool:
 
 
 def _read(source: Any, context: RunFacts) -> Plan:
-    """Return the plan of a scheduler.
-
-    Raises:
-        ScheduleError: it goes below 0, fvcore fails, or it needs a total and none is given.
-    """
     who, total = f"fvcore {type(source).__name__}", context.total
     if _own_name(source) in (*_STEPS, "CompositeParamScheduler", "ParamScheduler"):
         total = context.need_total(who)
@@ -72,9 +55,14 @@ def _values(who: str, source: Any, total: int) -> Floats:
 
 
 def _own_name(source: Any) -> str:
-    """Return the name of the nearest class of fvcore itself."""
+    own = _own_class(source)
+    return "" if own is None else own.__name__
+
+
+def _own_class(source: Any) -> type | None:
+    """Return the nearest class of fvcore itself."""
     kinds = type(source).__mro__
-    return next((k.__name__ for k in kinds if k.__module__ == "fvcore.common.param_scheduler"), "")
+    return next((k for k in kinds if k.__module__ == "fvcore.common.param_scheduler"), None)
 
 
 def _constants(source: Any) -> list[float]:
@@ -92,7 +80,8 @@ def _constants(source: Any) -> list[float]:
 
 def _shape(source: Any, peak: float, total: int | None) -> Shape | None:
     """Return the levels of a scheduler over the run, or None where only running it tells."""
-    if type(source).__call__ is not _call_of(source):
+    own: Any = _own_class(source)
+    if type(source).__call__ is not own.__call__:
         return None
     if _own_name(source) == "CompositeParamScheduler":
         return None if total is None else _composite(source, peak, total)
@@ -100,11 +89,6 @@ def _shape(source: Any, peak: float, total: int | None) -> Shape | None:
         return None if total is None else Shape(_listed(source, peak, _places(0, total, total)))
     move = _move(source, peak)
     return None if move is None else Shape(move, slack=_slack(source, total))
-
-
-def _call_of(source: Any) -> Any:
-    kinds = type(source).__mro__
-    return next(k for k in kinds if k.__module__ == "fvcore.common.param_scheduler").__call__
 
 
 def _slack(source: Any, total: int | None) -> float:
@@ -119,18 +103,18 @@ def _move(source: Any, peak: float) -> Move | None:
     if any(value < 0 for value in _constants(source)):
         return None
     if name == "ConstantParamScheduler":
-        return Hold(level(own["_value"], peak))
+        return rw.Hold(level(own["_value"], peak))
     if name in ("LinearParamScheduler", "CosineParamScheduler"):
-        kind = Linear if name.startswith("Linear") else Cosine
+        kind = rw.Linear if name.startswith("Linear") else rw.Cosine
         return kind(level(own["_end_value"], peak), start=level(own["_start_value"], peak))
     if name == "ExponentialParamScheduler":
         start, decay = level(own["_start_value"], peak), own["_decay"]
-        return Exponential(start * decay, start=start) if start > 0 and decay > 0 else None
+        return rw.Exponential(start * decay, start=start) if start > 0 and decay > 0 else None
     if name == "PolynomialDecayParamScheduler":
         start, power = level(own["_base_value"], peak), own["_power"]
         if power == 0:
-            return Hold(start)
-        return Polynomial(0.0, power, start=start) if power > 0 else None
+            return rw.Hold(start)
+        return rw.Polynomial(0.0, power, start=start) if power > 0 else None
     return None
 
 
@@ -175,11 +159,11 @@ def _piece(
         return None
     move = _move(part, peak)
     begin, of = first - start * total, share * total
-    if move is None or isinstance(move, Hold):
+    if move is None or isinstance(move, rw.Hold):
         return move if move is None else dataclasses.replace(move, over=n)
     if abs(begin) < 1e-9 * total:
         begin = 0.0
-    return None if begin < 0 else Part(move, begin=begin, of=of, over=n)
+    return None if begin < 0 else rw.Part(move, begin=begin, of=of, over=n)
 
 
 def _places(first: int, n: int, total: int) -> list[float]:

@@ -17,8 +17,6 @@ from ratewise.convert.live._replay import called
 from ratewise.schedule import Function, Plan, ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten
 
-__all__ = ["FORMATS"]
-
 _TOPS = ("keras", "tf_keras")
 _FEEDBACK = "ReduceLROnPlateau"
 
@@ -75,18 +73,14 @@ def _read(source: Any, context: RunFacts) -> Plan:
     raise ScheduleError("Keras", rule, "give a schedule, a callback, or a serialised schedule")
 
 
-def _refuse_feedback() -> None:
-    rule = "is a callback, which has no serialised form"
-    raise ScheduleError(_FEEDBACK, rule, "give the callback itself")
-
-
 def _read_config(source: Mapping[str, Any], context: RunFacts) -> Plan:
     name, config = source["class_name"], source["config"]
     who = "Keras config"
     check_keys(who, source, ("module", "class_name", "config", "registered_name", "build_config"))
     name = str(name).rpartition(">")[2] if isinstance(name, str) else name
     if name == _FEEDBACK:
-        _refuse_feedback()
+        rule = "is a callback, which has no serialised form"
+        raise ScheduleError(_FEEDBACK, rule, "give the callback itself")
     if name not in ARGUMENTS:
         raise ScheduleError(who, f"has class_name={shorten(name)}", nearest(str(name), ARGUMENTS))
     if not isinstance(config, Mapping):
@@ -129,8 +123,7 @@ class _ByEpoch:
             rate = self.schedule(epoch)
         if before is None and np.isnan(rate):
             rule = "depends on the rate that the optimizer has at the beginning"
-            fix = ask("lr")
-            raise ScheduleError("LearningRateScheduler", rule, fix)
+            raise ScheduleError("LearningRateScheduler", rule, ask("lr"))
         if not isinstance(rate, float | np.floating):
             rule = f"needs a function that gives floats, got {shorten(rate)} for epoch {epoch}"
             raise ScheduleError("LearningRateScheduler", rule, "write float(…)")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ratewise.convert.formats import Format, RunFacts
-from ratewise.convert.live._layout import Layout
 from ratewise.convert.live._optax_shapes import SIMPLE, Unscaled, constant, decay, fall, line
 from ratewise.convert.live._optax_specs import (
     OptaxSpec,
@@ -17,10 +17,9 @@ from ratewise.convert.live._optax_specs import (
     read_written,
 )
 from ratewise.convert.live._replay import called
+from ratewise.convert.pieces.layout import Layout
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import number, shorten
-
-__all__ = ["FORMATS"]
 
 
 def _read(source: Any, context: RunFacts) -> Plan:
@@ -69,26 +68,19 @@ class _NotKnownError(Exception):
 
 
 def _curve_of(s: OptaxSpec) -> Unscaled:
-    """Return the curve of a spec.
-
-    Raises:
-        _NotKnownError: a part is a function that Optax did not make.
-    """
+    """Return the curve of a spec; `_NotKnownError` where a part can only be called."""
     return _JOINED[s.name](s) if s.name in _JOINED else SIMPLE[s.name](s)
 
 
 def _in_turn(curves: Sequence[Unscaled], bounds: Sequence[int]) -> Unscaled:
     """Return curves one after the other, each counting from its own beginning."""
-    ends = [0, *bounds]
+    lengths = [*(b - a for a, b in itertools.pairwise([0, *bounds])), math.inf]
 
     def lay(layout: Layout, peak: float) -> None:
-        for curve, (a, b) in zip(curves, itertools.pairwise(ends), strict=False):
-            inner = layout.inner(b - a, closed=True)
+        for curve, n in zip(curves, lengths, strict=True):
+            inner = layout.inner(n, closed=n < math.inf)
             curve.lay(inner, peak)
             layout.take(inner)
-        inner = layout.inner()
-        curves[-1].lay(inner, peak)
-        layout.take(inner)
 
     notes = [note for curve in curves for note in curve.notes]
     return Unscaled(max(curve.top for curve in curves), lay, tuple(notes))

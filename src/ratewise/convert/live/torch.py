@@ -22,23 +22,20 @@ from ratewise.convert.live._curves import (
     plan_of,
 )
 from ratewise.convert.live._feedback import torch_plateau
-from ratewise.convert.live._layout import join, padded
 from ratewise.convert.live._torch_replay import leaves, milestones, parts, replay, stepped
 from ratewise.convert.live._torch_shapes import MOMENTUM, SHAPES, Maker
+from ratewise.convert.pieces.layout import join, padded
 from ratewise.schedule import Plan, Product, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
-__all__ = ["FORMATS"]
-
 _FACTORS = ("StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "PolynomialLR")
 _RESETS = (*_FACTORS, "LambdaLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts")
-
 
 _PLATEAU = "ReduceLROnPlateau"
 
 
 def _matches(source: Any) -> bool:
-    return is_scheduler(source) or name_of(source) == "ReduceLROnPlateau"
+    return is_scheduler(source) or name_of(source) == _PLATEAU
 
 
 def is_scheduler(source: Any) -> bool:
@@ -277,9 +274,5 @@ def _is_sequence(source: Any) -> bool:
     return type(source).__name__ == "SequentialLR"
 
 
-_RATES: dict[str, Maker] = {
-    **SHAPES,
-    "SequentialLR": _sequence,
-    "ChainedScheduler": _chain,
-}
+_RATES: dict[str, Maker] = {**SHAPES, "SequentialLR": _sequence, "ChainedScheduler": _chain}
 FORMATS = (Format("torch", "a scheduler of PyTorch", _matches, read),)

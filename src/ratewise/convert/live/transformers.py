@@ -1,4 +1,4 @@
-"""TrainerShape the schedules of Transformers: training arguments, configs and schedulers."""
+"""Reading the schedules of Transformers: training arguments, configs and schedulers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from ratewise.convert.live._hf_shapes import Timing, build
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
-__all__ = ["FORMATS"]
-
 _WHO = "Transformers config"
 _LAMBDAS = {
     "_get_constant_lambda": "constant",
@@ -40,6 +38,10 @@ _OWN_LIMIT = (
     "Groups with a rate of their own get another floor than {name} says: it is divided by the "
     "optimizer's default rate and then multiplies each group's own."
 )
+
+
+def _read(source: Any, context: RunFacts) -> Plan:
+    return (_read_scheduler if _is_scheduler(source) else _read_config)(source, context)
 
 
 # Configs ------------------------------------------------------------------------------------
@@ -187,10 +189,6 @@ FORMATS = (
         "transformers",
         "Transformers training arguments, live or as a config, or a scheduler",
         lambda source: _is_config(source) or _is_scheduler(source),
-        lambda source, context: (
-            _read_scheduler(source, context)
-            if _is_scheduler(source)
-            else _read_config(source, context)
-        ),
+        _read,
     ),
 )

@@ -8,21 +8,9 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from ratewise.schedule import (
-    Cosine,
-    Exponential,
-    Hold,
-    Linear,
-    Move,
-    Part,
-    Polynomial,
-    Rex,
-    Schedule,
-    Sequence,
-    Sqrt,
-    Warmup,
-    Wave,
-)
+from ratewise import schedule as rw
+from ratewise.convert.pieces.layout import in_order
+from ratewise.schedule import Move, Schedule
 
 Make = Callable[[int | None], Schedule]
 """Makes a piece of so many updates; None: the rest of the run."""
@@ -45,14 +33,14 @@ def lay(total: int | None, *pieces: Piece) -> Schedule:
             continue
         move = make(n)
         used += n or 0
-        if isinstance(move, Warmup) and n is not None and used == total:
-            move = Part(dataclasses.replace(move, over=None), of=n, over=n)  # has no peak to reach
+        if isinstance(move, rw.Warmup) and n is not None and used == total:
+            move = rw.Part(
+                dataclasses.replace(move, over=None), of=n, over=n
+            )  # has no peak to reach
         moves.append(move)
         if n is None:
             break
-    if not moves:
-        moves = [Hold()]
-    return moves[0] if len(moves) == 1 else Sequence(tuple(moves))
+    return in_order(moves)
 
 
 def part(move: Any, of: float | Fraction, begin: float | Fraction = 0) -> Make:
@@ -61,7 +49,7 @@ def part(move: Any, of: float | Fraction, begin: float | Fraction = 0) -> Make:
     def make(n: int | None) -> Schedule:
         if begin == 0 and n == of:
             return dataclasses.replace(move, over=n)
-        return Part(move, begin=float(begin), of=float(of), over=n)
+        return rw.Part(move, begin=float(begin), of=float(of), over=n)
 
     return make
 
@@ -73,7 +61,7 @@ def whole(move: Any) -> Make:
 
 def hold(level: float | None = None) -> Make:
     """Return what makes a constant level; without one, the level before it."""
-    return lambda n: Hold(level, over=n)
+    return lambda n: rw.Hold(level, over=n)
 
 
 # Warm-ups and decays by name ----------------------------------------------------------------
@@ -108,17 +96,17 @@ def rise(
         shape: That of `Warmup`.
     """
     has_start, ahead = WARMUPS[counted]
-    move = Warmup(to=to, start=start if has_start else None, shape=shape)
+    move = rw.Warmup(to=to, start=start if has_start else None, shape=shape)
     return count(n) - begin, part(move, n if of is None else of, begin + ahead)
 
 
 DECAYS: dict[str, Callable[..., Move]] = {
-    "linear": Linear,
-    "cosine": Cosine,
-    "1-sqrt": Sqrt,
-    "exponential": Exponential,
-    "polynomial": Polynomial,
-    "rex": Rex,
+    "linear": rw.Linear,
+    "cosine": rw.Cosine,
+    "1-sqrt": rw.Sqrt,
+    "exponential": rw.Exponential,
+    "polynomial": rw.Polynomial,
+    "rex": rw.Rex,
 }
 """Ways to fall from one level to another."""
 
@@ -143,10 +131,10 @@ def swing(to: float, of: float, cycles: float = 0.5) -> Make:
 
     def make(n: int | None) -> Schedule:
         if n is None:
-            return Cosine(to=to, start=1.0) if cycles == 0.5 else Wave(to, cycles, start=1.0)
+            return rw.Cosine(to=to, start=1.0) if cycles == 0.5 else rw.Wave(to, cycles, start=1.0)
         if cycles == 0.5 and n <= of:
-            return part(Cosine(to=to, start=1.0), of)(n)
-        return Wave(to, cycles * n / of, over=n, start=1.0)
+            return part(rw.Cosine(to=to, start=1.0), of)(n)
+        return rw.Wave(to, cycles * n / of, over=n, start=1.0)
 
     return make
 

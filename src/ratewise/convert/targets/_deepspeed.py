@@ -14,15 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratewise._arrays import Floats
+from ratewise.convert.targets._nodes import short
 
 RATES = ("warmup_min_lr", "warmup_max_lr", "cycle_min_lr", "cycle_max_lr")
 """Arguments that are rates: levels here, times the peak in the config."""
-COUNTS = (
-    "warmup_num_steps",
-    "total_num_steps",
-    "cycle_first_step_size",
-    "cycle_second_step_size",
-)
+COUNTS = ("warmup_num_steps", "total_num_steps", "cycle_first_step_size", "cycle_second_step_size")
 MOST = 2000
 """Updates at which two schedules are compared while searching."""
 _RELATIVE = ("WarmupCosineLR",)
@@ -36,7 +32,6 @@ class DeepSpeedType:
     params: dict[str, Any]
 
     def levels(self, t: NDArray[Any]) -> Floats:
-        """Return the levels that DeepSpeed gives to updates."""
         with np.errstate(all="ignore"):
             return _KINDS[self.kind](self.params, np.asarray(t, dtype=np.float64))
 
@@ -108,7 +103,7 @@ def candidates(wanted: Floats) -> Iterator[DeepSpeedType]:
             p = min(1.0, (last - steps) / max(1, total - steps))
             left = (1 + np.cos(np.pi * p)) / 2
             floor = float((wanted[last] - left) / (1 - left)) if left < 1 else 0.0
-            yield cosine(steps, float(wanted[1]), _short(floor), shape, total)
+            yield cosine(steps, float(wanted[1]), short(floor), shape, total)
     yield from _cycles(wanted, top)
 
 
@@ -130,7 +125,6 @@ def cosine(steps: int, low: float, floor: float, shape: str, total: int) -> Deep
 
 
 def cycle(up: int, down: int, low: float, high: float, rate: float) -> DeepSpeedType:
-    """Return `OneCycle`, for the rate alone."""
     params = {"cycle_min_lr": low, "cycle_max_lr": high}
     sizes = {"cycle_first_step_size": up, "cycle_second_step_size": down}
     decay = {"decay_lr_rate": rate, "decay_step_size": 1 if rate else 0}
@@ -161,12 +155,8 @@ def _cycles(wanted: Floats, top: float) -> Iterator[DeepSpeedType]:
     past = last - up - down
     rate = 0.0
     if past > 0 and 0 < wanted[last] < low:
-        rate = _short((low / float(wanted[last]) - 1) / past)
+        rate = short((low / float(wanted[last]) - 1) / past)
     yield cycle(up, down, low, top, rate)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.12g}") if abs(value) > 1e-13 else 0.0
 
 
 # The nearest, where none gives the levels -------------------------------------------------

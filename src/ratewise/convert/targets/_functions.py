@@ -111,7 +111,6 @@ def _is_table(value: Value) -> bool:
 
 
 def _table(value: Value, around: str = "(|)") -> list[str]:
-    """Return the stops and the levels as assignments."""
     stops = [str(span.stop) for span in value.spans[:-1]]
     levels = [spell(float(evaluate(span.node, span.start))) for span in value.spans]
     lines: list[str] = []

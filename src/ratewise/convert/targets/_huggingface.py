@@ -14,6 +14,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.convert.live._hf_config import KWARGS, arguments
 from ratewise.convert.live._hf_shapes import Timing, build
+from ratewise.convert.targets._nodes import short
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,6 @@ class TrainerType:
 
 
 def levels(named: TrainerType, total: int, peak: float) -> Floats:
-    """Return the levels that Transformers gives to the updates of a run."""
     who, kind = "Transformers", named.kind
     given = arguments(who, kind, {**KWARGS[kind], **named.more}, peak)
     if kind == "inverse_sqrt":
@@ -52,7 +52,7 @@ def candidates(wanted: Floats, peak: float | None) -> Iterator[TrainerType]:
     remaining = (1 + np.cos(np.pi * p)) / 2
     floor = float((wanted[last] - remaining) / (1 - remaining))
     if 0 < floor < 1:
-        yield TrainerType("cosine_with_min_lr", warmup, {"min_lr_rate": _short(floor)})
+        yield TrainerType("cosine_with_min_lr", warmup, {"min_lr_rate": short(floor)})
     yield from _polynomials(wanted, warmup, peak)
     yield from _plateaus(wanted, warmup)
 
@@ -76,12 +76,10 @@ def _polynomials(wanted: Floats, warmup: int, peak: float | None) -> Iterator[Tr
         k = n // 2
         share = (rest[k] - end) / (1 - end) if end < 1 else 0.0
         if k and 0 < share < 1:
-            power = _short(float(np.log(share) / np.log1p(-k / n)))
+            power = short(float(np.log(share) / np.log1p(-k / n)))
             if power > 0:
-                scale = 1.0 if peak is None else peak
-                yield TrainerType(
-                    "polynomial", warmup, {"lr_end": _short(end * scale), "power": power}
-                )
+                low = short(end * (1.0 if peak is None else peak))
+                yield TrainerType("polynomial", warmup, {"lr_end": low, "power": power})
 
 
 def _ends(rest: Floats, n: int) -> Iterator[float]:
@@ -103,22 +101,16 @@ def _plateaus(wanted: Floats, warmup: int) -> Iterator[TrainerType]:
     p = (decay - 1) / decay
     shapes = {"linear": 1 - p, "cosine": (1 + np.cos(np.pi * p)) / 2, "1-sqrt": 1 - np.sqrt(p)}
     for shape, left in shapes.items():
-        floor = _short(float((wanted[-1] - left) / (1 - left)))
+        floor = short(float((wanted[-1] - left) / (1 - left)))
         for climb in ("linear", "cosine", "1-sqrt"):
             more = {"num_decay_steps": decay, "decay_type": shape, "warmup_type": climb}
             for least in dict.fromkeys((0.0, floor)):
+                own = {**more, "min_lr_ratio": least}
                 if 0 <= least < 1:
-                    yield TrainerType(
-                        "warmup_stable_decay", warmup, {**more, "min_lr_ratio": least}
-                    )
+                    yield TrainerType("warmup_stable_decay", warmup, own)
 
 
 def _warmup(wanted: Floats) -> int:
     """Return the first update at the peak, where the levels rise up to it."""
     peak = np.flatnonzero(np.isclose(wanted, 1.0, rtol=1e-12, atol=0))
     return int(peak[0]) if peak.size else 0
-
-
-def _short(value: float) -> float:
-    """Return a number without the dust of rounding."""
-    return float(f"{value:.12g}") if abs(value) > 1e-13 else 0.0

@@ -9,16 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ratewise import schedule as moves
+from ratewise import schedule as rw
 from ratewise.convert.targets._nodes import CycleAt, Number, Op, Place, make
-from ratewise.convert.targets._values import (
-    Span,
-    Tracer,
-    Value,
-    apply,
-    constant,
-    position,
-)
+from ratewise.convert.targets._values import Span, Tracer, Value, apply, constant, position
 from ratewise.schedule import Between, Clip, Product, Repeat, Scale, Schedule, Sequence, Until
 from ratewise.schedule.errors import ScheduleError
 from ratewise.schedule.lengths import Horizon
@@ -30,12 +23,7 @@ FARTHEST = 2**31
 
 
 def formulas(schedule: Schedule) -> Value:
-    """Return the levels of a resolved schedule at updates 0, 1, … for ever.
-
-    Raises:
-        ScheduleError: it holds a `Function`, a move that listens, or a kind that is not of
-            ratewise.
-    """
+    """Return the levels of a resolved schedule at updates 0, 1, … for ever."""
     check(schedule)
     return _laid(schedule, None, 0).joined()
 
@@ -44,14 +32,14 @@ def check(schedule: Schedule) -> None:
     """Refuse a schedule that cannot be written down as formulas."""
     if not type(schedule).written:
         raise ScheduleError(repr(schedule), *_why(schedule))
-    for inner in (schedule.move,) if isinstance(schedule, moves.Part) else schedule.parts:
+    for inner in (schedule.move,) if isinstance(schedule, rw.Part) else schedule.parts:
         check(inner)
 
 
 def _why(schedule: Schedule) -> tuple[str, str]:
-    if isinstance(schedule, moves.Function):
+    if isinstance(schedule, rw.Function):
         return "cannot be written down", "write its levels as a Piecewise, or use it from ratewise"
-    if isinstance(schedule, moves.Feedback):
+    if isinstance(schedule, rw.Feedback):
         rule = "decides by a metric, so its levels are not known before the run"
         return rule, "use it from ratewise, or write down what it decided"
     rule = f"is of the kind {type(schedule).__name__}, whose formula ratewise does not know"
@@ -118,7 +106,7 @@ def _stairs(schedule: Any, before: float | None, at: int, track: Track) -> Value
     """Return the levels of moves that go through given positions."""
     if getattr(schedule, "every", None) is not None:
         return _leaf(schedule, before, at, track)
-    sloped = isinstance(schedule, moves.Piecewise) and schedule.shape != "constant"
+    sloped = isinstance(schedule, rw.Piecewise) and schedule.shape != "constant"
     at_steps: Any = getattr(schedule, "at", None)
     given = [x for x, _ in schedule.points] if at_steps is None else at_steps
     n = track.length
@@ -136,7 +124,7 @@ def _stairs(schedule: Any, before: float | None, at: int, track: Track) -> Value
 def _slope(schedule: Any, a: int, b: int, first: float, last: float, sloped: bool) -> Value:
     if not sloped:
         return constant(first, a, b)
-    kind = moves.Linear if schedule.shape == "linear" else moves.Cosine
+    kind = rw.Linear if schedule.shape == "linear" else rw.Cosine
     move = kind(to=last, over=b - a, start=first)
     return move.piece(first, b - a).inside(Tracer(), position(a, b))
 
@@ -197,7 +185,7 @@ _HOW: dict[type[Any], _Layer] = {
     Between: _between,
     Until: _until,
     Repeat: _repeat,
-    moves.Piecewise: _stairs,
-    moves.Step: _stairs,
+    rw.Piecewise: _stairs,
+    rw.Step: _stairs,
 }
 """Compositions, and what goes through given positions; the formula of any other is traced."""

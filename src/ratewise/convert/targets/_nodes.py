@@ -13,8 +13,6 @@ Real = int | float
 
 @dataclass(frozen=True)
 class Number:
-    """A constant."""
-
     value: Real
 
 
@@ -54,7 +52,6 @@ def whole(x: Node) -> bool:
 
 
 def evaluate(x: Node, t: int) -> float:
-    """Return the value of a node at update `t`."""
     if isinstance(x, Number):
         return x.value
     if isinstance(x, Place):
@@ -74,8 +71,12 @@ def _compute(name: str, args: list[Any]) -> Real:
     return int(out) if exact else float(out)
 
 
+def short(value: float) -> float:
+    """Return a number without the dust of rounding."""
+    return float(f"{value:.12g}") if abs(value) > 1e-13 else 0.0
+
+
 def integral(x: Node) -> int | None:
-    """Return a constant as an int, if it is one."""
     if isinstance(x, Number) and float(x.value).is_integer() and abs(x.value) < 2**62:
         return int(x.value)
     return None

@@ -42,7 +42,6 @@ class Words:
     find: str = ""
 
     def call(self, name: str, *args: str) -> str:
-        """Return the text of a call."""
         word = self.names.get(name, self.function.format(name))
         return f"{word}({', '.join(args)})"
 
@@ -77,7 +76,6 @@ class Printer:
         self._known: dict[Node, str] = {}
 
     def write(self, node: Node) -> str:
-        """Return the text of a formula."""
         counts: Counter[Node] = Counter()
         _count(node, counts)
         self._known = {}

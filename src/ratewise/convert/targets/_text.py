@@ -65,7 +65,6 @@ def about(job: WritingJob) -> list[str]:
 
 
 def header(title: str, job: WritingJob, use: Iterable[str]) -> str:
-    """Return the comment at the top of a file."""
     lines = [title, *about(job), *use]
     return "\n".join(f"# {line}".rstrip() for line in lines)
 
@@ -76,11 +75,7 @@ def file(*parts: str) -> str:
 
 
 def only_rate(job: WritingJob, target: str, group_fix: str) -> tuple[Schedule | None, list[str]]:
-    """Return the schedule of the rate and what was left out.
-
-    Raises:
-        ScheduleError: the plan schedules more than the rate, and `approximate` is not set.
-    """
+    """Return the schedule of the rate and what was left out."""
     others = [key for key in job.plan.schedules() if key != "lr"]
     others += [f"groups[{name!r}]" for name in job.plan.groups]
     if others and not job.approximate:

@@ -63,7 +63,6 @@ class Value:
         return Below(self, stop)
 
     def at(self, t: int) -> float:
-        """Return the value at update `t`."""
         index = bisect.bisect_right([span.start for span in self.spans], t) - 1
         return float(evaluate(self.spans[index].node, t))
 
@@ -94,7 +93,6 @@ class Below:
 
 
 def constant(level: float, start: int, stop: int | None = None) -> Value:
-    """Return a level held over [start, stop)."""
     return Value((Span(start, stop, Number(level)),))
 
 
@@ -170,7 +168,6 @@ class Tracer:
 
     @staticmethod
     def zeros_like(value: Value) -> Value:
-        """Return 0 everywhere."""
         return _each(value, lambda span: Number(0.0))
 
     def __getattr__(self, name: str) -> Callable[..., Value]:

@@ -1,7 +1,7 @@
 """Moves laid one behind the other, cut where the run ends, and written as briefly as can be.
 
 Two ways, for two kinds of frameworks: `join` where lengths are whole updates, `Layout` where a
-move may begin and end between two updates.
+move may begin and end between two updates. (Configs name their pieces: `moves.lay`.)
 """
 
 from __future__ import annotations
@@ -13,23 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.schedule import (
-    Between,
-    Hold,
-    Linear,
-    Move,
-    Part,
-    Piecewise,
-    Product,
-    Repeat,
-    Schedule,
-    Sequence,
-    Warmup,
-)
+from ratewise import schedule as rw
+from ratewise.schedule import Move, Schedule
 from ratewise.schedule.compose import span
 from ratewise.schedule.frames import Frame
-
-"""Advice where only the length of the run tells."""
 
 
 def join(moves: Iterable[Schedule], total: int | None = None, *, closed: bool = False) -> Schedule:
@@ -65,28 +52,28 @@ def join(moves: Iterable[Schedule], total: int | None = None, *, closed: bool = 
 
 def in_order(moves: list[Schedule]) -> Schedule:
     """Return moves one after the other; of none, the level that is held."""
-    return moves[0] if len(moves) == 1 else Sequence(tuple(moves)) if moves else Hold()
+    return moves[0] if len(moves) == 1 else rw.Sequence(tuple(moves)) if moves else rw.Hold()
 
 
 def brief(schedule: Schedule, level: float | None = None) -> Schedule:
     """Return a schedule without a start level that says what is so anyway."""
-    if isinstance(schedule, Repeat):
+    if isinstance(schedule, rw.Repeat):
         return dataclasses.replace(schedule, pattern=brief(schedule.pattern, level))
-    if isinstance(schedule, Between) and level is None:
+    if isinstance(schedule, rw.Between) and level is None:
         return dataclasses.replace(schedule, schedule=brief(schedule.schedule, None))
-    if isinstance(schedule, Product):
+    if isinstance(schedule, rw.Product):
         first, *others = schedule.factors
-        return Product((brief(first, level), *(brief(factor, None) for factor in others)))
-    if isinstance(schedule, Sequence):
-        return Sequence((brief(schedule.moves[0], level), *schedule.moves[1:]))
-    if isinstance(schedule, Part):
+        return rw.Product((brief(first, level), *(brief(factor, None) for factor in others)))
+    if isinstance(schedule, rw.Sequence):
+        return rw.Sequence((brief(schedule.moves[0], level), *schedule.moves[1:]))
+    if isinstance(schedule, rw.Part):
         inner: Any = brief(schedule.move, level)
         return dataclasses.replace(schedule, move=inner)
-    if not isinstance(schedule, Move) or isinstance(schedule, Warmup):
+    if not isinstance(schedule, Move) or isinstance(schedule, rw.Warmup):
         return schedule
     before = type(schedule).first if level is None else level
-    if isinstance(schedule, Hold):
-        return Hold(over=schedule.over) if schedule.level == before else schedule
+    if isinstance(schedule, rw.Hold):
+        return rw.Hold(over=schedule.over) if schedule.level == before else schedule
     move: Any = schedule
     return dataclasses.replace(move, start=None) if move.start == before else move
 
@@ -95,19 +82,19 @@ def shorten(schedule: Schedule, n: int) -> Schedule:
     """Return the first `n` updates of a schedule; an open one gets this length."""
     if span(schedule) == n:
         return schedule
-    if isinstance(schedule, Sequence):
+    if isinstance(schedule, rw.Sequence):
         return join(schedule.moves, n, closed=True)
-    if isinstance(schedule, Product):
-        return Product(tuple(_at_most(factor, n) for factor in schedule.factors))
+    if isinstance(schedule, rw.Product):
+        return rw.Product(tuple(_at_most(factor, n) for factor in schedule.factors))
     if isinstance(schedule, Frame):
         return schedule.with_parts((shorten(schedule.schedule, n),))
     move: Any = schedule
-    if isinstance(schedule, Part):
+    if isinstance(schedule, rw.Part):
         assert isinstance(schedule.over, int | None)
         of = schedule.begin + (schedule.over or n) if schedule.of is None else schedule.of
         return dataclasses.replace(schedule, of=of, over=n)
     if move.over is not None and hasattr(move, "to") and not move.endless:
-        return Part(dataclasses.replace(move, over=None), of=float(move.over), over=n)
+        return rw.Part(dataclasses.replace(move, over=None), of=float(move.over), over=n)
     return dataclasses.replace(move, over=n)
 
 
@@ -123,27 +110,31 @@ def finish(schedule: Schedule, total: int | None) -> Schedule:
 
 def _without_last_hold(schedule: Schedule) -> Schedule:
     """Return a schedule without a last move that holds the level: it is held anyway."""
-    if isinstance(schedule, Product):
-        return Product(tuple(_without_last_hold(factor) for factor in schedule.factors))
-    if not isinstance(schedule, Sequence):
+    if isinstance(schedule, rw.Product):
+        return rw.Product(tuple(_without_last_hold(factor) for factor in schedule.factors))
+    if not isinstance(schedule, rw.Sequence):
         return schedule
     *before, last = schedule.moves
-    if not isinstance(last, Hold) or last.level is not None:
+    if not isinstance(last, rw.Hold) or last.level is not None:
         return schedule
     return in_order(before)
 
 
 def _without_long_warmups(schedule: Schedule, total: int) -> Schedule:
-    if isinstance(schedule, Warmup) and isinstance(schedule.over, int) and schedule.over >= total:
-        whole = Part(dataclasses.replace(schedule, over=None), of=float(schedule.over))
+    if (
+        isinstance(schedule, rw.Warmup)
+        and isinstance(schedule.over, int)
+        and schedule.over >= total
+    ):
+        whole = rw.Part(dataclasses.replace(schedule, over=None), of=float(schedule.over))
         return dataclasses.replace(whole, over=total)
-    if isinstance(schedule, Sequence):
+    if isinstance(schedule, rw.Sequence):
         *before, last = schedule.moves
         lengths = [span(move) for move in before]
         left = total - sum(n for n in lengths if n is not None)
-        return Sequence((*before, _without_long_warmups(last, left))) if before else schedule
-    if isinstance(schedule, Product):
-        return Product(tuple(_without_long_warmups(f, total) for f in schedule.factors))
+        return rw.Sequence((*before, _without_long_warmups(last, left))) if before else schedule
+    if isinstance(schedule, rw.Product):
+        return rw.Product(tuple(_without_long_warmups(f, total) for f in schedule.factors))
     if isinstance(schedule, Frame):
         return schedule.with_parts((_without_long_warmups(schedule.schedule, total),))
     return schedule
@@ -154,19 +145,21 @@ def padded(schedule: Schedule, n: int) -> list[Schedule]:
     length = span(schedule)
     if length is None or length >= n:
         return [shorten(schedule, n)]
-    return [schedule, Hold(over=n - length)]
+    return [schedule, rw.Hold(over=n - length)]
 
 
 def ramp(start: float, to: float, over: int) -> Move:
     """Return the straight line between two levels: a warm-up where it climbs."""
-    return Warmup(over, to=to, start=start) if to > start else Linear(to, over=over, start=start)
+    return (
+        rw.Warmup(over, to=to, start=start) if to > start else rw.Linear(to, over=over, start=start)
+    )
 
 
 def _within(schedule: Schedule, n: int) -> Schedule:
     """Return an open schedule of which no part is longer than `n` updates."""
-    if isinstance(schedule, Product):
-        return Product(tuple(_at_most(factor, n) for factor in schedule.factors))
-    if isinstance(schedule, Sequence):
+    if isinstance(schedule, rw.Product):
+        return rw.Product(tuple(_at_most(factor, n) for factor in schedule.factors))
+    if isinstance(schedule, rw.Sequence):
         return join(schedule.moves, n)
     if isinstance(schedule, Frame):
         return schedule.with_parts((_within(schedule.schedule, n),))
@@ -233,10 +226,10 @@ class Layout:
         if n <= 0:
             return
         fills = self.ends and self.run is not None and self.used + n >= self.run
-        plain = begin == 0 and n == of and not (isinstance(move, Warmup) and fills)
-        self.put(_lasting(move, n) if plain else Part(move, begin, float(of), over=n), n)
+        plain = begin == 0 and n == of and not (isinstance(move, rw.Warmup) and fills)
+        self.put(_lasting(move, n) if plain else rw.Part(move, begin, float(of), over=n), n)
 
-    def climb(self, move: Warmup, of: float, *, over: int | None = None) -> list[str]:
+    def climb(self, move: rw.Warmup, of: float, *, over: int | None = None) -> list[str]:
         """Add a warm-up from its start level, and return what to say of it."""
         self.add(move, of, over=over)
         if move.start != 0.0:
@@ -246,9 +239,9 @@ class Layout:
     def hold(self, level: float | None = None, over: float = math.inf) -> None:
         """Add a stretch at one level, of the rest of the run unless `over` is finite."""
         if math.isinf(over):
-            self.rest(Hold(level))
+            self.rest(rw.Hold(level))
         elif self.room(over):
-            self.put(Hold(level, over=self.room(over)), self.room(over))
+            self.put(rw.Hold(level, over=self.room(over)), self.room(over))
 
     def rest(self, move: Schedule) -> None:
         """Add what takes all that is left of the run."""
@@ -269,10 +262,11 @@ class Layout:
             ends=self.ends and (last or math.isinf(n)),
         )
 
-    def take(self, inner: Layout) -> None:
-        """Add what an inner layout has collected."""
+    def take(self, inner: Layout, schedule: Schedule | None = None) -> None:
+        """Add what an inner layout has collected, or what was made of it."""
         if inner.run != 0:
-            self.put(inner.schedule(), inner.used if inner.run is None else inner.run)
+            n = inner.used if inner.run is None else inner.run
+            self.put(inner.schedule() if schedule is None else schedule, n)
 
     def put(self, schedule: Schedule, n: int) -> None:
         """Add a schedule of `n` updates as it is."""
@@ -283,11 +277,11 @@ class Layout:
         """Return the moves as one schedule."""
         moves = list(self._moves)
         if self.closed and self.run is not None and self.used < self.run:
-            moves.append(Hold(over=self.run - self.used))
+            moves.append(rw.Hold(over=self.run - self.used))
         return in_order(moves)
 
 
-def stairs(run: int, every: float, level: Callable[[int], float]) -> Piecewise:
+def stairs(run: int, every: float, level: Callable[[int], float]) -> rw.Piecewise:
     """Return stairs over a run whose width is no whole number: they begin where float32 says so.
 
     Args:
@@ -297,9 +291,9 @@ def stairs(run: int, every: float, level: Callable[[int], float]) -> Piecewise:
     """
     counts = np.floor(np.arange(run, dtype=np.float32) / np.float32(every))
     changes = np.flatnonzero(np.diff(counts, prepend=-1.0))
-    return Piecewise({int(k): level(int(counts[k])) for k in changes})
+    return rw.Piecewise({int(k): level(int(counts[k])) for k in changes})
 
 
 def _lasting(move: Any, n: int) -> Schedule:
-    assert isinstance(move, Move | Repeat)
+    assert isinstance(move, Move | rw.Repeat)
     return dataclasses.replace(move, over=n)  # pyright: ignore[reportArgumentType]
