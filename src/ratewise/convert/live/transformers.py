@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import Format, RunFacts
+from ratewise.convert.formats import TRAINER_FACTS, Format, RunFacts
 from ratewise.convert.live._feedback import greedy, plateau
 from ratewise.convert.live._hf_config import (
     FEEDBACK,
@@ -192,5 +192,6 @@ FORMATS = (
             if _is_scheduler(source)
             else _read_config(source, context)
         ),
+        TRAINER_FACTS,
     ),
 )
