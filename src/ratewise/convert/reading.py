@@ -32,13 +32,17 @@ _MODULES = (
     "configs.factors",
     "configs.fairseq",
     "configs.gpt_neox",
+    "configs.llama_factory",
+    "configs.maxtext",
     "configs.megatron",
     "configs.mmengine",
     "configs.nanogpt",
     "configs.nemo",
+    "configs.olmo",
     "configs.torchtitan",
     "configs.torchtune",
     "configs.trainer",
+    "configs.verl",
 )
 _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""
@@ -149,6 +153,8 @@ def read_source(
     if total is not None and str(stated.get("total", total)) != str(total):
         notes.append(f"total={total} was given; the config says {stated['total']}.")
     more = told if "lr" in stated or "lr" not in facts else {**told, "lr": facts["lr"]}
+    if "total" in stated and "epochs" not in facts:
+        stated.pop("epochs", None)  # steps count more than epochs, as in every trainer
     known: dict[str, Any] = {name: {**stated, **facts}.get(name) for name in _RUN if name != "lr"}
     size = RunFacts(**known).completed().horizon.samples if samples is None else samples
     run = RunFacts(Horizon.of(total, epoch, size, tokens), **known).completed()
@@ -165,7 +171,17 @@ def read_source(
             rule = f"is not a word of the format {chosen.name}"
             raise ScheduleError(who, rule, nearest(name, [*_HORIZON, *asked.names]))
     plan = replace(plan, notes=(*plan.notes, *notes))
-    return Reading(plan, chosen, run.total or stated.get("total"))
+    return Reading(plan, chosen, run.total or stated.get("total") or _own_length(plan))
+
+
+def _own_length(plan: Plan) -> int | None:
+    """Return the updates of a plan whose every piece has its length, else None."""
+    if plan.lr is None:
+        return None
+    try:
+        return plan.lr.resolve().length
+    except ScheduleError:
+        return None
 
 
 def _positive(name: str, value: Any) -> float:

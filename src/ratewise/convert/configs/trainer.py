@@ -33,10 +33,22 @@ _CARD = {
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
-    given = flags(_WHO, source)
-    keys = Keys(_WHO, given).among(_KEYS, *_CARD)
+    return read_arguments(_WHO, source, ctx)
+
+
+def read_arguments(who: str, source: Any, ctx: RunFacts, also: tuple[str, ...] = ()) -> Plan:
+    """Return the plan of flags or keys with the names of the Trainer's arguments.
+
+    Args:
+        who: What messages call them.
+        source: Flags as a text, or keys and values.
+        ctx: What is known of the run.
+        also: How other keys begin that are refused.
+    """
+    given = flags(who, source)
+    keys = Keys(who, given).among(_KEYS, *_CARD, also=also)
     for card, own in _CARD.items():
-        only_one(_WHO, given, card, own)
+        only_one(who, given, card, own)
         if keys.has(card):
             keys = keys.having(**{own: given[card]})
     if ctx.total is not None:
