@@ -93,6 +93,8 @@ CASES: dict[str, tuple[str, dict[str, Any], int, Callable[[int], float]]] = {
         200,
         trainer(3e-6, 200, 0, "constant"),
     ),
+    "verl_fsdp": ("verl", {"total": 40}, 40, lambda t: 1e-3),
+    "verl_legacy_ppo_trainer": ("verl", {"total": 40}, 40, lambda t: 1e-6),
 }
 
 
