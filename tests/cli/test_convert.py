@@ -82,3 +82,67 @@ def test_what_cannot_be_is_one_line(folder, arguments, said):
     assert result.stderr.count("\n") == 1 + result.stderr.count("read as ") + result.stderr.count(
         "note: "
     )
+
+
+TRAINER = """learning_rate: 1e-4
+lr_scheduler_type: cosine
+lr_scheduler_warmup_steps: 10
+train_batch_size: 8
+num_epochs: 3
+"""
+STATED = {
+    "megatron.sh": "--lr 3e-4 --lr-decay-style cosine --train-iters 100 --lr-warmup-iters 10",
+    "neox.json": '{"optimizer": {"params": {"lr": 3e-4}}, # here\n "train_iters": 100, '
+    '"lr_decay_style": "cosine", "warmup": 0.1,}',
+    "ds.json": json.dumps(DEEPSPEED),
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_a_file_that_states_its_length_needs_no_total(tmp_path, monkeypatch, name):
+    """The updates of the run are those that the file says, unless others are told."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(STATED[name])
+    assert "99" in run("show", name).stdout
+    assert "100" in run("convert", name, "--to", "torch").stdout
+
+
+def test_epochs_of_a_file_and_updates_of_an_epoch_are_a_length(tmp_path):
+    """Three epochs of 50 updates are 150; what is told counts more, and a note says so."""
+    path = tmp_path / "card.yaml"
+    path.write_text(TRAINER)
+    assert "149" in run("show", str(path), "--epoch", "50").stdout
+    shown = run("show", str(path), "--epoch", "50", "--epochs", "2", "--lr", "2e-4").stdout
+    assert "99" in shown
+    assert "epochs=2 was given" in shown
+    assert "lr=0.0002 was given" in shown
+
+
+def test_what_is_auto_can_be_set(tmp_path):
+    """DeepSpeed's "auto" is told on the command line."""
+    path = tmp_path / "ds.json"
+    params = {"total_num_steps": "auto", "warmup_num_steps": "auto"}
+    path.write_text(json.dumps({"scheduler": {"type": "WarmupDecayLR", "params": params}}))
+    told = ("--total", "100", "--set", "warmup_num_steps=20")
+    assert "20" in run("show", str(path), *told).stdout
+    assert "--set" in run("show", str(path), "--total", "9", "--set", "warmup", code=2).stderr
+    assert "write --total" in run("show", str(path), "--set", "total=9", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["a (copy).yaml", "lr=1e-4.yaml", "run [2].yaml", "a >> b", "name=Cosine(to=0.1)"]
+)
+def test_a_path_is_a_path_whatever_its_name(tmp_path, monkeypatch, name):
+    """A file is not taken for a schedule, nor its name for a name=SPEC."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(FILES["axolotl.yaml"] + "base_model: some/model\n")
+    assert "read as Axolotl" in run("show", name, "--total", "50").stderr
+    assert "read as Axolotl" in run("convert", name, "--to", "torch", "--total", "50").stderr
+
+
+def test_a_format_can_be_named(tmp_path):
+    """Where a file has little that tells its format the user says which."""
+    path = tmp_path / "config.yaml"
+    path.write_text("train_iters: 100\nlr: 1e-3\n")
+    assert "--format" in run("show", str(path), code=2).stderr
+    assert "GPT-NeoX" in run("show", str(path), "--format", "gpt_neox").stderr

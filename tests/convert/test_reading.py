@@ -12,6 +12,7 @@ import pytest
 import ratewise as rw
 from ratewise.convert import read
 from ratewise.convert.reading import formats, guess
+from ratewise.convert.sources import load
 
 PLAN = rw.Plan(lr=rw.Warmup(10) >> rw.Cosine(to=0), peak={"lr": 3e-4})
 DEEPSPEED = {
@@ -100,6 +101,31 @@ def test_yaml_tags_are_never_followed(tmp_path: Path) -> None:
 class _Loud:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return pytest.fail, ("it was unpickled",)
+
+
+def test_json_may_have_comments_and_a_last_comma(tmp_path: Path) -> None:
+    """Comments of three kinds and commas behind the last item are left out, not those in texts."""
+    path = tmp_path / "config.json"
+    path.write_text(
+        '{ # one\n "a": "x # y // z, }", // two\n "b": [1, 2,], /* three\n */ "c": "\\",}",\n}'
+    )
+    assert load(path) == {"a": "x # y // z, }", "b": [1, 2], "c": '",}'}
+
+
+def test_a_yaml_text_that_begins_like_a_number_is_a_text() -> None:
+    """Only what is a number as a whole is one: OLMo writes 4e12T for tokens."""
+    assert load("a: 4e12T\nb: 1e-4\nc: 50e9") == {"a": "4e12T", "b": 1e-4, "c": 50e9}
+
+
+@pytest.mark.parametrize(
+    "text", ['{"' + "/*" * 10**6, '{"a": 1' + "," * 10**6, '{"' + '\\"' * 10**6]
+)
+def test_comments_without_an_end_take_no_time(tmp_path: Path, text: str) -> None:
+    """Every character is looked at once."""
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(rw.ScheduleError, match="is not JSON"):
+        load(path)
 
 
 @pytest.mark.parametrize("name", ["training_args.bin", "model.pt", "scheduler.pkl", "config.json"])

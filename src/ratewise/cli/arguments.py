@@ -23,6 +23,21 @@ Total = Annotated[str | None, typer.Option(help='Updates in the run, or "3 epoch
 Epoch = Annotated[float | None, typer.Option(help="Updates in an epoch.", metavar="N")]
 Samples = Annotated[float | None, typer.Option(help="Samples in an update.", metavar="N")]
 Tokens = Annotated[float | None, typer.Option(help="Tokens in an update.", metavar="N")]
+Lr = Annotated[float | None, typer.Option(help="Learning rate at level 1.", metavar="RATE")]
+Epochs = Annotated[float | None, typer.Option(help="Epochs in the run.", metavar="N")]
+BatchSize = Annotated[
+    float | None, typer.Option(help="Samples a process takes at once.", metavar="N")
+]
+Accumulation = Annotated[float | None, typer.Option(help="Batches in an update.", metavar="N")]
+Processes = Annotated[float | None, typer.Option(help="Processes that train.", metavar="N")]
+FormatName = Annotated[
+    str | None,
+    typer.Option("--format", help="Format, such as megatron.", metavar="NAME"),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="What a format asks for besides.", metavar="KEY=VALUE"),
+]
 Png = Annotated[Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).")]
 Journal = Annotated[Path | None, typer.Option(help="File that keeps all that is trained.")]
 Engine = Annotated[str | None, typer.Option(help="Who trains: serial, processes or ray.")]

@@ -5,53 +5,102 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ratewise import ScheduleError, parse
 from ratewise.schedule.errors import shorten
 
+if TYPE_CHECKING:
+    from ratewise.convert.reading import Reading
 
-def read_specs(specs: list[str], **horizon: Any) -> tuple[dict[str, Any], list[str]]:
+_OPTIONS = ("accumulation", "batch_size", "epoch", "epochs", "format", "lr", "processes",
+            "samples", "source", "tokens", "total")  # fmt: skip
+
+
+def read_specs(specs: list[str], **told: Any) -> tuple[dict[str, Any], list[str]]:
     """Return schedules and plans by name, and what was guessed of files.
 
     Without `name=` in front the text is the name. A file is read in whatever format it is.
     """
-    named: dict[str, Any] = {}
+    readings, guessed = read_readings(specs, **told)
+    named = {name: each if isinstance(each, str) else each.plan for name, each in readings.items()}
+    return named, guessed
+
+
+def read_readings(
+    specs: list[str], *, format: str | None = None, **told: Any
+) -> tuple[dict[str, str | Reading], list[str]]:
+    """Return the texts of schedules and what was read of files, by name, and what was guessed.
+
+    A text that is the path of a file is one, whatever its name. With a format, a text that is no
+    file is read in it too.
+    """
+    from ratewise.convert.reading import read_source
+
+    named: dict[str, str | Reading] = {}
     guessed: list[str] = []
     for given in specs:
-        match = re.fullmatch(r"\s*([^=(\"'{\[]+?)\s*=(.*)", given, re.DOTALL)
-        name, spec = match.groups() if match else (given, given)
+        name, spec = (given, given) if _exists(given) else _named(given)
         if name in named:
             raise ScheduleError(shorten(name), "is given twice", "write name=SPEC with two names")
         if is_file(spec):
-            named[name], what = read_file(spec, **horizon)
-            guessed.append(f"{spec}: read as {what}")
+            found = read_source(Path(spec), format=format, **told)
+            guessed.append(f"{spec}: read as {found.format.what}")
+            named[name] = found
+        elif format is not None:
+            named[name] = read_source(spec, format=format, **told)
         else:
             parse(spec)
             named[name] = spec
     return named, guessed
 
 
+def _named(given: str) -> tuple[str, str]:
+    match = re.fullmatch(r"\s*([^=(\"'{\[]+?)\s*=(.*)", given, re.DOTALL)
+    return (match[1], match[2]) if match else (given, given)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a path, or not one
+        return False
+
+
 def is_file(spec: str) -> bool:
     """Whether a text is the path of a file; one that looks like it and is not there is refused."""
+    if _exists(spec):
+        return True
     if "(" in spec or ">>" in spec:
         return False
-    path = Path(spec)
-    if path.is_file():
-        return True
-    if path.suffix in (".json", ".yaml", ".yml", ".toml", ".txt", ".sh", ".py", ".cfg"):
+    if Path(spec).suffix in (".json", ".yaml", ".yml", ".toml", ".txt", ".sh", ".py", ".cfg"):
         raise ScheduleError(
             f"File {spec!r}", "is not found", "give the path of a config, or a schedule"
         )
     return False
 
 
-def read_file(path: str, **horizon: Any) -> tuple[Any, str]:
-    """Return the plan in a file of any known format, and what the format is."""
-    from ratewise.convert.reading import guess, read
+def read_settings(settings: list[str] | None) -> dict[str, Any]:
+    """Return what `--set` gives, KEY=VALUE by key, numbers as numbers.
 
-    file = Path(path)
-    return read(file, **horizon), guess(file).what
+    >>> read_settings(["warmup_num_steps=500", "interval=epoch"])
+    {'warmup_num_steps': 500, 'interval': 'epoch'}
+    """
+    from ratewise.convert.pieces.keys import as_number
+
+    found: dict[str, Any] = {}
+    for setting in settings or ():
+        key, equals, value = setting.partition("=")
+        if not equals or not key.isidentifier():
+            rule = "is not a key with a value"
+            raise ScheduleError(f"--set {shorten(setting)}", rule, "write --set KEY=VALUE")
+        if key in _OPTIONS:
+            fix = f"write --{key.replace('_', '-')}"
+            raise ScheduleError(f"--set {shorten(setting)}", "has an option of its own", fix)
+        if key in found:
+            raise ScheduleError(f"--set {shorten(setting)}", "is given twice", "keep one of them")
+        found[key] = as_number(value)
+    return found
 
 
 def read_total(total: str | None) -> str | None:

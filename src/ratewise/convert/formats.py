@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -20,15 +21,38 @@ def ask(name: str, more: str = "") -> Fix:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a reader is told besides the source.
+    """What is known of a run, from its config and from whoever asks.
 
     Attributes:
         horizon: Updates of the run, of an epoch; samples and tokens of an update.
         more: Anything else that a format needs, by name.
+        epochs: Epochs in the run.
+        batch_size: Samples that a process takes at once.
+        accumulation: Batches in an update.
+        processes: How many processes train.
     """
 
     horizon: Horizon = field(default_factory=Horizon)
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    epochs: float | None = None
+    batch_size: float | None = None
+    accumulation: float | None = None
+    processes: float | None = None
+
+    def completed(self) -> RunFacts:
+        """Return the same with the samples of an update and the updates of the run worked out.
+
+        samples = batch_size · accumulation · processes, total = ceil(epochs · epoch), where they
+        are not known otherwise. Accumulation and processes are 1 unless told.
+        """
+        horizon = self.horizon
+        if horizon.samples is None and self.batch_size is not None:
+            samples = self.batch_size * (self.accumulation or 1) * (self.processes or 1)
+            horizon = replace(horizon, samples=Fraction(samples))
+        if horizon.total is None and self.epochs is not None and horizon.epoch is not None:
+            total = math.ceil(Fraction(self.epochs) * horizon.epoch)
+            horizon = replace(horizon, total=max(total, 1))
+        return replace(self, horizon=horizon)
 
     @property
     def total(self) -> int | None:
@@ -149,17 +173,39 @@ class Format:
         matches: What in a source speaks for it, `Marks`, or whether it looks like it; imports
             nothing and runs nothing of the source's.
         read: Returns the plan.
+        facts: Where a config says what is known of its run: paths of keys, with spaces between
+            them, by the name of the fact: "lr", "total", "epochs", "batch_size", "accumulation".
     """
 
     name: str
     what: str
     matches: Callable[[Any], bool | Evidence]
     read: Callable[[Any, RunFacts], Plan]
+    facts: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     def evidence(self, source: Any) -> Evidence:
         """Return what speaks for the source being in this format."""
         found = self.matches(source)
         return found if isinstance(found, Evidence) else Evidence(SURE if found else 0)
+
+    def stated(self, source: Any, fact: str) -> tuple[str, Any] | None:
+        """Return where a config states a fact of its run, and what it says."""
+        keys = _keys(source)
+        for path in self.facts.get(fact, "").split():
+            value = dig(keys, path)
+            if value is not None:
+                return path, value
+        return None
+
+
+TRAINER_FACTS = {
+    "lr": "learning_rate",
+    "total": "max_steps training_steps",
+    "epochs": "num_train_epochs num_epochs",
+    "batch_size": "per_device_train_batch_size train_batch_size",
+    "accumulation": "gradient_accumulation_steps",
+}
+"""Where the arguments of a Trainer state what is known of a run."""
 
 
 # What all readers share ---------------------------------------------------------------------
@@ -172,6 +218,15 @@ def dig(source: Any, path: str) -> Any:
             return None
         source = source.get(key)
     return source
+
+
+def put(source: Any, path: str, value: Any) -> dict[str, Any]:
+    """Return a copy of a config, or of flags as a mapping, with another value at a path of keys."""
+    keys = source if isinstance(source, Mapping) else flags("flags", source)
+    first, _, rest = path.partition(".")
+    dashed = next((key for key in keys if str(key).lstrip("-").replace("-", "_") == first), first)
+    key = first if first in keys else dashed
+    return {**keys, key: put(keys.get(key, {}), rest, value) if rest else value}
 
 
 def check_keys(who: str, given: Iterable[str], known: Iterable[str]) -> None:

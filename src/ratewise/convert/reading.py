@@ -4,20 +4,45 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.formats import Evidence, Format, RunFacts
+from ratewise.convert.formats import Evidence, Format, RunFacts, put
+from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.sources import load
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
-from ratewise.schedule.errors import Call, nearest, shorten
+from ratewise.schedule.errors import Call, Fix, nearest, number, shorten
 from ratewise.schedule.given import read_plan
 from ratewise.schedule.lengths import Horizon
 
-_LIVE_MODULES = "transformers timm fvcore ignite keras optax torch"
-_CONFIG_MODULES = (
-    "axolotl composer deepspeed diffusers factors fairseq gpt_neox megatron mmengine nanogpt nemo "
-    "torchtitan torchtune trainer"
+_MODULES = (
+    "live.transformers",
+    "live.timm",
+    "live.fvcore",
+    "live.ignite",
+    "live.keras",
+    "live.optax",
+    "live.torch",
+    "configs.axolotl",
+    "configs.composer",
+    "configs.deepspeed",
+    "configs.diffusers",
+    "configs.factors",
+    "configs.fairseq",
+    "configs.gpt_neox",
+    "configs.llama_factory",
+    "configs.maxtext",
+    "configs.megatron",
+    "configs.mmengine",
+    "configs.nanogpt",
+    "configs.nemo",
+    "configs.olmo",
+    "configs.torchtitan",
+    "configs.torchtune",
+    "configs.trainer",
+    "configs.verl",
 )
 _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""
@@ -25,7 +50,35 @@ _GENERAL = ("torch",)
 """Formats that match whatever is built on them: another one that matches knows more."""
 _LEAD = 2
 """By how much the best evidence has to lead."""
-_HORIZON = ("epoch", "format", "samples", "tokens", "total")
+_HORIZON = (
+    "accumulation",
+    "batch_size",
+    "epoch",
+    "epochs",
+    "format",
+    "lr",
+    "processes",
+    "samples",
+    "tokens",
+    "total",
+)
+_RUN = ("lr", "epochs", "batch_size", "accumulation", "processes")
+"""What a config may say of its run, and whoever asks too."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read.
+
+    Attributes:
+        plan: The plan.
+        format: The format of the source.
+        total: Updates in the run as told or as the source states it, or None.
+    """
+
+    plan: Plan
+    format: Format
+    total: int | None
 
 
 def read(
@@ -36,6 +89,11 @@ def read(
     epoch: float | None = None,
     samples: float | None = None,
     tokens: float | None = None,
+    lr: float | None = None,
+    epochs: float | None = None,
+    batch_size: float | None = None,
+    accumulation: float | None = None,
+    processes: float | None = None,
     **more: Any,
 ) -> Plan:
     """Return the plan that another framework's scheduler or config stands for.
@@ -52,6 +110,12 @@ def read(
         epoch: Updates in an epoch.
         samples: Samples in an update.
         tokens: Tokens in an update.
+        lr: Peak rate. What is told here counts more than what a config says; a note says so.
+        epochs: Epochs in the run: total = epochs · epoch, where it is not told.
+        batch_size: Samples that a process takes at once: samples = batch_size · accumulation ·
+            processes, where they are not told.
+        accumulation: Batches in an update, 1 if left out.
+        processes: Processes that train, 1 if left out.
         **more: What the format asks for besides, by name.
 
     Raises:
@@ -63,17 +127,95 @@ def read(
     >>> read(lambda update: 1 / (1 + update)).lr.values(3)
     array([1.        , 0.5       , 0.33333333])
     """
+    units = {"epoch": epoch, "samples": samples, "tokens": tokens}
+    run = {"lr": lr, "epochs": epochs, "batch_size": batch_size, "accumulation": accumulation,
+           "processes": processes}  # fmt: skip
+    return read_source(source, format=format, total=total, **units, **run, **more).plan
+
+
+def read_source(
+    source: Any,
+    *,
+    format: str | None = None,
+    total: int | str | None = None,
+    epoch: float | None = None,
+    samples: float | None = None,
+    tokens: float | None = None,
+    **told: Any,
+) -> Reading:
+    """Return the plan of a source with its format and the length of its run, as `read` does."""
     content = load(source)
     chosen = _choose(content, format)
+    facts = {name: told.pop(name, None) for name in _RUN}
+    facts = {name: _positive(name, value) for name, value in facts.items() if value is not None}
+    notes: list[str] = []
+    content, stated = _merged(content, chosen, facts, notes)
+    if total is not None and str(stated.get("total", total)) != str(total):
+        notes.append(f"total={total} was given; the config says {stated['total']}.")
+    more = told if "lr" in stated or "lr" not in facts else {**told, "lr": facts["lr"]}
+    if "total" in stated and "epochs" not in facts:
+        stated.pop("epochs", None)  # steps count more than epochs, as in every trainer
+    known: dict[str, Any] = {name: {**stated, **facts}.get(name) for name in _RUN if name != "lr"}
+    size = RunFacts(**known).completed().horizon.samples if samples is None else samples
+    run = RunFacts(Horizon.of(total, epoch, size, tokens), **known).completed()
     asked = _Asked(more)
-    context = RunFacts(Horizon.of(total, epoch, samples, tokens), asked)
-    plan = chosen.read(content, context)
+    plan = chosen.read(content, replace(run, more=asked))
+    if "lr" in more and "lr" not in asked.names:
+        before, lr = plan.peak.get("lr"), asked["lr"]
+        plan = replace(plan, peak={**plan.peak, "lr": lr})
+        if before not in (None, lr):
+            notes.append(f"lr={lr:g} was given: every rate is scaled from a peak of {before:g}.")
     for name in more:
         if name not in asked.names:
             who = Call("read", name, more[name])
             rule = f"is not a word of the format {chosen.name}"
             raise ScheduleError(who, rule, nearest(name, [*_HORIZON, *asked.names]))
-    return plan
+    plan = replace(plan, notes=(*plan.notes, *notes))
+    return Reading(plan, chosen, run.total or stated.get("total") or _own_length(plan))
+
+
+def _own_length(plan: Plan) -> int | None:
+    """Return the updates of a plan whose every piece has its length, else None."""
+    if plan.lr is None:
+        return None
+    try:
+        return plan.lr.resolve().length
+    except ScheduleError:
+        return None
+
+
+def _positive(name: str, value: Any) -> float:
+    return number(Call("read", name, value), name, value, above=True)
+
+
+def _merged(
+    content: Any, chosen: Format, told: Mapping[str, float], notes: list[str]
+) -> tuple[Any, dict[str, Any]]:
+    """Return a config in which what was told stands in place of what it said, and what it says.
+
+    A batch size is that of one process: it says something where their number is told.
+    """
+    stated: dict[str, Any] = {}
+    if not isinstance(content, Mapping | str):
+        return content, stated
+    for name in ("total", *_RUN):
+        path, value = chosen.stated(content, name) or (None, None)
+        if path is None and name == "lr" and name in told:
+            path = chosen.facts.get(name, "").partition(" ")[0]
+        value = as_number(value)
+        if path and name in told:
+            if value not in (None, told[name]):
+                notes.append(
+                    f"{name}={told[name]:g} was given; the config says {path}={shorten(value)}."
+                )
+            content, stated[name] = put(content, path, told[name]), told[name]
+        elif isinstance(value, int | float) and 0 < value < math.inf:
+            stated[name] = value
+    if not float(stated.get("total", 1)).is_integer():
+        del stated["total"]
+    if "processes" not in told and "batch_size" not in told:
+        stated.pop("batch_size", None)
+    return content, {**stated, **({"total": int(stated["total"])} if "total" in stated else {})}
 
 
 def guess(source: Any) -> Format:
@@ -89,9 +231,7 @@ def guess(source: Any) -> Format:
 def formats() -> dict[str, Format]:
     """Return the known formats by name."""
     found = {each.name: each for each in (_OWN, _FUNCTION)}
-    names = [f"live.{name}" for name in _LIVE_MODULES.split()]
-    names += [f"configs.{name}" for name in _CONFIG_MODULES.split()]
-    for name in names:
+    for name in _MODULES:
         module = importlib.import_module(f"ratewise.convert.{name}")
         found.update({each.name: each for each in module.FORMATS})
     return found
@@ -118,9 +258,9 @@ def _choose(content: Any, name: str | None) -> Format:
     near = [f"{each.name}{_because(special[each])}" for each in (sure or ranked)[:3]]
     if sure:
         rule = f"looks like {' and '.join(near)}"
-        raise ScheduleError(who, rule, f"say which: format={ranked[0].name!r}")
+        raise ScheduleError(who, rule, Fix("say which: {format}", format=repr(ranked[0].name)))
     rule = f"has little that tells its format: it may be {' or '.join(near)}"
-    raise ScheduleError(who, rule, f"if it is, give format={ranked[0].name!r}")
+    raise ScheduleError(who, rule, Fix("if it is, give {format}", format=repr(ranked[0].name)))
 
 
 def _because(seen: Evidence) -> str:

@@ -21,6 +21,10 @@ LARGEST = 10_000_000
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
 _TEXTS = (".json", ".yaml", ".yml", ".toml", ".py")
 _CALLS = re.compile(r"\s*(?:--|\(*[A-Za-z_.]+\()")
+_STRING = r'("(?:\\.|[^"\\])*(?:"|\Z))'
+_COMMENTS = re.compile(_STRING + r"|#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_COMMAS = re.compile(_STRING + r"|,(?=\s*[}\]])", re.DOTALL)
+"""What JSON with comments has besides; strings are kept as they are."""
 _MAGIC = (b"\x80", b"PK\x03\x04")
 
 
@@ -56,7 +60,8 @@ def _path(source: Any) -> Path | None:
 
 
 def _file(path: Path) -> Any:
-    who = Call("read", value=str(path))
+    shown = str(path)
+    who = Call("read", value=shown if len(shown) <= 50 else f"…/{path.name}")
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         _refuse_pickle(who)
@@ -103,7 +108,18 @@ def _text(text: str) -> Any:
 
 
 def _json(who: Who, text: str) -> Any:
-    return _parsed(who, "JSON", json.loads, text)
+    return _parsed(who, "JSON", _loads, text)
+
+
+def _loads(text: str) -> Any:
+    """Return JSON, which may have comments and commas behind the last item."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        plain = _COMMENTS.sub(r"\1", text)
+        if plain == text and not _COMMAS.search(text):
+            raise
+    return json.loads(_COMMAS.sub(r"\1", plain))
 
 
 def _toml(who: Who, text: str) -> Any:
@@ -137,7 +153,7 @@ def _loader() -> Any:
     class Loader(yaml.SafeLoader):
         pass
 
-    pattern = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+")
+    pattern = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+0123456789"))
     return Loader
 

@@ -61,6 +61,29 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {},
     ),
+    "llama_factory": (
+        """
+        stage: sft
+        finetuning_type: lora
+        template: llama3
+        cutoff_len: 2048
+        learning_rate: 5.0e-6
+        lr_scheduler_type: cosine
+        warmup_steps: 10
+        max_steps: 200
+        """,
+        {},
+    ),
+    "maxtext": (
+        """
+        steps: 200
+        learning_rate: 2.0e-4
+        learning_rate_schedule_steps: 150
+        warmup_steps_fraction: 0.1
+        learning_rate_final_fraction: 0.1
+        """,
+        {},
+    ),
     "megatron": (
         "--lr 6e-4 --min-lr 6e-5 --lr-decay-style WSD --lr-wsd-decay-style minus_sqrt \\\n"
         "  --train-iters 200 --lr-wsd-decay-iters 40 --lr-warmup-fraction 0.05",
@@ -91,6 +114,16 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         model:
           optim: {name: adamw, lr: 1e-3, sched: {name: CosineAnnealing, max_steps: 200,
                   warmup_steps: 20, min_lr: 1e-5}}
+        """,
+        {},
+    ),
+    "olmo": (
+        """
+        optimizer: {name: adamw, learning_rate: 0.0004}
+        scheduler: {name: cosine_with_warmup, t_warmup: 20, alpha_f: 0.1}
+        max_duration: 12800T
+        global_train_batch_size: 4
+        model: {max_sequence_length: 16}
         """,
         {},
     ),
@@ -125,6 +158,15 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         num_epochs: 2
         """,
         {"epoch": 100},
+    ),
+    "verl": (
+        """
+        actor_rollout_ref:
+          actor:
+            optim: {lr: 1.0e-6, lr_warmup_steps: 5, lr_warmup_steps_ratio: 0.0,
+                    lr_scheduler_type: cosine, total_training_steps: -1}
+        """,
+        {"total": 200},
     ),
 }
 

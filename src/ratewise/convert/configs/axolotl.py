@@ -266,4 +266,11 @@ _MARKS = Marks(
     FormatMark("lr_scheduler", -20, lambda name: not isinstance(name, str)),
     FormatMark("lr_scheduler_type", -20),
 )
-FORMATS = (Format("axolotl", "Axolotl YAML", _MARKS, _read),)
+_FACTS = {
+    "lr": "learning_rate",
+    "total": "max_steps",
+    "epochs": "num_epochs",
+    "batch_size": "micro_batch_size",
+    "accumulation": "gradient_accumulation_steps",
+}
+FORMATS = (Format("axolotl", "Axolotl YAML", _MARKS, _read, _FACTS),)

@@ -237,4 +237,5 @@ def _filled(who: str, given: Mapping[str, Any], ctx: RunFacts) -> dict[str, Any]
 
 
 _MARKS = Marks(FormatMark("scheduler.type", value=_KINDS), FormatMark("type", value=_KINDS))
-FORMATS = (Format("deepspeed", "DeepSpeed JSON", _MARKS, _read),)
+_FACTS = {"total": "scheduler.params.total_num_steps params.total_num_steps"}
+FORMATS = (Format("deepspeed", "DeepSpeed JSON", _MARKS, _read, _FACTS),)

@@ -43,4 +43,5 @@ _MARKS = Marks(
     *marks("lr_warmup_steps pretrained_model_name_or_path", 1),
     *marks("network_module lr_scheduler_args lr_scheduler_num_cycles lr_scheduler_power", -20),
 )
-FORMATS = (Format("diffusers", "flags of diffusers' scripts", _MARKS, _read),)
+_FACTS = {"lr": "learning_rate", "total": "max_train_steps"}
+FORMATS = (Format("diffusers", "flags of diffusers' scripts", _MARKS, _read, _FACTS),)

@@ -360,4 +360,5 @@ def _evidence(source: Any) -> Evidence:
     return Evidence(found.weight + own.weight, found.seen + own.seen)
 
 
-FORMATS = (Format("fairseq", "fairseq flags or Hydra config", _evidence, _read),)
+_FACTS = {"total": "max_update optimization.max_update"}
+FORMATS = (Format("fairseq", "fairseq flags or Hydra config", _evidence, _read, _FACTS),)

@@ -77,4 +77,5 @@ _MARKS = Marks(
     *marks("warmup optimizer.params.lr", 2),
     FormatMark("", -20, lambda source: isinstance(source, str)),
 )
-FORMATS = (Format("gpt_neox", "GPT-NeoX config", _MARKS, _read),)
+_FACTS = {"lr": "lr optimizer.params.lr", "total": "train_iters"}
+FORMATS = (Format("gpt_neox", "GPT-NeoX config", _MARKS, _read, _FACTS),)

@@ -209,4 +209,5 @@ _MARKS = Marks(
     FormatMark("optimizer", -20, lambda value: isinstance(value, Mapping)),  # GPT-NeoX has sections
     FormatMark("warmup", -20),
 )
-FORMATS = (Format("megatron", "Megatron-LM flags", _MARKS, _read),)
+_FACTS = {"lr": "lr", "total": "train_iters"}
+FORMATS = (Format("megatron", "Megatron-LM flags", _MARKS, _read, _FACTS),)

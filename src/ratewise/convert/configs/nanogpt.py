@@ -55,4 +55,5 @@ _MARKS = Marks(
     FormatMark("lr_decay_style", -20),
     FormatMark("--lr-decay-*", -20),
 )
-FORMATS = (Format("nanogpt", "nanoGPT config", _MARKS, _read),)
+_FACTS = {"lr": "learning_rate", "total": "max_iters"}
+FORMATS = (Format("nanogpt", "nanoGPT config", _MARKS, _read, _FACTS),)

@@ -279,4 +279,5 @@ _MARKS = Marks(
     *(FormatMark(f"{path}sched.name", value=_KINDS) for path in ("model.optim.", "optim.", "")),
     FormatMark("name", value=_OWN),
 )
-FORMATS = (Format("nemo", "NeMo optim.sched", _MARKS, _read),)
+_FACTS = {"total": "trainer.max_steps"}
+FORMATS = (Format("nemo", "NeMo optim.sched", _MARKS, _read, _FACTS),)

@@ -42,4 +42,5 @@ _MARKS = Marks(
     FormatMark("lr_scheduler._component_", value=_is_ours),
     FormatMark("_component_", value=_is_ours),
 )
-FORMATS = (Format("torchtune", "torchtune YAML", _MARKS, _read),)
+_FACTS = {"lr": "optimizer.lr", "total": "lr_scheduler.num_training_steps"}
+FORMATS = (Format("torchtune", "torchtune YAML", _MARKS, _read, _FACTS),)

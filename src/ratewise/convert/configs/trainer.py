@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, marks, only_one
+from ratewise.convert.formats import (
+    TRAINER_FACTS,
+    Format,
+    FormatMark,
+    Marks,
+    RunFacts,
+    marks,
+    only_one,
+)
 from ratewise.convert.pieces.case import transformers_plan
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys, as_number, names
@@ -25,12 +33,26 @@ _CARD = {
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
-    given = flags(_WHO, source)
-    keys = Keys(_WHO, given).among(_KEYS, *_CARD)
+    return read_arguments(_WHO, source, ctx)
+
+
+def read_arguments(who: str, source: Any, ctx: RunFacts, also: tuple[str, ...] = ()) -> Plan:
+    """Return the plan of flags or keys with the names of the Trainer's arguments.
+
+    Args:
+        who: What messages call them.
+        source: Flags as a text, or keys and values.
+        ctx: What is known of the run.
+        also: How other keys begin that are refused.
+    """
+    given = flags(who, source)
+    keys = Keys(who, given).among(_KEYS, *_CARD, also=also)
     for card, own in _CARD.items():
-        only_one(_WHO, given, card, own)
+        only_one(who, given, card, own)
         if keys.has(card):
             keys = keys.having(**{own: given[card]})
+    if ctx.total is not None:
+        keys = keys.having(max_steps=None)  # what was told counts more
     rate = keys.rate(ctx, "learning_rate")
     known = {name: as_number(keys.given[name]) for name in names(_KEYS) if keys.has(name)}
     if rate is not None:
@@ -46,4 +68,4 @@ _MARKS = Marks(
     *marks("lr_scheduler_type learning_rate", 1),
     FormatMark("lr_scheduler", -20),
 )
-FORMATS = (Format("trainer", "Trainer flags or a model card", _MARKS, _read),)
+FORMATS = (Format("trainer", "Trainer flags or a model card", _MARKS, _read, TRAINER_FACTS),)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import Format, RunFacts
+from ratewise.convert.formats import TRAINER_FACTS, Format, RunFacts
 from ratewise.convert.live._feedback import greedy, plateau
 from ratewise.convert.live._hf_config import (
     FEEDBACK,
@@ -190,5 +190,6 @@ FORMATS = (
         "Transformers training arguments, live or as a config, or a scheduler",
         lambda source: _is_config(source) or _is_scheduler(source),
         _read,
+        TRAINER_FACTS,
     ),
 )

@@ -1,0 +1,20 @@
+"""The YAML config of LLaMA-Factory, whose schedules are those of the Trainer of Transformers."""
+
+from __future__ import annotations
+
+from ratewise.convert.configs.trainer import read_arguments
+from ratewise.convert.formats import TRAINER_FACTS, Format, Marks, marks
+
+_MARKS = Marks(
+    *marks("finetuning_type cutoff_len", 4),
+    *marks("stage template", 2),
+)
+FORMATS = (
+    Format(
+        "llama_factory",
+        "LLaMA-Factory YAML",
+        _MARKS,
+        lambda source, ctx: read_arguments("LLaMA-Factory", source, ctx, also=("loraplus_lr",)),
+        TRAINER_FACTS,
+    ),
+)
