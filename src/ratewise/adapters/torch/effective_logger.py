@@ -6,7 +6,6 @@ import csv
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -82,10 +81,7 @@ class EffectiveRateLogger:
         self._under_way = False
         before: Any = torch.compiler.disable(self._before)
         after: Any = torch.compiler.disable(self._after)
-        self._handles = [
-            inner.register_step_pre_hook(before),
-            inner.register_step_post_hook(after),
-        ]
+        self._handles = inner.register_step_pre_hook(before), inner.register_step_post_hook(after)
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._under_way = True
@@ -127,12 +123,7 @@ class EffectiveRateLogger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
