@@ -16,8 +16,13 @@ require("jax", extra="jax")
 require("optax", extra="jax")
 
 from ratewise.adapters.optax.current_rate import current_rate  # noqa: E402
-from ratewise.adapters.optax.feedback import finished, listen, observe, replay  # noqa: E402
-from ratewise.adapters.optax.feedback_state import ListenState  # noqa: E402
+from ratewise.adapters.optax.feedback import (  # noqa: E402
+    ListenState,
+    finished,
+    listen,
+    observe,
+    replay,
+)
 from ratewise.adapters.optax.inject import PlanState, inject  # noqa: E402
 from ratewise.adapters.optax.rate import Rate, schedule  # noqa: E402
 

@@ -22,9 +22,11 @@ from transformers import Trainer  # noqa: E402
 
 from ratewise.adapters.arguments import given, refuse_unknown  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
-from ratewise.adapters.transformers.attachment import TrainerAttachment  # noqa: E402
-from ratewise.adapters.transformers.callback import Follow  # noqa: E402
-from ratewise.adapters.transformers.checks import check_trainer  # noqa: E402
+from ratewise.adapters.transformers.attachment import (  # noqa: E402
+    Follow,
+    TrainerAttachment,
+    check_trainer,
+)
 from ratewise.schedule import Plan, Schedule  # noqa: E402
 from ratewise.schedule.given import read_given  # noqa: E402
 

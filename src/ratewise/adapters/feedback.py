@@ -15,8 +15,9 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.schedule import Machine, Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import shorten
 from ratewise.schedule.feedback import State
+from ratewise.schedule.machine import never_measured
 
 _TYPO = 0.8  # likeness from which a name is taken for another one, misspelt
 
@@ -97,8 +98,7 @@ class FeedbackStore:
             if move.metric in seen:
                 continue
             if sure or difflib.get_close_matches(move.metric, typos, n=1, cutoff=_TYPO):
-                rule = f"waits for {move.metric}, but measured were {', '.join(sorted(seen))}"
-                raise ScheduleError(repr(move), rule, nearest(move.metric, seen))
+                raise never_measured(move, seen)
 
     def stops(self, t: int) -> bool:
         """Whether a schedule that finds its own length has ended before update `t`."""

@@ -7,7 +7,7 @@ each listening move, keyed by its place in the tree ("1", "0.2"). It never chang
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,12 @@ from ratewise.schedule.feedback import Feedback, State
 from ratewise.schedule.frames import Frame
 from ratewise.schedule.repeat import Repeat
 from ratewise.schedule.track import Track
+
+
+def never_measured(move: Feedback, seen: Collection[str]) -> ScheduleError:
+    """Return the error for a move that waits for a metric that is not among those seen."""
+    rule = f"waits for {move.metric}, but measured were {', '.join(sorted(seen))}"
+    return ScheduleError(repr(move), rule, nearest(move.metric, seen))
 
 
 class Machine:
@@ -78,20 +84,10 @@ class Machine:
         for path, local, start in self._active(state, self.schedule, "", t, None):
             moves[path] = _shown(self.moves[path], moves[path], local, start, values)
         new = {"moves": moves, "seen": seen}
-        if again:
-            self.check_names(seen)
-        return new
-
-    def check_names(self, seen: list[str]) -> None:
-        """Refuse a metric that is waited for and not among those seen.
-
-        Raises:
-            ScheduleError: there is one; the nearest of the others is named.
-        """
         for move in self.moves.values():
-            if move.metric not in seen:
-                rule = f"waits for {move.metric}, but measured were {', '.join(seen)}"
-                raise ScheduleError(repr(move), rule, nearest(move.metric, seen))
+            if again and move.metric not in seen:
+                raise never_measured(move, seen)
+        return new
 
     def _active(
         self, state: State, node: Schedule, path: str, t: int, before: float | None

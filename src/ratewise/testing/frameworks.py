@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from ratewise._extras import require
 from ratewise.schedule import Hold, Plan, ScheduleError
 
-Stop = Callable[[], None]
-Listen = Callable[[Any], Stop]
+Listen = Callable[[Any, ExitStack], None]
 
 
 def is_trainer(source: Any, package: str) -> bool:
@@ -21,49 +21,39 @@ def is_trainer(source: Any, package: str) -> bool:
     )
 
 
-def listen_to_transformers(trainer: Any, listen: Listen) -> Stop:
+def listen_to_transformers(trainer: Any, listen: Listen, stack: ExitStack) -> None:
     """Listen to the optimizer of a Trainer, from where it is made on."""
     transformers = sys.modules["transformers"]
-    stops: list[Stop] = []
+    current = stack.enter_context(ExitStack())
 
     class Watch(transformers.TrainerCallback):
         def on_train_begin(
             self, args: Any, state: Any, control: Any, optimizer: Any = None, **rest: Any
         ) -> None:
-            _end(stops)
-            stops.append(listen(innermost(optimizer)))
+            current.close()
+            listen(innermost(optimizer), current)
 
     watch = Watch()
     trainer.add_callback(watch)
-
-    def stop() -> None:
-        _end(stops)
-        trainer.remove_callback(watch)
-
-    return stop
+    stack.callback(trainer.remove_callback, watch)
 
 
-def listen_to_lightning(trainer: Any, listen: Listen) -> Stop:
+def listen_to_lightning(trainer: Any, listen: Listen, stack: ExitStack) -> None:
     """Listen to the optimizer of a Trainer of Lightning, from where it is made on."""
     package = next(n for n in ("lightning.pytorch", "pytorch_lightning") if n in sys.modules)
-    stops: list[Stop] = []
+    current = stack.enter_context(ExitStack())
 
     class Watch(sys.modules[package].Callback):
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            _end(stops)
+            current.close()
             if len(trainer.optimizers) != 1:
                 rule = f"found {len(trainer.optimizers)} optimizers in this trainer"
                 raise ScheduleError("trace", rule, "give it the one that you mean")
-            stops.append(listen(innermost(trainer.optimizers[0])))
+            listen(innermost(trainer.optimizers[0]), current)
 
     watch = Watch()
     trainer.callbacks.append(watch)
-
-    def stop() -> None:
-        _end(stops)
-        trainer.callbacks.remove(watch)
-
-    return stop
+    stack.callback(lambda: trainer.callbacks.remove(watch))
 
 
 def innermost(optimizer: Any) -> Any:
@@ -71,11 +61,6 @@ def innermost(optimizer: Any) -> Any:
     while hasattr(optimizer, "optimizer"):
         optimizer = optimizer.optimizer
     return optimizer
-
-
-def _end(stops: list[Stop]) -> None:
-    while stops:
-        stops.pop()()
 
 
 def keras_callback(record: Callable[[float], None], key: str) -> Any:

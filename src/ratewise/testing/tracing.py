@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -127,33 +127,30 @@ def trace(source: Any, key: str = "lr") -> Generator[Trace]:
     >>> run.check([0.1])
     """
     run = Trace()
-    stop = _start(source, key, run)
-    try:
+    with ExitStack() as stack:
+        _start(source, key, run, stack)
         yield run
-    finally:
-        stop()
 
 
-def _start(source: Any, key: str, run: Trace) -> Callable[[], None]:
+def _start(source: Any, key: str, run: Trace, stack: ExitStack) -> None:
+    def listen(optimizer: Any, stack: ExitStack) -> None:
+        _listen_to_torch(optimizer, key, run, stack)
+
     if source is None:
-        return lambda: None
-
-    def listen(optimizer: Any) -> Callable[[], None]:
-        return _listen_to_torch(optimizer, key, run)
-
+        return
     if is_trainer(source, "transformers."):
-        return listen_to_transformers(source, listen)
-    if is_trainer(source, "lightning.") or is_trainer(source, "pytorch_lightning."):
-        return listen_to_lightning(source, listen)
-    source = innermost(source)
-    if hasattr(source, "register_step_post_hook"):
-        return listen(source)
-    rule = "needs an optimizer or a trainer"
-    fix = "give one of PyTorch, or None and record by hand; Keras has run.callback()"
-    raise ScheduleError("trace", rule, fix, given=source)
+        listen_to_transformers(source, listen, stack)
+    elif is_trainer(source, "lightning.") or is_trainer(source, "pytorch_lightning."):
+        listen_to_lightning(source, listen, stack)
+    elif hasattr(innermost(source), "register_step_post_hook"):
+        listen(innermost(source), stack)
+    else:
+        rule = "needs an optimizer or a trainer"
+        fix = "give one of PyTorch, or None and record by hand; Keras has run.callback()"
+        raise ScheduleError("trace", rule, fix, given=innermost(source))
 
 
-def _listen_to_torch(optimizer: Any, key: str, run: Trace) -> Callable[[], None]:
+def _listen_to_torch(optimizer: Any, key: str, run: Trace, stack: ExitStack) -> None:
     under_way = False
 
     def before(stepping: Any, args: Any, kwargs: Any) -> None:
@@ -169,13 +166,5 @@ def _listen_to_torch(optimizer: Any, key: str, run: Trace) -> Callable[[], None]
             run.record(*(group[key] for group in optimizer.param_groups if key in group))
         under_way = False  # a step that calls the hooked step of its base class is one update
 
-    handles = [
-        optimizer.register_step_pre_hook(before),
-        optimizer.register_step_post_hook(after),
-    ]
-
-    def stop() -> None:
-        for handle in handles:
-            handle.remove()
-
-    return stop
+    stack.callback(optimizer.register_step_pre_hook(before).remove)
+    stack.callback(optimizer.register_step_post_hook(after).remove)

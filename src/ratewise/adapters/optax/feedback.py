@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 
-from ratewise.adapters.optax.feedback_state import (
-    InjectedFeedback,
-    entries,
-    feedback_of,
-    listener,
-    read,
-    schedule_of,
-    states,
-    told,
-    uncounted,
-    within,
-)
-from ratewise.adapters.optax.inject import read_injected
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.adapters.feedback import FeedbackStore, Listener
+from ratewise.adapters.optax.inject import Injected, precision_of, read_injected
+from ratewise.adapters.optax.rate import UNTRACEABLE, Rate
+from ratewise.schedule import Plan, Schedule, ScheduleError, from_dict
 from ratewise.schedule.errors import shorten, whole
+from ratewise.schedule.machine import Machine
 
+Memory = dict[str, Any]
 WINDOW = 16_384
+ROOM = 4096
+"""Bytes of memory at first; it doubles when they are full, and what was compiled, compiles anew."""
+
+
+class ListenState(NamedTuple):
+    """State of `listen`; arrays alone, so that it is saved and restored like any other.
+
+    Attributes:
+        count: Updates committed so far, int32.
+        hyperparams: The values that the last update used, by argument of the optimizer (by group
+            and argument where there are groups); before the first, those that it will use.
+        inner_state: State of the optimizer.
+        ahead: The values of updates first, first + 1, … if nothing more is observed; a tree like
+            `hyperparams` of arrays of `window` elements.
+        first: Update of the first element of `ahead`, int32.
+        memory: The schedules and what they were shown, as the bytes of a JSON text, uint8.
+    """
+
+    count: Any
+    hyperparams: Any
+    inner_state: Any
+    ahead: Any
+    first: Any
+    memory: Any
 
 
 def listen(
@@ -83,9 +104,9 @@ def listen(
     ahead = whole(f"listen(window={shorten(window)})", "window", window, low=1)
     horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
     injected = read_injected(
-        "listen", plan, factory, horizon, start, labels, fixed, check=uncounted
+        "listen", plan, factory, horizon, start, labels, fixed, check=_check_written
     )
-    feedback = InjectedFeedback(injected, ahead)
+    feedback = _InjectedFeedback(injected, ahead)
     return optax.GradientTransformationExtraArgs(feedback.init, feedback.update)
 
 
@@ -106,7 +127,7 @@ def observe(opt_state: Any, metrics: Mapping[str, Any] | None = None, /, **named
             measured; a metric is no number; more updates went by than the state looks ahead.
     """
     shown = {**(metrics or {}), **named}
-    return within(opt_state, lambda state: told(state, shown), "observe(opt_state)")
+    return _within(opt_state, lambda state: _told(state, shown), "observe(opt_state)")
 
 
 def replay(opt_state: Any) -> Plan:
@@ -115,20 +136,17 @@ def replay(opt_state: Any) -> Plan:
     Raises:
         ScheduleError: nothing in the state listens, or several optimizers do.
     """
-    found = states(opt_state, "replay(opt_state)")
+    found = _states(opt_state, "replay(opt_state)")
     if len(found) > 1:
         fix = "give the part of the state that you mean"
         raise ScheduleError("replay(opt_state)", f"found {len(found)} that listen", fix)
-    table = {place: _followed(entry) for place, entry in entries(read(found[0])).items()}
-    groups: dict[str, dict[str, Any]] = {}
-    for place, one in table.items():
+    groups: dict[str, Memory] = {}
+    for place, entry in _entries(_read(found[0])).items():
         group, _, name = place.rpartition("/")
-        groups.setdefault(group, {})[name] = one
-    plans = {group: _plan(part) for group, part in groups.items()}
-    if "" in plans:
-        return plans[""]
+        groups.setdefault(group, {})["lr" if name == "learning_rate" else name] = entry
+    plans = {group: _followed(entries) for group, entries in groups.items()}
     first = next(iter(plans.values()))
-    return dataclasses.replace(first, groups=plans)
+    return first if "" in plans else dataclasses.replace(first, groups=plans)
 
 
 def finished(opt_state: Any) -> bool:
@@ -138,21 +156,177 @@ def finished(opt_state: Any) -> bool:
         ScheduleError: nothing in the state listens.
     """
     return any(
-        feedback_of(read(state)).stops(int(state.count))
-        for state in states(opt_state, "finished(opt_state)")
+        _feedback_of(_read(state)).stops(int(state.count))
+        for state in _states(opt_state, "finished(opt_state)")
     )
 
 
-def _followed(entry: dict[str, Any]) -> tuple[Any, float]:
-    feedback = entry["heard"] is not None
-    return listener(entry).replayed() if feedback else schedule_of(entry), entry["peak"]
+@dataclasses.dataclass(frozen=True)
+class _InjectedFeedback:
+    """An optimizer made anew at each update with values that are looked up, `window` ahead."""
+
+    injected: Injected
+    window: int
+
+    def init(self, params: Any) -> ListenState:
+        injected = self.injected
+        grouped = injected.labels is not None
+        table = injected.table(params, _entry)
+        memory = {"window": self.window, "grouped": grouped, "table": table}
+        ahead = _ahead(memory, injected.start, precision_of(params))
+        values = jax.tree.map(lambda table: table[0], ahead)
+        inner = injected.optimizer(values, params).init(params)
+        count = jnp.asarray(injected.start, jnp.int32)
+        return ListenState(count, values, inner, ahead, count, _pack(memory, ROOM))
+
+    def update(
+        self, updates: Any, state: Any, params: Any = None, **extra: Any
+    ) -> tuple[Any, ListenState]:
+        at = jnp.clip(state.count - state.first, 0, self.window - 1)
+        values = jax.tree.map(lambda table: table[at], state.ahead)
+        return self.injected.step(values, updates, state, params, extra)
 
 
-def _plan(part: dict[str, tuple[Any, float]]) -> Plan:
-    """Return the plan of a group, the rate under its neutral name and others under Optax's."""
-    names = {"learning_rate": "lr"}
-    schedules = {names.get(name, name): schedule for name, (schedule, _) in part.items()}
-    peaks = {names.get(name, name): peak for name, (_, peak) in part.items()}
-    lr = schedules.pop("lr", None)
-    decay = schedules.pop("weight_decay", None)
-    return Plan(lr=lr, weight_decay=decay, keys=schedules, peak=peaks)
+def _check_written(rate: Rate) -> Rate:
+    rate.schedule.to_dict()  # refuses a Function, which the state could not hold
+    return rate
+
+
+# The memory: per group and argument, the schedule and what it was shown -----------------------
+
+
+def _entry(rate: Rate) -> Memory:
+    schedule = rate.schedule.to_dict()
+    state = _machine_of(_text(schedule)).init() if rate.schedule.listens else None
+    return {"schedule": schedule, "peak": rate.peak, "heard": state}
+
+
+def _entries(memory: Memory) -> dict[str, Memory]:
+    """Return what is in a memory by place: "learning_rate", "head/learning_rate"."""
+    table = memory["table"]
+    if not memory["grouped"]:
+        return dict(table)
+    return {f"{g}/{name}": entry for g, part in table.items() for name, entry in part.items()}
+
+
+def _schedule_of(entry: Memory) -> Schedule:
+    schedule = from_dict(entry["schedule"])
+    assert isinstance(schedule, Schedule)
+    return schedule
+
+
+@lru_cache(maxsize=64)
+def _machine_of(text: str) -> Machine:
+    return _schedule_of({"schedule": json.loads(text)}).machine()
+
+
+def _listener(entry: Memory) -> Listener | None:
+    if entry["heard"] is None:
+        return None
+    return Listener(_machine_of(_text(entry["schedule"])), entry["heard"])
+
+
+def _feedback_of(memory: Memory) -> FeedbackStore:
+    found = {place: _listener(entry) for place, entry in _entries(memory).items()}
+    return FeedbackStore({place: listener for place, listener in found.items() if listener})
+
+
+def _followed(entries: Memory) -> Plan:
+    """Return the open-loop plan of a group, from its entries by key."""
+    peaks = {key: entry["peak"] for key, entry in entries.items()}
+    schedules: dict[str, Any] = {
+        key: listener.replayed() if (listener := _listener(entry)) else _schedule_of(entry)
+        for key, entry in entries.items()
+    }
+    named = {key: schedules.pop(key, None) for key in ("lr", "weight_decay")}
+    return Plan(**named, keys=schedules, peak=peaks)
+
+
+def _ahead(memory: Memory, first: int, dtype: Any) -> Any:
+    """Return the values from update `first` on, as arrays in the precision they are used in."""
+
+    def values(entry: Memory) -> Any:
+        listener = _listener(entry)
+        levels = listener.ahead if listener else _schedule_of(entry).values
+        return jnp.asarray(entry["peak"] * levels(memory["window"], first), dtype)
+
+    def all_of(table: Memory) -> Any:
+        return {name: values(entry) for name, entry in table.items()}
+
+    if memory["grouped"]:
+        return {name: all_of(table) for name, table in memory["table"].items()}
+    return all_of(memory["table"])
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _pack(memory: Memory, room: int) -> Any:
+    text = _text(memory).encode()
+    while len(text) >= room:
+        room *= 2
+    return jnp.asarray(np.frombuffer(text.ljust(room), np.uint8))
+
+
+def _read(state: ListenState) -> Memory:
+    try:
+        memory = json.loads(np.asarray(state.memory, np.uint8).tobytes())
+        _entries(memory)
+    except UNTRACEABLE:
+        fix = "call it between updates, on the host"
+        raise ScheduleError("observe(opt_state)", "was called in a traced function", fix) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        rule = "has a memory that cannot be read"
+        raise ScheduleError("ListenState", rule, "restore another checkpoint") from None
+    return memory
+
+
+def _told(state: ListenState, metrics: Mapping[str, Any]) -> ListenState:
+    """Return the state after `metrics` were measured behind its last update."""
+    memory, t, first = _read(state), int(state.count), int(state.first)
+    if t > first + memory["window"]:
+        rule = f"was shown nothing for {t - first:,} updates, and looks {memory['window']:,} ahead"
+        fix = f"evaluate more often, or give listen(…, window={2 * (t - first)})"
+        raise ScheduleError("observe(opt_state)", rule, fix)
+    shown = {str(name): _number(value) for name, value in metrics.items()}
+    feedback = _feedback_of(memory)
+    feedback.observe(t, shown)
+    for at, state_now in feedback.states().items():
+        _entries(memory)[at]["heard"] = state_now
+    dtype: Any = jax.tree.leaves(state.ahead)[0].dtype
+    ahead = _ahead(memory, t, dtype)
+    packed = _pack(memory, state.memory.shape[0])
+    return state._replace(ahead=ahead, first=jnp.asarray(t, jnp.int32), memory=packed)
+
+
+def _number(value: Any) -> Any:
+    return np.asarray(value).item() if getattr(value, "size", 2) == 1 else value
+
+
+def _within(opt_state: Any, change: Callable[[ListenState], Any], who: str) -> Any:
+    """Return a tree of states in which each of a listening optimizer was changed."""
+    count = 0
+
+    def is_listening(node: Any) -> bool:
+        return isinstance(node, ListenState)
+
+    def each(node: Any) -> Any:
+        nonlocal count
+        if not is_listening(node):
+            return node
+        count += 1
+        inner = jax.tree.map(each, node.inner_state, is_leaf=is_listening)
+        return change(node._replace(inner_state=inner))
+
+    new = jax.tree.map(each, opt_state, is_leaf=is_listening)
+    if not count:
+        fix = "make the optimizer with ratewise.optax.listen(plan, optax.adamw, …)"
+        raise ScheduleError(who, "found no schedule that listens in this state", fix)
+    return new
+
+
+def _states(opt_state: Any, who: str) -> list[ListenState]:
+    found: list[ListenState] = []
+    _within(opt_state, lambda state: found.append(state) or state, who)
+    return found

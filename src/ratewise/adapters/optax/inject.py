@@ -68,22 +68,31 @@ class Injected:
         """Return the updates of the optimizer, and the state in which this one is counted."""
         last: Any = jax.tree.leaves(state.hyperparams)
         dtype = last[0].dtype if last else None
-        values = self.values(state.count, updates, dtype)
+        return self.step(self.values(state.count, updates, dtype), updates, state, params, extra)
+
+    def step(
+        self, values: Any, updates: Any, state: Any, params: Any, extra: Mapping[str, Any]
+    ) -> tuple[Any, Any]:
+        """Return the updates with these values, and the state in which this one is counted."""
         inner = optax.with_extra_args_support(self.optimizer(values, updates))
         new, inner_state = inner.update(updates, state.inner_state, params, **extra)
-        new, inner_state = like(new, updates), like(inner_state, state.inner_state)
+        new, inner_state = _like(new, updates), _like(inner_state, state.inner_state)
         count = jnp.minimum(state.count, LAST_COUNT - 1) + 1
-        return new, PlanState(count, values, inner_state)
+        return new, state._replace(count=count, hyperparams=values, inner_state=inner_state)
 
     def values(self, count: Any, tree: Any, dtype: Any) -> Any:
         """Return the values of update `count`, in the precision in which they are used."""
+        return self.table(tree, lambda rate: rate(count).astype(dtype))
 
-        def at(rates: RateTable) -> dict[str, Any]:
-            return {name: rate(count).astype(dtype) for name, rate in rates.items()}
+    def table(self, tree: Any, read: Callable[[Rate], Any]) -> Any:
+        """Return what is read from each rate, by argument, or by group and argument."""
+
+        def of(rates: RateTable) -> dict[str, Any]:
+            return {name: read(rate) for name, rate in rates.items()}
 
         if self.labels is None:
-            return at(self.default)
-        return {name: at(self.groups.get(name, self.default)) for name in self.names(tree)}
+            return of(self.default)
+        return {name: of(self.groups.get(name, self.default)) for name in self.names(tree)}
 
     def optimizer(self, values: Any, tree: Any) -> Any:
         """Return the optimizer with these values."""
@@ -174,11 +183,23 @@ def read_injected(
         fix = "give labels=, a tree of group names like the parameters"
         raise ScheduleError(f"{who}(plan, …)", "got a plan with groups and no labels", fix)
 
-    def rates(part: Plan | None) -> RateTable:
-        return rates_of(given, part, factory, fixed, double, check)
+    known = _arguments(factory, fixed)
+
+    def rates(part: Plan) -> RateTable:
+        schedules = {**given.schedules(), **part.schedules()}
+        peaks = {**given.peak, **part.peak}
+        found: RateTable = {}
+        for key, schedule in schedules.items():
+            name = _argument(key, known, factory)
+            if name in found:
+                rule = f"schedules {name} a second time"
+                raise ScheduleError(f"Plan({key}=…)", rule, "leave one of them out")
+            peak = _peak(key, name, peaks.get(key), known[name])
+            found[name] = check(Rate(schedule, peak, double=double))
+        return found
 
     groups = {name: rates(part) for name, part in given.groups.items()}
-    return Injected(factory, fixed, rates(None), groups, labels, begun)
+    return Injected(factory, fixed, rates(given), groups, labels, begun)
 
 
 def precision_of(params: Any) -> Any:
@@ -187,7 +208,7 @@ def precision_of(params: Any) -> Any:
     return jnp.float64 if wide else jnp.float32
 
 
-def like(new: Any, old: Any) -> Any:
+def _like(new: Any, old: Any) -> Any:
     """Return a tree in the precisions of another: small floats times a rate would grow to its."""
 
     def cast(n: Any, o: Any) -> Any:
@@ -198,30 +219,7 @@ def like(new: Any, old: Any) -> Any:
     return jax.tree.map(cast, new, old)
 
 
-def rates_of(
-    plan: Plan,
-    group: Plan | None,
-    factory: Any,
-    fixed: Mapping[str, Any],
-    double: bool,
-    check: Callable[[Rate], Rate],
-) -> RateTable:
-    """Return the rates of a plan, or of a group in it, by argument of the optimizer."""
-    schedules = {**plan.schedules(), **(group.schedules() if group else {})}
-    peaks = {**plan.peak, **(group.peak if group else {})}
-    known = arguments(factory, fixed)
-    found: RateTable = {}
-    for key, schedule in schedules.items():
-        name = argument(key, known, factory)
-        if name in found:
-            who = f"Plan({key}=…)"
-            raise ScheduleError(who, f"schedules {name} a second time", "leave one of them out")
-        peak = _peak(key, name, peaks.get(key), known[name])
-        found[name] = check(Rate(schedule, peak, double=double))
-    return found
-
-
-def arguments(factory: Any, fixed: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(factory: Any, fixed: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of what makes an optimizer, each with what it is here."""
     try:
         parameters = inspect.signature(factory).parameters
@@ -234,21 +232,20 @@ def arguments(factory: Any, fixed: Mapping[str, Any]) -> dict[str, Any]:
     for name in fixed:
         if name not in known:
             rule = f"does not take {name}={shorten(fixed[name])}"
-            raise ScheduleError(called(factory), rule, nearest(name, known))
+            raise ScheduleError(_called(factory), rule, nearest(name, known))
     return {**known, **fixed}
 
 
-def argument(key: str, known: Mapping[str, Any], factory: Any) -> str:
+def _argument(key: str, known: Mapping[str, Any], factory: Any) -> str:
     """Return what an optimizer calls a key of a plan."""
     for name in (*ALIASES.get(key, ()), key):
         if name in known:
             return name
     rule = f"has no {' or '.join(ALIASES.get(key, (key,)))} to schedule"
-    raise ScheduleError(called(factory), rule, nearest(key, known))
+    raise ScheduleError(_called(factory), rule, nearest(key, known))
 
 
-def called(factory: Any) -> str:
-    """Return the name of what makes an optimizer."""
+def _called(factory: Any) -> str:
     inner = getattr(factory, "func", factory)  # of functools.partial
     return getattr(inner, "__name__", None) or shorten(factory)
 

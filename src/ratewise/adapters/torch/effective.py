@@ -17,7 +17,7 @@ from ratewise.adapters.torch.effective_formulas import (
     STATELESS,
     Sample,
     flat_view,
-    kind_of,
+    widest,
 )
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, shorten, whole
@@ -119,12 +119,13 @@ def known_kind(who: str, optimizer: Optimizer) -> str:
     Raises:
         ScheduleError: there is none.
     """
-    kind = kind_of(optimizer)
-    if kind is None:
-        rule = f"does not know how {type(optimizer).__name__} steps"
-        known = ", ".join(sorted({name.partition(".")[2] for name in FORMULAS}))
-        raise ScheduleError(who, rule, f"give one of {known}")
-    return kind
+    for kind in type(optimizer).__mro__:
+        name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+        if name in FORMULAS:
+            return name
+    rule = f"does not know how {type(optimizer).__name__} steps"
+    known = ", ".join(sorted({name.partition(".")[2] for name in FORMULAS}))
+    raise ScheduleError(who, rule, f"give one of {known}")
 
 
 def columns_of(quantiles: Sequence[float]) -> list[str]:
@@ -137,17 +138,17 @@ def table_of(rate: EffectiveRate, quantiles: Sequence[float]) -> Tensor:
     cells = [group.quantiles(quantiles) for group in rate.groups]
     device = next((g.rates.device for g in rate.groups if g.rates is not None), torch.device("cpu"))
     rows = [
-        torch.cat([_single(group.lr, device), cell.to(device)])
+        torch.cat([_fill(group.lr, 1, device), cell.to(device)])
         for group, cell in zip(rate.groups, cells, strict=True)
     ]
     return torch.stack(rows)
 
 
-def _single(lr: float | Tensor, device: torch.device) -> Tensor:
-    kind = torch.float32 if device.type == "mps" else torch.float64
-    if isinstance(lr, Tensor):
-        return lr.detach().reshape(1).to(device, kind)
-    return torch.full((1,), lr, dtype=kind, device=device)
+def _fill(value: float | Tensor, count: int, device: torch.device) -> Tensor:
+    """Return `count` values on a device: those given, or the one given as often."""
+    if isinstance(value, Tensor):
+        return value.detach().reshape(-1).to(device, widest(device)).expand(count)
+    return torch.full((count,), value, dtype=widest(device), device=device)
 
 
 def _names(groups: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -168,20 +169,12 @@ def _group(
         if take:
             at = spread_indices(count, take, flat_view(p).device)
             rates = FORMULAS[kind](group, Sample(p, own, at))
-            parts.append(_filled(rates, at))
+            parts.append(_fill(rates, len(at), at.device))
     lr = group["lr"] if group["lr"] is not None else math.nan  # Transformers' Adafactor
     if not parts:
         return GroupRate(name, lr, None, 0)
     together = torch.cat([part.to(parts[0].device) for part in parts])
     return GroupRate(name, lr, together.sort().values, sum(counts))
-
-
-def _filled(rates: float | Tensor, at: Tensor) -> Tensor:
-    """Return one rate for each element, where the rates do not differ."""
-    if isinstance(rates, Tensor):
-        return rates.to(at.device).expand(at.shape)
-    kind = torch.float32 if at.device.type == "mps" else torch.float64
-    return torch.full(at.shape, rates, dtype=kind, device=at.device)
 
 
 def shares_of(counts: Sequence[int], size: int) -> list[int]:

@@ -41,8 +41,12 @@ def exact(value: Any) -> Any:
     """Return a number or a tensor in double precision, on its device, where that knows it."""
     if not isinstance(value, Tensor):
         return float(value)
-    value = value.detach()
-    return value.to(torch.float32 if value.device.type == "mps" else torch.float64)
+    return value.detach().to(widest(value.device))
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """Return the widest floats that a device knows."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,12 +235,3 @@ FORMULAS: dict[str, Formula] = {
 
 STATELESS = {"torch.SGD"}
 """Those whose rate is known before the first update."""
-
-
-def kind_of(optimizer: Any) -> str | None:
-    """Return the key of an optimizer's formula, or None."""
-    for kind in type(optimizer).__mro__:
-        name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
-        if name in FORMULAS:
-            return name
-    return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -77,15 +77,12 @@ class EffectiveRateLogger:
         self._quantiles, self._sample = tuple(quantiles), whole(who, "sample", sample, low=1)
         self._records: deque[Record] = deque(maxlen=whole(who, "keep", keep, low=1))
         self._waiting: list[Record] = []
-        self._to = _target(to, ["update", "group", *columns_of(self._quantiles)], start > 0)
+        self._write = _writer(to, ["update", "group", *columns_of(self._quantiles)], start > 0)
         table_of(effective_rate(inner, sample=1), self._quantiles)  # refuses what is wrong now
         self._under_way = False
         before: Any = torch.compiler.disable(self._before)
         after: Any = torch.compiler.disable(self._after)
-        self._handles = [
-            inner.register_step_pre_hook(before),
-            inner.register_step_post_hook(after),
-        ]
+        self._handles = inner.register_step_pre_hook(before), inner.register_step_post_hook(after)
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._under_way = True
@@ -99,7 +96,7 @@ class EffectiveRateLogger:
             names = [group.name for group in rate.groups]
             record = self.committed, names, table_of(rate, self._quantiles)
             self._records.append(record)
-            if self._to is not None:
+            if self._write is not None:
                 self._waiting.append(record)
                 if len(self._waiting) >= PIECE:
                     self.flush()
@@ -114,8 +111,8 @@ class EffectiveRateLogger:
 
     def flush(self) -> None:
         """Write what waits to be written; reads the device."""
-        if self._to is not None and self._waiting:
-            self._to.write(_rows(self._waiting, self._quantiles))
+        if self._write is not None and self._waiting:
+            self._write(_rows(self._waiting, self._quantiles))
         self._waiting = []
 
     def close(self) -> None:
@@ -127,12 +124,7 @@ class EffectiveRateLogger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -153,40 +145,28 @@ def _rows(records: Sequence[Record], quantiles: Sequence[float]) -> list[Row]:
     ]
 
 
-class _Table:
-    """A CSV file."""
-
-    def __init__(self, path: Path, columns: Sequence[str], goes_on: bool) -> None:
-        self._path = path
-        if not goes_on or not path.exists():
-            with path.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerow(columns)
-
-    def write(self, rows: Sequence[Row]) -> None:
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(row.values() for row in rows)
-
-
-class _Board:
-    """A TensorBoard writer, or what has its `add_scalar`."""
-
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-
-    def write(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            values = {name: row[name] for name in row if name not in ("update", "group")}
-            for name, value in values.items():
-                tag = f"effective_rate/{row['group']}/{name}"
-                self._writer.add_scalar(tag, value, row["update"])
-
-
-def _target(to: Any, columns: Sequence[str], goes_on: bool) -> _Table | _Board | None:
+def _writer(to: Any, columns: Sequence[str], goes_on: bool) -> Callable[[list[Row]], None] | None:
     if to is None:
         return None
     if isinstance(to, str | Path):
-        return _Table(Path(to), columns, goes_on)
+        path = Path(to)
+        if not goes_on or not path.exists():
+            _write_lines(path, [columns], mode="w")
+        return partial(_write_lines, path)
     if callable(getattr(to, "add_scalar", None)):
-        return _Board(to)
+        return partial(_add_scalars, to)
     rule = f"cannot write to {shorten(to)}"
     raise ScheduleError("EffectiveRateLogger", rule, "give a path, or a TensorBoard SummaryWriter")
+
+
+def _write_lines(path: Path, lines: Iterable[Row | Sequence[str]], mode: str = "a") -> None:
+    with path.open(mode, newline="", encoding="utf-8") as file:
+        for line in lines:
+            csv.writer(file).writerow(line.values() if isinstance(line, dict) else line)
+
+
+def _add_scalars(writer: Any, rows: Sequence[Row]) -> None:
+    for row in rows:
+        values = {name: row[name] for name in row if name not in ("update", "group")}
+        for name, value in values.items():
+            writer.add_scalar(f"effective_rate/{row['group']}/{name}", value, row["update"])

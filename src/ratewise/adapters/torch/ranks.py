@@ -12,7 +12,7 @@ import torch.distributed as dist
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
-REDUCTIONS: dict[str, Callable[[Any], Any]] = {
+_REDUCTIONS: dict[str, Callable[[Any], Any]] = {
     "mean": np.mean,
     "sum": np.sum,
     "min": np.min,
@@ -33,28 +33,23 @@ def agreed(
         ScheduleError: on every rank, if ranks do not have the same metrics or stand at different
             updates, or one of them is no number.
     """
-    if reduce is not None and reduce not in REDUCTIONS:
-        fix = nearest(str(reduce), REDUCTIONS)
+    if reduce is not None and reduce not in _REDUCTIONS:
+        fix = nearest(str(reduce), _REDUCTIONS)
         raise ScheduleError(f"{WHO}(reduce={shorten(reduce)})", "is no reduction", fix)
     if reduce is None or not names or not _several():
         return metrics
-    every = _gather({"t": t, "metrics": {n: _read(metrics[n]) for n in names if n in metrics}})
-    _check_updates([one["t"] for one in every])
-    tables = [one["metrics"] for one in every]
+    known = [name for name in names if name in metrics]
+    every: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(every, (t, {name: _read(metrics[name]) for name in known}))
+    updates, tables = zip(*every, strict=True)
+    _check_updates(updates)
     for name in names:
         _check_there(name, tables)
-    known = [name for name in names if name in metrics]
     return {**metrics, **{name: _reduced(name, tables, reduce) for name in known}}
 
 
 def _several() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-
-
-def _gather(mine: Any) -> list[Any]:
-    every: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(every, mine)
-    return every
 
 
 def _read(value: Any) -> float | str:
@@ -92,4 +87,4 @@ def _reduced(name: str, tables: Sequence[Mapping[str, Any]], reduce: str) -> flo
     if any(math.isnan(value) for value in values):
         return math.nan
     with np.errstate(invalid="ignore"):
-        return float(REDUCTIONS[reduce](np.array(values)))
+        return float(_REDUCTIONS[reduce](np.array(values)))

@@ -1,15 +1,24 @@
-"""A schedule on its trainer: it makes the scheduler whenever the trainer builds a run."""
+"""A schedule on its trainer: what makes the scheduler, what passes metrics on, what is refused."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
+from numbers import Real
 from typing import Any
+
+from transformers import Trainer, TrainerCallback
 
 from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.torch.adaptive import unwrap
-from ratewise.adapters.torch.scheduler import Scheduler, rewind
+from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, rewind, show
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import speaking
+from ratewise.schedule.errors import shorten, speaking
+
+_OWN = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio")
+_IN_BACKWARD = ("lomo", "adalomo")
+_TRAINING = {"loss", "grad_norm", "learning_rate"}  # what the trainer logs by itself
 
 
 class TrainerAttachment:
@@ -106,3 +115,134 @@ def _packed(args: Any) -> int | None:
     """Return the tokens in a row where rows are packed full, as trainers made from this one do."""
     length = getattr(args, "max_length", None) or getattr(args, "max_seq_length", None)
     return length if getattr(args, "packing", False) else None
+
+
+class Follow(TrainerCallback):
+    """Takes up runs, passes metrics on, and ends a run that is finished.
+
+    Only what is measured behind an update of this session counts: the evaluation that opens a
+    session would otherwise be one more on each resume.
+    """
+
+    def __init__(self, attachment: TrainerAttachment) -> None:
+        self.attachment = attachment
+        self._scheduler: Scheduler | None = None
+        self._logged: set[str] = set()
+        self._evaluated: set[str] = set()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Check who is in charge, and what will be measured; find the place in the run."""
+        scheduler = self.attachment.check_scheduler(parts.get("lr_scheduler"))
+        self._scheduler = None
+        self._logged, self._evaluated = set(), set()
+        _check_measured(feedback_of(scheduler).metrics(), args)
+        if state.global_step and not scheduler.committed:
+            _take_up(scheduler, state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Count this session as begun, and end a run that is finished."""
+        self._scheduler = self.attachment.scheduler
+        self._end(args, control)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Stop listening."""
+        self._scheduler = None
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **parts: Any) -> None:
+        """Show the schedule what is logged: the training loss, as `loss`, and all other numbers."""
+        if self._scheduler is not None and logs:
+            if not any(name.startswith("eval_") for name in logs):
+                self._logged.update(logs)
+            show(self._scheduler, _numbers(logs))
+            self._end(args, control)
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: Any = None, **parts: Any
+    ) -> None:
+        """Show the schedule what was evaluated, under the names that the trainer prints."""
+        if self._scheduler is not None and metrics:
+            show(self._scheduler, _numbers(metrics))
+            self._check_names(self._scheduler, set(metrics))
+            self._end(args, control, evaluated=True)
+
+    def _check_names(self, scheduler: Scheduler, names: set[str]) -> None:
+        feedback = feedback_of(scheduler)
+        again = bool(names & self._evaluated)
+        self._evaluated |= names
+        seen = self._evaluated | self._logged | _TRAINING
+        several = self.attachment.several_evaluations
+        everything = again or not several
+        logged = {name for name in feedback.metrics() if not name.startswith("eval_")}
+        sure = everything and (bool(self._logged) or logged <= seen)
+        feedback.check(seen, typos=() if several else self._evaluated, sure=sure)
+
+    def _end(self, args: Any, control: Any, evaluated: bool = False) -> None:
+        """End a finished run as the trainer ends one, with what it does last."""
+        if self._scheduler is None or control.should_training_stop or not self._scheduler.finished:
+            return
+        control.should_training_stop = True
+        control.should_save |= args.save_strategy == "steps"
+        control.should_evaluate |= args.eval_strategy == "steps" and not evaluated
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in metrics.items() if isinstance(v, Real) or hasattr(v, "item")}
+
+
+def _check_measured(names: list[str], args: Any) -> None:
+    """Refuse a metric that these training arguments never measure."""
+    for name in names:
+        setting = "eval_strategy" if name.startswith("eval_") else "logging_strategy"
+        if getattr(args, setting) == "no" and (name in _TRAINING or name.startswith("eval_")):
+            rule = f'waits for {name}, and {setting}="no" never measures it'
+            raise ScheduleError("The schedule", rule, f'write {setting}="steps"')
+
+
+def _take_up(scheduler: Scheduler, updates: int) -> None:
+    """Go to an update of a run whose checkpoint has no state of the schedule."""
+    if names := feedback_of(scheduler).metrics():
+        rule = f"of update {updates} has no scheduler.pt with what was decided by {names[0]}"
+        fix = "resume from one that has, or with the plan that scheduler.replay() gave"
+        raise ScheduleError("The checkpoint", rule, fix)
+    scheduler.seek(updates)
+
+
+def check_trainer(trainer: Any) -> None:
+    """Refuse what is no trainer, and a trainer that cannot follow a schedule of ours."""
+    if not isinstance(trainer, Trainer):
+        rule = "needs a transformers.Trainer"
+        raise ScheduleError("attach", rule, "write attach(trainer, schedule)", given=trainer)
+    if isinstance(getattr(trainer.create_scheduler, "__self__", None), TrainerAttachment):
+        rule = "found a schedule on this trainer"
+        raise ScheduleError("attach", rule, "attach once; put several schedules in a Plan")
+    if trainer.is_in_train:
+        rule = f"came after training had started (update {trainer.state.global_step})"
+        raise ScheduleError("attach", rule, "attach before trainer.train()")
+    if trainer.lr_scheduler is not None:
+        rule = f"found a {type(trainer.lr_scheduler).__name__} on this trainer"
+        fix = "make a new trainer, with optimizers=(optimizer, None) if it has its own"
+        raise ScheduleError("attach", rule, fix)
+    check_optimizer(trainer)
+    _check_arguments(trainer.args)
+
+
+def check_optimizer(trainer: Any) -> None:
+    """Refuse what changes the weights otherwise than by one `optimizer.step()` for all."""
+    name = str(getattr(trainer.args.optim, "value", trainer.args.optim))
+    if trainer.is_deepspeed_enabled:
+        rule = "cannot count the updates of DeepSpeed, which steps group by group"
+        raise ScheduleError("attach", rule, "train with FSDP or DDP")
+    if name in _IN_BACKWARD or name.endswith("layerwise"):
+        rule = f"cannot count the updates of optim={name!r}, which makes them while it goes back"
+        raise ScheduleError("attach", rule, "use an optimizer that makes them in step()")
+
+
+def _check_arguments(args: Any) -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(args)}
+    for name in _OWN:
+        value = getattr(args, name, None)
+        if value and value != defaults.get(name):
+            shown = getattr(value, "value", value)
+            who = f"{type(args).__name__}({name}={shorten(shown)})"
+            fix = f"leave {name} out, or do not attach a schedule"
+            raise ScheduleError(who, "asks for a schedule of its own", fix)

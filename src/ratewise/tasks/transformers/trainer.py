@@ -13,8 +13,7 @@ require("torch", extra="transformers")
 require("accelerate", extra="transformers")
 transformers = require("transformers", extra="transformers")
 
-from ratewise.adapters.transformers.callback import Follow  # noqa: E402
-from ratewise.adapters.transformers.checks import check_optimizer  # noqa: E402
+from ratewise.adapters.transformers.attachment import Follow, check_optimizer  # noqa: E402
 
 MAKER = "TrainerTask(make_trainer=…)"
 
