@@ -11,7 +11,7 @@ import numpy as np
 from ratewise.adapters.arguments import HorizonOf, given, only_rate, read_rate, refuse_unknown
 from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import shorten, speaking, whole
+from ratewise.schedule.errors import refuse_epochs, shorten, speaking, whole
 from ratewise.schedule.given import read_plan
 
 _HOST = (bool, int, float, str, np.generic, np.ndarray, type(None))
@@ -64,8 +64,10 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
             resolved = self.schedule.resolve(**self.horizon)
         self._traced = Traced(resolved, self.lr)
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Any, *others: Any) -> Any:
         """Return the rate of update `step`: a float for an int, a tensor for a tensor."""
+        if others:
+            refuse_epochs("LearningRate", step, *others)
         if isinstance(step, _HOST):
             return self.lr * self._traced.schedule(step)  # pyright: ignore
         window = _window(step)
