@@ -25,6 +25,11 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     rate(t) = lr · f(t), computed in float64 and rounded once. A saved model has it: once
     `ratewise.keras` is imported, loading needs no `custom_objects`.
 
+    `t` is the optimizer's own count, so a second `fit` goes on where the first has ended, and past
+    the end of the schedule its last level is held. For a run from the start compile the model with
+    a new optimizer. A rate is not told that a `fit` begins; `Callback` is, and refuses one that
+    begins at epoch 0 with an optimizer that has made updates.
+
     Args:
         schedule: A schedule, a plan of the rate alone, or the text of either.
         lr: Rate at level 1, in (0, inf); may be left out if the plan has a peak.
