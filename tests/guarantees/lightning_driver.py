@@ -38,6 +38,20 @@ class Module(lightning.LightningModule):
         return self.made
 
 
+class Native(Module):
+    """The same, with PyTorch's own scheduler of the same levels."""
+
+    def __init__(self, levels: list[float]) -> None:
+        super().__init__()
+        self.levels = levels
+
+    def configure_optimizers(self) -> Any:
+        made = super().configure_optimizers()
+        levels = [*self.levels, 0.0]
+        own = torch.optim.lr_scheduler.LambdaLR(made, lambda t: levels[t])
+        return {"optimizer": made, "lr_scheduler": {"scheduler": own, "interval": "step"}}
+
+
 class Watch(lightning.Callback):
     """Tells of every update, and ends a run early."""
 
@@ -62,7 +76,15 @@ class Fitted:
     flushes = True
 
     def train(self, plan: Any, setup: Setup) -> Ran:
-        module = attach(Module(), plan, resume=setup.policy)
+        ran = self._fit(module := attach(Module(), plan, resume=setup.policy), setup)
+        ran.replay = Scheduler.of(module.made).replay()
+        return ran
+
+    def native(self, levels: list[float], setup: Setup) -> Ran:
+        """Run the levels with the scheduler of the framework itself."""
+        return self._fit(Native(levels), setup)
+
+    def _fit(self, module: Any, setup: Setup) -> Ran:
         logger = CSVLogger(setup.folder, name="log", flush_logs_every_n_steps=1)
         saving = ModelCheckpoint(
             setup.folder, "run", save_on_train_epoch_end=True, enable_version_counter=False
@@ -92,4 +114,4 @@ class Fitted:
         logger.save()
         with open(f"{logger.log_dir}/metrics.csv", encoding="utf-8") as file:
             rates = [float(r["lr-Recorder"]) for r in csv.DictReader(file) if r["lr-Recorder"]]
-        return Ran(used, rates, module.heard, Scheduler.of(module.made).replay())
+        return Ran(used, rates, module.heard)

@@ -191,6 +191,7 @@ GUARANTEES = (
     Guarantee(
         "The rate in the log of update k is the one it used",
         RUNS + "test_the_rate_in_the_log_is_the_rate_that_was_used",
+        tests={"lightning": RUNS + "test_the_log_is_that_of_the_native_scheduler"},
     ),
     Guarantee(
         "A schedule is drawn without the framework",

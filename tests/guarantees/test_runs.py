@@ -78,12 +78,24 @@ def test_a_partial_last_window_is_one_update(name, short, tmp_path):
 def test_the_rate_in_the_log_is_the_rate_that_was_used(name, tmp_path):
     """What the framework itself writes down at update k is what update k used."""
     ran = train(name, PLAN, tmp_path)
-    if name == "lightning":  # its monitor writes before an update what the last one used
-        same(ran.logged, [ran.used[0], *ran.used[:-1]])
-    elif len(ran.logged) == len(ran.used):
+    if len(ran.logged) == len(ran.used):
         same(ran.logged, ran.used)
     else:  # one entry for each epoch
         same(ran.logged, ran.used[UPDATES - 1 :: UPDATES])
+
+
+@quietly
+@pytest.mark.parametrize("name", ["lightning"])
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_the_log_is_that_of_the_native_scheduler(name, accumulation, tmp_path):
+    """With every micro-batch the rate of its update, as with PyTorch's own scheduler."""
+    setup = Setup(tmp_path / "native", accumulation=accumulation)
+    setup.folder.mkdir()
+    theirs = driver(name).native(PLAN.resolve(20).values(20).tolist(), setup)
+    ours = train(name, PLAN, tmp_path / "ours", accumulation=accumulation)
+    assert ours.logged == theirs.logged
+    assert ours.used == theirs.used
+    assert ours.logged == [rate for rate in ours.used for _ in range(accumulation)]
 
 
 @quietly

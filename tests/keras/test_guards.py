@@ -67,6 +67,24 @@ def test_a_plateau_of_keras_beside_is_found_when_it_reduces(first: bool) -> None
     assert int(trained.optimizer.iterations) == 8
 
 
+@pytest.mark.parametrize("given", [HALF, rw.Warmup(2), LearningRate(HALF, 0.1, total=9)])
+def test_a_scheduler_of_keras_wants_a_function_of_the_epoch(given: Any) -> None:
+    """Levels taken for rates, or epochs for updates, are refused before the first update."""
+    trained = model(SGD(3e-4))
+    resolved = given if isinstance(given, LearningRate) else given.resolve(9)
+    with refused(r"write LearningRateScheduler\(by_epoch\(schedule"):
+        fit(trained, 4, SCHEDULER(resolved), epochs=3)
+    assert int(trained.optimizer.iterations) == 0
+    fit(trained, 4, SCHEDULER(by_epoch(HALF, 3e-4, epochs=3)), epochs=3)
+    assert int(trained.optimizer.iterations) == 12
+
+
+def test_a_schedule_is_no_rate_of_an_optimizer() -> None:
+    """An optimizer that was given a bare schedule is told what to write."""
+    with refused(r"LearningRate\(schedule, lr="):
+        fit(model(SGD(HALF.resolve(9))), 4)
+
+
 def test_an_epoch_to_begin_with_that_the_optimizer_is_not_at() -> None:
     """`initial_epoch=2` with an optimizer that lost its count is refused, and so is the reverse."""
     trained = model(SGD(0.1))

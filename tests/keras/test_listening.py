@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import ratewise as rw
 from ratewise.keras import Callback, LearningRate, by_epoch
 from ratewise.schedule import ScheduleError
-from tests.keras.tools import BACKEND, JITS, Moves, assert_close, fit, model
+from tests.keras.tools import BACKEND, JITS, Moves, assert_close, fit, model, ones
 
 LR = 0.01
 PLATEAU = rw.Plateau("val_loss", factor=0.5, patience=1)
@@ -64,12 +65,46 @@ def test_it_follows_the_machine(plan, jit):
     assert_close(history["learning_rate"], meant(plan, SHOWN)[STEPS - 1 :: STEPS])
 
 
+def waiting(told):
+    """What was said of a metric that is waited for."""
+    return [str(one.message) for one in told if "waits for" in str(one.message)]
+
+
 def test_an_epoch_without_validation_is_no_evaluation():
     """Where Keras validates in some epochs only, the others neither count nor are refused."""
     shown = [None, None, 1.0, None, None, 1.0, None, None, 1.0, None]
-    used, _, _ = run(PLATEAU, shown)
+    with pytest.warns(UserWarning, match="waits for val_loss") as told:
+        used, _, _ = run(PLATEAU, shown)
+    assert len(waiting(told)) == 1, "only behind the third epoch is it known that one comes"
     assert_close(used, meant(PLATEAU, shown))
     assert used[-1] < used[0]
+
+
+@pytest.mark.parametrize("plan", [PLATEAU, PLAN, rw.Plan(momentum=PLATEAU)])
+def test_a_run_without_validation_is_told_behind_its_first_epoch(plan):
+    """Once, with what waits, what was measured and what to write; then the rate stays."""
+    made = model(keras.optimizers.SGD(LR, momentum=0.5))
+    seen = []
+
+    class Epochs(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            seen.append(len(waiting(told)))
+
+    with pytest.warns(UserWarning, match="waits for") as told:
+        fit(made, STEPS, Callback(plan, lr=LR), Epochs(), epochs=4)
+    assert seen == [0, 1, 1, 1]
+    for part in ("Plateau(", "waits for val_loss", "measured loss", "validation_data=…"):
+        assert part in waiting(told)[0]
+    assert made.history.history["learning_rate"][-1] == pytest.approx(LR)
+
+
+def test_with_validation_nothing_is_told():
+    """A metric that comes with each epoch, or of the training, is no reason to warn."""
+    for metric, data in (("val_loss", ones(2)), ("loss", None)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            mine = Callback(rw.Plateau(metric), lr=LR)
+            fit(model(keras.optimizers.SGD(LR)), 3, mine, epochs=2, validation_data=data)
 
 
 def test_a_misspelt_metric_is_refused_with_those_that_were_seen():

@@ -126,6 +126,23 @@ def test_loops_of_ones_own_use_the_same_rates(kind: str) -> None:
     np.testing.assert_allclose(moved, rates(PLAN, 12)[4:], rtol=1e-4)
 
 
+def test_a_second_fit_goes_on_and_a_new_optimizer_starts_again() -> None:
+    """The clock is the optimizer's: two fits are one trace, held past its end."""
+
+    def rate() -> Any:
+        return keras.optimizers.SGD(LearningRate(PLAN, 0.01, total=12))
+
+    moves, trained = Moves(), model(rate())
+    for _ in range(2):
+        fit(trained, 8, moves)
+    assert_close(moves.moved[:12], rates(PLAN, 12))
+    assert_close(moves.moved[12:], [np.float32(0.01 * PLAN.resolve(12).end)] * 4)
+    moves.moved.clear()
+    trained.compile(rate(), trained.loss)
+    fit(trained, 12, moves)
+    assert_close(moves.moved, rates(PLAN, 12))
+
+
 def test_nothing_is_traced_again_from_step_to_step() -> None:
     """The rate is computed in the graph: Python sees it as often in 20 steps as in 4."""
     counts = []

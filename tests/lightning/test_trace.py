@@ -7,8 +7,7 @@ from typing import Any
 import lightning
 import pytest
 import torch
-from lightning.pytorch.callbacks import GradientAccumulationScheduler, LearningRateMonitor
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 import ratewise as rw
 from ratewise.lightning import Observe, attach
@@ -142,19 +141,6 @@ def test_by_hand_only_the_code_knows_how_often() -> None:
     """With manual optimization a share of the run asks for total=."""
     with pytest.raises(rw.ScheduleError, match="manual optimization"):
         tiny.fit(attach(Two(), PLAN), 6, max_epochs=2)
-
-
-def test_the_monitor_logs_the_rates_used(tmp_path: Any) -> None:
-    """What LearningRateMonitor writes before update t is what update t-1 used; f(0) at first."""
-    module = attach(tiny.Module(), PLAN, name="rate")
-    logger = CSVLogger(tmp_path, flush_logs_every_n_steps=1)
-    options = {"callbacks": [LearningRateMonitor()], "log_every_n_steps": 1, "max_epochs": 2}
-    tiny.fit(module, 6, logger=logger, **options)
-    lines = (tmp_path / "lightning_logs" / "version_0" / "metrics.csv").read_text().splitlines()
-    column = lines[0].split(",").index("rate")
-    seen = [float(cell) for line in lines[1:] if (cell := line.split(",")[column])]
-    used = tiny.used(module.made)
-    assert seen == [used[0], *used[:-1]]
 
 
 def test_fitted_again_the_schedule_starts_again() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ratewise.schedule.errors import Fix, ScheduleError, shorten, whole
+from ratewise.schedule.errors import Fix, ScheduleError, refuse_epochs, shorten, whole
 from ratewise.schedule.lengths import Horizon, LengthMap
 from ratewise.schedule.strict import Strict
 from ratewise.schedule.track import Track, lookup, sample
@@ -162,13 +162,22 @@ class Schedule(Described):
     def __call__(self, t: int) -> float: ...
     @overload
     def __call__(self, t: NDArray[np.integer[Any]]) -> NDArray[np.float64]: ...
-    def __call__(self, t: Any) -> Any:
+    def __call__(self, t: Any = ..., *others: Any) -> Any:
         """Return the level of update `t`, an int >= 0, or of an array of such.
+
+        Raises:
+            ScheduleError: not an update; nothing or more, as Keras calls what gives a rate.
 
         >>> import ratewise as rw
         >>> rw.Linear(to=0, over=4)(1)
         0.75
         """
+        if t is ...:
+            rule = "gives the level of an update, and was asked for a rate without one"
+            fix = "give the update; in an optimizer of Keras, LearningRate(schedule, lr=3e-4)"
+            raise ScheduleError("schedule()", rule, fix)
+        if others:
+            refuse_epochs("schedule", t, *others)
         if isinstance(t, np.ndarray) and t.ndim:
             return lookup(self._own_track, _positions(t))
         step = whole(f"schedule({shorten(t)})", "the update", t)

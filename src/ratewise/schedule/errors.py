@@ -8,7 +8,7 @@ import operator
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,14 @@ def speaking(context: Context) -> Generator[None]:
     except ScheduleError as error:
         error.context = context.around(error.context)
         raise
+
+
+def refuse_epochs(who: str, epoch: Any, *rate: Any) -> NoReturn:
+    """Refuse a call of `LearningRateScheduler`, which hands over the epoch and the current rate."""
+    told = ", ".join(map(shorten, (epoch, *rate)))
+    rule = "takes the update alone, not an epoch and a rate"
+    fix = "write LearningRateScheduler(by_epoch(schedule, lr=3e-4, epochs=…)), of ratewise.keras"
+    raise ScheduleError(f"{who}({told})", rule, fix)
 
 
 def shorten(value: object, limit: int = 60) -> str:

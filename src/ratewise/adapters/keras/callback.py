@@ -29,8 +29,9 @@ class Callback(keras.callbacks.Callback):
     and so is `logs["learning_rate"]`. The plan stays on the optimizer until `detach()`.
 
     A schedule that listens, such as `Plateau("val_loss")`, is shown the logs of each epoch under
-    the names that Keras gives them; one that finds its own length ends the run. `replay()` is the
-    open-loop plan that was followed. With `observations`, a run that is restored, by
+    the names that Keras gives them; where it waits for a validation, the first epoch without one
+    gives a warning. One that finds its own length ends the run. `replay()` is the open-loop plan
+    that was followed. With `observations`, a run that is restored, by
     `BackupAndRestore` or from a saved model, goes on in the middle of a patience.
 
     Args:

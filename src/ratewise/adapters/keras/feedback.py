@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ class RecordedFeedback(FeedbackStore):
         self.record: list[Observation] | None = None
         self._traced = listeners.values()
         self._filled = 0
+        self._told = False
 
     def begin(self, t: int) -> None:
         """Stand at update `t`, with what had been shown until then.
@@ -135,7 +137,10 @@ class RecordedFeedback(FeedbackStore):
         """
         shown = {name: _number(value) for name, value in (logs or {}).items()}
         waits = any(name.startswith("val_") for name in self.metrics())
-        if not shown or (waits and not any(name.startswith("val_") for name in shown)):
+        if waits and not any(name.startswith("val_") for name in shown):
+            self._tell(shown)
+            return
+        if not shown:
             return
         self.check(shown)
         self.observe(t, shown)
@@ -144,6 +149,22 @@ class RecordedFeedback(FeedbackStore):
         if self.path:
             _append(self.path, self.record[-1])
         self.look(t)
+
+    def _tell(self, shown: Mapping[str, float]) -> None:
+        """Warn once of a run that has never validated, if something waits for it.
+
+        Only `fit` knows whether it has data for it and in which epochs: it may still come.
+        """
+        if self.record or self._told:
+            return
+        self._told = True
+        missing = [move for move in self._moves() if move.metric.startswith("val_")]
+        warnings.warn(
+            f"{missing[0]!r} waits for {missing[0].metric}, but this epoch measured "
+            f"{', '.join(sorted(shown)) or 'nothing'}: give fit validation_data=…, or wait for "
+            "a metric of the training; until it comes the rate does not fall",
+            stacklevel=2,
+        )
 
 
 def _number(value: Any) -> float:

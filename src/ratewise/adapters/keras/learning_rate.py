@@ -11,7 +11,7 @@ import numpy as np
 from ratewise.adapters.arguments import HorizonOf, given, only_rate, read_rate, refuse_unknown
 from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import shorten, speaking, whole
+from ratewise.schedule.errors import refuse_epochs, shorten, speaking, whole
 from ratewise.schedule.given import read_plan
 
 _HOST = (bool, int, float, str, np.generic, np.ndarray, type(None))
@@ -24,6 +24,11 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     rate(t) = lr · f(t), computed in float64 and rounded once. A saved model has it: once
     `ratewise.keras` is imported, loading needs no `custom_objects`.
+
+    `t` is the optimizer's own count, so a second `fit` goes on where the first has ended, and past
+    the end of the schedule its last level is held. For a run from the start compile the model with
+    a new optimizer. A rate is not told that a `fit` begins; `Callback` is, and refuses one that
+    begins at epoch 0 with an optimizer that has made updates.
 
     Args:
         schedule: A schedule, a plan of the rate alone, or the text of either.
@@ -64,8 +69,10 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
             resolved = self.schedule.resolve(**self.horizon)
         self._traced = Traced(resolved, self.lr)
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Any, *others: Any) -> Any:
         """Return the rate of update `step`: a float for an int, a tensor for a tensor."""
+        if others:
+            refuse_epochs("LearningRate", step, *others)
         if isinstance(step, _HOST):
             return self.lr * self._traced.schedule(step)  # pyright: ignore
         window = _window(step)

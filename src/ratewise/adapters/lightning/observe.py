@@ -1,4 +1,4 @@
-"""The callback that lets schedules hear what a Lightning trainer measures."""
+"""The callback that lets schedules hear what a trainer measures, and its loggers see the rates."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 from ratewise.adapters.lightning.guard import check_schedulers, schedulers_of
-from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, show
+from ratewise.adapters.torch.scheduler import Scheduler, announce, feedback_of, recall, show
 
 
 class Observe(Callback):
     """Shows the schedulers what was logged, and stops the trainer when one of them is finished.
+
+    From the start of a batch on, the groups hold what its update is going to use, so that
+    `LearningRateMonitor`, and whoever else reads them there, writes the rate of update k beside k.
+    It is the first of a trainer's callbacks, wherever it is put.
 
     Metrics come by the names that `self.log` gave them: those of a validation when it has ended,
     those of training with each update, or at the end of the epoch if they are logged `on_epoch`.
@@ -33,26 +37,41 @@ class Observe(Callback):
         self._configs: list[int] = []
         self._validated = False
 
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Go before the callbacks that read the rates, and those that save what was shown."""
+        trainer.callbacks.remove(self)
+        trainer.callbacks.insert(0, self)
+
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Forget what another run had measured; only updates from here on count."""
         self.__init__()
         self._committed = [scheduler.committed for scheduler in schedulers_of(trainer)]
 
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Let those who look once an epoch find the coming rates."""
+        for scheduler in schedulers_of(trainer):
+            announce(scheduler)
+
     def on_train_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look whether our schedulers are still in charge."""
+        """Look whether our schedulers are still in charge, and put the coming rates in place."""
         configs = [id(config.scheduler) for config in trainer.lr_scheduler_configs]
         if configs != self._configs:
             check_schedulers(trainer)
             self._configs = configs
+        for scheduler in schedulers_of(trainer):
+            announce(scheduler)
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show what was logged with an update."""
+        """Show what was logged with an update; where there was none, nothing was used."""
         schedulers = schedulers_of(trainer)
         committed = [scheduler.committed for scheduler in schedulers]
+        for scheduler, before, now in zip(schedulers, self._committed, committed, strict=True):
+            if before == now:
+                recall(scheduler)
         if committed != self._committed:
             self._committed = committed
             self._show(trainer, schedulers)

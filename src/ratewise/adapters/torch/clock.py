@@ -228,7 +228,14 @@ class Clock:
 
     def write(self) -> None:
         """Put the values written last in place (again)."""
-        for (member, _, name, index), value in zip(self._cells, self.last(), strict=True):
+        self._put(self.last())
+
+    def write_coming(self) -> None:
+        """Put the values of the coming update in place before it, for who reads them there."""
+        self._put(self.row(self.t))
+
+    def _put(self, values: list[float]) -> None:
+        for (member, _, name, index), value in zip(self._cells, values, strict=True):
             if member.group is not None:
                 put(member.group, name, index, value)
 

@@ -274,6 +274,16 @@ def show(scheduler: Scheduler, metrics: Mapping[str, Any]) -> None:
         scheduler.observe(known)
 
 
+def announce(scheduler: Scheduler) -> None:
+    """Put the values of the coming update into the groups, where a framework reads them first."""
+    _synced_clock_of(scheduler).write_coming()
+
+
+def recall(scheduler: Scheduler) -> None:
+    """Put the values of the last update back into the groups, where none has followed."""
+    _synced_clock_of(scheduler).write()
+
+
 def rewind(scheduler: Scheduler) -> None:
     """Take a schedule off its optimizer and put back the values that it found there."""
     for member in _clock_of(scheduler).snapshot():
@@ -281,6 +291,10 @@ def rewind(scheduler: Scheduler) -> None:
             if member.group is not None and key in member.read:
                 put(member.group, *place, member.read[key])
     scheduler.detach()
+
+
+def _synced_clock_of(scheduler: Scheduler) -> Clock:
+    return scheduler._synced()  # pyright: ignore[reportPrivateUsage]
 
 
 def _clock_of(scheduler: Scheduler) -> Clock:
