@@ -7,13 +7,15 @@ the optimizer's state to the types of the parameters.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from ratewise._extras import require
+from ratewise.tasks.protocols import LiveRun, Opener, Over, Rates
 from ratewise.tasks.random_stream import derived
 from ratewise.tasks.torch.generators import Generators, generators_of, read, seed, write
+from ratewise.tasks.torch.random_stream import TorchRandomStream
 
 torch = require("torch", extra="torch")
 
@@ -153,11 +155,21 @@ class Snapshot:
             write(generator, state)
         self._drop_gradients()
 
-    def begin(self, number: int) -> None:
-        """Put everything back, and let the loader's own generators start from a seed."""
-        self.restore()
-        for place, generator in enumerate(self._generators):
-            seed(generator, derived(number, _ORDER + place))
+    def opener(self, train_until: Callable[[Rates, Over], None]) -> Opener:
+        """Return what opens runs from here, with random numbers that the run's seed decides."""
+
+        def open_run(number: int) -> LiveRun:
+            self.restore()
+            for place, generator in enumerate(self._generators):
+                seed(generator, derived(number, _ORDER + place))
+
+            def train_seeded(rates: Rates, over: Over) -> None:
+                with TorchRandomStream(number, settings=True):
+                    train_until(rates, over)
+
+            return LiveRun(train_seeded)
+
+        return open_run
 
     def _drop_gradients(self) -> None:
         for parameter, _ in self._gradients:
