@@ -11,7 +11,7 @@ from ratewise._extras import require
 from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import ScheduleError
 
-MODULE = "LightningTask(module=…)"
+DATA, MODULE = "LightningTask(data=…)", "LightningTask(module=…)"
 _LONG = 10**9
 """Updates that a fit is told to make, which is stopped long before."""
 
