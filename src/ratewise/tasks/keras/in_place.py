@@ -15,7 +15,7 @@ from ratewise.schedule import ScheduleError
 from ratewise.tasks.batches import endless
 from ratewise.tasks.keras.batches import stream
 from ratewise.tasks.keras.snapshot import VariableSnapshot
-from ratewise.tasks.keras.step import check_settable, loss_of, split
+from ratewise.tasks.keras.step import check_compiled, loss_of, split
 from ratewise.tasks.protocols import LiveRun, Opener, Over, Rates
 from ratewise.tasks.updates import UpdateLosses
 
@@ -79,10 +79,7 @@ def _shuffled(arrays: Iterable[Any], order: np.random.Generator) -> Iterator[tup
 
 
 def _check(model: Any, batches: Any) -> None:
-    """Refuse a model that is not compiled, and a rate that cannot be set."""
-    if not model.compiled:
-        raise ScheduleError(_WHO, "is not compiled", "call model.compile(optimizer, loss)")
+    check_compiled(_WHO, model)
     if batches is None or hasattr(batches, "__next__"):
         rule = "needs batches that can be iterated again"
         raise ScheduleError("find(batches=…)", rule, "give a dataset, or (x, y)", given=batches)
-    check_settable(_WHO, model)

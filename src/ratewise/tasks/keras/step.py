@@ -26,8 +26,10 @@ def split(batch: Any) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-def check_settable(who: str, model: Any) -> None:
-    """Refuse a compiled model whose rate cannot be set."""
+def check_compiled(who: str, model: Any) -> None:
+    """Refuse a model that is not compiled, and one whose rate cannot be set."""
+    if not model.compiled:
+        raise ScheduleError(who, "is not compiled", "call model.compile(optimizer, loss)")
     try:
         model.optimizer.learning_rate = rate_of(model.optimizer)
     except TypeError:

@@ -15,7 +15,7 @@ from ratewise.schedule import ScheduleError
 from ratewise.tasks.batches import TAPE_BYTES
 from ratewise.tasks.keras.batches import KerasTape, stream
 from ratewise.tasks.keras.snapshot import VariableSnapshot, as_numpy, built, to_mode
-from ratewise.tasks.keras.step import MODEL, check_settable, split, step_of
+from ratewise.tasks.keras.step import MODEL, check_compiled, split, step_of
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.random_stream import METRIC, derived
 from ratewise.tasks.ready import ReadyTask, as_metrics
@@ -163,15 +163,13 @@ def _made(task: KerasTask) -> Any:
     if not isinstance(model, keras.Model):
         rule = "returned no Keras model"
         raise ScheduleError(MODEL, rule, "return a keras.Model", given=model)
-    if not model.compiled:
-        raise ScheduleError(MODEL, "is not compiled", "call model.compile(optimizer, loss)")
     if task.optimizer is not None:
         model.optimizer = task.optimizer(model)
+    check_compiled(MODEL, model)
     model.steps_per_execution = 1
     if not 0 < _rate(model) < np.inf:
         rule = f"has no learning rate above 0, got {_rate(model)}"
         raise ScheduleError(MODEL, rule, "give the optimizer a rate such as 1e-3")
-    check_settable(MODEL, model)
     return model
 
 

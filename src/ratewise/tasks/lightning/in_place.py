@@ -24,11 +24,8 @@ def module_in_place(module: Any, batches: Any, trainer: Any) -> Generator[Opener
 
     The user's trainer is read, not run: its loggers, checkpoints and callbacks see nothing.
     """
-    pl = library(module, _WHO)
+    pl = library(module, _WHO, "give step=, model=, optimizer= and batches=")
     settings = _settings(trainer)
-    if not module.automatic_optimization:
-        rule = "optimizes by hand, so its loss is not known"
-        raise ScheduleError(_WHO, rule, "give step=, model=, optimizer= and batches=")
     data: dict[str, Any] = {}
     loader = None
     if isinstance(batches, pl.LightningDataModule):

@@ -12,7 +12,7 @@ import numpy as np
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.lightning.segment import FitSegment
-from ratewise.tasks.lightning.trainer import DATA, check_module, configured, library
+from ratewise.tasks.lightning.trainer import DATA, configured, library
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.ready import ReadyTask, as_metrics
 from ratewise.tasks.torch.loader_state import StatefulLoader
@@ -107,7 +107,6 @@ class LightningRun:
         self._own = TorchRandomStream(seed, settings=True)
         with self._own, torch.inference_mode(False), torch.enable_grad():
             self.module = task.module()
-            check_module(self.module)
             self._library = library(self.module)
             if task.optimizer is not None:
                 make = task.optimizer
