@@ -77,7 +77,6 @@ def _compiled(model: Any, batches: KerasTape) -> Callable[[Any], float]:
 
 
 def _signature(batches: KerasTape) -> tuple[Any, ...]:
-    """Return the shapes and types of all batches."""
     said = getattr(batches.source, "element_spec", None)
     if said is not None:
         return split(said)
@@ -90,7 +89,6 @@ def _signature(batches: KerasTape) -> tuple[Any, ...]:
 
 
 def _tensors(parts: Any) -> Any:
-    """Return a batch as tensors."""
     tensorflow = _tensorflow()
 
     def tensor(leaf: Any) -> Any:

@@ -113,11 +113,8 @@ class KerasRun:
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; a loss is the mean over the batches of its update."""
-        losses = np.empty(len(rates))
         to_mode(self.model, training=True)
-        for number, rate in enumerate(rates.tolist()):
-            losses[number] = self._update(rate)
-        return losses
+        return np.array([self._update(rate) for rate in rates.tolist()], np.float64)
 
     def _update(self, rate: float) -> float:
         self.model.optimizer.learning_rate = rate

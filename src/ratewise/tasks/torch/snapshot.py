@@ -226,7 +226,6 @@ def _restore_module(module: Any, saved: dict[str, Any]) -> None:
 
 
 def _attributes(thing: Any) -> dict[str, Any]:
-    """Return a module's or an optimizer's plain attributes, set aside."""
     return {name: set_aside(value) for name, value in vars(thing).items() if _is_plain(value)}
 
 
@@ -291,10 +290,7 @@ def _same_kind(now: Any, kept: Any) -> bool:
 
 
 def _fits(now: Any, kept: TensorSnapshot) -> bool:
-    same = (now.shape, now.dtype, str(now.device)) == (
-        kept.value.shape,
-        kept.value.dtype,
-        kept.device,
-    )
+    kind = (kept.value.shape, kept.value.dtype, kept.device)
+    same = (now.shape, now.dtype, str(now.device)) == kind
     apart = all(stride or size == 1 for size, stride in zip(now.shape, now.stride(), strict=True))
     return same and apart and not now.is_inference()

@@ -121,10 +121,8 @@ class TrainerRun:
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; losses stay on the device until the last is made."""
-        losses: list[Any] = []
         with self._own, torch.inference_mode(False), torch.enable_grad():
-            for rate in rates.tolist():
-                losses.append(self._update(rate))
+            losses = [self._update(rate) for rate in rates.tolist()]
         return on_host(losses)
 
     def _update(self, rate: float) -> Any:
