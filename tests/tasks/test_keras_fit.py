@@ -16,8 +16,9 @@ pytest.importorskip("keras")
 import keras
 
 import ratewise as rw
-from ratewise.choose import KerasTask, compare
+from ratewise.choose import KerasTask
 from ratewise.keras import LearningRate
+from tests.tasks.laws import check_sharing
 from tests.tasks.models import RATES, X, Y, made, task_of, weights
 
 # Keras itself asks numpy in a way that numpy 2 does not like.
@@ -104,19 +105,8 @@ def test_rates_are_of_updates(several: int | None) -> None:
 
 def test_sharing_changes_no_bit() -> None:
     """Every loss and metric of a comparison is that of the run trained alone in one go."""
-    candidates = {
-        "constant": rw.Warmup(3) >> rw.Hold(),
-        "late": rw.Warmup(3) >> rw.Hold() >> rw.Linear(to=0, over=3),
-        "cosine": rw.Warmup(3) >> rw.Cosine(to=0),
-    }
     task = task_of(metric=lambda model: model.evaluate(X, Y, verbose=0, return_dict=True))
-    shared = compare(task, candidates, total=9, peaks=[1e-2])
-    assert shared.sharing > 1.2
-    for record in shared.runs:
-        assert record.error is None
-        run = task.open(record.seed)
-        assert run.train(record.rates).tobytes() == record.losses.tobytes()
-        assert run.measure() == record.metrics
+    check_sharing(task, 1e-2)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 from typing import Any
 
@@ -16,6 +15,7 @@ import keras
 import ratewise as rw
 from ratewise.choose import Run, Task, compare
 from ratewise.keras import LearningRate
+from tests.tasks.laws import check_pickled_state, check_pieces, check_saved_state
 from tests.tasks.models import LR, RATES, Sequence, X, Y, accumulating, made, once, task_of, values
 
 # Keras itself asks numpy in a way that numpy 2 does not like.
@@ -46,15 +46,7 @@ def test_the_ready_task_follows_the_protocols() -> None:
 def test_training_in_pieces_is_training_in_one(change: dict[str, Any]) -> None:
     """Also across the end of an epoch, and with states saved and measured in between."""
     whole, pieces = task_of(**change).open(1), task_of(**change).open(1)
-    expected = whole.train(RATES)
-    losses: list[Any] = []
-    for piece in np.split(RATES, (1, 2, 3, 4, 6)):
-        losses.append(pieces.train(piece))
-        pieces.save()
-        pieces.measure()
-    assert np.concatenate(losses).tobytes() == expected.tobytes()
-    assert values(whole.model) == values(pieces.model)
-    assert whole.measure() == pieces.measure()
+    check_pieces(whole, pieces, RATES, (1, 2, 3, 4, 6), lambda run: values(run.model))
 
 
 @LAWS
@@ -62,24 +54,12 @@ def test_training_in_pieces_is_training_in_one(change: dict[str, Any]) -> None:
 def test_a_state_survives_pickling_into_another_run(change: dict[str, Any], before: int) -> None:
     """A run opened elsewhere goes on from a pickled state, also with a smaller batch first."""
     here, there = task_of(**change).open(3), task_of(**change).open(3)
-    here.train(np.full(before, 1e-2))
-    state = pickle.dumps(here.save())
-    expected = here.train(RATES).tobytes(), values(here.model), here.measure()
-    for run in (there, here, there):
-        run.restore(pickle.loads(state))
-        assert (run.train(RATES).tobytes(), values(run.model), run.measure()) == expected
+    check_pickled_state(here, there, np.full(before, 1e-2), RATES, lambda run: values(run.model))
 
 
 def test_training_on_does_not_alter_a_saved_state() -> None:
     """A state is a copy: the same bytes before and after more training."""
-    run = task_of().open(0)
-    run.train(RATES)
-    state = run.save()
-    before = pickle.dumps(state)
-    run.train(RATES)
-    run.restore(state)
-    run.train(RATES)
-    assert pickle.dumps(state) == before
+    check_saved_state(task_of().open(0), RATES)
 
 
 def test_measuring_disturbs_nothing() -> None:

@@ -12,10 +12,10 @@ pytest.importorskip("lightning")
 import torch
 
 import ratewise as rw
-from ratewise.choose import compare
 from ratewise.lightning import attach
 from tests.lightning.tiny import trainer
 from tests.tasks.fixtures import every_bit
+from tests.tasks.laws import check_sharing
 from tests.tasks.modules import LR, QUIET, RATES, Net, shuffled, streamed, task_of
 
 
@@ -120,16 +120,4 @@ def test_groups_keep_their_ratio_and_schedulers_are_left_aside() -> None:
 
 def test_sharing_changes_no_bit() -> None:
     """Every loss and metric of a comparison is that of the run trained alone in one go."""
-    candidates = {
-        "constant": rw.Warmup(3) >> rw.Hold(),
-        "late": rw.Warmup(3) >> rw.Hold() >> rw.Linear(to=0, over=3),
-        "cosine": rw.Warmup(3) >> rw.Cosine(to=0),
-    }
-    task = task_of()
-    shared = compare(task, candidates, total=9, peaks=[1e-2], seeds=2)
-    assert shared.sharing > 1.2
-    for record in shared.runs:
-        assert record.error is None
-        run = task.open(record.seed)
-        assert run.train(record.rates).tobytes() == record.losses.tobytes()
-        assert run.measure() == record.metrics
+    check_sharing(task_of(), 1e-2, seeds=2)

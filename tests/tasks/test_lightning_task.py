@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 from typing import Any
 
@@ -20,6 +19,7 @@ from ratewise.choose import Run, Task, compare
 from ratewise.lightning import attach
 from tests.lightning.tiny import trainer
 from tests.tasks.fixtures import every_bit
+from tests.tasks.laws import check_pickled_state, check_pieces, check_saved_state
 from tests.tasks.modules import LR, RATES, Net, shuffled, streamed, task_of
 
 DATA = pytest.mark.parametrize("data", [shuffled, streamed])
@@ -42,16 +42,7 @@ def test_the_ready_task_follows_the_protocols() -> None:
 def test_training_in_pieces_is_training_in_one(data: Any, cuts: tuple[int, ...]) -> None:
     """Also across the ends of epochs; the module sees the same fit, hook by hook."""
     whole, pieces = task_of(data=data).open(1), task_of(data=data).open(1)
-    expected = whole.train(RATES)
-    losses: list[Any] = []
-    for piece in np.split(RATES, cuts):
-        losses.append(pieces.train(piece))
-        pieces.save()
-        pieces.measure()
-    assert np.concatenate(losses).tobytes() == expected.tobytes()
-    assert every_bit(whole.module) == every_bit(pieces.module)
-    assert whole.module.seen == pieces.module.seen
-    assert whole.measure() == pieces.measure()
+    check_pieces(whole, pieces, RATES, cuts, lambda run: (every_bit(run.module), run.module.seen))
 
 
 @DATA
@@ -59,25 +50,14 @@ def test_training_in_pieces_is_training_in_one(data: Any, cuts: tuple[int, ...])
 def test_a_state_survives_pickling_into_another_run(data: Any, before: int) -> None:
     """A run opened elsewhere goes on from a pickled state, any number of times."""
     here, there = task_of(data=data).open(3), task_of(data=data).open(3)
-    here.train(np.full(before, 1e-2))
-    state = pickle.dumps(here.save())
-    expected = here.train(RATES).tobytes(), here.measure()
-    for run in (there, here, there):
-        run.restore(pickle.loads(state))
-        run.restore(run.save())
-        assert (run.train(RATES).tobytes(), run.measure()) == expected
+    check_pickled_state(
+        here, there, np.full(before, 1e-2), RATES, lambda run: every_bit(run.module)
+    )
 
 
 def test_training_on_does_not_alter_a_saved_state() -> None:
     """A state is a copy: the same bytes before and after more training."""
-    run = task_of().open(0)
-    run.train(RATES)
-    state = run.save()
-    before = pickle.dumps(state)
-    run.train(RATES)
-    run.restore(state)
-    run.train(RATES)
-    assert pickle.dumps(state) == before
+    check_saved_state(task_of().open(0), RATES)
 
 
 def test_measuring_disturbs_nothing() -> None:

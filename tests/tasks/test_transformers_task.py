@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 from typing import Any
 
@@ -18,6 +17,7 @@ import transformers
 import ratewise as rw
 from ratewise.choose import Run, Task, TrainerTask, compare
 from ratewise.transformers import attach
+from tests.tasks.laws import check_pickled_state, check_pieces, check_saved_state
 from tests.tasks.trainers import DATA, RATES, Chunks, task_of, weights
 from tests.transformers.tiny import LR, make, model, rows
 
@@ -47,15 +47,7 @@ def test_training_in_pieces_is_training_in_one(
 ) -> None:
     """Also across the end of an epoch, and with states saved and measured in between."""
     whole, pieces = (task_of(tmp_path, **options).open(1) for _ in range(2))
-    expected = whole.train(RATES)
-    losses: list[Any] = []
-    for piece in np.split(RATES, cuts):
-        losses.append(pieces.train(piece))
-        pieces.save()
-        pieces.measure()
-    assert np.concatenate(losses).tobytes() == expected.tobytes()
-    assert weights(whole) == weights(pieces)
-    assert whole.measure() == pieces.measure()
+    check_pieces(whole, pieces, RATES, cuts, weights)
 
 
 @LAWS
@@ -65,25 +57,12 @@ def test_a_state_survives_pickling_into_another_run(
 ) -> None:
     """A run opened elsewhere goes on from a pickled state, any number of times."""
     here, there = (task_of(tmp_path, **options).open(3) for _ in range(2))
-    here.train(np.full(before, 1e-3))
-    state = pickle.dumps(here.save())
-    expected = here.train(RATES).tobytes(), weights(here), here.measure()
-    for run in (there, here, there):
-        run.restore(pickle.loads(state))
-        run.restore(run.save())
-        assert (run.train(RATES).tobytes(), weights(run), run.measure()) == expected
+    check_pickled_state(here, there, np.full(before, 1e-3), RATES, weights)
 
 
 def test_training_on_does_not_alter_a_saved_state(tmp_path: Any) -> None:
     """A state is a copy: the same bytes before and after more training."""
-    run = task_of(tmp_path).open(0)
-    run.train(RATES)
-    state = run.save()
-    before = pickle.dumps(state)
-    run.train(RATES)
-    run.restore(state)
-    run.train(RATES)
-    assert pickle.dumps(state) == before
+    check_saved_state(task_of(tmp_path).open(0), RATES)
 
 
 def test_measuring_disturbs_nothing(tmp_path: Any) -> None:

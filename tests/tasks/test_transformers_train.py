@@ -18,6 +18,7 @@ import ratewise as rw
 from ratewise.choose import TrainerTask, compare
 from ratewise.transformers import attach
 from tests.tasks.fixtures import every_bit
+from tests.tasks.laws import check_sharing
 from tests.tasks.trainers import RATES, task_of, trainer_in, weights
 from tests.transformers.tiny import LR, Stream, Tiny, make, model, rows
 
@@ -100,19 +101,7 @@ def test_rates_are_of_updates_and_groups_keep_their_ratio(tmp_path: Any) -> None
 
 def test_sharing_changes_no_bit(tmp_path: Any) -> None:
     """Every loss and metric of a comparison is that of the run trained alone in one go."""
-    candidates = {
-        "constant": rw.Warmup(3) >> rw.Hold(),
-        "late": rw.Warmup(3) >> rw.Hold() >> rw.Linear(to=0, over=3),
-        "cosine": rw.Warmup(3) >> rw.Cosine(to=0),
-    }
-    task = task_of(tmp_path)
-    shared = compare(task, candidates, total=9, peaks=[1e-3], seeds=2)
-    assert shared.sharing > 1.2
-    for record in shared.runs:
-        assert record.error is None
-        run = task.open(record.seed)
-        assert run.train(record.rates).tobytes() == record.losses.tobytes()
-        assert run.measure() == record.metrics
+    check_sharing(task_of(tmp_path), 1e-3, seeds=2)
 
 
 def test_workers_change_no_bit(tmp_path: Any) -> None:

@@ -91,9 +91,8 @@ def _square(ladder: Ladder, sweeps: Sequence[Sweep]) -> tuple[Floats, Floats]:
     for row, one, high in zip(losses, sweeps, highs, strict=True):
         row[:] = high if math.isfinite(high) else one.losses[0]
         known = np.array(one.rungs[:rungs])
-        row[: len(known)] = np.where(
-            np.isfinite(known), np.minimum(known, row[: len(known)]), row[: len(known)]
-        )
+        capped = np.minimum(known, row[: len(known)])
+        row[: len(known)] = np.where(np.isfinite(known), capped, row[: len(known)])
     return losses, ladder.places[:rungs]
 
 

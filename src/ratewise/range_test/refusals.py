@@ -29,12 +29,13 @@ class Refusal(NamedTuple):
 
 def at_once(ladder: Ladder, sweeps: Sequence[Sweep]) -> Refusal | None:
     """Return a refusal if a sweep broke before there was anything to read."""
-    broken = [one for one in sweeps if one.broke is not None]
-    for one in broken:
-        low = float(np.log10(ladder.rates[one.broke or 0] / ladder.lowest))
-        if low < AT_ONCE or (one.broke or 0) < FEWEST:
-            where = _short(one.rate)
-            reason = f"the loss diverged at once, at {where} with seed {one.seed}"
+    for sweep in sweeps:
+        if sweep.broke is None:
+            continue
+        rate = float(ladder.rates[sweep.broke])
+        if np.log10(rate / ladder.lowest) < AT_ONCE or sweep.broke < FEWEST:
+            where = format_rate(rate, 2)
+            reason = f"the loss diverged at once, at {where} with seed {sweep.seed}"
             advice = f"give lowest={format_rate(ladder.lowest / 1e4, 2)}, or look at the task"
             return Refusal(reason, advice)
     return None
@@ -48,7 +49,7 @@ def refused(ladder: Ladder, sweeps: Sequence[Sweep], read: MarkedCurve) -> Refus
         reason = f"the loss is flat, {read.losses[0]:.4g} from {format_rate(ladder.lowest)} on"
         return Refusal(reason, "look whether the optimizer has the model's parameters")
     if read.fall <= CLEAR * read.error and broken:
-        reason = f"the loss never fell before it diverged at {_short(min(broken))}"
+        reason = f"the loss never fell before it diverged at {format_rate(min(broken), 2)}"
         return Refusal(reason, "give lowest= a smaller rate, or more updates")
     if read.fall <= CLEAR * read.error:
         reason = (
@@ -67,7 +68,7 @@ def _unclear(ladder: Ladder, read: MarkedCurve) -> Refusal | None:
         reason = f"the loss still fell at the highest rate, {format_rate(ladder.highest)}"
         return Refusal(reason, f"give highest={format_rate(ladder.highest * 100)}")
     if minimum.decades > WIDEST:
-        ends = f"{_short(minimum.low)} … {_short(minimum.high)}"
+        ends = f"{format_rate(minimum.low, 2)} … {format_rate(minimum.high, 2)}"
         reason = f"it is too noisy: the minimum is anywhere in {ends}"
         return Refusal(reason, f"give updates={4 * ladder.updates}, or more seeds")
     return None
@@ -82,10 +83,5 @@ def notes(ladder: Ladder, read: MarkedCurve) -> tuple[str, ...]:
             "so where it is steepest is unsure."
         )
     if read.onset is None:
-        told.append(f"It did not diverge up to {_short(10 ** read.at[-1])}.")
+        told.append(f"It did not diverge up to {format_rate(10 ** read.at[-1], 2)}.")
     return tuple(told)
-
-
-def _short(value: float | None) -> str:
-    """Return a rate in two figures."""
-    return "nothing" if value is None else format_rate(value, 2)

@@ -177,7 +177,25 @@ class RangeTestResult:
         return plain(told)
 
     def __str__(self) -> str:
-        return _paragraph(self)
+        if self.refusal is not None:
+            return f"No answer, because {self.refusal.reason}: {self.refusal.advice}."
+        steepest, minimum, onset = self.steepest, self.minimum, self.onset
+        assert self.rate is not None
+        assert steepest is not None
+        assert minimum is not None
+        breaks = "" if onset is None else f" and breaks from {_told(onset)} on"
+        said = (
+            f"Use a peak of about {format_rate(self.rate)}. "
+            f"The loss falls fastest at {_told(steepest)}, "
+            f"is lowest at {_told(minimum)}{breaks}; a tenth of the minimum, "
+            f"{format_rate(minimum.rate / 10, 2)}, is the cautious choice. "
+        )
+        limits = (
+            f"Intervals are of 90 %, from {self.updates:,} updates in {len(self.sweeps)} "
+            f"sweep{'s' if len(self.sweeps) > 1 else ''}. A range test finds an edge of stability, "
+            "and knows nothing of how long you will train: longer runs want lower peaks."
+        )
+        return " ".join([said + limits, *self.notes])
 
     def _marks(self) -> dict[str, Mark]:
         named = {"steepest": self.steepest, "minimum": self.minimum, "onset": self.onset}
@@ -203,32 +221,6 @@ def conclude(ladder: Ladder, sweeps: tuple[Sweep, ...]) -> RangeTestResult:
     return RangeTestResult(ladder, sweeps, read, refused(ladder, sweeps, read))
 
 
-def _paragraph(found: RangeTestResult) -> str:
-    """Return the answer as one paragraph."""
-    if found.refusal is not None:
-        return f"No answer, because {found.refusal.reason}: {found.refusal.advice}."
-    steepest, minimum, onset = found.steepest, found.minimum, found.onset
-    assert found.rate is not None
-    assert steepest is not None
-    assert minimum is not None
-    breaks = "" if onset is None else f" and breaks from {_told(onset)} on"
-    said = (
-        f"Use a peak of about {format_rate(found.rate)}. "
-        f"The loss falls fastest at {_told(steepest)}, "
-        f"is lowest at {_told(minimum)}{breaks}; a tenth of the minimum, "
-        f"{_short(minimum.rate / 10)}, is the cautious choice. "
-    )
-    limits = (
-        f"Intervals are of 90 %, from {found.updates:,} updates in {len(found.sweeps)} "
-        f"sweep{'s' if len(found.sweeps) > 1 else ''}. A range test finds an edge of stability, "
-        "and knows nothing of how long you will train: longer runs want lower peaks."
-    )
-    return " ".join([said + limits, *found.notes])
-
-
 def _told(mark: Mark) -> str:
-    return f"{_short(mark.rate)} ({_short(mark.low)} … {_short(mark.high)})"
-
-
-def _short(value: float) -> str:
-    return format_rate(value, 2)
+    rate, low, high = (format_rate(value, 2) for value in (mark.rate, mark.low, mark.high))
+    return f"{rate} ({low} … {high})"

@@ -12,10 +12,13 @@ from ratewise.tasks.protocols import Opener
 Source = AbstractContextManager[Opener]
 """Gives what opens runs, each from the same start; when it is left, everything is as it was."""
 
+_LOOP = ("step", "model", "optimizer", "batches")
 _GIVES = (
     "give a task, a Trainer, a Lightning module or a compiled Keras model, "
     "or step=, model=, optimizer= and batches="
 )
+_TAKES = {"step": (*_LOOP, "also"), "lightning": ("batches", "trainer"), "keras": ("batches",)}
+"""The parts that go with each kind of thing; a trainer and a task take none."""
 
 
 def choose_source(task: Any, **parts: Any) -> Source:
@@ -25,16 +28,11 @@ def choose_source(task: Any, **parts: Any) -> Source:
         ScheduleError: it is nothing that can be trained, or parts are missing or too many.
     """
     kind = kind_of(task)
-    takes = {
-        "step": ("step", "model", "optimizer", "batches", "also"),
-        "lightning": ("batches", "trainer"),
-        "keras": ("batches",),
-    }
-    _check_parts(kind, takes.get(kind, ()), parts)
+    _check_parts(kind, parts)
     if kind == "step":
         from ratewise.tasks.torch.in_place import loop_in_place
 
-        return loop_in_place(**{name: parts[name] for name in takes["step"]})
+        return loop_in_place(**{name: parts[name] for name in _TAKES["step"]})
     if kind == "trainer":
         from ratewise.tasks.transformers.in_place import trainer_in_place
 
@@ -67,14 +65,13 @@ def kind_of(task: Any) -> str:
     return "task"
 
 
-def _check_parts(kind: str, takes: tuple[str, ...], parts: dict[str, Any]) -> None:
+def _check_parts(kind: str, parts: dict[str, Any]) -> None:
     given = [name for name, value in parts.items() if value is not None and value != ()]
-    strange = [name for name in given if name not in takes]
+    strange = [name for name in given if name not in _TAKES.get(kind, ())]
     if strange:
         what = "a loop of your own" if kind == "step" else f"a {kind}"
         rule = f"takes no {strange[0]}= for {what}"
         raise ScheduleError(f"find({strange[0]}=…)", rule, f"leave {strange[0]}= out")
-    needed = ("step", "model", "optimizer", "batches") if kind == "step" else ()
-    missing = [name for name in needed if name not in given]
-    if missing:
+    missing = [name for name in _LOOP if name not in given]
+    if kind == "step" and missing:
         raise ScheduleError("find", f"got no {missing[0]}=", _GIVES)

@@ -53,18 +53,18 @@ Over = Callable[[float], bool]
 """Is told the loss of every update, and returns whether to stop."""
 
 
-@runtime_checkable
-class LiveRun(Protocol):
+class LiveRun(NamedTuple):
     """A run of objects that are there already: what a range test needs of a `Run`, and no more.
 
     It is told when to stop as its losses are made, so what someone else will use is trained no
     further than it has to be, and a trainer can stay in a single fit, which cannot be left and
     entered again. It is not saved: whoever opened it puts the objects back.
+
+    Args:
+        train_until: Makes one update per rate, and tells the loss of each, until it is to stop.
     """
 
-    def train_until(self, rates: Rates, over: Over) -> None:
-        """Make one update per rate, and tell `over` the loss of each, until it says to stop."""
-        ...
+    train_until: Callable[[Rates, Over], None]
 
 
 Opener = Callable[[int], Run | LiveRun]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from ratewise.schedule import ScheduleError
 from ratewise.tasks.batches import endless
 from ratewise.tasks.keras.batches import stream
 from ratewise.tasks.keras.snapshot import VariableSnapshot
-from ratewise.tasks.keras.step import check_settable, loss_of, split
-from ratewise.tasks.protocols import Opener, Over, Rates
+from ratewise.tasks.keras.step import check_compiled, loss_of, split
+from ratewise.tasks.protocols import LiveRun, Opener, Over, Rates
 from ratewise.tasks.updates import UpdateLosses
 
 require("keras", extra="keras")
@@ -40,9 +41,9 @@ def model_in_place(model: Any, batches: Any) -> Generator[Opener]:
         model.reset_metrics()  # those that the first batch makes
         snapshot.write(start)
 
-    def open_run(seed: int) -> ModelRun:
+    def open_run(seed: int) -> LiveRun:
         back()
-        return ModelRun(model, batches, seed)
+        return LiveRun(partial(_train_until, model, batches, seed))
 
     try:
         yield open_run
@@ -50,23 +51,17 @@ def model_in_place(model: Any, batches: Any) -> Generator[Opener]:
         back()
 
 
-class ModelRun:
-    """One run of a model, batch by batch."""
-
-    def __init__(self, model: Any, batches: Any, seed: int) -> None:
-        self._model, self._batches, self._seed = model, batches, seed
-
-    def train_until(self, rates: Rates, over: Over) -> None:
-        """Train on batch after batch; the optimizer counts which of them made an update."""
-        model, counter = self._model, innermost(self._model.optimizer)
-        losses = UpdateLosses(over, _WHO, "look at its optimizer", made=committed(counter))
-        with stream(self._seed):
-            for batch in _rounds(self._batches, self._seed):
-                model.optimizer.learning_rate = float(rates[losses.told])
-                model.reset_metrics()  # what it returns is a mean since then
-                loss = loss_of(model.train_on_batch(*split(batch), return_dict=True))
-                if losses.take(loss, committed(counter)):
-                    return
+def _train_until(model: Any, batches: Any, seed: int, rates: Rates, over: Over) -> None:
+    """Train on batch after batch; the optimizer counts which of them made an update."""
+    counter = innermost(model.optimizer)
+    losses = UpdateLosses(over, _WHO, "look at its optimizer", made=committed(counter))
+    with stream(seed):
+        for batch in _rounds(batches, seed):
+            model.optimizer.learning_rate = float(rates[losses.told])
+            model.reset_metrics()  # what it returns is a mean since then
+            loss = loss_of(model.train_on_batch(*split(batch), return_dict=True))
+            if losses.take(loss, committed(counter)):
+                return
 
 
 def _rounds(batches: Any, seed: int) -> Iterator[Any]:
@@ -84,10 +79,7 @@ def _shuffled(arrays: Iterable[Any], order: np.random.Generator) -> Iterator[tup
 
 
 def _check(model: Any, batches: Any) -> None:
-    """Refuse a model that is not compiled, and a rate that cannot be set."""
-    if not model.compiled:
-        raise ScheduleError(_WHO, "is not compiled", "call model.compile(optimizer, loss)")
+    check_compiled(_WHO, model)
     if batches is None or hasattr(batches, "__next__"):
         rule = "needs batches that can be iterated again"
         raise ScheduleError("find(batches=…)", rule, "give a dataset, or (x, y)", given=batches)
-    check_settable(_WHO, model)

@@ -26,8 +26,10 @@ def split(batch: Any) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-def check_settable(who: str, model: Any) -> None:
-    """Refuse a compiled model whose rate cannot be set."""
+def check_compiled(who: str, model: Any) -> None:
+    """Refuse a model that is not compiled, and one whose rate cannot be set."""
+    if not model.compiled:
+        raise ScheduleError(who, "is not compiled", "call model.compile(optimizer, loss)")
     try:
         model.optimizer.learning_rate = rate_of(model.optimizer)
     except TypeError:
@@ -75,7 +77,6 @@ def _compiled(model: Any, batches: KerasTape) -> Callable[[Any], float]:
 
 
 def _signature(batches: KerasTape) -> tuple[Any, ...]:
-    """Return the shapes and types of all batches."""
     said = getattr(batches.source, "element_spec", None)
     if said is not None:
         return split(said)
@@ -88,7 +89,6 @@ def _signature(batches: KerasTape) -> tuple[Any, ...]:
 
 
 def _tensors(parts: Any) -> Any:
-    """Return a batch as tensors."""
     tensorflow = _tensorflow()
 
     def tensor(leaf: Any) -> Any:

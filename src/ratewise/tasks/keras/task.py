@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,19 +13,19 @@ from ratewise._extras import require
 from ratewise.adapters.keras.drive import committed, innermost
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.batches import TAPE_BYTES
-from ratewise.tasks.checks import as_metrics, check_functions, check_names
 from ratewise.tasks.keras.batches import KerasTape, stream
 from ratewise.tasks.keras.snapshot import VariableSnapshot, as_numpy, built, to_mode
-from ratewise.tasks.keras.step import MODEL, check_settable, split, step_of
+from ratewise.tasks.keras.step import MODEL, check_compiled, split, step_of
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.random_stream import METRIC, derived
+from ratewise.tasks.ready import ReadyTask, as_metrics
 from ratewise.tasks.updates import IDLE
 
 keras = require("keras", extra="keras")
 
 
 @dataclass(frozen=True)
-class KerasTask:
+class KerasTask(ReadyTask):
     """Train a compiled Keras model batch by batch; the rates come from `compare`.
 
     It works on TensorFlow, JAX and PyTorch. An update is the model's own `train_step`, so the
@@ -69,18 +69,12 @@ class KerasTask:
     higher_is_better: tuple[str, ...] = ()
     tape_bytes: int = TAPE_BYTES
 
-    def __post_init__(self) -> None:
-        names = ("model", "data", "metric", "optimizer")
-        check_functions(self, {name: name for name in names}, ("optimizer",), (keras.Model,))
-        check_names(self)
+    _functions: ClassVar = ("model", "data", "metric", "optimizer")
+    _refused: ClassVar = (keras.Model,)
 
     def open(self, seed: int) -> KerasRun:
         """Return a run before its first update."""
         return KerasRun(self, seed)
-
-    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> KerasTask:
-        """Return the same task with another optimizer."""
-        return replace(self, optimizer=optimizer)
 
     def parts(self) -> Parts:
         """Return the model, its optimizer, and what the data say of their sizes."""
@@ -119,11 +113,8 @@ class KerasRun:
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; a loss is the mean over the batches of its update."""
-        losses = np.empty(len(rates))
         to_mode(self.model, training=True)
-        for number, rate in enumerate(rates.tolist()):
-            losses[number] = self._update(rate)
-        return losses
+        return np.array([self._update(rate) for rate in rates.tolist()], np.float64)
 
     def _update(self, rate: float) -> float:
         self.model.optimizer.learning_rate = rate
@@ -169,15 +160,13 @@ def _made(task: KerasTask) -> Any:
     if not isinstance(model, keras.Model):
         rule = "returned no Keras model"
         raise ScheduleError(MODEL, rule, "return a keras.Model", given=model)
-    if not model.compiled:
-        raise ScheduleError(MODEL, "is not compiled", "call model.compile(optimizer, loss)")
     if task.optimizer is not None:
         model.optimizer = task.optimizer(model)
+    check_compiled(MODEL, model)
     model.steps_per_execution = 1
     if not 0 < _rate(model) < np.inf:
         rule = f"has no learning rate above 0, got {_rate(model)}"
         raise ScheduleError(MODEL, rule, "give the optimizer a rate such as 1e-3")
-    check_settable(MODEL, model)
     return model
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from ratewise.schedule import ScheduleError
@@ -11,7 +12,6 @@ from ratewise.tasks.lightning.trainer import SILENT, library, loss_of, quiet
 from ratewise.tasks.protocols import Opener, Over, Rates
 from ratewise.tasks.torch.groups import HookedRates
 from ratewise.tasks.torch.in_place import check_batches, groups_in_place
-from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import Snapshot
 from ratewise.tasks.updates import UpdateLosses
 
@@ -24,11 +24,8 @@ def module_in_place(module: Any, batches: Any, trainer: Any) -> Generator[Opener
 
     The user's trainer is read, not run: its loggers, checkpoints and callbacks see nothing.
     """
-    pl = library(module, _WHO)
+    pl = library(module, _WHO, "give step=, model=, optimizer= and batches=")
     settings = _settings(trainer)
-    if not module.automatic_optimization:
-        rule = "optimizes by hand, so its loss is not known"
-        raise ScheduleError(_WHO, rule, "give step=, model=, optimizer= and batches=")
     data: dict[str, Any] = {}
     loader = None
     if isinstance(batches, pl.LightningDataModule):
@@ -37,48 +34,25 @@ def module_in_place(module: Any, batches: Any, trainer: Any) -> Generator[Opener
         check_batches(batches)
         loader, data = batches, {"train_dataloaders": batches}
     with Snapshot([module], None, loader) as snapshot, _attached(module, batches), quiet():
-
-        def open_run(seed: int) -> FitRun:
-            snapshot.begin(seed)
-            return FitRun(pl, module, data, settings, seed)
-
-        yield open_run
+        yield snapshot.opener(partial(_fit_until, pl, module, data, settings))
 
 
-class FitRun:
-    """One fit of a module.
-
-    Args:
-        pl: The package that the module's class is from.
-        module: The module.
-        data: What `fit` is given besides.
-        settings: Arguments of the trainer.
-        seed: Seed of the random numbers.
-    """
-
-    def __init__(
-        self, pl: Any, module: Any, data: dict[str, Any], settings: dict[str, Any], seed: int
-    ) -> None:
-        self._pl, self._module, self._data = pl, module, data
-        self._settings, self._seed = settings, seed
-
-    def train_until(self, rates: Rates, over: Over) -> None:
-        """Fit the module, which is stopped from a callback."""
-        with TorchRandomStream(self._seed, settings=True):
-            follow = _follow(self._pl, rates.tolist(), over)
-            try:
-                trainer = self._pl.Trainer(
-                    **SILENT,
-                    **self._settings,
-                    max_steps=len(rates),
-                    max_epochs=-1,
-                    callbacks=[follow],
-                    logger=False,
-                )
-                trainer.fit(self._module, **self._data)
-            finally:
-                if follow.interrupted:  # which a trainer makes something else of
-                    raise KeyboardInterrupt
+def _fit_until(
+    pl: Any,
+    module: Any,
+    data: dict[str, Any],
+    settings: dict[str, Any],
+    rates: Rates,
+    over: Over,
+) -> None:
+    """Fit the module by a trainer of its own, which is stopped from a callback."""
+    follow = _follow(pl, rates.tolist(), over)
+    options = {**SILENT, **settings, "max_steps": len(rates), "max_epochs": -1, "logger": False}
+    try:
+        pl.Trainer(**options, callbacks=[follow]).fit(module, **data)
+    finally:
+        if follow.interrupted:  # which a trainer makes something else of
+            raise KeyboardInterrupt
 
 
 def _follow(pl: Any, rates: list[float], over: Over) -> Any:

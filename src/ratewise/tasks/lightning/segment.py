@@ -10,6 +10,7 @@ from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.lightning.trainer import (
+    DATA,
     MODULE,
     loss_of,
     nothing,
@@ -105,7 +106,7 @@ class FitSegment:
                 if self._interrupted:  # which a trainer makes something else of
                     raise KeyboardInterrupt
         if self._last is None and not self._made:
-            raise ScheduleError("LightningTask(data=…)", "gave no batch", "return at least one")
+            raise ScheduleError(DATA, "gave no batch", "return at least one")
         rule = f"ended the fit {self._made} updates on, of {len(rates)}"
         raise ScheduleError(MODULE, rule, "do not set trainer.should_stop in it")
 
@@ -188,12 +189,10 @@ class _Loader:
     def __init__(self, piece: FitSegment, loader: Any) -> None:
         self._piece = piece
         self._copies = not isinstance(loader, torch.utils.data.DataLoader)
-        self._length = _length(loader)
+        self._loader = loader
 
     def __len__(self) -> int:
-        if self._length is None:
-            raise TypeError("the length is not known")
-        return self._length
+        return len(self._loader)  # a stream has none, and says so by itself
 
     def __iter__(self) -> Iterator[Any]:
         self._piece.resume()
@@ -208,10 +207,3 @@ class _Loader:
         return {}
 
     load_state_dict = nothing
-
-
-def _length(loader: Any) -> int | None:
-    try:
-        return len(loader)
-    except TypeError:  # a stream
-        return None

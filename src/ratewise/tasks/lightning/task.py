@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.checks import as_metrics, check_functions, check_names
 from ratewise.tasks.lightning.segment import FitSegment
-from ratewise.tasks.lightning.trainer import check_module, configured, library
+from ratewise.tasks.lightning.trainer import DATA, configured, library
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
+from ratewise.tasks.ready import ReadyTask, as_metrics
 from ratewise.tasks.torch.loader_state import StatefulLoader
 from ratewise.tasks.torch.measuring import measuring
 from ratewise.tasks.torch.random_stream import TorchRandomStream
@@ -28,7 +28,7 @@ _OURS = frozenset(
 
 
 @dataclass(frozen=True)
-class LightningTask:
+class LightningTask(ReadyTask):
     """Train a Lightning module with a `lightning.Trainer`; the rates come from `compare`.
 
     An update is Lightning's own, with all hooks of the module, its precision, accumulation and
@@ -68,24 +68,20 @@ class LightningTask:
     optimizer: Callable[[Any], Any] | None = None
     higher_is_better: tuple[str, ...] = ()
 
+    _functions: ClassVar = ("module", "data", "metric", "optimizer")
+
     def __post_init__(self) -> None:
-        names = ("module", "data", "metric", "optimizer")
-        check_functions(self, {name: name for name in names}, optional=("optimizer",))
+        super().__post_init__()
         if not isinstance(self.trainer, Mapping):
             rule, fix = "is no dict", "give the trainer's arguments"
             raise ScheduleError("LightningTask(trainer=…)", rule, fix, given=self.trainer)
         for name in sorted(_OURS & set(self.trainer)):
             who = f"LightningTask(trainer={{{name!r}: …}})"
             raise ScheduleError(who, "is for the comparison to say", "leave it out")
-        check_names(self)
 
     def open(self, seed: int) -> LightningRun:
         """Return a run before its first update."""
         return LightningRun(self, seed)
-
-    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> LightningTask:
-        """Return the same task with another optimizer."""
-        return replace(self, optimizer=optimizer)
 
     def parts(self) -> Parts:
         """Return the module, the optimizer that it configures, and what the data say."""
@@ -95,11 +91,6 @@ class LightningTask:
             batch, examples = sizes_of(self.data(0))
         every = int(self.trainer.get("accumulate_grad_batches", 1))
         return Parts(module, optimizer, batch * every if batch else None, examples)
-
-    @cached_property
-    def peak(self) -> float:
-        """The optimizer's own learning rate, of the group where it is largest."""
-        return self.open(0).peak
 
 
 class LightningRun:
@@ -116,17 +107,14 @@ class LightningRun:
         self._own = TorchRandomStream(seed, settings=True)
         with self._own, torch.inference_mode(False), torch.enable_grad():
             self.module = task.module()
-            check_module(self.module)
             self._library = library(self.module)
             if task.optimizer is not None:
                 make = task.optimizer
                 self.module.configure_optimizers = lambda: make(self.module)
             self._loader = task.data(seed)
         if hasattr(self._loader, "__next__") or not hasattr(self._loader, "__iter__"):
-            rule = "cannot be read again"
-            raise ScheduleError(
-                "LightningTask(data=…)", rule, "return a loader, or a list", given=self._loader
-            )
+            fix = "return a loader, or a list"
+            raise ScheduleError(DATA, "cannot be read again", fix, given=self._loader)
         self._feed = StatefulLoader(self._loader, self._own, seed)
         self._loops: dict[str, Any] | None = None
         self._moments: dict[str, Any] = {}
@@ -139,15 +127,10 @@ class LightningRun:
         """Make one update per rate, in a fit that goes on where the last one was left."""
         if self._loops is not None and not len(rates):
             return np.empty(0)
-        state = None
-        if self._loops is not None:
-            state = {**self._still(), "loops": self._loops}
+        state = None if self._loops is None else {**self._still(), "loops": self._loops}
+        segment = FitSegment(self._library, self.module, self._feed, self._own, state, self._ahead)
         with self._own, torch.inference_mode(False), torch.enable_grad():
-            options = dict(self._task.trainer)
-            segment = FitSegment(
-                self._library, self.module, self._feed, self._own, state, self._ahead
-            )
-            segment.fit(options, rates.tolist())
+            segment.fit(dict(self._task.trainer), rates.tolist())
         self._own.state = segment.random
         self._loops, self._ahead = segment.loops, segment.ahead
         self.optimizer = segment.groups.optimizer
@@ -158,11 +141,7 @@ class LightningRun:
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, in evaluation mode and with random numbers that no update sees."""
-        state = self._still()
-
-        def back() -> None:
-            restore_training(self.module, self.optimizer, state)
-
+        back = partial(restore_training, self.module, self.optimizer, self._still())
         with measuring(self.module, self.optimizer, self._own, self._seed, back):
             return as_metrics(self._task.metric(self.module))
 

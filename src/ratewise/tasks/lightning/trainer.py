@@ -11,7 +11,7 @@ from ratewise._extras import require
 from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import ScheduleError
 
-MODULE = "LightningTask(module=…)"
+DATA, MODULE = "LightningTask(data=…)", "LightningTask(module=…)"
 _LONG = 10**9
 """Updates that a fit is told to make, which is stopped long before."""
 
@@ -67,19 +67,19 @@ def loss_of(outputs: Any) -> Any:
     return outputs.get("loss") if isinstance(outputs, dict) else outputs
 
 
-def check_module(module: Any) -> None:
-    """Refuse what is no module, and one that optimizes by hand."""
-    library(module)
-    if not module.automatic_optimization:
-        rule, fix = "optimizes by hand, so its loss is not known", "write a TorchTask"
-        raise ScheduleError(MODULE, rule, fix)
+def library(module: Any, who: str = MODULE, instead: str = "write a TorchTask") -> Any:
+    """Return the package that the module's class is from: there are two of the same.
 
-
-def library(module: Any, who: str = MODULE) -> Any:
-    """Return the package that the module's class is from: there are two of the same."""
-    for one in type(module).__mro__:
-        if one.__name__ == "LightningModule":
-            name = "lightning.pytorch" if one.__module__.startswith("lightning.") else None
+    Args:
+        module: The module.
+        who: What to call it in an error.
+        instead: What to do with one that optimizes by hand.
+    """
+    for base in type(module).__mro__:
+        if base.__name__ == "LightningModule":
+            if not module.automatic_optimization:
+                raise ScheduleError(who, "optimizes by hand, so its loss is not known", instead)
+            name = "lightning.pytorch" if base.__module__.startswith("lightning.") else None
             return require(name or "pytorch_lightning", extra="lightning")
     rule = "needs a Lightning module"
     raise ScheduleError(who, rule, "give a LightningModule", given=module)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ratewise._extras import require
@@ -13,7 +14,6 @@ from ratewise.schedule.errors import shorten
 from ratewise.tasks.batches import endless
 from ratewise.tasks.protocols import Opener, Over, Rates
 from ratewise.tasks.torch.groups import HookedRates, RateSetter
-from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import Snapshot, has_state
 from ratewise.tasks.updates import UpdateLosses
 
@@ -41,32 +41,18 @@ def loop_in_place(
     groups = groups_in_place(unwrap("find(optimizer=…)", optimizer))
     check_batches(batches)
     with Snapshot(models, groups.optimizer, batches, also) as snapshot:
-
-        def open_run(seed: int) -> LoopRun:
-            snapshot.begin(seed)
-            return LoopRun(step, batches, groups, seed)
-
-        yield open_run
+        yield snapshot.opener(partial(_train_until, step, batches, groups))
 
 
-class LoopRun:
-    """One run of a function that trains on one batch."""
-
-    def __init__(
-        self, step: Callable[[Any], Any], batches: Any, groups: RateSetter, seed: int
-    ) -> None:
-        self._step, self._batches, self._groups, self._seed = step, batches, groups, seed
-
-    def train_until(self, rates: Rates, over: Over) -> None:
-        """Call the function with batch after batch; the optimizer says what is an update."""
-        losses = UpdateLosses(over, "find(step=…)", "let it call optimizer.step()")
-        with (
-            TorchRandomStream(self._seed, settings=True),
-            HookedRates(self._groups, rates.tolist()) as hooks,
-        ):
-            for batch in endless(lambda: self._batches):
-                if losses.take(_number(self._step(batch)), hooks.made):
-                    return
+def _train_until(
+    step: Callable[[Any], Any], batches: Any, groups: RateSetter, rates: Rates, over: Over
+) -> None:
+    """Call a function with batch after batch; the optimizer says what is an update."""
+    losses = UpdateLosses(over, "find(step=…)", "let it call optimizer.step()")
+    with HookedRates(groups, rates.tolist()) as hooks:
+        for batch in endless(lambda: batches):
+            if losses.take(_number(step(batch)), hooks.made):
+                return
 
 
 def groups_in_place(optimizer: Any) -> RateSetter:

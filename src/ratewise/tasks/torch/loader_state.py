@@ -13,7 +13,7 @@ from ratewise.tasks.torch.snapshot import put_into, set_aside
 
 torch = require("torch", extra="torch")
 
-_Plain = bool | int | float | str | None
+_Kept = bool | int | float | str | Generators | torch.Generator | None
 
 
 class SwappedState:
@@ -35,26 +35,27 @@ class SwappedState:
         self.state = self._read()
         self._outside = self.state
 
-    def put(self, state: list[dict[str, Any]]) -> None:
-        """Put a state into the things, to stay there."""
-        self._write(state)
-
     def __enter__(self) -> Self:
         self._outside = self._read()
-        self._write(self.state)
+        self.put(self.state)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.state = self._read()
-        self._write(self._outside)
+        self.put(self._outside)
 
     def _read(self) -> list[dict[str, Any]]:
         return [
-            {name: set_aside(value) for name, value in vars(thing).items() if _is_kept(value)}
+            {
+                name: set_aside(value)
+                for name, value in vars(thing).items()
+                if isinstance(value, _Kept)
+            }
             for thing in self._things
         ]
 
-    def _write(self, state: list[dict[str, Any]]) -> None:
+    def put(self, state: list[dict[str, Any]]) -> None:
+        """Put a state into the things, to stay there."""
         for thing, saved in zip(self._things, state, strict=True):
             content = vars(thing)
             for name, value in saved.items():
@@ -183,7 +184,3 @@ def _around(loader: Any) -> Iterator[Any]:
     yield from _ordering(loader)
     collate = getattr(loader, "collate_fn", None)
     yield from (getattr(loader, "dataset", None), collate, getattr(collate, "data_collator", None))
-
-
-def _is_kept(value: Any) -> bool:
-    return isinstance(value, _Plain | Generators | torch.Generator)

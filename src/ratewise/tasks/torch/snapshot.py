@@ -7,13 +7,15 @@ the optimizer's state to the types of the parameters.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from ratewise._extras import require
+from ratewise.tasks.protocols import LiveRun, Opener, Over, Rates
 from ratewise.tasks.random_stream import derived
 from ratewise.tasks.torch.generators import Generators, generators_of, read, seed, write
+from ratewise.tasks.torch.random_stream import TorchRandomStream
 
 torch = require("torch", extra="torch")
 
@@ -153,11 +155,21 @@ class Snapshot:
             write(generator, state)
         self._drop_gradients()
 
-    def begin(self, number: int) -> None:
-        """Put everything back, and let the loader's own generators start from a seed."""
-        self.restore()
-        for place, generator in enumerate(self._generators):
-            seed(generator, derived(number, _ORDER + place))
+    def opener(self, train_until: Callable[[Rates, Over], None]) -> Opener:
+        """Return what opens runs from here, with random numbers that the run's seed decides."""
+
+        def open_run(number: int) -> LiveRun:
+            self.restore()
+            for place, generator in enumerate(self._generators):
+                seed(generator, derived(number, _ORDER + place))
+
+            def train_seeded(rates: Rates, over: Over) -> None:
+                with TorchRandomStream(number, settings=True):
+                    train_until(rates, over)
+
+            return LiveRun(train_seeded)
+
+        return open_run
 
     def _drop_gradients(self) -> None:
         for parameter, _ in self._gradients:
@@ -214,7 +226,6 @@ def _restore_module(module: Any, saved: dict[str, Any]) -> None:
 
 
 def _attributes(thing: Any) -> dict[str, Any]:
-    """Return a module's or an optimizer's plain attributes, set aside."""
     return {name: set_aside(value) for name, value in vars(thing).items() if _is_plain(value)}
 
 
@@ -279,10 +290,7 @@ def _same_kind(now: Any, kept: Any) -> bool:
 
 
 def _fits(now: Any, kept: TensorSnapshot) -> bool:
-    same = (now.shape, now.dtype, str(now.device)) == (
-        kept.value.shape,
-        kept.value.dtype,
-        kept.device,
-    )
+    kind = (kept.value.shape, kept.value.dtype, kept.device)
+    same = (now.shape, now.dtype, str(now.device)) == kind
     apart = all(stride or size == 1 for size, stride in zip(now.shape, now.stride(), strict=True))
     return same and apart and not now.is_inference()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, ClassVar
 
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train
 from ratewise.tasks.batches import TAPE_BYTES
-from ratewise.tasks.checks import as_metrics, check_functions, check_names
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
+from ratewise.tasks.ready import ReadyTask, as_metrics
 from ratewise.tasks.torch.batches import TorchTape
 from ratewise.tasks.torch.groups import RateSetter
 from ratewise.tasks.torch.measuring import measuring, on_host
@@ -29,7 +29,7 @@ _OPTIMIZER = "TorchTask(optimizer=…)"
 
 
 @dataclass(frozen=True)
-class TorchTask:
+class TorchTask(ReadyTask):
     """Train a PyTorch model: five functions say what, the rates come from `compare`.
 
     One batch is one update: zero the gradients, `loss(model, batch)`, backward, `optimizer.step()`.
@@ -75,18 +75,11 @@ class TorchTask:
     higher_is_better: tuple[str, ...] = ()
     tape_bytes: int = TAPE_BYTES
 
-    def __post_init__(self) -> None:
-        names = ("model", "optimizer", "data", "loss", "metric")
-        check_functions(self, {name: name for name in names})
-        check_names(self)
+    _functions: ClassVar = ("model", "optimizer", "data", "loss", "metric")
 
     def open(self, seed: int) -> TorchRun:
         """Return a run before its first update."""
         return TorchRun(self, seed)
-
-    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> TorchTask:
-        """Return the same task with another optimizer."""
-        return replace(self, optimizer=optimizer)
 
     def parts(self) -> Parts:
         """Return the model, its optimizer, and what the data say of their sizes."""
@@ -143,11 +136,8 @@ class TorchRun:
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, in evaluation mode and with random numbers that no update sees."""
-        state = save_model(self.model)
-
-        def back() -> None:
-            restore_model(self.model, state)  # to the bit, which changing modes is not
-
+        # Back to the bit, which changing modes is not.
+        back = partial(restore_model, self.model, save_model(self.model))
         with measuring(self.model, self.optimizer, self._own, self._seed, back):
             return as_metrics(self._task.metric(self.model))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ratewise._extras import require
@@ -13,7 +14,6 @@ from ratewise.tasks.batches import endless
 from ratewise.tasks.protocols import Opener, Over, Rates
 from ratewise.tasks.torch.groups import HookedRates
 from ratewise.tasks.torch.in_place import groups_in_place
-from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import Snapshot
 from ratewise.tasks.updates import UpdateLosses
 
@@ -45,42 +45,31 @@ def trainer_in_place(trainer: Any) -> Generator[Opener]:
     twin.accelerator = _Unprepared(trainer.accelerator)
     own = trainer.optimizer
     with Snapshot([trainer.model], own, dataset=trainer.train_dataset) as snapshot:
-
-        def open_run(seed: int) -> TwinRun:
-            snapshot.begin(seed)
-            twin.optimizer = own
-            return TwinRun(twin, seed)
-
-        yield open_run
+        yield snapshot.opener(partial(_train_until, twin, own))
 
 
-class TwinRun:
-    """One run of a copy of a trainer."""
+def _train_until(twin: Any, own: Any, rates: Rates, over: Over) -> None:
+    """Train batch by batch; every n-th makes an update, as the arguments say."""
+    losses = UpdateLosses(over, _WHO, "look at its optimizer")
+    several = max(int(twin.args.gradient_accumulation_steps), 1)
+    twin.current_gradient_accumulation_steps = several
+    twin.optimizer = own
+    optimizer = own if own is not None else twin.create_optimizer()
+    with HookedRates(groups_in_place(optimizer), rates.tolist()) as hooks:
+        for number, batch in enumerate(endless(twin.get_train_dataloader), start=1):
+            loss = twin.training_step(twin.model, batch)
+            if number % several == 0:
+                _update(twin, optimizer)
+            if losses.take(float(loss) * several, hooks.made):
+                return
 
-    def __init__(self, twin: Any, seed: int) -> None:
-        self._twin, self._seed = twin, seed
 
-    def train_until(self, rates: Rates, over: Over) -> None:
-        """Train batch by batch; every n-th makes an update, as the arguments say."""
-        twin, losses = self._twin, UpdateLosses(over, _WHO, "look at its optimizer")
-        several = max(int(twin.args.gradient_accumulation_steps), 1)
-        twin.current_gradient_accumulation_steps = several
-        with TorchRandomStream(self._seed, settings=True):
-            optimizer = twin.optimizer if twin.optimizer is not None else twin.create_optimizer()
-            with HookedRates(groups_in_place(optimizer), rates.tolist()) as hooks:
-                for number, batch in enumerate(endless(twin.get_train_dataloader), start=1):
-                    loss = twin.training_step(twin.model, batch)
-                    if number % several == 0:
-                        self._update(optimizer)
-                    if losses.take(float(loss) * several, hooks.made):
-                        return
-
-    def _update(self, optimizer: Any) -> None:
-        norm = self._twin.args.max_grad_norm
-        if norm:
-            torch.nn.utils.clip_grad_norm_(self._twin.model.parameters(), norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+def _update(twin: Any, optimizer: Any) -> None:
+    norm = twin.args.max_grad_norm
+    if norm:
+        torch.nn.utils.clip_grad_norm_(twin.model.parameters(), norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
 def _check(trainer: Any) -> None:

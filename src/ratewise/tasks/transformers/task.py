@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train, unwrap
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.checks import as_metrics, check_functions, check_names
 from ratewise.tasks.protocols import Losses, Parts, Rates, length_of
+from ratewise.tasks.ready import ReadyTask, as_metrics
 from ratewise.tasks.torch.groups import RateSetter
 from ratewise.tasks.torch.loader_state import StatefulLoader, SwappedState
 from ratewise.tasks.torch.measuring import measuring, on_host
@@ -30,7 +29,7 @@ _RUNNING = ("runtime", "per_second", "model_preparation_time", "compilation_time
 
 
 @dataclass(frozen=True)
-class TrainerTask:
+class TrainerTask(ReadyTask):
     """Train with a `transformers.Trainer`; the rates come from `compare`.
 
     An update is the trainer's own: its data, collator, loss, accumulation, precision and clipping.
@@ -66,18 +65,11 @@ class TrainerTask:
     optimizer: Callable[[Any], Any] | None = None
     higher_is_better: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        returns = {"make_trainer": "trainer", "metric": "metric", "optimizer": "optimizer"}
-        check_functions(self, returns, optional=("metric", "optimizer"))
-        check_names(self)
+    _functions: ClassVar = ("make_trainer", "metric", "optimizer")
 
     def open(self, seed: int) -> TrainerRun:
         """Return a run before its first update."""
         return TrainerRun(self, seed)
-
-    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> TrainerTask:
-        """Return the same task with another optimizer."""
-        return replace(self, optimizer=optimizer)
 
     def parts(self) -> Parts:
         """Return the model, its optimizer, and the sizes that the trainer knows."""
@@ -89,11 +81,6 @@ class TrainerTask:
         args = trainer.args
         batch = int(args.train_batch_size) * int(args.gradient_accumulation_steps)
         return Parts(trainer.model, trainer.optimizer, batch, length_of(trainer.train_dataset))
-
-    @cached_property
-    def peak(self) -> float:
-        """The optimizer's own learning rate, of the group where it is largest."""
-        return self.open(0).peak
 
 
 class TrainerRun:
@@ -134,10 +121,8 @@ class TrainerRun:
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; losses stay on the device until the last is made."""
-        losses: list[Any] = []
         with self._own, torch.inference_mode(False), torch.enable_grad():
-            for rate in rates.tolist():
-                losses.append(self._update(rate))
+            losses = [self._update(rate) for rate in rates.tolist()]
         return on_host(losses)
 
     def _update(self, rate: float) -> Any:

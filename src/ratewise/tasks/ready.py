@@ -1,0 +1,54 @@
+"""What the tasks of all frameworks share: functions that say what, and one for the optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+from ratewise.schedule import ScheduleError
+
+
+@dataclass(frozen=True)
+class ReadyTask:
+    """A task that is made of functions, which are checked when it is made."""
+
+    _functions: ClassVar[tuple[str, ...]]
+    """Names of the arguments that are functions; those whose default is None may be None."""
+    _refused: ClassVar[tuple[type, ...]] = ()
+    """Classes of what can be called and makes nothing, such as a model."""
+
+    def __post_init__(self) -> None:
+        for name in self._functions:
+            value = getattr(self, name)
+            optional = getattr(type(self), name, ...) is None
+            wrong = not callable(value) or isinstance(value, self._refused)
+            if wrong and not (value is None and optional):
+                who = f"{type(self).__name__}({name}=…)"
+                fix = f"give one that returns the {name.removeprefix('make_')}"
+                raise ScheduleError(who, "is no function", fix, given=value)
+        names = getattr(self, "higher_is_better", ())
+        if isinstance(names, str):
+            who = f"{type(self).__name__}(higher_is_better={names!r})"
+            fix = f"write higher_is_better=({names!r},)"
+            raise ScheduleError(who, "needs a tuple of names", fix)
+
+    def open(self, seed: int) -> Any:
+        """Return a run before its first update."""
+        raise NotImplementedError
+
+    def with_optimizer(self, optimizer: Callable[[Any], Any]) -> Self:
+        """Return the same task with another optimizer."""
+        return replace(self, optimizer=optimizer)
+
+    @cached_property
+    def peak(self) -> float:
+        """The optimizer's own learning rate, of the group where it is largest."""
+        return self.open(0).peak
+
+
+def as_metrics(given: Any) -> dict[str, float]:
+    """Return what a metric returned as a dict; one number alone is called "metric"."""
+    named: Mapping[str, Any] = given if isinstance(given, Mapping) else {"metric": given}
+    return {str(name): float(value) for name, value in named.items()}
