@@ -19,16 +19,7 @@ TASKS = (
     "vision transfer",
 )
 METHODS = ("full", "lora")
-OPTIMIZERS = (
-    "adam",
-    "adamw",
-    "d-adaptation",
-    "muon",
-    "other",
-    "prodigy",
-    "schedule-free",
-    "sgd",
-)
+OPTIMIZERS = ("adam", "adamw", "d-adaptation", "muon", "other", "prodigy", "schedule-free", "sgd")
 KINDS = ("encoder", "language model", "vision")
 HORIZONS = ("known", "open")
 SEEN = ("divergence", "early best", "edge peak", "jitter", "late best", "plateau", "spikes")

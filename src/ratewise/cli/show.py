@@ -24,8 +24,7 @@ def show(
     png: Png = None,
     log: Annotated[bool, typer.Option("--log", help="Draw levels on a logarithmic scale.")] = False,
     metrics: Annotated[
-        Path | None,
-        typer.Option(help="CSV or JSON of metrics, for schedules that listen to some."),
+        Path | None, typer.Option(help="CSV or JSON of metrics, for schedules that listen to some.")
     ] = None,
 ) -> None:
     """Draw schedules, and say where they change and what they add up to."""
