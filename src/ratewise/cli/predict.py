@@ -55,6 +55,7 @@ def predict(
 ) -> None:
     """Fit a law to the loss curves in logs, and rank schedules that nobody has trained."""
     require("scipy", extra="search")
+    from ratewise.logs.rates import RateSource
     from ratewise.logs.reading import read_logs
     from ratewise.predict.forecast import forecast
 
@@ -65,8 +66,7 @@ def predict(
     paths, specs = split(logs, candidates or [])
     named, guessed = read_specs(specs)
     asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}
-    columns: Any = {"loss": loss, "rate": rate, "step": step, "warmup": warmup}
-    read = read_logs(paths, **columns, schedule=schedule, lr=lr)
+    read = read_logs(paths, loss=loss, step=step, rates=RateSource(rate, schedule, lr, warmup))
     notes = [*guessed, f"losses are from {', '.join(read.loss)}", *read.notes]
     found = forecast(read.curves, named or None, **asked, notes=notes)
     if figure is not None:
