@@ -12,9 +12,10 @@ import typer
 from ratewise import ScheduleError
 from ratewise._extras import require
 from ratewise.cli.arguments import Address, Engine, Epoch, Journal, Json, TaskOrNot
-from ratewise.cli.output import check_new, watched
+from ratewise.cli.output import watched
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
+from ratewise.show.files import check_new
 
 Word = str | None
 
@@ -68,7 +69,7 @@ def choose(
         fix = f"write one of {', '.join(TARGETS)}"
         raise ScheduleError(f"--code {code}", "is no target", fix)
     if out is not None:
-        check_new(out)
+        check_new(f"--out {out}", out)
     hired = read_workers(workers)
     EngineConfig(engine, hired, address)  # refused now, before anything is written
     given = {"task": task, "total": total, "budget": budget, "peaks": peaks, "seeds": seeds}

@@ -23,9 +23,10 @@ from ratewise.cli.arguments import (
     Tokens,
     Total,
 )
-from ratewise.cli.output import check_new, watched, write_results
+from ratewise.cli.output import watched, write_results
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
+from ratewise.show.files import check_new
 
 _PEAKS = "Peak learning rates, such as 1e-4,3e-4, or auto."
 _SEEDS = "Seeds that each schedule is trained with; 3 if not given."
@@ -73,7 +74,7 @@ def compare(
     if resume is None and task and specs:
         read_candidates(given)  # refused now, before anything is written
     if out is not None:
-        check_new(out)
+        check_new(f"--out {out}", out)
     words = asked(given, resume, journal)
     candidates, lengths = read_candidates(words)
     if words["seeds"] > 1:

@@ -12,8 +12,9 @@ import typer
 from ratewise import Hold, ScheduleError
 from ratewise._extras import require
 from ratewise.cli.arguments import Json, Out
-from ratewise.cli.output import check_figure, check_new, save_figure, write_results
+from ratewise.cli.output import check_figure, save_figure, write_results
 from ratewise.cli.parsing import read_peaks, read_specs, read_total
+from ratewise.show.files import check_new
 
 _LOGS = (
     "CSV, trainer_state.json, TensorBoard events, Lightning's metrics.csv, a journal, or a folder "
@@ -62,7 +63,7 @@ def predict(
     if figure is not None:
         check_figure(figure)
     if out is not None:
-        check_new(out)
+        check_new(f"--out {out}", out)
     paths, specs = split(logs, candidates or [])
     named, guessed = read_specs(specs)
     asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}

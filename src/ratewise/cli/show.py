@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ratewise.cli.arguments import Epoch, Png, Samples, Specs, Tokens, Total
-from ratewise.cli.output import writing
 from ratewise.cli.parsing import read_specs, read_total
+from ratewise.show.files import writing
 
 
 def show(
@@ -39,6 +39,6 @@ def show(
     for line in guessed:
         typer.echo(line, err=True)
     if png is not None:
-        with writing(png):
+        with writing(str(png)):
             picture.save(png)
     typer.echo(picture.text(), color=True)
