@@ -11,7 +11,7 @@ import typer
 
 from ratewise import Hold, ScheduleError
 from ratewise._extras import require
-from ratewise.cli.arguments import Json, Out
+from ratewise.cli.arguments import Json, Out, Png, Word
 from ratewise.cli.output import check_figure, save_figure, write_results
 from ratewise.cli.parsing import read_peaks, read_specs, read_total
 from ratewise.show.files import check_new
@@ -24,9 +24,8 @@ _CANDIDATES = "Schedules to rank, as show takes them; more than once, or several
 _PEAKS = "Peak rates of the candidates, such as 1e-4,3e-4; those of the logs if not given."
 _LAW = "auto, mixed, power, momentum, multipower, ema or nonparametric."
 _SCHEDULE = "What the logs were trained with, if they have no rates."
+_LR = "Peak rate of --schedule, and of candidates."
 _WARMUP = "Updates of a warm-up that ended before the first rate was logged."
-
-Word = str | None
 
 
 def predict(
@@ -43,15 +42,10 @@ def predict(
     rate: Annotated[Word, typer.Option(metavar="NAME", help="Column of learning rates.")] = None,
     step: Annotated[Word, typer.Option(metavar="NAME", help="Column of updates.")] = None,
     schedule: Annotated[Word, typer.Option(metavar="SPEC", help=_SCHEDULE)] = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(help="Peak rate of --schedule, and of candidates.", metavar="RATE"),
-    ] = None,
+    lr: Annotated[float | None, typer.Option(metavar="RATE", help=_LR)] = None,
     warmup: Annotated[int, typer.Option(metavar="N", help=_WARMUP)] = 0,
     out: Out = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).", metavar="FILE")
-    ] = None,
+    figure: Png = None,
     as_json: Json = False,
 ) -> None:
     """Fit a law to the loss curves in logs, and rank schedules that nobody has trained."""

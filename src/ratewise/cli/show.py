@@ -18,9 +18,7 @@ def show(
     epoch: Epoch = None,
     samples: Samples = None,
     tokens: Tokens = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Learning rate at level 1.", metavar="RATE")
-    ] = None,
+    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Rate at level 1.")] = None,
     png: Png = None,
     log: Annotated[bool, typer.Option("--log", help="Draw levels on a logarithmic scale.")] = False,
     metrics: Annotated[
