@@ -88,8 +88,7 @@ def searched(trials: Sequence[Trial], metric: str, higher_is_better: bool) -> li
 
 def proved(proof: Comparison, verdict: Verdict) -> list[str]:
     """Return the repeats of the finalists, and what they allow to say."""
-    lines = [verdict.text, verdict.why, *verdict.advice]
-    return [*_indented(proof.table()), *(line for line in lines if line)]
+    return [*_indented(proof.table()), *str(verdict).splitlines()]
 
 
 def rest(expected: Sequence[Expected], next_steps: Sequence[str]) -> list[str]:

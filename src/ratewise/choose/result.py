@@ -234,7 +234,6 @@ class Choice:
             return None
 
     def _panels(self) -> ChoicePanels:
-        """Return what the figure shows, in numbers."""
         from ratewise.view.choice import ChoicePanels, ExpectedCurve, TrialPoint
         from ratewise.view.comparison import Ranked
 

@@ -139,7 +139,6 @@ def read_options(words: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(found: Any, as_json: bool, code: str | None, out: Path | None) -> None:
-    """Print a choice as it is asked for, and write it to `out`."""
     if as_json:
         typer.echo(json.dumps(found.to_dict(), allow_nan=False))
     elif code is not None:

@@ -24,8 +24,10 @@ def read_specs(specs: list[str], **horizon: Any) -> tuple[dict[str, Any], list[s
         if name in named:
             raise ScheduleError(shorten(name), "is given twice", "write name=SPEC with two names")
         if is_file(spec):
-            named[name], what = read_file(spec, **horizon)
-            guessed.append(f"{spec}: read as {what}")
+            from ratewise.convert.reading import guess, read
+
+            named[name] = read(Path(spec), **horizon)
+            guessed.append(f"{spec}: read as {guess(Path(spec)).what}")
         else:
             parse(spec)
             named[name] = spec
@@ -44,14 +46,6 @@ def is_file(spec: str) -> bool:
             f"File {spec!r}", "is not found", "give the path of a config, or a schedule"
         )
     return False
-
-
-def read_file(path: str, **horizon: Any) -> tuple[Any, str]:
-    """Return the plan in a file of any known format, and what the format is."""
-    from ratewise.convert.reading import guess, read
-
-    file = Path(path)
-    return read(file, **horizon), guess(file).what
 
 
 def read_total(total: str | None) -> str | None:

@@ -70,7 +70,6 @@ def _logged(table: LogTable, step: str, column: str, last: int, warmup: int) -> 
 
 
 def _scheduled(schedule: Written, lr: float | None, total: int) -> Floats:
-    """Return the rates of a run whose schedule the user knows."""
     who = Call("read_curves", "schedule", str(schedule))
 
     def needed(_: Any) -> float:
