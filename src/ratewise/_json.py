@@ -1,4 +1,4 @@
-"""Values as JSON types."""
+"""Values as JSON types, and the one file that several rooms read."""
 
 from __future__ import annotations
 
@@ -29,3 +29,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
     return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def log_history(content: Any) -> list[Any] | None:
+    """Return what a `trainer_state.json` of Transformers has logged; None of any other content."""
+    history: Any = content.get("log_history") if isinstance(content, Mapping) else None
+    return history if isinstance(history, list) else None

@@ -9,37 +9,20 @@ from typing import Any
 from ratewise.schedule.errors import Call, Fix, ScheduleError, nearest, number, shorten, whole
 from ratewise.schedule.strict import Strict
 
-TASKS = (
-    "continued pretraining",
-    "fine-tuning",
-    "image classification",
-    "other",
-    "preference tuning",
-    "pretraining",
-    "vision transfer",
-)
-METHODS = ("full", "lora")
-OPTIMIZERS = (
-    "adam",
-    "adamw",
-    "d-adaptation",
-    "muon",
-    "other",
-    "prodigy",
-    "schedule-free",
-    "sgd",
-)
-KINDS = ("encoder", "language model", "vision")
-HORIZONS = ("known", "open")
-SEEN = ("divergence", "early best", "edge peak", "jitter", "late best", "plateau", "spikes")
-
 CHOICES: dict[str, tuple[str, ...]] = {
-    "task": TASKS,
-    "method": METHODS,
-    "optimizer": OPTIMIZERS,
-    "kind": KINDS,
-    "horizon": HORIZONS,
+    "task": (
+        *("continued pretraining", "fine-tuning", "image classification", "other"),
+        *("preference tuning", "pretraining", "vision transfer"),
+    ),
+    "method": ("full", "lora"),
+    "optimizer": (
+        *("adam", "adamw", "d-adaptation", "muon", "other", "prodigy"),
+        *("schedule-free", "sgd"),
+    ),
+    "kind": ("encoder", "language model", "vision"),
+    "horizon": ("known", "open"),
 }
+SEEN = ("divergence", "early best", "edge peak", "jitter", "late best", "plateau", "spikes")
 _COUNTS = ("batch", "batch_before", "examples", "total", "trials")
 
 
@@ -89,8 +72,10 @@ class Facts(metaclass=Strict):
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
-            if not (name == "kind" and self.kind is None):
-                _check_word(name, getattr(self, name), known)
+            value = getattr(self, name)
+            if value not in known and not (name == "kind" and value is None):
+                who, fix = Call("Facts", name, value), nearest(str(value), known)
+                raise ScheduleError(who, f"is not a {name} that is known", fix)
         for name in _COUNTS:
             value = getattr(self, name)
             if value is not None:
@@ -120,12 +105,6 @@ class Facts(metaclass=Strict):
         known = {field.name: getattr(self, field.name) for field in fields(self)}
         known["seen"] = sorted(self.seen)
         return {name: value for name, value in known.items() if value not in (None, [])}
-
-
-def _check_word(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        who = Call("Facts", name, value)
-        raise ScheduleError(who, f"is not a {name} that is known", nearest(str(value), known))
 
 
 def _signs(seen: Any) -> frozenset[str]:

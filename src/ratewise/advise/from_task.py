@@ -42,7 +42,6 @@ def infer(task: Any) -> tuple[dict[str, Any], list[str]]:
 def _facts(
     model: Any, optimizer: Any, batch: int | None, examples: int | None
 ) -> Iterable[tuple[str, Any, str]]:
-    """Yield the facts, and how each was read."""
     if optimizer is not None:
         yield from _of_optimizer(optimizer)
     adapters = [name for name in _trained(model) if "lora_" in name]

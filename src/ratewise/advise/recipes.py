@@ -73,12 +73,9 @@ def described(name: str) -> Recipe:
 def cookbook() -> dict[str, Recipe]:
     """Return all recipes by name."""
     text = (files("ratewise.advise") / "recipes.toml").read_text(encoding="utf-8")
-    return {
-        name: _made(name, table["about"], Facts(**table["facts"]))
-        for name, table in tomllib.loads(text).items()
-    }
-
-
-def _made(name: str, about: str, facts: Facts) -> Recipe:
-    advice = advise(facts)
-    return Recipe(name, about, facts, advice.plans[0], advice.origins[0])
+    book: dict[str, Recipe] = {}
+    for name, table in tomllib.loads(text).items():
+        advice = advise(**table["facts"])
+        made = advice.facts, advice.plans[0], advice.origins[0]
+        book[name] = Recipe(name, table["about"], *made)
+    return book

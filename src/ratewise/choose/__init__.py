@@ -17,16 +17,7 @@ if TYPE_CHECKING:
     from ratewise.choose.api import choose
     from ratewise.choose.result import Choice, ChoiceInterrupted
     from ratewise.logs import Curve, read_curves
-    from ratewise.predict import (
-        Bound,
-        Fit,
-        Prediction,
-        Transfer,
-        bound,
-        fit,
-        refine,
-        transfer,
-    )
+    from ratewise.predict import Bound, Fit, Prediction, Transfer, bound, fit, refine, transfer
     from ratewise.tasks.keras.task import KerasTask
     from ratewise.tasks.lightning.task import LightningTask
     from ratewise.tasks.torch.task import TorchTask

@@ -109,7 +109,7 @@ def choose(
     known = Facts(**infer(task)[0]) if facts is None else facts
     advice = advise(replace(known, total=known.total or length))
     schedules = read_schedules(candidates) if candidates is not None else standard(advice, length)
-    asked = read_candidates(schedules, seeds=_listed(seeds), peaks=[1.0], total=total, **units)
+    asked = read_candidates(schedules, seeds=seeds, peaks=[1.0], total=total, **units)
     numbers = list(dict.fromkeys(run.seed for run in asked))
     longest = max(len(run.rates) for run in asked)
     who = Call("choose")
@@ -150,10 +150,6 @@ def _train(
         return Comparison.of(executor.train(specs, before, progress=progress))
 
 
-def _listed(seeds: int | Iterable[int]) -> int | list[int]:
-    return seeds if isinstance(seeds, int) else list(seeds)
-
-
 def _at_once(engine: str | None, workers: int | str) -> int:
     """Return how many runs are asked for together: more would be asked without knowing enough."""
     if engine == "ray":
@@ -162,7 +158,6 @@ def _at_once(engine: str | None, workers: int | str) -> int:
 
 
 def _budget(budget: int | None, longest: int) -> int:
-    """Return the updates that may be trained."""
     if budget is None:
         return USUAL * longest
     limit = whole(Call("choose"), "budget", budget, low=1)

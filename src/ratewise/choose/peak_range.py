@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import Any
 
 from ratewise.choose.space import ladder
@@ -63,14 +64,7 @@ def _found(task: Any, steps: Ladder, seeds: tuple[int, ...], journal: Any) -> Ra
     """Return a range test, from the journal if it was made before."""
 
     def make() -> list[list[float]]:
-        found = find(
-            task,
-            lowest=steps.lowest,
-            highest=steps.highest,
-            rungs=steps.rungs,
-            updates=steps.updates,
-            seeds=seeds,
-        )
+        found = find(task, **asdict(steps), seeds=seeds)
         return [sweep.losses for sweep in found.sweeps]
 
     told = found_once(journal, task, f"find {steps} {seeds}", make)

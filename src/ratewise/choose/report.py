@@ -1,18 +1,15 @@
-"""The story of a choice in words, chapter by chapter, and as files."""
+"""The story of a choice in words, chapter by chapter."""
 
 from __future__ import annotations
 
 import math
-import os
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ratewise.choose.search import Expected, Trial
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.verdict import Verdict
 from ratewise.range_test import RangeTestResult
-from ratewise.schedule import Schedule, ScheduleError
+from ratewise.schedule import Schedule
 from ratewise.view.format import format_rate, format_table
 
 UNTRIED = 5
@@ -91,8 +88,7 @@ def searched(trials: Sequence[Trial], metric: str, higher_is_better: bool) -> li
 
 def proved(proof: Comparison, verdict: Verdict) -> list[str]:
     """Return the repeats of the finalists, and what they allow to say."""
-    lines = [verdict.text, verdict.why, *verdict.advice]
-    return [*_indented(proof.table()), *(line for line in lines if line)]
+    return [*_indented(proof.table()), *str(verdict).splitlines()]
 
 
 def rest(expected: Sequence[Expected], next_steps: Sequence[str]) -> list[str]:
@@ -125,25 +121,3 @@ def use(schedule: Schedule, peak: float, total: int) -> list[str]:
 
 def _indented(text: str) -> list[str]:
     return [f"  {line}" for line in text.splitlines()]
-
-
-def write_folder(who: str, folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> None:
-    """Write files into a new folder, all or nothing.
-
-    Raises:
-        ScheduleError: it is there already and is not empty, or cannot be written.
-    """
-    out = Path(folder)
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ScheduleError(who, "is there already", "give a new folder")
-    part = out.resolve().with_name(f".{out.name}-{os.getpid()}")
-    try:
-        part.mkdir(parents=True)
-        for name, content in files.items():
-            (part / name).write_bytes(content)
-        part.rename(out)
-    except OSError as error:
-        rule = f"cannot be written ({error.strerror})"
-        raise ScheduleError(who, rule, "give another place") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

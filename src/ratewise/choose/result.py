@@ -21,6 +21,7 @@ from ratewise.compare.comparison import Comparison
 from ratewise.compare.verdict import Verdict, judge
 from ratewise.range_test import RangeTestResult
 from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.show.files import write_folder
 from ratewise.view.format import format_rate
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Choice:
         files = {"choice.json": f"{text}\n".encode(), "report.html": self._page(picture).encode()}
         if picture is not None:
             files["figure.png"] = picture
-        report.write_folder(f"Choice.save({str(folder)!r})", folder, files)
+        write_folder(f"Choice.save({str(folder)!r})", folder, files)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
@@ -233,7 +234,6 @@ class Choice:
             return None
 
     def _panels(self) -> ChoicePanels:
-        """Return what the figure shows, in numbers."""
         from ratewise.view.choice import ChoicePanels, ExpectedCurve, TrialPoint
         from ratewise.view.comparison import Ranked
 

@@ -131,7 +131,8 @@ class ScheduleSearch:
         self._train("probe", [Proposal(i, 0, math.nan, math.nan, 0.0, 0.0) for i in probes])
         widenings = 0
         while True:
-            self._search()
+            while asked := self._next():
+                self._train("search", asked)
             best = self.searcher.best
             side = "below" if best is None else self.space.edge(best)
             if side is None or self.grows is None or widenings >= WIDENINGS or self._room() <= 0:
@@ -141,13 +142,6 @@ class ScheduleSearch:
         self._prove()
 
     # Search -----------------------------------------------------------------------------------
-
-    def _search(self) -> None:
-        while True:
-            asked = self._next()
-            if not asked:
-                return
-            self._train("search", asked)
 
     def _next(self) -> list[Proposal]:
         """Return the runs to train next, or none: nothing is worth it, or the budget is spent."""
@@ -276,8 +270,6 @@ class ScheduleSearch:
         expected: list[Expected] = []
         for run, mean, doubt in zip(self.space.runs, surrogate.mean, spread, strict=True):
             known = (run.name, run.peak) in trained
-            metric = self.sign * float(mean)
-            expected.append(
-                Expected(run.name, run.peak, metric, 0.0 if known else float(doubt), known)
-            )
+            told = self.sign * float(mean), 0.0 if known else float(doubt)
+            expected.append(Expected(run.name, run.peak, *told, known))
         return sorted(expected, key=lambda one: self.sign * one.metric)

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ratewise.cli.arguments import Word
+
 _TASK = (
     "pretraining, continued pretraining, fine-tuning, preference tuning, vision transfer, "
     "image classification or other."
@@ -17,7 +19,6 @@ _SEEN = "spikes, plateau, divergence, jitter, edge peak, early best, late best; 
 _STATE = "What to read facts from: trainer_state.json of a Trainer, or MODULE:TASK."
 ASKED = ("task", "kind", "method", "optimizer", "horizon", "total")
 
-Word = str | None
 Count = int | None
 Number = float | None
 

@@ -11,15 +11,16 @@ _SPECS = (
     'Schedules such as "Warmup(50) >> Cosine(to=0.1)", or files with a schedule or the config of '
     "another framework; name=SPEC gives a name."
 )
+Word = str | None
 Specs = Annotated[list[str], typer.Argument(metavar="SPEC", help=_SPECS)]
 SpecsOrNot = Annotated[
     list[str] | None, typer.Argument(metavar="SPEC", help=_SPECS, show_default=False)
 ]
 Task = Annotated[str, typer.Argument(metavar="MODULE:TASK", help="What to train.")]
 TaskOrNot = Annotated[
-    str | None, typer.Argument(metavar="MODULE:TASK", help="What to train.", show_default=False)
+    Word, typer.Argument(metavar="MODULE:TASK", help="What to train.", show_default=False)
 ]
-Total = Annotated[str | None, typer.Option(help='Updates in the run, or "3 epochs".', metavar="N")]
+Total = Annotated[Word, typer.Option(help='Updates in the run, or "3 epochs".', metavar="N")]
 Epoch = Annotated[float | None, typer.Option(help="Updates in an epoch.", metavar="N")]
 Samples = Annotated[float | None, typer.Option(help="Samples in an update.", metavar="N")]
 Tokens = Annotated[float | None, typer.Option(help="Tokens in an update.", metavar="N")]
@@ -40,8 +41,13 @@ Settings = Annotated[
 ]
 Png = Annotated[Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).")]
 Journal = Annotated[Path | None, typer.Option(help="File that keeps all that is trained.")]
-Engine = Annotated[str | None, typer.Option(help="Who trains: serial, processes or ray.")]
-Address = Annotated[str | None, typer.Option(help="Of a cluster of Ray.")]
+Resume = Annotated[Path | None, typer.Option(help="Journal of what is to go on.")]
+Metric = Annotated[Word, typer.Option(help="Metric that decides; else the task's first.")]
+Disk = Annotated[str, typer.Option(help="What checkpoints may take that nobody needs now: 2GB.")]
+Checkpoints = Annotated[Word, typer.Option(help="Folder or address of checkpoints: s3://…")]
+Workers = Annotated[str, typer.Option(help="Worker processes, or auto: one per device.")]
+Engine = Annotated[Word, typer.Option(help="Who trains: serial, processes or ray.")]
+Address = Annotated[Word, typer.Option(help="Of a cluster of Ray.")]
 Out = Annotated[
     Path | None, typer.Option(help="New folder for results.json and figure.png.", metavar="DIR")
 ]

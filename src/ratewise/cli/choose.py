@@ -11,46 +11,45 @@ import typer
 
 from ratewise import ScheduleError
 from ratewise._extras import require
-from ratewise.cli.arguments import Address, Engine, Epoch, Journal, Json, TaskOrNot
-from ratewise.cli.output import check_new, watched
+from ratewise.cli import arguments as args
+from ratewise.cli.output import watched
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
-
-Word = str | None
+from ratewise.show.files import check_new
 
 TARGETS = ("deepspeed", "keras", "lightning", "optax", "torch", "transformers")
 _CANDIDATES = "Schedules to choose from, as show takes them; the usual ones without."
 
 
 def choose(
-    task: TaskOrNot = None,
+    task: args.TaskOrNot = None,
     specs: Annotated[
         list[str] | None, typer.Argument(metavar="SPEC", help=_CANDIDATES, show_default=False)
     ] = None,
-    total: Annotated[
-        Word, typer.Option(metavar="N", help='Updates in a run, or "3 epochs".')
-    ] = None,
+    total: args.Total = None,
     budget: Annotated[
         int | None, typer.Option(metavar="UPDATES", help="What may be trained in all; 20 runs.")
     ] = None,
-    peaks: Annotated[Word, typer.Option(help="Peak rates; by a range test if not given.")] = None,
+    peaks: Annotated[
+        args.Word, typer.Option(help="Peak rates; by a range test if not given.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds of the finalists; 3.", min=1)] = None,
     finalists: Annotated[int | None, typer.Option(help="Schedules repeated; 3.", min=1)] = None,
-    epoch: Epoch = None,
-    samples: Annotated[float | None, typer.Option(help="Samples in an update.")] = None,
-    tokens: Annotated[float | None, typer.Option(help="Tokens in an update.")] = None,
-    metric: Annotated[Word, typer.Option(help="Metric that decides; the task's first.")] = None,
-    journal: Journal = None,
-    resume: Annotated[Path | None, typer.Option(help="Journal of a choice to go on with.")] = None,
-    disk: Annotated[str, typer.Option(help="What checkpoints may take.")] = "10GB",
-    checkpoints: Annotated[Word, typer.Option(help="Where they are: s3://…")] = None,
-    workers: Annotated[str, typer.Option(help="Worker processes, or auto.")] = "0",
-    engine: Engine = None,
-    address: Address = None,
+    epoch: args.Epoch = None,
+    samples: args.Samples = None,
+    tokens: args.Tokens = None,
+    metric: args.Metric = None,
+    journal: args.Journal = None,
+    resume: args.Resume = None,
+    disk: args.Disk = "10GB",
+    checkpoints: args.Checkpoints = None,
+    workers: args.Workers = "0",
+    engine: args.Engine = None,
+    address: args.Address = None,
     code: Annotated[
-        Word, typer.Option(metavar="TARGET", help=f"Print it as code: {', '.join(TARGETS)}.")
+        args.Word, typer.Option(metavar="TARGET", help=f"Print it as code: {', '.join(TARGETS)}.")
     ] = None,
-    as_json: Json = False,
+    as_json: args.Json = False,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="New folder for report.html, choice.json, figure.png."),
@@ -68,7 +67,7 @@ def choose(
         fix = f"write one of {', '.join(TARGETS)}"
         raise ScheduleError(f"--code {code}", "is no target", fix)
     if out is not None:
-        check_new(out)
+        check_new(f"--out {out}", out)
     hired = read_workers(workers)
     EngineConfig(engine, hired, address)  # refused now, before anything is written
     given = {"task": task, "total": total, "budget": budget, "peaks": peaks, "seeds": seeds}
@@ -140,7 +139,6 @@ def read_options(words: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(found: Any, as_json: bool, code: str | None, out: Path | None) -> None:
-    """Print a choice as it is asked for, and write it to `out`."""
     if as_json:
         typer.echo(json.dumps(found.to_dict(), allow_nan=False))
     elif code is not None:

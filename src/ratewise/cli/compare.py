@@ -11,53 +11,37 @@ import typer
 
 from ratewise import ScheduleError
 from ratewise._extras import require
-from ratewise.cli.arguments import (
-    Address,
-    Engine,
-    Epoch,
-    Journal,
-    Out,
-    Samples,
-    SpecsOrNot,
-    TaskOrNot,
-    Tokens,
-    Total,
-)
-from ratewise.cli.output import check_new, watched, write_results
+from ratewise.cli import arguments as args
+from ratewise.cli.output import watched, write_results
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
+from ratewise.show.files import check_new
 
 _PEAKS = "Peak learning rates, such as 1e-4,3e-4, or auto."
 _SEEDS = "Seeds that each schedule is trained with; 3 if not given."
-_DISK = "What checkpoints may take that nobody needs now: 2GB."
-_CHECKPOINTS = "Folder or address of checkpoints: s3://…"
 
 
 def compare(
-    task: TaskOrNot = None,
-    specs: SpecsOrNot = None,
-    total: Total = None,
-    peaks: Annotated[str | None, typer.Option(help=_PEAKS)] = None,
+    task: args.TaskOrNot = None,
+    specs: args.SpecsOrNot = None,
+    total: args.Total = None,
+    peaks: Annotated[args.Word, typer.Option(help=_PEAKS)] = None,
     prune: Annotated[
-        str | None, typer.Option(help="halving: drop the worse ones, once cooled.")
+        args.Word, typer.Option(help="halving: drop the worse ones, once cooled.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help=_SEEDS, min=1)] = None,
-    epoch: Epoch = None,
-    samples: Samples = None,
-    tokens: Tokens = None,
-    metric: Annotated[
-        str | None, typer.Option(help="Metric that decides; else the task's first.")
-    ] = None,
-    journal: Journal = None,
-    disk: Annotated[str, typer.Option(help=_DISK)] = "0",
-    checkpoints: Annotated[str | None, typer.Option(help=_CHECKPOINTS)] = None,
-    workers: Annotated[str, typer.Option(help="Worker processes, or auto: one per device.")] = "0",
-    engine: Engine = None,
-    address: Address = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Journal of a comparison to go on with.")
-    ] = None,
-    out: Out = None,
+    epoch: args.Epoch = None,
+    samples: args.Samples = None,
+    tokens: args.Tokens = None,
+    metric: args.Metric = None,
+    journal: args.Journal = None,
+    disk: args.Disk = "0",
+    checkpoints: args.Checkpoints = None,
+    workers: args.Workers = "0",
+    engine: args.Engine = None,
+    address: args.Address = None,
+    resume: args.Resume = None,
+    out: args.Out = None,
 ) -> None:
     """Train schedules on a task, each beginning they share once, and say which is best."""
     from ratewise.compare import compare as train
@@ -73,7 +57,7 @@ def compare(
     if resume is None and task and specs:
         read_candidates(given)  # refused now, before anything is written
     if out is not None:
-        check_new(out)
+        check_new(f"--out {out}", out)
     words = asked(given, resume, journal)
     candidates, lengths = read_candidates(words)
     if words["seeds"] > 1:

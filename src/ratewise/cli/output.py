@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ratewise import ScheduleError, __version__
 from ratewise._extras import MissingExtra, require
+from ratewise.show.files import write_folder, writing
+from ratewise.view.style import to_bytes
 
 _KINDS = (".pdf", ".png", ".svg")
 
@@ -33,15 +32,6 @@ def watched(train: Callable[..., Any]) -> tuple[Any, bool]:
         return stop.comparison, True
 
 
-def check_new(out: Path) -> None:
-    """Refuse a folder that holds something or cannot be, before hours are spent on its content."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ScheduleError(f"--out {out}", "is there already", "give a new folder")
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        out.rmdir()
-
-
 def check_figure(path: Path) -> None:
     """Refuse a figure that cannot be drawn or written, before minutes are spent on it."""
     require("matplotlib", extra="plot")
@@ -54,34 +44,19 @@ def check_figure(path: Path) -> None:
 
 def save_figure(result: Any, path: Path) -> None:
     """Write the figure of a result."""
-    with writing(path):
+    with writing(str(path)):
         result.figure().savefig(path, dpi=150)
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Generator[None]:
-    """Say it in one line if a path cannot be written to."""
-    try:
-        yield
-    except OSError as error:
-        rule = f"cannot be written ({error.strerror})"
-        raise ScheduleError(str(path), rule, "give another place") from None
 
 
 def write_results(comparison: Any, out: Path) -> str:
     """Write results.json and figure.png, all or nothing; return what was written."""
     content = {"version": __version__, **comparison.to_dict()}
     text = json.dumps(content, indent=1, allow_nan=False)
-    part = out.resolve().with_name(f".{out.name}-{os.getpid()}")
-    part.mkdir()
+    files = {"results.json": f"{text}\n".encode()}
     try:
-        (part / "results.json").write_text(text + "\n", encoding="utf-8")
-        try:
-            comparison.figure().savefig(part / "figure.png", dpi=150)
-            said = f"wrote {out / 'results.json'} and {out / 'figure.png'}"
-        except MissingExtra as missing:
-            said = f"wrote {out / 'results.json'}; no figure: {missing}"
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        files["figure.png"] = to_bytes(comparison.figure(), 150)
+        said = f"wrote {out / 'results.json'} and {out / 'figure.png'}"
+    except MissingExtra as missing:
+        said = f"wrote {out / 'results.json'}; no figure: {missing}"
+    write_folder(f"--out {out}", out, files)
     return said

@@ -11,9 +11,10 @@ import typer
 
 from ratewise import Hold, ScheduleError
 from ratewise._extras import require
-from ratewise.cli.arguments import Json, Out
-from ratewise.cli.output import check_figure, check_new, save_figure, write_results
+from ratewise.cli.arguments import Json, Out, Png, Word
+from ratewise.cli.output import check_figure, save_figure, write_results
 from ratewise.cli.parsing import read_peaks, read_specs, read_total
+from ratewise.show.files import check_new
 
 _LOGS = (
     "CSV, trainer_state.json, TensorBoard events, Lightning's metrics.csv, a journal, or a folder "
@@ -23,9 +24,8 @@ _CANDIDATES = "Schedules to rank, as show takes them; more than once, or several
 _PEAKS = "Peak rates of the candidates, such as 1e-4,3e-4; those of the logs if not given."
 _LAW = "auto, mixed, power, momentum, multipower, ema or nonparametric."
 _SCHEDULE = "What the logs were trained with, if they have no rates."
+_LR = "Peak rate of --schedule, and of candidates."
 _WARMUP = "Updates of a warm-up that ended before the first rate was logged."
-
-Word = str | None
 
 
 def predict(
@@ -42,31 +42,26 @@ def predict(
     rate: Annotated[Word, typer.Option(metavar="NAME", help="Column of learning rates.")] = None,
     step: Annotated[Word, typer.Option(metavar="NAME", help="Column of updates.")] = None,
     schedule: Annotated[Word, typer.Option(metavar="SPEC", help=_SCHEDULE)] = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(help="Peak rate of --schedule, and of candidates.", metavar="RATE"),
-    ] = None,
+    lr: Annotated[float | None, typer.Option(metavar="RATE", help=_LR)] = None,
     warmup: Annotated[int, typer.Option(metavar="N", help=_WARMUP)] = 0,
     out: Out = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).", metavar="FILE")
-    ] = None,
+    figure: Png = None,
     as_json: Json = False,
 ) -> None:
     """Fit a law to the loss curves in logs, and rank schedules that nobody has trained."""
     require("scipy", extra="search")
+    from ratewise.logs.rates import RateSource
     from ratewise.logs.reading import read_logs
     from ratewise.predict.forecast import forecast
 
     if figure is not None:
         check_figure(figure)
     if out is not None:
-        check_new(out)
+        check_new(f"--out {out}", out)
     paths, specs = split(logs, candidates or [])
     named, guessed = read_specs(specs)
     asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}
-    columns: Any = {"loss": loss, "rate": rate, "step": step, "warmup": warmup}
-    read = read_logs(paths, **columns, schedule=schedule, lr=lr)
+    read = read_logs(paths, loss=loss, step=step, rates=RateSource(rate, schedule, lr, warmup))
     notes = [*guessed, f"losses are from {', '.join(read.loss)}", *read.notes]
     found = forecast(read.curves, named or None, **asked, notes=notes)
     if figure is not None:

@@ -22,8 +22,8 @@ from ratewise.cli.arguments import (
     Tokens,
     Total,
 )
-from ratewise.cli.output import writing
 from ratewise.cli.parsing import read_readings, read_settings, read_total
+from ratewise.show.files import writing
 
 
 def show(
@@ -42,8 +42,7 @@ def show(
     png: Png = None,
     log: Annotated[bool, typer.Option("--log", help="Draw levels on a logarithmic scale.")] = False,
     metrics: Annotated[
-        Path | None,
-        typer.Option(help="CSV or JSON of metrics, for schedules that listen to some."),
+        Path | None, typer.Option(help="CSV or JSON of metrics, for schedules that listen to some.")
     ] = None,
 ) -> None:
     """Draw schedules, and say where they change and what they add up to."""
@@ -68,6 +67,6 @@ def show(
     for line in guessed:
         typer.echo(line, err=True)
     if png is not None:
-        with writing(png):
+        with writing(str(png)):
             picture.save(png)
     typer.echo(picture.text(), color=True)

@@ -176,7 +176,6 @@ class Comparison:
         return "\n".join([f"{self.table()}\n", str(self.verdict), *notes, share])
 
     def _dropped(self) -> list[str]:
-        """Say who was dropped on the way, and where."""
         said: dict[float, list[str]] = {}
         for one in self.pruned:
             said.setdefault(one.at, []).append(f"{one.name} at {one.peak:g} ({one.metric:.4g})")

@@ -122,9 +122,7 @@ def forked(spec: RunSpec, rung: float, share: float) -> tuple[RunSpec, RunSpec]:
     begins: Rates = spec.rates[:t]
     down = spec.rates[min(t, total - 1)] * (1 - np.arange(length) / length)
     cooled = replace(
-        spec,
-        schedule=f"{spec.schedule}, cooled from update {t}",
-        rates=np.append(begins, down),
+        spec, schedule=f"{spec.schedule}, cooled from update {t}", rates=np.append(begins, down)
     )
     return replace(spec, schedule=f"{spec.schedule}, until update {t}", rates=begins), cooled
 

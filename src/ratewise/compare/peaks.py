@@ -90,7 +90,7 @@ class PeakSearch:
 
     def __post_init__(self) -> None:
         self._bottom, self._top = 0, max(2, self._rung(self.search.high))
-        optuna = require("optuna", extra="search")
+        self._optuna = optuna = require("optuna", extra="search")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of samplers that Optuna calls experimental
             sampler = optuna.samplers.TPESampler(n_startup_trials=len(FIRST), seed=self.search.seed)
@@ -122,7 +122,7 @@ class PeakSearch:
         """Return the next rung, one that was not tried."""
         self._widen()
         for _ in range(4):
-            rung = self._study.ask({"rung": self._span()}).params["rung"]
+            rung = self._study.ask({"rung": self._span(self._bottom, self._top)}).params["rung"]
             if rung not in self.told:
                 return rung
             self._teach(rung, self.told[rung])
@@ -166,26 +166,21 @@ class PeakSearch:
     def _rung(self, peak: float) -> int:
         return round(math.log10(peak / self.search.low) * PER_DECADE)
 
-    def _span(self) -> Any:
-        optuna = require("optuna", extra="search")
-        return optuna.distributions.IntDistribution(self._bottom, self._top)
+    def _span(self, low: int, high: int) -> Any:
+        return self._optuna.distributions.IntDistribution(low, high)
 
     def _cost(self, value: float) -> float:
         return -value if self.higher_is_better else value
 
     def _teach(self, rung: int, value: float) -> None:
         """Tell the sampler; a run that did not finish is worse than the worst that did."""
-        optuna = require("optuna", extra="search")
         costs = [self._cost(one) for one in self.told.values() if math.isfinite(one)]
         worst = max(costs, default=0.0)
-        cost = (
-            self._cost(value)
-            if math.isfinite(value)
-            else worst + (worst - min(costs, default=-1.0))
-        )
-        span = optuna.distributions.IntDistribution(min(self._bottom, rung), max(self._top, rung))
-        trial = optuna.trial.create_trial(
-            params={"rung": rung}, distributions={"rung": span}, value=cost
+        failed = worst + (worst - min(costs, default=-1.0))
+        trial = self._optuna.trial.create_trial(
+            params={"rung": rung},
+            distributions={"rung": self._span(min(self._bottom, rung), max(self._top, rung))},
+            value=self._cost(value) if math.isfinite(value) else failed,
         )
         self._study.add_trial(trial)
 
@@ -246,7 +241,6 @@ def _joined(old: Results, new: Results) -> Results:
 
 
 def _grown(searches: Mapping[str, PeakSearch]) -> list[str]:
-    """Say for whom the range grew."""
     notes: list[str] = []
     for side in ("below", "above"):
         grew = [name for name, one in searches.items() if side in one.widened]

@@ -101,17 +101,10 @@ class TimeToTarget:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; a target that is not known is None."""
-        return {
-            "target": plain(self.target),
-            "of": self.of,
-            "over": self.over,
-            "set_by": self.set_by,
-            "candidates": [
-                {"name": one.name, "peak": one.peak, "updates": one.updates,
-                 "seeds": one.seeds, "each": list(one.each)}
-                for one in self.candidates
-            ],
-        }  # fmt: skip
+        told = plain(self)
+        for entry, one in zip(told["candidates"], self.candidates, strict=True):
+            entry |= {"updates": one.updates, "seeds": one.seeds}
+        return told
 
     def __str__(self) -> str:
         return f"{self.table()}\n\n{self.text}"
@@ -148,9 +141,11 @@ def time_to_target(
     sets = best.name if target is None and best.values else None
     level = _level(target, curves[best.name] if sets else [])
     higher = at_end and higher_is_better
-    candidates = tuple(
-        Reached(one.name, one.peak, _each(level, curves[one.name], higher)) for one in standings
-    )
+    each = {
+        name: tuple(updates_to(level, *curve, higher=higher) for curve in measured)
+        for name, measured in curves.items()
+    }
+    candidates = tuple(Reached(one.name, one.peak, each[one.name]) for one in standings)
     return TimeToTarget(level, metric if at_end else LOSS, window, sets, candidates)
 
 
@@ -159,10 +154,6 @@ def _level(target: float | None, best: Sequence[Curve]) -> float:
     if target is not None:
         return number("time_to_target", "target", target, low=-math.inf)
     return float(np.median([values[-1] for values, _ in best])) if best else math.nan
-
-
-def _each(level: float, curves: Sequence[Curve], higher: bool) -> tuple[int | None, ...]:
-    return tuple(updates_to(level, values, steps, higher=higher) for values, steps in curves)
 
 
 def _measured(run: Record, metric: str, at_end: bool, window: int) -> Curve:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,7 +60,7 @@ def read(path: Path) -> list[LogTable]:
     where = str(path)
     try:
         with closing(sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)) as file:
-            file.text_factory = _text
+            file.text_factory = partial(str, encoding="utf-8", errors="replace")  # if damaged
             check(file, f"Log {where!r}")
             runs, elsewhere = _runs(file, where)
     except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -74,13 +75,7 @@ def read(path: Path) -> list[LogTable]:
         raise unreadable(where, "is damaged", "give a copy that is whole") from None
 
 
-def _text(content: bytes) -> str:
-    """Return text of a journal, also where a byte of it is damaged."""
-    return content.decode("utf-8", errors="replace")
-
-
 def _said(where: str, runs: list[StoredRun], elsewhere: int) -> list[str]:
-    """Return what was taken, and what was left out."""
     kind = "training losses, averaged over windows; metrics are known at the ends only"
     said = [f"{where}: {kind}"]
     if elsewhere:

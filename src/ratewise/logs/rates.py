@@ -12,7 +12,7 @@ from ratewise.logs.columns import rate_of
 from ratewise.logs.table import LogTable
 from ratewise.runs.specs import Written, read_candidates
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, Fix
+from ratewise.schedule.errors import Call, Fix, whole
 
 LOWEST, CLIMB = -1.01, 0.25
 """Where the line through the first two rates is at update 0 if they are of a warm-up, as shares of
@@ -30,10 +30,13 @@ class RateSource:
         warmup: Updates of a linear warm-up from 0 that ended before a rate was logged.
     """
 
-    column: str | None
-    schedule: Written | None
-    lr: float | None
-    warmup: int
+    column: str | None = None
+    schedule: Written | None = None
+    lr: float | None = None
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        whole(Call("read_curves", "warmup", self.warmup), "warmup", self.warmup)
 
     def of(self, table: LogTable, step: str, last: int) -> Floats:
         """Return the rates of the first `last` updates, or of more."""
@@ -67,7 +70,6 @@ def _logged(table: LogTable, step: str, column: str, last: int, warmup: int) -> 
 
 
 def _scheduled(schedule: Written, lr: float | None, total: int) -> Floats:
-    """Return the rates of a run whose schedule the user knows."""
     who = Call("read_curves", "schedule", str(schedule))
 
     def needed(_: Any) -> float:

@@ -17,7 +17,7 @@ from ratewise.logs.rates import RateSource
 from ratewise.logs.table import LogTable
 from ratewise.runs.specs import Written
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, Fix, whole
+from ratewise.schedule.errors import Fix
 
 MOST = 10**8
 """Updates beyond which a column counts something else, tokens or samples."""
@@ -76,24 +76,19 @@ def read_curves(
     Raises:
         ScheduleError: a log cannot be read, or a column is not found.
     """
-    names = {"loss": loss, "rate": rate, "step": step}
-    return read_logs(path, **names, schedule=schedule, lr=lr, warmup=warmup).curves
+    rates = RateSource(rate, schedule, lr, warmup)
+    return read_logs(path, loss=loss, step=step, rates=rates).curves
 
 
 def read_logs(
     path: LogPath | Iterable[LogPath],
     *,
     loss: str | None = None,
-    rate: str | None = None,
     step: str | None = None,
-    schedule: Written | None = None,
-    lr: float | None = None,
-    warmup: int = 0,
+    rates: RateSource | None = None,
 ) -> LogCurves:
     """Return the runs as `read_curves` does, and what was left out."""
-    rates = RateSource(
-        rate, schedule, lr, whole(Call("read_curves", "warmup", warmup), "warmup", warmup)
-    )
+    rates = rates or RateSource()
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise ScheduleError("read_curves", "needs a log", "give the path of one")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ratewise._json import log_history
 from ratewise.logs.table import LogTable, from_rows, to_number, unreadable
 
 FIX = "give a trainer_state.json that is whole, such as that of the checkpoint before"
@@ -39,8 +40,8 @@ def read_state(path: str | Path) -> TrainerState:
         raise unreadable(str(path), f"cannot be read ({error.strerror})", FIX) from None
     except (RecursionError, ValueError) as error:
         raise unreadable(str(path), f"is cut off or no JSON ({error})", FIX) from None
-    history: Any = state.get("log_history") if isinstance(state, dict) else None
-    if not isinstance(history, list):
+    history = log_history(state)
+    if history is None:
         raise unreadable(str(path), "has no log_history", "give a trainer_state.json")
     made, planned = (
         count if isinstance(count := state.get(name), int) else None

@@ -83,11 +83,7 @@ class Bound:
 
 
 def bound(
-    schedule: Levels,
-    total: int | None = None,
-    *,
-    norms: ArrayLike = 1.0,
-    distance: float = 1.0,
+    schedule: Levels, total: int | None = None, *, norms: ArrayLike = 1.0, distance: float = 1.0
 ) -> Bound:
     """Return the refined last-iterate bound of subgradient descent under a schedule.
 

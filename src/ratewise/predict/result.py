@@ -127,11 +127,7 @@ class Fit:
         return self.rank({str(schedule): schedule}, lr=lr, total=total)[0]
 
     def rank(
-        self,
-        candidates: Candidates,
-        *,
-        lr: float | Iterable[float],
-        total: int | None = None,
+        self, candidates: Candidates, *, lr: float | Iterable[float], total: int | None = None
     ) -> tuple[Prediction, ...]:
         """Return the predictions of several schedules at several peaks, the best first.
 

@@ -100,18 +100,6 @@ class PrefixTree:
         return self.asked / self.planned if self.planned else 1.0
 
     @cached_property
-    def held(self) -> int:
-        """The most states that a walk holds at once to come back to forks."""
-        now = most = 0
-        for index, segment in enumerate(self.segments):
-            if segment.parent is not None:
-                parent = self.segments[segment.parent]
-                now -= parent.is_returned_to and index == parent.children[-1]
-            now += segment.is_returned_to
-            most = max(most, now)
-        return most
-
-    @cached_property
     def ways(self) -> list[int]:
         """For each segment, the updates from its start to the furthest end behind it."""
         ways = [len(segment.rates) for segment in self.segments]

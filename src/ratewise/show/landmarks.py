@@ -164,9 +164,7 @@ def _points(schedule: Piecewise, start: int, stop: int) -> Iterator[Event]:
     points: list[tuple[int, float]] = [p for p in schedule.points if 0 < p[0] < stop - start]
     verb = "goes to" if schedule.shape == "constant" else "reaches"
     yield from _some(
-        len(points),
-        lambda i: (start + points[i][0], f"Piecewise {verb} {points[i][1]:g}"),
-        "point",
+        len(points), lambda i: (start + points[i][0], f"Piecewise {verb} {points[i][1]:g}"), "point"
     )
 
 

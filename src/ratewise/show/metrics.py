@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ratewise._json import log_history
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
@@ -54,10 +55,10 @@ def _json(file: Path, text: str) -> list[Any]:
             raise ScheduleError(
                 f"File {file.name!r}", rule, "give whole JSON, or lines of it"
             ) from None
-    if isinstance(content, Mapping):
-        found: Mapping[str, Any] = content
-        return list(found.get("log_history", [found]))
-    return content
+    history = log_history(content)
+    if history is not None:
+        return history
+    return content if isinstance(content, list) else [content]
 
 
 def _by_update(file: Path, rows: list[Any]) -> Recorded:

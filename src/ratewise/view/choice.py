@@ -101,7 +101,6 @@ def _draw_peaks(
 
 
 def _draw_search(axes: Any, panels: ChoicePanels, frame: tuple[float, float]) -> None:
-    """Draw the runs of the search in their order, and the best so far."""
     for one in panels.trials:
         if not math.isfinite(one.metric):
             worst = frame[0 if panels.higher_is_better else 1]

@@ -112,11 +112,10 @@ class Ray:
         except errors.RayError as error:
             del self._running[stream]
             return WorkerDied(job.index, f"a worker of Ray died: {str(error).splitlines()[0]}")
-        if isinstance(event, Done) and event.kept is not None:
-            self._places[job.name(len(job.way.rates))] = where
-        if not isinstance(event, Done):
-            return event
-        del self._running[stream]
+        if isinstance(event, Done):
+            del self._running[stream]
+            if event.kept is not None:
+                self._places[job.name(len(job.way.rates))] = where
         return event
 
     def close(self) -> None:

@@ -159,7 +159,6 @@ class Worker:
         return True
 
     def _begin(self, root: Root, again: bool) -> None:
-        """Bring the run to its beginning."""
         if self._run is not None and self._root == root and self._first is not None:
             self._run.restore(self._first)
         else:
