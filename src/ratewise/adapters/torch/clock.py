@@ -20,6 +20,7 @@ from ratewise.adapters.torch.groups import (
     adopt,
     is_plain,
     join_member,
+    kept_as,
     put,
     recognise,
     separate_tensors,
@@ -261,12 +262,19 @@ class Clock:
         self.sync(optimizer)
         self.write()
 
+    def keep_peaks(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
+        """Write the peaks into a state of the optimizer, where PyTorch's schedulers keep theirs."""
+        self.sync(optimizer)
+        for member, group in zip(self.members, state.get("param_groups", ()), strict=False):
+            group.update({kept_as(key): peak for key, peak in member.peak.items()})
+
     def start(self, optimizer: Optimizer) -> None:
         """Register the hooks."""
         self.handles = [
             optimizer.register_step_pre_hook(self.before),
             optimizer.register_step_post_hook(self.after),
             optimizer.register_load_state_dict_post_hook(self.relink),
+            optimizer.register_state_dict_post_hook(self.keep_peaks),
         ]
 
 
