@@ -11,6 +11,7 @@ import torch
 from torch.optim import lr_scheduler
 
 import ratewise as rw
+from ratewise.convert import read
 from ratewise.torch import Scheduler
 
 LR, TOTAL = 1e-3, 12
@@ -171,3 +172,46 @@ def test_what_cannot_be_told_is_refused(tools: Any) -> None:
         Scheduler(still, tools.plan, total=TOTAL)
     still.param_groups[0]["initial_lr"] = LR
     assert Scheduler(still, tools.plan, total=TOTAL).base_lrs == [LR]
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine", "constant_with_warmup", "inverse_sqrt"])
+@pytest.mark.parametrize("names", [False, True])
+def test_a_scheduler_that_was_read_hands_its_peaks_on(kind: str, names: bool) -> None:
+    """Bound to the optimizer that it was read from, whose groups stand at 0, the plan trains with
+    the rates of Transformers' own scheduler, group by group."""
+    transformers = pytest.importorskip("transformers")
+
+    def make() -> torch.optim.Optimizer:
+        groups = [
+            {
+                "params": [torch.nn.Parameter(torch.ones(1))],
+                "lr": lr,
+                **({"name": n} if names else {}),
+            }
+            for lr, n in ((1e-4, "body"), (1e-2, "head"))
+        ]
+        return torch.optim.SGD(groups)
+
+    def rates(optimizer: Any, step: Any) -> list[list[float]]:
+        used: list[list[float]] = []
+        optimizer.register_step_pre_hook(
+            lambda o, *_: used.append([float(group["lr"]) for group in o.param_groups])
+        )
+        for _ in range(50):
+            optimizer.step()
+            step()
+        return used
+
+    native, other = make(), make()
+    theirs = transformers.get_scheduler(kind, native, 10, 100)
+    source = transformers.get_scheduler(kind, other, 10, 100)
+    assert [group["lr"] for group in other.param_groups] == [0.0, 0.0]
+    Scheduler(other, read(source, total=100))
+    ours, expected = rates(other, lambda: None), rates(native, theirs.step)
+    for mine, meant in zip(ours, expected, strict=True):
+        assert mine == pytest.approx(meant, rel=1e-12)
+    elsewhere = make()
+    for group in elsewhere.param_groups:
+        group["lr"] = 0.0
+    with pytest.raises(rw.ScheduleError, match="lr=0 in every group"):
+        Scheduler(elsewhere, read(source, total=100))
