@@ -18,6 +18,7 @@ from ratewise.adapters.torch.clock import Clock
 from ratewise.adapters.torch.groups import Member, kept_as, put, read_members
 from ratewise.adapters.torch.ranks import agreed
 from ratewise.adapters.torch.source import Source, SourceFeedback
+from ratewise.adapters.torch.watch import check_hooks
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, whole
 
@@ -32,7 +33,7 @@ class Scheduler(LRScheduler):
     the plan's peak; else the peak of a schedule that had moved the rate, a detached one of ours or
     PyTorch's `initial_lr`; else the rate that the group has when the scheduler is made. f(0) is in
     place at once; after an update the group holds the rate that it used. `step()` may be called at
-    any time and does nothing.
+    any time and does nothing; many calls without an update are answered with one warning.
 
     Args:
         optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it.
@@ -79,6 +80,7 @@ class Scheduler(LRScheduler):
         # The base class would patch optimizer.step and step once: its __init__ is not called.
         refuse_unknown("Scheduler", unknown, ["resume"])
         inner = unwrap("Scheduler", optimizer)
+        check_hooks(inner)
         policy = _resume.check_policy(resume)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
         clock = Clock(Source.of(schedule, horizon), policy)
@@ -133,6 +135,8 @@ class Scheduler(LRScheduler):
         names = self._clock.feedback.metrics()
         if metrics is not None and len(names) == 1 and not isinstance(metrics, Mapping):
             self.observe({names[0]: metrics})
+        else:
+            self._clock.watch.call(self._clock.t, self.optimizer, "scheduler.step()")
 
     def observe(
         self,
@@ -159,6 +163,7 @@ class Scheduler(LRScheduler):
                 every rank, one that some ranks have and others do not.
         """
         clock, shown = self._synced(), {**(metrics or {}), **named}
+        clock.watch.call(clock.t, self.optimizer, "scheduler.observe(…)")
         clock.observe(agreed(clock.t, shown, clock.feedback.metrics(), reduce))
 
     @property
