@@ -13,18 +13,46 @@ from ratewise.schedule import ScheduleError
 
 
 def unwrap(who: str, optimizer: Any) -> Optimizer:
-    """Return the optimizer inside the wrappers of Accelerate or Lightning.
+    """Return the optimizer whose `step` makes the updates, inside the wrappers of others.
+
+    Accelerate and Lightning hold it as `optimizer`, and SAM or Opacus, in another public attribute,
+    one that has the same groups.
 
     Raises:
         ScheduleError: it is none.
     """
-    inner = getattr(optimizer, "optimizer", None)
-    while isinstance(inner, Optimizer) and inner is not optimizer:
-        optimizer, inner = inner, getattr(inner, "optimizer", None)
+    seen = {id(optimizer)}
+    while (inner := _inside(optimizer)) is not None and id(inner) not in seen:
+        optimizer = inner
+        seen.add(id(inner))
     if not isinstance(optimizer, Optimizer):
         rule = "needs an optimizer"
         raise ScheduleError(who, rule, "give a torch.optim.Optimizer", given=optimizer)
     return optimizer
+
+
+def _inside(optimizer: Any) -> Optimizer | None:
+    inner = getattr(optimizer, "optimizer", None)
+    if isinstance(inner, Optimizer):
+        return inner
+    if not isinstance(optimizer, Optimizer):
+        return None
+    groups = getattr(optimizer, "param_groups", [])
+    shared = [
+        inner
+        for inner in inner_optimizers(optimizer).values()
+        if list(map(id, groups)) == list(map(id, getattr(inner, "param_groups", ())))
+    ]
+    return shared[0] if len(shared) == 1 else None
+
+
+def inner_optimizers(optimizer: Optimizer) -> dict[str, Optimizer]:
+    """Return the optimizers that another one holds in public attributes, by name."""
+    return {
+        name: value
+        for name, value in vars(optimizer).items()
+        if isinstance(value, Optimizer) and value is not optimizer and not name.startswith("_")
+    }
 
 
 def has_modes(optimizer: Any) -> bool:

@@ -20,11 +20,13 @@ from ratewise.adapters.torch.groups import (
     adopt,
     is_plain,
     join_member,
+    kept_as,
     put,
     recognise,
     separate_tensors,
 )
 from ratewise.adapters.torch.source import Source, SourceFeedback
+from ratewise.adapters.torch.watch import Watch
 from ratewise.schedule import Schedule
 
 BLOCK = 1024  # updates computed at a time
@@ -73,6 +75,7 @@ class Clock:
         "shift",
         "t",
         "used",
+        "watch",
     )
 
     def __init__(self, source: Source, policy: str | None) -> None:
@@ -83,6 +86,7 @@ class Clock:
         self.policy = policy
         self.members: list[Member] = []
         self.handles: list[RemovableHandle] = []
+        self.watch = Watch()
         self._removed: list[Member] = []
         self._eager = _outside_graphs()
 
@@ -156,15 +160,32 @@ class Clock:
     def prepare(self) -> None:
         """Prepare the short way, from this update on; a function is asked when it is due.
 
-        A single group finds its rates in the block, many find the levels of their own.
+        A single group finds its rates in the block, many find the levels of their own. A block
+        stops where the schedule does: what is past its end at rate 0 is looked at.
         """
+        left = self._left()
+        if left is not None and left <= 0 and self._stands_at_zero():
+            return
         if self.plain and self.used.form is not None and not self.feedback:
             levels = self._bundles[0][0].values(self._size, self.t + self.shift)
             single = self._only is not None
             self._block: list[float] = (self._peaks[0] * levels if single else levels).tolist()
             self._factors = [1.0] if single else self._peaks
             self._start = self.t
-            self._stop = self.t + self._size
+            self._stop = self.t + (min(self._size, left) if left else self._size)
+
+    def _left(self) -> int | None:
+        """Return the updates up to the schedule's end, if it has one."""
+        total = self.used.total
+        return None if total is None else max(total - self.shift - self.t, 0)
+
+    def _stands_at_zero(self) -> bool:
+        """Tell whether every rate is 0, past the end, and the next update is to be looked at."""
+        rates = [
+            value for (_, key), value in zip(self.targets(), self._row, strict=True) if key == "lr"
+        ]
+        end = (self.used.total or 0) - self.shift
+        return self.watch.past_end(self.t, end, bool(rates) and not any(rates))
 
     def observe(self, metrics: Mapping[str, Any]) -> None:
         """Show the feedback schedules what was measured after `t` updates."""
@@ -268,12 +289,19 @@ class Clock:
         self.sync(optimizer)
         self.write()
 
+    def keep_peaks(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
+        """Write the peaks into a state of the optimizer, where PyTorch's schedulers keep theirs."""
+        self.sync(optimizer)
+        for member, group in zip(self.members, state.get("param_groups", ()), strict=False):
+            group.update({kept_as(key): peak for key, peak in member.peak.items()})
+
     def start(self, optimizer: Optimizer) -> None:
         """Register the hooks."""
         self.handles = [
             optimizer.register_step_pre_hook(self.before),
             optimizer.register_step_post_hook(self.after),
             optimizer.register_load_state_dict_post_hook(self.relink),
+            optimizer.register_state_dict_post_hook(self.keep_peaks),
         ]
 
 

@@ -21,7 +21,7 @@ Group = dict[str, Any]
 Label = tuple[str | None, str]
 """(name or None, signature of the parameters)"""
 
-SURE, MAYBE, NO = "sure", "maybe", "no"
+SURE, MAYBE, KEPT, NO = "sure", "maybe", "kept", "no"
 _INDEXED = re.compile(r"(\w+)\[(\d+)\]")
 
 
@@ -35,7 +35,8 @@ class Member:
         places: Where each scheduled key lives, (key of the group, index or None).
         read: Values found in the code, by key: the plan's peak or the optimizer's own.
         trust: Whether `read` is the code's wish: "sure", "maybe" (a loaded optimizer may have
-            brought it), or "no" (the optimizer had already trained).
+            brought it), "kept" (it was kept beside the value by a schedule before), or "no" (the
+            optimizer had already trained).
         base: Values that the run was meant to have, by key; with no checkpoint, `read`.
         peak: Values at level 1, by key; `base`, unless something changed it on the way.
         last: Values last written, by key.
@@ -80,11 +81,20 @@ class Member:
         return {**self.__dict__, "group": None, "owned": {}}
 
 
-def read_members(optimizer: Optimizer, source: Source, bound: bool) -> list[Member]:
+def read_members(
+    optimizer: Optimizer, source: Source, bound: bool, before: Sequence[Member]
+) -> list[Member]:
     """Return a member for each group of an optimizer that a schedule takes on.
 
+    Args:
+        optimizer: The optimizer.
+        source: What it takes on.
+        bound: Whether it has a schedule now.
+        before: Its members under the schedule that it had before.
+
     Raises:
-        ScheduleError: it has a schedule or no groups; an unknown group, a key that is always 0.
+        ScheduleError: it has a schedule or no groups; an unknown group, a key that is always 0,
+            a value of which nobody can tell whether an earlier schedule has moved it.
     """
     groups, defaults = optimizer.param_groups, optimizer.defaults
     if bound:
@@ -96,29 +106,71 @@ def read_members(optimizer: Optimizer, source: Source, bound: bool) -> list[Memb
         raise ScheduleError("Scheduler", rule, "add the parameters first")
     check_names(source.plan, groups)
     fresh = not optimizer.state
-    members = [join_member(source, group, i, fresh, defaults) for i, group in enumerate(groups)]
-    if fresh:
-        check_levels_matter(members, defaults)
+    members = [
+        join_member(source, group, i, fresh, defaults, known)
+        for i, (group, known) in enumerate(zip(groups, recognise(groups, before), strict=True))
+    ]
+    check_peaks_known(members)
+    check_levels_matter(members)
     return members
 
 
-def join_member(source: Source, group: Group, index: int, fresh: bool, defaults: Group) -> Member:
+def join_member(
+    source: Source,
+    group: Group,
+    index: int,
+    fresh: bool,
+    defaults: Group,
+    before: Member | None = None,
+) -> Member:
     """Return the member for a group that was not known before; its values are read here, once."""
     name = group.get("name")
     who = who_is(name, index)
     parts = source.parts(name)
     places = {key: locate(who, group, key) for key in parts}
     own = {key: read(who, group, *place) for key, place in places.items()}
-    values = {key: own[key] if peak is None else peak for key, (_, peak) in parts.items()}
-    trust = {
-        key: SURE
-        if parts[key][1] is not None or value == _default(defaults, places[key])
-        else (MAYBE if fresh else NO)
-        for key, value in values.items()
-    }
+    values, trust = dict(own), dict[str, str]()
+    for key, (_, peak) in parts.items():
+        kept = _kept(group, key, own[key], before)
+        if peak is not None:
+            values[key], trust[key] = peak, SURE
+        elif kept is not None:
+            values[key], trust[key] = kept
+        elif own[key] == _default(defaults, places[key]):
+            trust[key] = SURE
+        else:
+            trust[key] = MAYBE if fresh else NO
     member = Member(name, None, places, values, trust, dict(values), dict(values), dict(own))
     member.attach(group)
     return member
+
+
+def kept_as(key: str) -> str:
+    """Return the name under which a group keeps what a key is worth at level 1, as PyTorch does."""
+    return f"initial_{key}"
+
+
+def _kept(group: Group, key: str, own: float, before: Member | None) -> tuple[float, str] | None:
+    """Return (value at level 1, trust), where more than the group's own value tells it.
+
+    A value that the schedule before left there is that schedule's. Else what PyTorch's schedulers
+    and our states keep beside the rate is the peak (`OneCycleLR` has its own under another name),
+    unless the rate is above it: `CyclicLR` keeps its low end, and a hand may have set the rate.
+    """
+    if before is not None and key in before.peak:
+        peak = before.peak[key]
+        if close(own, peak) or close(own, before.last.get(key, peak)):
+            return peak, before.trust.get(key, MAYBE)
+    value = group.get(kept_as(key))
+    if not isinstance(value, int | float | Tensor):
+        return None
+    peak = float(group["max_lr"] if "min_lr" in group and "max_lr" in group else value)
+    return peak, KEPT if own <= peak or close(own, peak) else NO
+
+
+def close(a: float, b: float) -> bool:
+    """Tell whether two values are one: a float32 tensor rounds what it is given."""
+    return math.isclose(a, b, rel_tol=1e-6)
 
 
 def who_is(name: str | None, index: int) -> str:
@@ -171,16 +223,28 @@ def put(group: Group, name: str, index: int | None, value: float) -> None:
         group[name] = type(items)([*items[:index], value, *items[index + 1 :]])
 
 
-def check_levels_matter(members: Sequence[Member], defaults: Group) -> None:
+def check_peaks_known(members: Sequence[Member]) -> None:
+    """Refuse a value that may be where an earlier schedule, or a loop by hand, had left it.
+
+    It is neither the optimizer's default nor kept anywhere, and the optimizer has trained.
+    """
+    for index, member in enumerate(members):
+        for key in (key for key, trust in member.trust.items() if trust == NO):
+            rule = f"finds {key}={member.last[key]:g} on an optimizer that was used, and no peak"
+            fix = (
+                f"give Plan(…, peak={{{key!r}: …}}), or set {kept_as(key)!r} in the group, or make "
+                "the Scheduler before the optimizer's state is loaded"
+            )
+            raise ScheduleError(f"Scheduler, {who_is(member.name, index)},", rule, fix)
+
+
+def check_levels_matter(members: Sequence[Member]) -> None:
     """Refuse a key that is 0 in every group: a level of 0 is 0.
 
     A value of 0 in some groups is meant (no decay for biases, a frozen part).
     """
     for key in dict.fromkeys(key for member in members for key in member.places):
-        having = [member for member in members if key in member.places]
-        if any(member.read[key] for member in having):
-            continue
-        if not _default(defaults, having[0].places[key]):
+        if not any(member.read[key] for member in members if key in member.places):
             fix = f"give the optimizer its {key}, or the plan a peak={{{key!r}: …}}"
             raise ScheduleError(f"Plan({key}=…)", f"multiplies {key}=0 in every group", fix)
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from ratewise.adapters.torch.clock import Clock
-from ratewise.adapters.torch.groups import NO, SURE, Member, pair, who_is
+from ratewise.adapters.torch.groups import KEPT, SURE, Member, close, pair, who_is
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.state import Saved, SavedGroup, labels
 from ratewise.schedule import ScheduleError, from_dict
@@ -101,13 +101,9 @@ def _agrees(member: Member, group: SavedGroup, key: str) -> bool:
     An optimizer that was loaded before brings the rate of its last update, and no wish of the code.
     """
     value = member.read[key]
-    if member.trust[key] == NO or _close(value, group.base[key]):
+    if member.trust[key] == KEPT or close(value, group.base[key]):
         return True
-    return member.trust[key] != SURE and _close(value, group.last.get(key, math.nan))
-
-
-def _close(a: float, b: float) -> bool:
-    return math.isclose(a, b, rel_tol=1e-6)  # a float32 tensor rounds what it is given
+    return member.trust[key] != SURE and close(value, group.last.get(key, math.nan))
 
 
 # Where to go on -----------------------------------------------------------------------------

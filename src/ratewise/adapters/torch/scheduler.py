@@ -15,21 +15,25 @@ from ratewise.adapters.torch import resume as _resume
 from ratewise.adapters.torch import state as _state
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.clock import Clock
-from ratewise.adapters.torch.groups import put, read_members
+from ratewise.adapters.torch.groups import Member, kept_as, put, read_members
 from ratewise.adapters.torch.ranks import agreed
 from ratewise.adapters.torch.source import Source, SourceFeedback
+from ratewise.adapters.torch.watch import check_hooks
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, whole
 
 _bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
+_before: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
 
 
 class Scheduler(LRScheduler):
     """Gives every update of an optimizer its rate.
 
-    rate(t) = base · f(t), where base is the group's own rate when the scheduler is made, and `t`
-    counts the updates that were committed. f(0) is in place at once; after an update the group
-    holds the rate that it used. `step()` may be called at any time and does nothing.
+    rate(t) = base · f(t), and `t` counts the updates that were committed. The base of a group is
+    the plan's peak; else the peak of a schedule that had moved the rate, a detached one of ours or
+    PyTorch's `initial_lr`; else the rate that the group has when the scheduler is made. f(0) is in
+    place at once; after an update the group holds the rate that it used. `step()` may be called at
+    any time and does nothing; many calls without an update are answered with one warning.
 
     Args:
         optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it.
@@ -47,7 +51,8 @@ class Scheduler(LRScheduler):
 
     Raises:
         ScheduleError: not an optimizer, already scheduled, lengths that do not fit, an unknown
-            group or key, a key that is 0 in every group.
+            group or key, a key that is 0 in every group, a rate that an earlier schedule may have
+            moved and that no peak is known of.
 
     >>> import torch, ratewise as rw
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5)
@@ -75,10 +80,12 @@ class Scheduler(LRScheduler):
         # The base class would patch optimizer.step and step once: its __init__ is not called.
         refuse_unknown("Scheduler", unknown, ["resume"])
         inner = unwrap("Scheduler", optimizer)
+        check_hooks(inner)
         policy = _resume.check_policy(resume)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
         clock = Clock(Source.of(schedule, horizon), policy)
-        clock.members = read_members(inner, clock.code, inner in _bound)
+        before = _before[inner].members if inner in _before else []
+        clock.members = read_members(inner, clock.code, inner in _bound, before)
         self._take(inner, clock)
         clock.lay_out()
         clock.set_last()
@@ -128,6 +135,8 @@ class Scheduler(LRScheduler):
         names = self._clock.feedback.metrics()
         if metrics is not None and len(names) == 1 and not isinstance(metrics, Mapping):
             self.observe({names[0]: metrics})
+        else:
+            self._clock.watch.call(self._clock.t, self.optimizer, "scheduler.step()")
 
     def observe(
         self,
@@ -154,6 +163,7 @@ class Scheduler(LRScheduler):
                 every rank, one that some ranks have and others do not.
         """
         clock, shown = self._synced(), {**(metrics or {}), **named}
+        clock.watch.call(clock.t, self.optimizer, "scheduler.observe(…)")
         clock.observe(agreed(clock.t, shown, clock.feedback.metrics(), reduce))
 
     @property
@@ -165,13 +175,23 @@ class Scheduler(LRScheduler):
         """Return the open-loop plan that the run has followed so far, resolved."""
         return self._synced().feedback.replayed(self._clock.used.plan)
 
-    def detach(self) -> None:
-        """Take the schedule off the optimizer, which keeps the rates that it has."""
+    def detach(self, *, keep: bool = False) -> None:
+        """Take the schedule off the optimizer, and give its groups their peaks back.
+
+        Args:
+            keep: Leave the values of the last update in place. A schedule that is bound later
+                starts from the peaks all the same, unless its plan names a peak or the values
+                were changed by hand.
+        """
+        members = self._synced().snapshot() if self._clock.handles else []
         for handle in self._clock.handles:
             handle.remove()
         self._clock.handles = []
         if _bound.get(self.optimizer) is self._clock:
             del _bound[self.optimizer]
+            _before[self.optimizer] = self._clock
+        for member in () if keep else members:
+            _give_back(member)
 
     # Rates ----------------------------------------------------------------------------------
 
@@ -286,11 +306,17 @@ def recall(scheduler: Scheduler) -> None:
 
 def rewind(scheduler: Scheduler) -> None:
     """Take a schedule off its optimizer and put back the values that it found there."""
-    for member in _clock_of(scheduler).snapshot():
-        for key, place in member.places.items():
-            if member.group is not None and key in member.read:
-                put(member.group, *place, member.read[key])
+    for member in _clock_of(scheduler).members:
+        member.peak.update(member.read)
     scheduler.detach()
+
+
+def _give_back(member: Member) -> None:
+    for key, place in member.places.items():
+        if member.group is not None:
+            put(member.group, *place, member.peak[key])
+            if kept_as(key) in member.group:  # a state that was loaded has brought its own
+                member.group[kept_as(key)] = member.peak[key]
 
 
 def _synced_clock_of(scheduler: Scheduler) -> Clock:
