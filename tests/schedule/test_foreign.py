@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,16 @@ def test_what_people_type_first_is_answered(text: str, part: str) -> None:
     assert part in message
     assert "SlantedTriangular" not in message
     assert len(message) < 500
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "coming-from.md"
+ROWS = re.findall(r"^\| `(.+?)` \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("there", "told"), ROWS)
+def test_the_page_says_what_the_errors_say(there: str, told: str) -> None:
+    """Every row of the page is what a user of that name is told."""
+    assert told in refusal(there)
 
 
 KEYWORDS = [
@@ -212,6 +224,11 @@ def test_every_advice_can_be_read(name: str) -> None:
     advice = NAMES[name].advice(numbers)
     assert isinstance(rw.parse(advice.text(RATE)), rw.Schedule | rw.Plan)
     assert call(name, numbers)[1] == str(advice)
+
+
+def test_the_page_has_rows() -> None:
+    """The table of the page is found."""
+    assert len(ROWS) > 30
 
 
 def test_every_argument_is_one_of_ours() -> None:

@@ -33,7 +33,7 @@ def _multi_step(a: Arguments) -> Advice:
 
 
 def _exponential_lr(a: Arguments) -> Advice:
-    note = 'where step() is called once an epoch, give every="1 epoch"'
+    note = 'where step() is called once an epoch, give every="1 epoch", staircase=True'
     return a.advice(f"ExponentialDecay({a.spelt('gamma')})", note=note)
 
 
@@ -289,7 +289,7 @@ NAMES: dict[str, Foreign] = {
     "CyclicLR": Foreign(
         "PyTorch",
         "base_lr max_lr step_size_up=2000 step_size_down=None mode='triangular' gamma=1.0 "
-        "scale_fn=None scale_mode='cycle' cycle_momentum=True base_momentum=0.8 max_momentum=0.9",
+        "cycle_momentum=True base_momentum=0.8 max_momentum=0.9",
         _cyclic_lr,
     ),
     "ReduceLROnPlateau": Foreign("PyTorch and Keras", _PLATEAU, _plateau),
