@@ -15,7 +15,7 @@ import pytest
 import ratewise as rw
 from ratewise.convert.table import RATE, TOTAL, Row
 from ratewise.schedule.foreign import ARGUMENTS, NAMES, call
-from ratewise.schedule.foreign_calls import Advice, Source
+from ratewise.schedule.foreign_calls import Instead, Verbatim
 from tests.convert.oracles import live, optimizer
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -108,14 +108,14 @@ def test_wrong_keywords_in_python_get_the_same_advice(make: Any, part: str) -> N
     assert part in str(caught.value)
 
 
-def advice_for(there: str) -> Advice:
+def advice_for(there: str) -> Instead:
     """What the table says of a call, or of settings of a Trainer."""
     if there.startswith("lr_scheduler_type"):
         given = {k.arg: ast.literal_eval(k.value) for k in calls(f"f({there})").keywords}
         more = given.pop("lr_scheduler_kwargs", {})
         return NAMES[given.pop("lr_scheduler_type")].advice({**given, **more})
     node = calls(there)
-    placed = [Source(a.id) if isinstance(a, ast.Name) else ast.literal_eval(a) for a in node.args]
+    placed = [Verbatim(a.id) if isinstance(a, ast.Name) else ast.literal_eval(a) for a in node.args]
     given = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
     return NAMES[ast.unparse(node.func)].advice(given, placed)
 
@@ -206,7 +206,7 @@ def test_functions_of_transformers(name: str, arguments: tuple[Any, ...]) -> Non
         rates.append(one.param_groups[0]["lr"])
         one.step()
         theirs.step()
-    advice = NAMES[name].advice({}, [Source("optimizer"), *arguments])
+    advice = NAMES[name].advice({}, [Verbatim("optimizer"), *arguments])
     mine = rw.parse(advice.text(RATE)).resolve(TOTAL).values() * RATE
     np.testing.assert_allclose(mine, rates, rtol=1e-9, atol=1e-15)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 
-class Source(str):
+class Verbatim(str):
     """What a user wrote for an argument, where it is no literal: it is shown as it stands."""
 
     __slots__ = ()
@@ -18,7 +18,7 @@ class Source(str):
 
 
 @dataclass(frozen=True)
-class Advice:
+class Instead:
     """What to write.
 
     Args:
@@ -70,7 +70,7 @@ class Arguments:
         self._values: dict[str, Any] = {}
         for word in signature.split():
             name, _, default = word.partition("=")
-            self._values[name] = ast.literal_eval(default) if default else Source(name)
+            self._values[name] = ast.literal_eval(default) if default else Verbatim(name)
         self._values.update(given)
 
     def __getitem__(self, name: str) -> Any:
@@ -98,16 +98,16 @@ class Arguments:
         pairs = ((here, self[there], ours) for here, (there, ours) in written.items())
         return "".join(f", {here}={spell(value)}" for here, value, ours in pairs if value != ours)
 
-    def advice(self, write: str, *, same: bool = True, note: str = "") -> Advice:
+    def advice(self, write: str, *, same: bool = True, note: str = "") -> Instead:
         """Return advice with the rates that were asked for on the way."""
-        return Advice(write, self.rates, write if same else "", note)
+        return Instead(write, self.rates, write if same else "", note)
 
 
 def spell(value: Any) -> str:
     """Return the text of a literal of theirs; what is none stays as it was written."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
-    if isinstance(value, str) and not isinstance(value, Source):
+    if isinstance(value, str) and not isinstance(value, Verbatim):
         return f'"{value}"'
     if isinstance(value, list | tuple):
         items: Iterable[Any] = value  # pyright: ignore[reportUnknownVariableType]
@@ -116,7 +116,7 @@ def spell(value: Any) -> str:
     return repr(value)
 
 
-Told = Callable[[Arguments], Advice]
+Told = Callable[[Arguments], Instead]
 
 
 MEANINGLESS = ("optimizer", "last_epoch", "verbose", "name", "num_training_steps", "lr", "step")
@@ -135,10 +135,10 @@ class Foreign(NamedTuple):
         """The names of its arguments, in order."""
         return [word.partition("=")[0] for word in self.signature.split()]
 
-    def advice(self, given: Mapping[str, Any], placed: Sequence[Any] = ()) -> Advice:
+    def advice(self, given: Mapping[str, Any], placed: Sequence[Any] = ()) -> Instead:
         """Return what to write for a call with these arguments, the optimizer left out or not."""
         bound = self.library.startswith(("PyTorch", "Transformers"))
-        if bound and placed and isinstance(placed[0], Source) and "lambda" not in placed[0]:
+        if bound and placed and isinstance(placed[0], Verbatim) and "lambda" not in placed[0]:
             placed = placed[1:]
         named = dict(zip(self.names, placed, strict=False))
         advice = self.told(Arguments(self.signature, {**named, **given}))

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ratewise.schedule.foreign_calls import Advice, Arguments, Foreign, Told, spell
+from ratewise.schedule.foreign_calls import Arguments, Foreign, Instead, Told, spell
 
 # PyTorch ------------------------------------------------------------------------------------
 
 EPOCHS = 'where step() is called once an epoch, a length is "100 epochs"'
 
 
-def _annealing(a: Arguments) -> Advice:
+def _annealing(a: Arguments) -> Instead:
     return a.advice(f"Cosine(to={a.share('eta_min')}, over={a.spelt('T_max')})", note=EPOCHS)
 
 
-def _linear_lr(a: Arguments) -> Advice:
+def _linear_lr(a: Arguments) -> Instead:
     ends = f"to={a.spelt('end_factor')}, over={a.spelt('total_iters')}"
     return a.advice(f"Linear({ends}, start={a.spelt('start_factor')}) >> Hold()", note=EPOCHS)
 
 
-def _constant_lr(a: Arguments) -> Advice:
+def _constant_lr(a: Arguments) -> Instead:
     return a.advice(f"Hold({a.spelt('factor')}, over={a.spelt('total_iters')}) >> Hold(1)")
 
 
-def _step_lr(a: Arguments) -> Advice:
+def _step_lr(a: Arguments) -> Instead:
     return a.advice(f"Step({a.spelt('gamma')}, every={a.spelt('step_size')})", note=EPOCHS)
 
 
-def _multi_step(a: Arguments) -> Advice:
+def _multi_step(a: Arguments) -> Instead:
     return a.advice(f"Step({a.spelt('gamma')}, at={a.spelt('milestones')})", note=EPOCHS)
 
 
-def _exponential_lr(a: Arguments) -> Advice:
+def _exponential_lr(a: Arguments) -> Instead:
     note = 'where step() is called once an epoch, give every="1 epoch", staircase=True'
     return a.advice(f"ExponentialDecay({a.spelt('gamma')})", note=note)
 
 
-def _one_cycle(a: Arguments) -> Advice:
+def _one_cycle(a: Arguments) -> Instead:
     first = "" if a["pct_start"] == 0.3 else a.spelt("pct_start")
     more = a.options(div=("div_factor", 25.0), final_div=("final_div_factor", 1e4))
     more += ', shape="linear"' if a["anneal_strategy"] == "linear" else ""
@@ -47,14 +47,14 @@ def _one_cycle(a: Arguments) -> Advice:
     return a.advice(f"OneCycle({(first + more).removeprefix(', ')})", same=False, note=note)
 
 
-def _restarts(a: Arguments) -> Advice:
+def _restarts(a: Arguments) -> Instead:
     more = a.options(grow=("T_mult", 1))
     floor = a.share("eta_min")
     more += "" if floor == "0" else f", to={floor}"
     return a.advice(f"Restarts({a.spelt('T_0')}{more})", note=EPOCHS)
 
 
-def _plateau(a: Arguments) -> Advice:
+def _plateau(a: Arguments) -> Instead:
     keras = "monitor" in a.given or "min_delta" in a.given
     more = f"{a.spelt('monitor')}, factor={a.spelt('factor')}, patience={a.spelt('patience')}"
     more += a.options(cooldown=("cooldown", 0))
@@ -69,12 +69,12 @@ def _plateau(a: Arguments) -> Advice:
     return a.advice(f'Plateau({more}, counting="{counting}")', same=False)
 
 
-def _polynomial_lr(a: Arguments) -> Advice:
+def _polynomial_lr(a: Arguments) -> Instead:
     power, over = a.spelt("power"), a.spelt("total_iters")
     return a.advice(f"Polynomial(to=0, power={power}, over={over})", note=EPOCHS)
 
 
-def _cyclic_lr(a: Arguments) -> Advice:
+def _cyclic_lr(a: Arguments) -> Instead:
     low = a.share("base_lr", "low", peak="max_lr")
     more = a.options(down=("step_size_down", None), mode=("mode", "triangular"))
     more += a.options(gamma=("gamma", 1.0))
@@ -83,7 +83,7 @@ def _cyclic_lr(a: Arguments) -> Advice:
     return a.advice(write, note=f"max_lr is the peak, lr{momentum}")
 
 
-def _of_lambda(a: Arguments) -> Advice:
+def _of_lambda(a: Arguments) -> Instead:
     note = "in Python, f(t) being the multiplier of update t; a text cannot hold a function"
     return a.advice(f"Function({a.spelt('lr_lambda')})", note=note, same=False)
 
@@ -94,7 +94,7 @@ def _of_lambda(a: Arguments) -> Advice:
 def _warm(then: Callable[[Arguments], str], *, same: bool = True, note: str = "") -> Told:
     """Return what is told of a schedule of Transformers, its warm-up in front."""
 
-    def told(a: Arguments) -> Advice:
+    def told(a: Arguments) -> Instead:
         ratio, steps = a["warmup_ratio"], a["num_warmup_steps"]
         steps = a["warmup_steps"] if "warmup_steps" in a.given else steps
         length = "" if steps in (0, None) else spell(steps)
@@ -103,7 +103,7 @@ def _warm(then: Callable[[Arguments], str], *, same: bool = True, note: str = ""
         tail, first = then(a), spell(a["min_lr_ratio"] or 0)
         front, zero = f"Warmup({length}) >> ", f"Warmup({length}, start={first}) >> "
         write, exact = (front + tail, zero + tail) if length else (tail, tail)
-        return Advice(write, a.rates, exact if same else "", note)
+        return Instead(write, a.rates, exact if same else "", note)
 
     return told
 
@@ -146,7 +146,7 @@ def _stable(a: Arguments) -> str:
 # Keras and Optax ----------------------------------------------------------------------------
 
 
-def _keras_cosine(a: Arguments) -> Advice:
+def _keras_cosine(a: Arguments) -> Instead:
     tail = f"Cosine(to={a.spelt('alpha')}, over={a.spelt('decay_steps')})"
     if a["warmup_target"] is None:
         return a.advice(tail)
@@ -155,12 +155,12 @@ def _keras_cosine(a: Arguments) -> Advice:
     return a.advice(f"{front} >> {tail}", note="warmup_target is the peak, lr")
 
 
-def _decay(a: Arguments) -> Advice:
+def _decay(a: Arguments) -> Instead:
     rate, every = a.spelt("decay_rate"), a.spelt("decay_steps")
     return a.advice(f"ExponentialDecay({rate}, every={every}{_stairs(a)})")
 
 
-def _inverse_time(a: Arguments) -> Advice:
+def _inverse_time(a: Arguments) -> Instead:
     rate, every = a.spelt("decay_rate"), a.spelt("decay_steps")
     return a.advice(f"InverseTime({rate}, every={every}{_stairs(a)})")
 
@@ -169,20 +169,20 @@ def _stairs(a: Arguments) -> str:
     return ", staircase=True" if a["staircase"] is True else ""
 
 
-def _keras_polynomial(a: Arguments) -> Advice:
+def _keras_polynomial(a: Arguments) -> Instead:
     to = a.share("end_learning_rate", peak="initial_learning_rate")
     power, over = a.spelt("power"), a.spelt("decay_steps")
     kind, length = ("PolynomialCycles", "every") if a["cycle"] is True else ("Polynomial", "over")
     return a.advice(f"{kind}(to={to}, power={power}, {length}={over})")
 
 
-def _keras_restarts(a: Arguments) -> Advice:
+def _keras_restarts(a: Arguments) -> Instead:
     more = a.options(grow=("t_mul", 2.0)).replace(", grow=", "") or "2"
     shrink = a.options(shrink=("m_mul", 1.0), to=("alpha", 0.0))
     return a.advice(f"Restarts({a.spelt('first_decay_steps')}, grow={more}{shrink})")
 
 
-def _optax_cosine(a: Arguments) -> Advice:
+def _optax_cosine(a: Arguments) -> Instead:
     if a["exponent"] != 1.0:
         write = f"Wave(to=0, exponent={a.spelt('exponent')}, over={a.spelt('decay_steps')})"
         low = "" if a["alpha"] == 0 else f".between({a.spelt('alpha')}, 1)"
@@ -190,7 +190,7 @@ def _optax_cosine(a: Arguments) -> Advice:
     return a.advice(f"Cosine(to={a.spelt('alpha')}, over={a.spelt('decay_steps')})")
 
 
-def _optax_warmup_cosine(a: Arguments) -> Advice:
+def _optax_warmup_cosine(a: Arguments) -> Instead:
     start = a.share("init_value", "start", peak="peak_value")
     to = a.share("end_value", peak="peak_value")
     rest = f"{a.spelt('decay_steps')} - {a.spelt('warmup_steps')}"
@@ -202,19 +202,19 @@ def _optax_warmup_cosine(a: Arguments) -> Advice:
     return a.advice(f"{front} >> Cosine(to={to}, over={rest})", same=plain, note=note)
 
 
-def _optax_exponential(a: Arguments) -> Advice:
+def _optax_exponential(a: Arguments) -> Instead:
     rate, every = a.spelt("decay_rate"), a.spelt("transition_steps")
     begin = "" if a["transition_begin"] == 0 else f"Hold(over={a.spelt('transition_begin')}) >> "
     return a.advice(f"{begin}ExponentialDecay({rate}, every={every}{_stairs(a)})")
 
 
-def _optax_linear(a: Arguments) -> Advice:
+def _optax_linear(a: Arguments) -> Instead:
     to = a.share("end_value", peak="init_value")
     return a.advice(f"Linear(to={to}, over={a.spelt('transition_steps')})")
 
 
 def _always(write: str, note: str = "") -> Told:
-    return lambda _: Advice(write, exact=write if write == "Hold()" else "", note=note)
+    return lambda _: Instead(write, exact=write if write == "Hold()" else "", note=note)
 
 
 # The tables ---------------------------------------------------------------------------------

@@ -14,11 +14,12 @@ from ratewise.schedule import cyclic, foreign, named
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.compose import Product, Sequence, Several
 from ratewise.schedule.errors import Call, ScheduleError, nearest
-from ratewise.schedule.foreign_calls import Source
+from ratewise.schedule.foreign_calls import Verbatim
 from ratewise.schedule.frames import Around, Between, Clip, Scale, Until
 from ratewise.schedule.plan import Plan
 
 LONGEST_TEXT = 100_000
+LONGEST_ADVISED = 1000
 DEEPEST = 100
 _FIRST = {"Warmup": "over", "Hold": "level", "Step": "factor"}
 _ALWAYS = {"to", "factor", "metric"}
@@ -33,7 +34,7 @@ _EXAMPLES = {
     "ExponentialDecay": "ExponentialDecay(0.999)",
 }
 _LENGTH = re.compile(
-    r""""[^"]*"|'[^']*'|(?<![\w.])(\d[\d_]*\.?\d*[kMB]?\s*(?:%|\s(?:epochs?|samples?|tokens?)\b))"""
+    r""""[^"]*"|'[^']*'|(?<![\w.])(\d[\d_]*(?:\.\d*)?[kMB]?\s*(?:%|\s(?:epochs?|samples?|tokens?)\b))"""
 )
 _FLAG = re.compile(r"--([A-Za-z]\w*)(?:=|\s+)([^\s'\"]+)")
 
@@ -128,7 +129,7 @@ def parse(text: str) -> Schedule | Plan:
     """
     value = _Reader(_tree(text), text).read()
     if not isinstance(value, Schedule | Plan):
-        told = foreign.call(value, {})[1] if isinstance(value, str) else _settings(text)
+        told = foreign.call(value, {})[1] if isinstance(value, str) else _advised(text)
         raise ScheduleError(Call("parse", value=text), "found no schedule", told or _HOW)
     return value
 
@@ -152,7 +153,7 @@ def _tree(text: Any) -> ast.expr:
         where = f"is not an expression at character {error.offset or 0}"
     except (ValueError, RecursionError, MemoryError):
         where = "is not an expression that can be read"
-    raise ScheduleError(who, where, _quoted(text) or _settings(text) or _HOW)
+    raise ScheduleError(who, where, _advised(text) or _HOW)
 
 
 def _tried(text: str) -> ast.expr | None:
@@ -160,6 +161,10 @@ def _tried(text: str) -> ast.expr | None:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def _advised(text: str) -> str:
+    return (_quoted(text) or _settings(text)) if len(text) <= LONGEST_ADVISED else ""
 
 
 def _quoted(text: str) -> str:
@@ -186,9 +191,9 @@ def _settings(text: str) -> str:
 def _said(node: ast.expr | None, text: str) -> Any:
     """Return the literal that a node is, or what was written."""
     try:
-        return Source(text) if node is None else ast.literal_eval(node)
+        return Verbatim(text) if node is None else ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        return Source(text)
+        return Verbatim(text)
 
 
 class _Reader:
@@ -311,7 +316,7 @@ class _Reader:
             name = func.id
         elif isinstance(func, ast.Attribute) and re.fullmatch(r"[\w.]+", ast.unparse(func)):
             name = func.attr
-        if name:
+        if name and len(self.text) <= LONGEST_ADVISED:
             given = {k.arg or "": self.said(k.value) for k in node.keywords}
             self.refuse_foreign(node, name, given, [self.said(a) for a in node.args])
 
