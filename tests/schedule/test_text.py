@@ -41,7 +41,7 @@ def test_reads_what_users_write(text, value):
 BAD = [
     ("Warmpu(5)", "did you mean Warmup"),
     ("Cosine(too=0.1)", "did you mean to"),
-    ("Cosine", "did you mean Cosine"),
+    ("Cosine", "write Cosine(to=0)"),
     ("Cosine() + 1", "operator other than >> and *"),
     ("Cosine() >> 0.5", "not a schedule"),
     ("2 * 3", "not schedules"),

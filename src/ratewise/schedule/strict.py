@@ -5,9 +5,26 @@ from __future__ import annotations
 import abc
 import dataclasses
 import inspect
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.foreign import argument, call
+from ratewise.schedule.foreign_names import NAMES
+
+
+def advice(name: str, key: str, given: Mapping[str, Any], known: Collection[str]) -> str:
+    """Return what to write for the keyword `key` of a call that does not know it.
+
+    It may be that of a namesake in another library, or of its like there, or misspelt.
+    """
+    theirs = NAMES.get(name)
+    if theirs and given.keys() <= set(theirs.names):
+        return call(name, given)[1]
+    if "over" not in known or not argument(key, given[key], known):
+        return nearest(key, known)
+    told = (argument(wrong, given[wrong], known) for wrong in given if wrong not in known)
+    return "; ".join(text for text in told if text)
 
 
 class Strict(abc.ABCMeta):
@@ -27,9 +44,8 @@ class Strict(abc.ABCMeta):
             for key in kwargs:
                 if key not in known:
                     rule = f"does not take {key}={shorten(kwargs[key])}"
-                    raise ScheduleError(
-                        cls.__name__, rule, f"{nearest(key, known)}; it takes {names}"
-                    )
+                    fix = advice(cls.__name__, key, kwargs, known)
+                    raise ScheduleError(cls.__name__, rule, f"{fix}; it takes {names}")
             try:
                 return super().__call__(*args, **kwargs)
             except TypeError as error:

@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import difflib
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ratewise.schedule import cyclic, named
+from ratewise.schedule import cyclic, foreign, named
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.compose import Product, Sequence, Several
 from ratewise.schedule.errors import Call, ScheduleError, nearest
+from ratewise.schedule.foreign_calls import Verbatim
 from ratewise.schedule.frames import Around, Between, Clip, Scale, Until
 from ratewise.schedule.plan import Plan
 
 LONGEST_TEXT = 100_000
+LONGEST_ADVISED = 1000
 DEEPEST = 100
 _FIRST = {"Warmup": "over", "Hold": "level", "Step": "factor"}
 _ALWAYS = {"to", "factor", "metric"}
 METHODS = ("between", "clip", "cool", "until")
+_EXAMPLES = {
+    "Warmup": "Warmup(500) >> Cosine(to=0)",
+    "Step": "Step(0.1, every=1000)",
+    "WSD": 'WSD("5%", decay="20%")',
+    "Restarts": "Restarts(1000)",
+    "Repeat": "Repeat(Cosine(to=0), every=1000)",
+    "Piecewise": 'Piecewise({0: 1, "50%": 0.1})',
+    "ExponentialDecay": "ExponentialDecay(0.999)",
+}
+_LENGTH = re.compile(
+    r""""[^"]*"|'[^']*'|(?<![\w.])(\d[\d_]*(?:\.\d*)?[kMB]?\s*(?:%|\s(?:epochs?|samples?|tokens?)\b))"""
+)
+_FLAG = re.compile(r"--([A-Za-z]\w*)(?:=|\s+)([^\s'\"]+)")
 
 
 # Writing ------------------------------------------------------------------------------------
@@ -95,6 +112,8 @@ def _literal(value: Any) -> str:
 
 # Reading ------------------------------------------------------------------------------------
 
+_HOW = "write a schedule such as Warmup(500) >> Cosine(to=0.1)"
+
 
 def parse(text: str) -> Schedule | Plan:
     """Read a schedule or a plan from its text form; `parse(repr(s)) == s`.
@@ -110,8 +129,8 @@ def parse(text: str) -> Schedule | Plan:
     """
     value = _Reader(_tree(text), text).read()
     if not isinstance(value, Schedule | Plan):
-        fix = "write a schedule such as Warmup(500) >> Cosine(to=0.1)"
-        raise ScheduleError(Call("parse", value=text), "found no schedule", fix)
+        told = foreign.call(value, {})[1] if isinstance(value, str) else _advised(text)
+        raise ScheduleError(Call("parse", value=text), "found no schedule", told or _HOW)
     return value
 
 
@@ -134,7 +153,47 @@ def _tree(text: Any) -> ast.expr:
         where = f"is not an expression at character {error.offset or 0}"
     except (ValueError, RecursionError, MemoryError):
         where = "is not an expression that can be read"
-    raise ScheduleError(who, where, "write a schedule such as Warmup(500) >> Cosine(to=0.1)")
+    raise ScheduleError(who, where, _advised(text) or _HOW)
+
+
+def _tried(text: str) -> ast.expr | None:
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _advised(text: str) -> str:
+    return (_quoted(text) or _settings(text)) if len(text) <= LONGEST_ADVISED else ""
+
+
+def _quoted(text: str) -> str:
+    """Return the advice to quote lengths such as 5%, if that is all that is wrong."""
+    quoted = _LENGTH.sub(lambda m: f"'{m[1].strip()}'" if m[1] else m[0], text.strip())
+    return f"quote it: {quoted}" if quoted != text.strip() and _tried(quoted) else ""
+
+
+def _settings(text: str) -> str:
+    """Return what to write for the settings of another library, `warmup_steps=50` or as flags."""
+    flags = _FLAG.findall(text)
+    if flags:
+        return foreign.settings({name: _said(_tried(value), value) for name, value in flags})
+    tree = _tried(f"settings({text.strip()})")
+    if not isinstance(tree, ast.Call):
+        return ""
+    given = {k.arg: _said(k.value, ast.unparse(k.value)) for k in tree.keywords if k.arg}
+    if tree.args:
+        kind = _said(tree.args[0], ast.unparse(tree.args[0]))
+        given = {"lr_scheduler_type": kind, **given}
+    return foreign.settings(given)
+
+
+def _said(node: ast.expr | None, text: str) -> Any:
+    """Return the literal that a node is, or what was written."""
+    try:
+        return Verbatim(text) if node is None else ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return Verbatim(text)
 
 
 class _Reader:
@@ -215,14 +274,26 @@ class _Reader:
         return pairs
 
     def _Name(self, node: ast.Name) -> NoReturn:
-        near = nearest(node.id, constructors())
-        self.refuse(node, "is a bare name", f"write it with brackets; {near}")
+        known = constructors()
+        if node.id not in known:
+            self.refuse_foreign(node, node.id, {}, [])
+            self.refuse(node, "is a bare name", f"write it with brackets; {_near(node.id)}")
+        self.refuse(node, "is a bare name", f"write {_example(node.id, known[node.id])}")
+
+    def refuse_foreign(
+        self, node: ast.AST, name: str, given: dict[str, Any], placed: list[Any]
+    ) -> None:
+        """Say what to write for a name of another library; pass if it is none."""
+        library, fix = foreign.call(name, given, placed)
+        if fix:
+            self.refuse(node, f"is a name of {library}", fix)
 
     def _Call(self, node: ast.Call) -> Any:
         if any(keyword.arg is None for keyword in node.keywords):
             self.refuse(node, "unpacks **keywords", "write them out")
         if any(isinstance(argument, ast.Starred) for argument in node.args):
             self.refuse(node, "unpacks *arguments", "write them out")
+        self.check_foreign(node)
         make = self.callee(node.func)
         arguments = [self.value(argument) for argument in node.args]
         keywords = {k.arg or "": self.value(k.value) for k in node.keywords}
@@ -231,9 +302,27 @@ class _Reader:
         try:  # a function or a method, which does not check its own keywords
             inspect.signature(make).bind(*arguments, **keywords)
         except TypeError as error:
-            known = ", ".join(inspect.signature(make).parameters)
-            self.refuse(node, f"does not fit: {error}", f"it takes {known}")
+            takes = list(inspect.signature(make).parameters)
+            wrong = next((key for key in keywords if key not in takes), None)
+            told = foreign.argument(wrong, keywords[wrong], takes) if wrong else ""
+            fix = f"it takes {', '.join(takes)}"
+            self.refuse(node, f"does not fit: {error}", f"{told}; {fix}" if told else fix)
         return make(*arguments, **keywords)
+
+    def check_foreign(self, node: ast.Call) -> None:
+        """Refuse a call of a name of another library, with or without its module in front."""
+        func, name = node.func, ""
+        if isinstance(func, ast.Name) and func.id not in constructors():
+            name = func.id
+        elif isinstance(func, ast.Attribute) and re.fullmatch(r"[\w.]+", ast.unparse(func)):
+            name = func.attr
+        if name and len(self.text) <= LONGEST_ADVISED:
+            given = {k.arg or "": self.said(k.value) for k in node.keywords}
+            self.refuse_foreign(node, name, given, [self.said(a) for a in node.args])
+
+    def said(self, node: ast.expr) -> Any:
+        text = ast.get_source_segment(self.text.strip(), node)  # pyright: ignore
+        return _said(node, text or "…")
 
     def callee(self, node: ast.expr) -> Callable[..., Any]:
         if isinstance(node, ast.Attribute):
@@ -247,8 +336,25 @@ class _Reader:
             self.refuse(node, "cannot be read from text", "use it in Python, or write a Piecewise")
         known = constructors()
         if node.id not in known:
-            self.refuse(node, "is not a name of ratewise", nearest(node.id, known))
+            self.refuse(node, "is not a name of ratewise", _near(node.id))
         return known[node.id]
+
+
+def _near(name: str) -> str:
+    """Return advice for a misspelt name, of ours or of another library."""
+    theirs = difflib.get_close_matches(name, foreign.NAMES, n=1, cutoff=0.8)
+    return f"did you mean {theirs[0]}" if theirs else nearest(name, constructors())
+
+
+def _example(name: str, make: Callable[..., Any]) -> str:
+    """Return a call of one of our own names as one may write it."""
+    if name in _EXAMPLES:
+        return _EXAMPLES[name]
+    try:
+        made = make()
+    except (ScheduleError, TypeError):
+        return f"{name}(…); it takes {', '.join(inspect.signature(make).parameters)}"
+    return spell(made) if isinstance(make, type) else f"{name}()"
 
 
 def constructors() -> dict[str, Callable[..., Any]]:
