@@ -111,12 +111,12 @@ def test_an_optimizer_that_nobody_steps_is_named(tools: Any) -> None:
 
 
 def test_accumulated_gradients_are_no_standstill(tools: Any) -> None:
-    """16 calls for each update, and updates that a scaler skips now and then, warn of nothing."""
+    """64 calls for each update, and updates that a scaler skips now and then, warn of nothing."""
     optimizer = tools.make()
     scheduler = Scheduler(optimizer, tools.plan, total=TOTAL)
 
     def act() -> None:
-        for _ in range(16):
+        for _ in range(64):
             scheduler.step()
         optimizer.step()
 

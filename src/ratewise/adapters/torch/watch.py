@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from ratewise.adapters.torch.adaptive import inner_optimizers
 from ratewise.schedule import ScheduleError
 
-CALLS = 20  # without an update; gradients may be accumulated over some
+CALLS = 100  # without an update; gradients may be accumulated over many
 CALLS_IF_MOVED = 4  # while the weights change all the same
 PAST = 2  # updates past the end at rate 0: a run may be a little longer than was planned
 
