@@ -164,15 +164,24 @@ def test_stopped_and_resumed_is_the_whole_run(name, stop, tmp_path):
 @every
 def test_killed_and_resumed_is_the_whole_run(name, tmp_path):
     """A process killed with SIGKILL at a random update, begun again: every update at its rate."""
-    whole = train(name, plateau(name), tmp_path / "whole", listen=True).used
-    folder, update = tmp_path / "run", random.Random(name).randrange(UPDATES + 1, 19)
-    folder.mkdir()
-    command = [sys.executable, "-m", "tests.guarantees.killed", name, str(folder)]
-    dead = subprocess.run([*command, str(update)], cwd=ROOT, capture_output=True, timeout=300)
+    update = random.Random(name).randrange(UPDATES + 1, 19)
+
+    def run(folder, stop):  # each in a process of its own, which nothing has trained in before
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "tests.guarantees.killed", name, str(folder), str(stop)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300, text=True)
+
+    def used(folder):
+        return [line.split() for line in (folder / "used.txt").read_text().splitlines()]
+
+    undisturbed = run(tmp_path / "whole", 0)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    whole = [float(rate) for _, rate in used(tmp_path / "whole")]
+    dead = run(tmp_path / "run", update)
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    done = subprocess.run([*command, "0"], cwd=ROOT, capture_output=True, timeout=300, text=True)
+    done = run(tmp_path / "run", 0)
     assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in (folder / "used.txt").read_text().splitlines()]
+    lines = used(tmp_path / "run")
     last = {int(t): float(rate) for t, rate in lines}
     assert sorted(last) == list(range(1, 21))
     same([last[t] for t in sorted(last)], whole)
