@@ -56,7 +56,7 @@ def read_readings(
 
 
 def _named(given: str) -> tuple[str, str]:
-    match = re.fullmatch(r"\s*([^=(\"'{\[]+?)\s*=(.*)", given, re.DOTALL)
+    match = re.fullmatch(r"\s*([^=,(\"'{\[]+?)\s*=(.*)", given, re.DOTALL)
     return (match[1], match[2]) if match else (given, given)
 
 
