@@ -174,6 +174,21 @@ def test_what_cannot_be_told_is_refused(tools: Any) -> None:
     assert Scheduler(still, tools.plan, total=TOTAL).base_lrs == [LR]
 
 
+FRESH = sorted(
+    name
+    for name, kind in vars(torch.optim).items()
+    if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and name != "Optimizer"
+)
+
+
+@pytest.mark.parametrize("name", FRESH)
+def test_a_rate_set_by_hand_before_the_first_update_is_the_peak(name: str) -> None:
+    """Even where the optimizer makes its state when it is made, as Adagrad does."""
+    optimizer = getattr(torch.optim, name)([torch.nn.Parameter(torch.ones(2, 2))])
+    optimizer.param_groups[0]["lr"] = 0.3
+    assert Scheduler(optimizer, rw.Cosine(), total=TOTAL).base_lrs == [0.3]
+
+
 @pytest.mark.parametrize("kind", ["linear", "cosine", "constant_with_warmup", "inverse_sqrt"])
 @pytest.mark.parametrize("names", [False, True])
 def test_a_scheduler_that_was_read_hands_its_peaks_on(kind: str, names: bool) -> None:

@@ -105,7 +105,7 @@ def read_members(
         rule = f"found no groups in this {type(optimizer).__name__}"
         raise ScheduleError("Scheduler", rule, "add the parameters first")
     check_names(source.plan, groups)
-    fresh = not optimizer.state
+    fresh = not was_used(optimizer)
     members = [
         join_member(source, group, i, fresh, defaults, known)
         for i, (group, known) in enumerate(zip(groups, recognise(groups, before), strict=True))
@@ -113,6 +113,12 @@ def read_members(
     check_peaks_known(members)
     check_levels_matter(members)
     return members
+
+
+def was_used(optimizer: Optimizer) -> bool:
+    """Tell whether an optimizer holds the state of updates: Adagrad has one from the start."""
+    states = optimizer.state.values()
+    return any(not isinstance(one, dict) or float(one.get("step", 1)) > 0 for one in states)
 
 
 def join_member(
