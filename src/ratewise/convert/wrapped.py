@@ -21,7 +21,13 @@ def unwrapped(content: Any) -> Any:
     ours = {key: value for key, value in content.items() if key not in _ITS_OWN}
     if len(ours) == len(content) and not all(_is_wrapped(value) for value in ours.values()):
         return content
-    return {key: value["value"] if _is_wrapped(value) else value for key, value in ours.items()}
+    return {
+        key: _plain(value["value"]) if _is_wrapped(value) else value for key, value in ours.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    return None if value == "None" else value  # as older versions wrote it
 
 
 def _is_wrapped(value: Any) -> bool:

@@ -96,8 +96,9 @@ def _rates(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
         if found is not None and found.is_scheduler:
             continue
         given = each if found is None else found.given
-        if is_optimizers(key, found) and isinstance(given, Mapping) and given.get("lr") is not None:
-            yield inner, number(inner, "lr", as_number(given["lr"]), above=True)
+        rate = given.get("lr") if isinstance(given, Mapping) else None
+        if is_optimizers(key, found) and rate not in (None, "???"):
+            yield inner, number(inner, "lr", as_number(rate), above=True)
         else:
             yield from _rates(each, inner)
 

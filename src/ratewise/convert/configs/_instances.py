@@ -31,9 +31,11 @@ _RATES = re.compile(
     r"|StochasticWeightAveraging$|LearningRateFinder$|Finetuning$"
 )
 """How classes are called that change the rate, callbacks of Lightning among them."""
-_NO_RATES = re.compile(r"nois|diffus|profil|weight_decay|ema|beta|temperature", re.IGNORECASE)
-_PLACE = re.compile(r"(?:^|_)sched(?:uler)?s?$")
-_OPTIMIZER = re.compile(r"(?:^|_)optim(?:izer)?s?(?:$|_)")
+_NO_RATES = re.compile(
+    r"nois|diffus|profil|weight_decay|(?:\b|_)ema(?:\b|_)|beta|temperature|velocity", re.IGNORECASE
+)
+_PLACE = re.compile(r"(?:^|_)sched(?:uler)?s?(?:_(?:config|cfg|conf|dict|list|params|init))?$")
+_OPTIMIZER = re.compile(r"(?:^|_)optim(?:i[sz]er)?s?(?:$|_)")
 
 
 @dataclass(frozen=True)
@@ -142,14 +144,18 @@ def check_keys(
     for key, inner, each in children(source, path):
         if used is not None and inner == used.path:
             continue
-        holds = used is not None and used.path.startswith(f"{inner}.")
+        holds = used is not None and used.path.startswith(f"{inner}.") and bool(_PLACE.search(key))
         plain = not holds and instance(inner, each) is None and inner not in known
-        if plain and each not in (None, False) and key and looks_scheduled(key):
+        if plain and each not in (None, False) and _speaks_of_rates(key):
             near = nearest(
                 key, ["lr_scheduler", "scheduler", *(k.rpartition(".")[2] for k in known)]
             )
             raise ScheduleError(who, f"has the key {shorten(inner, 60)}", near)
         check_keys(who, each, used, known, inner)
+
+
+def _speaks_of_rates(key: str) -> bool:
+    return looks_scheduled(key) and (key.startswith("lr") or not _NO_RATES.search(key))
 
 
 @dataclass(frozen=True)

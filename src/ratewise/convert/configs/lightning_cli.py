@@ -23,15 +23,16 @@ def _arguments(source: Any) -> Any:
     return inner if isinstance(inner, Mapping) else source
 
 
-def _interval(found: Instance) -> Interval:
-    """Return how often a scheduler is stepped: one that the model is given, as the model says."""
-    return Interval("epoch", note=_NOTE) if found.path == "lr_scheduler" else Interval()
-
-
 def _read(source: Any, ctx: RunFacts) -> Plan:
     source = _arguments(source)
-    plain = dig(source, _OPTIMIZER) is not None
-    return read_config("Lightning CLI", source, ctx, _interval, constant=plain)
+    own = dig(source, "optimizer") is not None
+
+    def interval(found: Instance) -> Interval:
+        """Return how often it is stepped: as the model says, where it is given to the model."""
+        is_own = own and found.path == "lr_scheduler"
+        return Interval("epoch", note=_NOTE) if is_own else Interval()
+
+    return read_config("Lightning CLI", source, ctx, interval, constant=own)
 
 
 def _evidence(source: Any) -> Evidence:

@@ -190,7 +190,7 @@ _MARKS = Marks(
     *marks("lr0 lrf warmup_bias_lr warmup_momentum", 2),
     *marks("nbs cos_lr close_mosaic", 2),
     *marks("warmup_epochs imgsz", 1),
-    *marks("anchor_t fl_gamma hyp lr_scheduler", -20),
+    *marks("anchor_t hyp lr_scheduler", -20),
 )
 _FACTS = {"epochs": "epochs"}
 FORMATS = (Format("ultralytics", "Ultralytics args.yaml", _MARKS, _read, _FACTS),)
