@@ -12,6 +12,7 @@ from typing import Any
 from ratewise.convert.formats import Evidence, Format, RunFacts, put
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.sources import load
+from ratewise.convert.wrapped import unwrapped
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import Call, Fix, nearest, number, shorten
 from ratewise.schedule.given import read_plan
@@ -32,6 +33,8 @@ _MODULES = (
     "configs.factors",
     "configs.fairseq",
     "configs.gpt_neox",
+    "configs.hydra",
+    "configs.lightning_cli",
     "configs.llama_factory",
     "configs.maxtext",
     "configs.megatron",
@@ -42,6 +45,7 @@ _MODULES = (
     "configs.torchtitan",
     "configs.torchtune",
     "configs.trainer",
+    "configs.ultralytics",
     "configs.verl",
 )
 _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
@@ -144,7 +148,7 @@ def read_source(
     **told: Any,
 ) -> Reading:
     """Return the plan of a source with its format and the length of its run, as `read` does."""
-    content = load(source)
+    content = unwrapped(load(source))
     chosen = _choose(content, format)
     facts = {name: told.pop(name, None) for name in _RUN}
     facts = {name: _positive(name, value) for name, value in facts.items() if value is not None}
@@ -224,7 +228,7 @@ def guess(source: Any) -> Format:
     Raises:
         ScheduleError: none, or several; the message lists them.
     """
-    return _choose(load(source), None)
+    return _choose(unwrapped(load(source)), None)
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratewise.convert.configs.composer import FORMATS
+from ratewise.convert.reading import guess, read_source
 from ratewise.schedule import Plan, ScheduleError
 from tests.convert.configs import formulas_composer as formulas
 from tests.convert.configs.checks import agree, many, powers, read, shares
@@ -213,3 +214,17 @@ def test_what_is_wrong_is_named(keys: dict[str, Any], message: str) -> None:
 
     with pytest.raises(ScheduleError, match=message):
         FORMATS[0].read({"scheduler": keys}, RunFacts(Horizon.of(20, None, None, None)))
+
+
+def test_a_file_for_a_cluster_has_its_run_under_parameters() -> None:
+    """It is read as the run in it, and a rate that is told reaches it."""
+    run = {
+        "max_duration": "40ba",
+        "optimizer": {"name": "decoupled_adamw", "lr": LR},
+        "scheduler": {"name": "cosine_with_warmup", "t_warmup": "10ba", "alpha_f": 0.1},
+    }
+    outer = {"name": "mpt-1b", "image": "mosaicml/llm-foundry", "parameters": run}
+    assert guess(outer).name == "composer"
+    assert read_source(outer) == read_source(run)
+    assert read_source(outer).total == 40
+    assert read_source(outer, lr=1e-3).plan.peak == {"lr": 1e-3}

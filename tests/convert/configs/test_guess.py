@@ -61,6 +61,28 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {},
     ),
+    "hydra": (
+        """
+        model:
+          _target_: src.models.mnist_module.MNISTLitModule
+          optimizer: {_target_: torch.optim.AdamW, _partial_: true, lr: 0.001}
+          scheduler: {_target_: transformers.get_cosine_schedule_with_warmup, _partial_: true,
+                      num_warmup_steps: 20, num_training_steps: 200}
+          interval: step
+        trainer: {_target_: lightning.pytorch.trainer.Trainer, max_steps: 200}
+        """,
+        {},
+    ),
+    "lightning_cli": (
+        """
+        trainer: {max_epochs: 10}
+        optimizer: {class_path: torch.optim.AdamW, init_args: {lr: 0.001}}
+        lr_scheduler:
+          class_path: torch.optim.lr_scheduler.CosineAnnealingLR
+          init_args: {T_max: 10, eta_min: 0.00001}
+        """,
+        {"epoch": 20},
+    ),
     "llama_factory": (
         """
         stage: sft
@@ -159,6 +181,21 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {"epoch": 100},
     ),
+    "ultralytics": (
+        """
+        task: detect
+        epochs: 5
+        batch: 64
+        optimizer: SGD
+        cos_lr: true
+        lr0: 0.01
+        lrf: 0.1
+        warmup_epochs: 3.0
+        warmup_bias_lr: 0.0
+        nbs: 64
+        """,
+        {"epoch": 40},
+    ),
     "verl": (
         """
         actor_rollout_ref:
@@ -217,7 +254,6 @@ def test_a_little_evidence_is_not_enough(source: dict[str, Any], near: list[str]
 @pytest.mark.parametrize(
     ("source", "name"),
     [
-        ({"lr_scheduler": {"class_path": "torch.optim.lr_scheduler.StepLR"}}, "Lightning CLI"),
         ({"network_module": "lora", "lr_scheduler": "cosine", "lr_scheduler_args": []}, "kohya"),
     ],
 )

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratewise.convert.configs.torchtune import FORMATS
+from ratewise.convert.reading import guess, read_source
+from ratewise.convert.reading import read as read_any
 from ratewise.schedule import Cosine, ScheduleError, Warmup
 from tests.convert.configs import formulas
 from tests.convert.configs.checks import agree, lengths, many, rates, read, warmups
@@ -45,6 +47,24 @@ def test_rising_again_is_noted() -> None:
     plan = read(FORMATS, config(num_warmup_steps=0, num_training_steps=50), 60)
     assert plan.notes == ("The cosine ends at update 50; behind it the rate moves on, up again.",)
     assert plan.rates(60)[59] > plan.rates(60)[50]
+
+
+def test_without_a_component_it_is_nobodys_schedule() -> None:
+    """A scheduler that names none is refused, by its own reader; none at all leaves the rate."""
+    bare = {**config(), "lr_scheduler": {"num_warmup_steps": 10}}
+    assert guess(bare).name == "torchtune"
+    with pytest.raises(ScheduleError, match="has no _component_"):
+        read_any(bare, total=10)
+    del bare["lr_scheduler"]
+    assert list(read_any(bare).rates(3)) == [2e-5] * 3
+
+
+def test_epochs_are_cut() -> None:
+    """Its own limit of an epoch counts more than what was told of the data."""
+    source = {**config(num_warmup_steps=5), "epochs": 2, "max_steps_per_epoch": 20}
+    assert read_source(source, epoch=20).total == 40
+    with pytest.raises(ScheduleError, match="give epoch=20"):
+        read_any(source, epoch=30)
 
 
 @pytest.mark.parametrize(

@@ -83,3 +83,15 @@ def test_what_is_wrong_is_named(keys: dict[str, Any], message: str) -> None:
     """A key that looks like a schedule does not vanish."""
     with pytest.raises(ScheduleError, match=message):
         read_any({"learning_rate": LR, "num_epochs": 3, **keys}, format="trainer", total=10)
+
+
+@pytest.mark.parametrize("key", ["min_lr", "cooldown_steps", "warmup_epochs", "lr_schedule"])
+def test_all_arguments_are_read_as_strictly(key: str) -> None:
+    """A dict of TrainingArguments that holds more than these is no different from flags."""
+    source = {"learning_rate": 1e-4, "lr_scheduler_type": "cosine", "max_steps": 10, key: 0.5}
+    assert guess(source).name == "transformers"
+    with pytest.raises(ScheduleError, match=key):
+        read_any(source)
+    whole = {"learning_rate": 1e-4, "lr_scheduler_type": "cosine", "train_batch_size": 8}
+    assert guess({**whole, "per_device_train_batch_size": 8}).name == "transformers"
+    assert guess({**whole, "num_epochs": 3}).name == "trainer"

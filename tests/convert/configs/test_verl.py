@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ratewise.convert.configs.verl import FORMATS
 from ratewise.convert.reading import guess, read_source
 from ratewise.convert.reading import read as read_any
 from ratewise.schedule import ScheduleError
+from tests.convert.configs import formulas
 from tests.convert.configs.checks import agree, lengths, many, read, shares, warmups
 
 RATE = 1e-6
@@ -58,9 +59,61 @@ def test_the_actor_of_a_whole_config_is_meant() -> None:
     assert any("critic" in note for note in found.plan.notes)
 
 
+@many
+@given(lengths, lengths, warmups, shares, shares, st.data())
+def test_the_scheduler_of_megatron(
+    total: int, end: int, warmup: int, low: float, start: float, data: st.DataObject
+) -> None:
+    """Counted in steps, whatever the samples; a ratio is one of the decay steps."""
+    assume(warmup < end)
+    style = data.draw(
+        st.sampled_from(["constant", "linear", "cosine", "inverse-square-root", "WSD"])
+    )
+    tail = data.draw(st.sampled_from(["exponential", "linear", "cosine", "minus_sqrt"]))
+    last = data.draw(st.integers(1, end))
+    keys = {
+        "_target_": "verl.workers.config.McoreOptimizerConfig",
+        "lr_warmup_steps": warmup,
+        "lr_warmup_init": RATE * start,
+        "lr_decay_steps": end,
+        "lr_decay_style": style,
+        "min_lr": RATE * low,
+        "lr_wsd_decay_style": tail,
+        "lr_wsd_decay_steps": last,
+        "weight_decay_incr_style": "constant",
+        "use_checkpoint_opt_param_scheduler": False,
+    }
+    plan = read(FORMATS, config(**keys, total_training_steps=total))
+    lows = RATE * low, RATE * start
+    agree(plan, formulas.megatron(total, 1, style, RATE, *lows, warmup, end, last, tail))
+
+
+def test_a_whole_config_of_megatron() -> None:
+    """verl's own, and no flags of Megatron; its steps are those of the trainer."""
+    actor = config(lr_decay_style="cosine", lr_decay_steps=None, lr_warmup_steps=-1)
+    actor |= {"lr_warmup_steps_ratio": 0.15, "total_training_steps": -1, "min_lr": 1e-7}
+    source = {
+        "actor_rollout_ref": {"actor": {"strategy": "megatron", "optim": actor}},
+        "trainer": {"total_training_steps": 50, "total_epochs": 3},
+    }
+    assert guess(source).name == "verl"
+    assert guess(actor).name == "verl"
+    found = read_source(source)
+    assert found.total == 50
+    expected = formulas.megatron(50, 1, "cosine", RATE, 1e-7, 0.0, 7, 50, 1, "linear")
+    agree(found.plan, expected)
+    assert any("mini-batches" in note for note in found.plan.notes)
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
+        ({"lr_decay_style": "cosine", "lr_warmup_iters": 5}, "did you mean lr_warmup_"),
+        ({"lr_decay_style": "inverse_square_root"}, "did you mean inverse-square-root"),
+        ({"lr_decay_style": "linear", "lr_decay_steps": 5, "lr_warmup_steps": 5}, "warm-up of 5"),
+        ({"lr_decay_style": "WSD", "lr_decay_steps": 5}, "has no lr_wsd_decay_steps"),
+        ({"_target_": "verl.workers.config.McoreOptimizerConfig"}, "lr_decay_style"),
+        ({"override_optimizer_config": {"lr": 1}}, "override_optimizer_config"),
         ({"lr_warmup_step": 5}, "did you mean lr_warmup_steps"),
         ({"lr_scheduler_type": "linear"}, "has lr_scheduler_type='linear'"),
         ({"lr_scheduler_type": "cosine"}, "depends on the length"),

@@ -285,6 +285,14 @@ def _named() -> dict[str, str]:
 _NAMES = _named()
 
 
+def _whole(source: Any) -> Any:
+    """Return the config of a run, which a file for a cluster has under its parameters."""
+    inner = dig(source, "parameters")
+    return (
+        inner if isinstance(inner, Mapping) and {"scheduler", "schedulers"} & {*inner} else source
+    )
+
+
 def _section(source: Any) -> Any:
     """Return the scheduler's keys with its name; of several schedulers the last one counts."""
     found = dig(source, "scheduler")
@@ -299,6 +307,7 @@ def _section(source: Any) -> Any:
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
+    source = _whole(source)
     found = section("composer scheduler", _section(source))
     name = Keys("composer scheduler", found).choice("name", _NAMES, what="name")
     build, known = _KINDS[_NAMES[name]]
@@ -308,9 +317,10 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     run = {key: dig(source, key) or ctx.more.get(key) for key in told}
     scale = Keys(who, run).number("scale_schedule_ratio", 1.0, above=True)
     clock = ComposerClock.of(who, ctx, run["max_duration"], scale)
-    case = _ComposerCase(
-        keys, ctx, rate_at("composer optimizer", source, "optimizer.lr", ctx), clock=clock
-    )
+    rate = rate_at("composer optimizer", source, "optimizer.lr", ctx)
+    if ctx.total is None and run["max_duration"] is not None and clock.is_known():
+        ctx = ctx.lasting(count(clock.updates(clock.convert(Time(1.0, "dur")))))
+    case = _ComposerCase(keys, ctx, rate, clock=clock)
     return case.of(build(case))
 
 
@@ -318,7 +328,8 @@ _MARKS = Marks(FormatMark("name", value=_NAMES))
 
 
 def _evidence(source: Any) -> Evidence:
-    return replace(_MARKS(_section(source)), seen=("scheduler",))
+    return replace(_MARKS(_section(_whole(source))), seen=("scheduler",))
 
 
-FORMATS = (Format("composer", "Composer or LLM Foundry YAML", _evidence, _read),)
+_FACTS = {"lr": "optimizer.lr parameters.optimizer.lr"}
+FORMATS = (Format("composer", "Composer or LLM Foundry YAML", _evidence, _read, _FACTS),)

@@ -32,7 +32,7 @@ from ratewise.convert.pieces.moves import (
 from ratewise.schedule import Exponential, Part, Plan, Power, Schedule, ScheduleError
 
 _WHO = "megatron"
-_STYLES = ("constant", "linear", "cosine", "inverse-square-root", "WSD")
+STYLES = ("constant", "linear", "cosine", "inverse-square-root", "WSD")
 _DECAYS = {"linear": "linear", "cosine": "cosine", "minus_sqrt": "1-sqrt"}
 _RATE = (
     "lr min_lr lr_decay_style lr_decay_iters lr_decay_samples lr_warmup_fraction lr_warmup_iters "
@@ -45,7 +45,7 @@ _WEIGHTS = (
 
 
 @dataclass(frozen=True)
-class _Lengths:
+class Lengths:
     """Lengths in updates: warm-up, decay steps, last phase, run; samples of an update."""
 
     warmup: float
@@ -61,19 +61,19 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     if keys.has("rampup_batch_size"):
         rule = "has --rampup-batch-size, so that updates differ in samples"
         raise ScheduleError(_WHO, rule, "read it without, from the update where the ramp ends")
-    style = keys.choice("lr_decay_style", _STYLES, "linear")
+    style = keys.choice("lr_decay_style", STYLES, "linear")
     clock = _clock(keys, ctx, style)
     case = Case(keys, ctx, keys.rate(ctx))
     low, start = (keys.level(name, case.peak) for name in ("min_lr", "lr_warmup_init"))
     total = count(clock.run) if ctx.total is None else ctx.total
-    lr = lay(total, *_pieces(case, style, clock, (start, low), total))
+    lr = lay(total, *pieces(case, style, clock, (start, low), total))
     return case.of(lr, **_weight_decay(keys, clock, total))
 
 
 # The clock ----------------------------------------------------------------------------------
 
 
-def _clock(keys: Keys, ctx: RunFacts, style: str) -> _Lengths:
+def _clock(keys: Keys, ctx: RunFacts, style: str) -> Lengths:
     given = keys.given
     unit = "samples" if keys.has("train_samples") else "iters"
     other = "iters" if unit == "samples" else "samples"
@@ -96,7 +96,7 @@ def _clock(keys: Keys, ctx: RunFacts, style: str) -> _Lengths:
     if warmup >= decay:
         rule = f"has a warm-up of {warmup:g} updates and {decay:g} decay steps"
         raise ScheduleError(_WHO, rule, "make the warm-up shorter")
-    return _Lengths(warmup, decay, last, run, size)
+    return Lengths(warmup, decay, last, run, size)
 
 
 def _samples(keys: Keys, ctx: RunFacts) -> float | None:
@@ -117,9 +117,10 @@ def _warmup(keys: Keys, unit: str, one: float, decay: float) -> float:
 # The rate -----------------------------------------------------------------------------------
 
 
-def _pieces(
-    case: Case, style: str, clock: _Lengths, levels: tuple[float, float], total: int
+def pieces(
+    case: Case, style: str, clock: Lengths, levels: tuple[float, float], total: int
 ) -> list[Piece]:
+    """Return the pieces of a style of `STYLES`; levels are the first and the lowest one."""
     start, low = levels
     first = count(clock.warmup)  # updates that warm up; update W itself is at the peak either way
     if style == "WSD" and clock.decay - clock.last < clock.warmup:
@@ -130,19 +131,19 @@ def _pieces(
         return [climb, stay(1.0)]
     stop = int(clock.decay) + 1  # the first update at the floor
     if style == "inverse-square-root":
-        pieces = _inverse_root(clock, first, stop, low)
+        down = _inverse_root(clock, first, stop, low)
         if total > stop:
             note = f"At update {stop} the rate drops from its curve to min_lr at once."
             case.notes.append(note)
     elif style == "WSD":
-        pieces = _stable(case, clock, first, stop, low)
+        down = _stable(case, clock, first, stop, low)
     else:
         move, rest = decay(_DECAYS[style], low), clock.decay - clock.warmup
-        pieces = [(stop - first, part(move, rest, first - clock.warmup))]
-    return [climb, *pieces, stay(low)]
+        down = [(stop - first, part(move, rest, first - clock.warmup))]
+    return [climb, *down, stay(low)]
 
 
-def _inverse_root(clock: _Lengths, first: int, stop: int, low: float) -> list[Piece]:
+def _inverse_root(clock: Lengths, first: int, stop: int, low: float) -> list[Piece]:
     """Return √(W/t), never below the floor, where neither W nor t is less than one sample."""
     if clock.warmup < 1 and clock.samples is None:
         rule = "counts an inverse square root without warm-up in samples"
@@ -153,7 +154,7 @@ def _inverse_root(clock: _Lengths, first: int, stop: int, low: float) -> list[Pi
     return [stay(1.0, begin - first), (stop - begin, floored(whole(root), low))]
 
 
-def _stable(case: Case, clock: _Lengths, first: int, stop: int, low: float) -> list[Piece]:
+def _stable(case: Case, clock: Lengths, first: int, stop: int, low: float) -> list[Piece]:
     """Return the stable phase and the last one, of length D before the end."""
     begin = clock.decay - clock.last
     stable = max(count(begin), first)
@@ -182,7 +183,7 @@ def _halving(last: float, offset: float, low: float) -> Make:
 # The weight decay ---------------------------------------------------------------------------
 
 
-def _weight_decay(keys: Keys, clock: _Lengths, total: int) -> dict[str, Any]:
+def _weight_decay(keys: Keys, clock: Lengths, total: int) -> dict[str, Any]:
     style = keys.choice("weight_decay_incr_style", ("constant", "linear", "cosine"), "constant")
     ends = [name for name in ("start_weight_decay", "end_weight_decay") if keys.has(name)]
     if style == "constant":
@@ -208,6 +209,7 @@ _MARKS = Marks(
     *marks("lr_decay_iters train_iters", 1),
     FormatMark("optimizer", -20, lambda value: isinstance(value, Mapping)),  # GPT-NeoX has sections
     FormatMark("warmup", -20),
+    *marks("lr_warmup_steps lr_warmup_steps_ratio lr_decay_steps lr_wsd_decay_steps", -20),  # verl
 )
 _FACTS = {"lr": "lr", "total": "train_iters"}
 FORMATS = (Format("megatron", "Megatron-LM flags", _MARKS, _read, _FACTS),)

@@ -17,11 +17,14 @@ from ratewise.schedule import Plan, ScheduleError
 
 _WHO = "torchtitan lr_scheduler"
 _DECAYS = {"linear": "linear", "sqrt": "1-sqrt", "cosine": "cosine"}
+_BEGINNINGS = ("warmup_", "decay_", "total_", "min_lr", "lr_min")
+"""How its keys begin, and those that are misspelt."""
+_KEYS = "warmup_steps total_steps decay_ratio decay_type min_lr_factor lr_min"
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, section(_WHO, under(source, "lr_scheduler")))
-    keys.only("warmup_steps total_steps decay_ratio decay_type min_lr_factor lr_min")
+    keys.only(_KEYS)
     only_one(_WHO, keys.given, "min_lr_factor", "lr_min")
     case = Case(keys, ctx, rate_at("torchtitan optimizer", source, "optimizer.lr", ctx))
     total = _total(source, keys, ctx)
@@ -99,9 +102,14 @@ def _onwards(kind: str, low: float, steps: int, left: int, total: int) -> Make:
 
 def _is_ours(inner: Any) -> bool:
     others = {"_component_", "_name", "name", "type", "_target_", "class_path"}
-    return isinstance(inner, Mapping) and bool(inner) and not others & {*inner}
+    known = isinstance(inner, Mapping) and not others & {*inner}
+    return known and any(str(key).startswith(_BEGINNINGS) for key in inner)
 
 
-_MARKS = Marks(*marks("decay_ratio min_lr_factor"), FormatMark("lr_scheduler", value=_is_ours))
+_MARKS = Marks(
+    *marks("decay_ratio min_lr_factor"),
+    FormatMark("lr_scheduler", value=_is_ours),
+    *marks("optimizer._component_", -20),
+)
 _FACTS = {"lr": "optimizer.lr", "total": "training.steps"}
 FORMATS = (Format("torchtitan", "torchtitan TOML", _MARKS, _read, _FACTS),)

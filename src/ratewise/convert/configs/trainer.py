@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ratewise.convert.formats import (
@@ -60,7 +61,13 @@ def read_arguments(who: str, source: Any, ctx: RunFacts, also: tuple[str, ...] =
     return transformers_plan(known, ctx, ())
 
 
+def _is_whole(source: Any) -> bool:
+    """Whether all arguments are there, as TrainingArguments or a log of them have them."""
+    return isinstance(source, Mapping) and "per_device_train_batch_size" in source
+
+
 _MARKS = Marks(
+    FormatMark("", -20, _is_whole),
     *marks("--lr_scheduler_type --lr-scheduler-type"),
     *marks("lr_scheduler_warmup_ratio lr_scheduler_warmup_steps", 5),
     *marks("num_epochs train_batch_size training_steps", 2),

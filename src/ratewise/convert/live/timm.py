@@ -23,9 +23,10 @@ from ratewise.convert.live._curves import (
     needs_run,
     plan_of,
 )
+from ratewise.convert.live._described import called, is_described, refuse_unknown
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.convert.live._torch_shapes import whole
-from ratewise.convert.pieces.layout import join, ramp
+from ratewise.convert.pieces.layout import finish, join, ramp
 from ratewise.schedule import Move, Plan, Schedule, ScheduleError
 
 
@@ -34,9 +35,10 @@ def _matches(source: Any) -> bool:
     return ("timm.scheduler.scheduler", "Scheduler") in kinds
 
 
-def _read(source: Any, context: RunFacts) -> Plan:
-    who = f"timm {type(source).__name__}"
-    if type(source).__name__ == "PlateauLRScheduler":
+def read(source: Any, context: RunFacts) -> Plan:
+    """Return the plan of a scheduler of timm, live or described."""
+    who = f"timm {called(source)}"
+    if called(source) == "PlateauLRScheduler":
         rule = "is a feedback schedule: its rates depend on metrics that only a run knows"
         raise ScheduleError(who, rule, "give a schedule that is a function of the update")
     groups = source.optimizer.param_groups
@@ -56,7 +58,9 @@ def _read(source: Any, context: RunFacts) -> Plan:
 def _by_update(who: str, source: Any, peaks: list[float], total: int | None) -> list[KeyLevels]:
     shapes = [_shape(source, i, total) for i in range(len(peaks))]
     found: list[Floats | None] = [None] * len(peaks)
-    if needs_run(shapes, total):
+    if is_described(source):
+        refuse_unknown(who, *shapes)
+    elif needs_run(shapes, total):
         assert total is not None
         found = [*_run(who, source, total)]
     return [KeyLevels(*parts) for parts in zip(peaks, shapes, found, strict=True)]
@@ -64,8 +68,8 @@ def _by_update(who: str, source: Any, peaks: list[float], total: int | None) -> 
 
 def _shape(source: Any, i: int, total: int | None) -> Shape | None:
     base = float(source.base_values[i])
-    own = type(source).__module__.startswith("timm.")
-    maker = _SHAPES.get(type(source).__name__) if own else None
+    own = is_described(source) or type(source).__module__.startswith("timm.")
+    maker = SHAPES.get(called(source)) if own else None
     if maker is None or not base > 0.0 or source.noise_range_t is not None:
         return None
     return maker(source, base, total)
@@ -78,6 +82,11 @@ def _peak(source: Any, i: int) -> float:
 
 def _run(who: str, source: Any, n: int) -> list[Floats]:
     """Return the values of n epochs or updates, for each group."""
+    if is_described(source):
+        shapes = [_shape(source, i, n) for i in range(len(source.base_values))]
+        refuse_unknown(who, *shapes)
+        parts = zip(source.base_values, shapes, strict=True)
+        return [base * finish(x.schedule, n).resolve(n).values() for base, x in parts if x]
     copied, stub = duplicate(who, source, source.optimizer)
     _begin(copied, stub)
     step = copied.step if source.t_in_epochs else copied.step_update
@@ -284,7 +293,7 @@ def _wsd_power(s: Any, base: float, total: int | None, stable: int, decay: int) 
     return Shape(join([*_climb(s, base), fall * tail], total))
 
 
-_SHAPES: dict[str, _Maker] = {
+SHAPES: dict[str, _Maker] = {
     "CosineLRScheduler": _cosine,
     "TanhLRScheduler": _tanh,
     "PolyLRScheduler": _poly,
@@ -292,4 +301,4 @@ _SHAPES: dict[str, _Maker] = {
     "MultiStepLRScheduler": _multi_step,
     "WSDLRScheduler": _wsd,
 }
-FORMATS = (Format("timm", "a scheduler of timm", _matches, _read),)
+FORMATS = (Format("timm", "a scheduler of timm", _matches, read),)

@@ -21,6 +21,7 @@ from ratewise.convert.live._curves import (
     needs_run,
     plan_of,
 )
+from ratewise.convert.live._described import called, is_described, refuse_unknown
 from ratewise.convert.live._feedback import torch_plateau
 from ratewise.convert.live._torch_replay import leaves, milestones, parts, replay, stepped
 from ratewise.convert.live._torch_shapes import MOMENTUM, SHAPES, Maker
@@ -47,6 +48,8 @@ def is_scheduler(source: Any) -> bool:
 
 def name_of(source: Any) -> str:
     """Return the name of a class of PyTorch itself; of a class made from one, nothing."""
+    if is_described(source):
+        return called(source)
     kind = type(source)
     own = kind.__module__ in ("torch.optim.lr_scheduler", "torch.optim.swa_utils")
     return kind.__name__ if own else ""
@@ -58,8 +61,8 @@ def read(source: Any, context: RunFacts) -> Plan:
     Raises:
         ScheduleError: it depends on metrics, goes below 0, or has to be run and no total is given.
     """
-    who = f"PyTorch {type(source).__name__}"
-    if type(source).__name__ == _PLATEAU:
+    who = f"PyTorch {called(source)}"
+    if called(source) == _PLATEAU:
         return torch_plateau(who, source, context)
     refuse_feedback(who, source)
     interval = context.more.get("interval", "update")
@@ -81,7 +84,7 @@ def read(source: Any, context: RunFacts) -> Plan:
 def refuse_feedback(who: str, source: Any) -> None:
     """Refuse what depends on metrics."""
     for leaf in leaves(source):
-        if type(leaf).__name__ == _PLATEAU:
+        if called(leaf) == _PLATEAU:
             rule = "holds a scheduler that listens to metrics, which PyTorch does not run"
             raise ScheduleError(who, rule, "read its parts, and write Warmup(…) >> Plateau(…)")
 
@@ -95,7 +98,9 @@ def curves(who: str, source: Any, total: int | None) -> list[dict[str, KeyLevels
     keys = ("lr", "momentum") if any(_cycles_momentum(leaf) for leaf in leaves(source)) else ("lr",)
     formulas = {(key, i): formula(source, key, i, total) for key in keys for i in range(count)}
     found: dict[str, list[Floats]] = {}
-    if needs_run((shape for _, shape in formulas.values()), total):
+    if is_described(source):
+        refuse_unknown(who, *(shape for _, shape in formulas.values()))
+    elif needs_run((shape for _, shape in formulas.values()), total):
         assert total is not None
         found = replay(who, source, keys, total)
     close = CLOSE if _in_double(source) else 1e-5
@@ -148,7 +153,8 @@ def formula(source: Any, key: str, i: int, total: int | None) -> tuple[float, Sh
     peak = _peak(source, key, i)
     maker = (_RATES if key == "lr" else MOMENTUM).get(name_of(source))
     shape = maker(source, i, peak, total) if maker is not None and peak > 0.0 else None
-    if shape is None or key != "lr" or _is_there(source, i, peak, shape, total):
+    sure = shape is None or key != "lr" or is_described(source)
+    if sure or _is_there(source, i, peak, shape, total):
         return peak, shape
     return peak, None
 
@@ -242,7 +248,7 @@ def _remarks(source: Any) -> Iterator[str]:
 def _of_sequence(inner: list[Any], marks: list[int]) -> Iterator[str]:
     ends = [*marks, None]
     for i, (part, begin) in enumerate(zip(inner, [0, *marks], strict=True)):
-        name, end = type(part).__name__, ends[i]
+        name, end = called(part), ends[i]
         length = getattr(part, "total_iters", 0)
         if end is not None and begin < end < begin + length:
             yield (
@@ -260,7 +266,7 @@ def _of_sequence(inner: list[Any], marks: list[int]) -> Iterator[str]:
 
 def _of_chain(inner: list[Any]) -> Iterator[str]:
     for i, part in enumerate(inner):
-        name = type(part).__name__
+        name = called(part)
         if name in _OVERWRITE and i:
             yield f"{name} sets the rate anew at each step: what comes before it has no effect."
         if name in _OVERWRITE and i < len(inner) - 1:
@@ -271,7 +277,7 @@ def _of_chain(inner: list[Any]) -> Iterator[str]:
 
 
 def _is_sequence(source: Any) -> bool:
-    return type(source).__name__ == "SequentialLR"
+    return called(source) == "SequentialLR"
 
 
 _RATES: dict[str, Maker] = {**SHAPES, "SequentialLR": _sequence, "ChainedScheduler": _chain}

@@ -19,6 +19,7 @@ from ratewise.convert.live._hf_config import (
     kwargs_of,
 )
 from ratewise.convert.live._hf_shapes import Timing, build
+from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -75,6 +76,7 @@ def _read_config(source: Any, context: RunFacts) -> Plan:
         rule = f"cannot be read from {shorten(source)}"
         raise ScheduleError(who, rule, "give TrainingArguments, or a dict with their keys")
     check_near_misses(who, given)
+    Keys(who, given).among(" ".join(KEYS))
     return _plan_of_config(who, given, context)
 
 
