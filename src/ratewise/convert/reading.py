@@ -39,6 +39,7 @@ _MODULES = (
     "configs.nanogpt",
     "configs.nemo",
     "configs.olmo",
+    "configs.timm_args",
     "configs.torchtitan",
     "configs.torchtune",
     "configs.trainer",

@@ -65,7 +65,7 @@ def _by_update(who: str, source: Any, peaks: list[float], total: int | None) -> 
 def _shape(source: Any, i: int, total: int | None) -> Shape | None:
     base = float(source.base_values[i])
     own = type(source).__module__.startswith("timm.")
-    maker = _SHAPES.get(type(source).__name__) if own else None
+    maker = SHAPES.get(type(source).__name__) if own else None
     if maker is None or not base > 0.0 or source.noise_range_t is not None:
         return None
     return maker(source, base, total)
@@ -284,7 +284,7 @@ def _wsd_power(s: Any, base: float, total: int | None, stable: int, decay: int) 
     return Shape(join([*_climb(s, base), fall * tail], total))
 
 
-_SHAPES: dict[str, _Maker] = {
+SHAPES: dict[str, _Maker] = {
     "CosineLRScheduler": _cosine,
     "TanhLRScheduler": _tanh,
     "PolyLRScheduler": _poly,
