@@ -32,6 +32,7 @@ _MODULES = (
     "configs.factors",
     "configs.fairseq",
     "configs.gpt_neox",
+    "configs.kohya",
     "configs.llama_factory",
     "configs.maxtext",
     "configs.megatron",
