@@ -28,6 +28,7 @@ _MODULES = (
     "configs.axolotl",
     "configs.composer",
     "configs.deepspeed",
+    "configs.detectron2",
     "configs.diffusers",
     "configs.factors",
     "configs.fairseq",
