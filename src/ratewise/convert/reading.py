@@ -34,6 +34,7 @@ _MODULES = (
     "configs.fairseq",
     "configs.gpt_neox",
     "configs.kohya",
+    "configs.lerobot",
     "configs.llama_factory",
     "configs.maxtext",
     "configs.megatron",
