@@ -38,6 +38,7 @@ _MODULES = (
     "configs.llama_factory",
     "configs.maxtext",
     "configs.megatron",
+    "configs.mlx_lm",
     "configs.mmengine",
     "configs.nanogpt",
     "configs.nemo",
