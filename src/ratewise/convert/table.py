@@ -127,6 +127,22 @@ CONFIGS: tuple[Row, ...] = (
         "{'scheduler': {'type': 'WarmupCosineLR', 'params': {'total_num_steps': 1000, "
         "'warmup_num_steps': 50, 'warmup_type': 'linear'}}}",
         "the first two updates run at the least rate"),
+    Row("warm-up and cosine with a floor", "kohya",
+        "{'network_module': 'networks.lora', 'learning_rate': 3e-4, 'lr_scheduler': 'cosine_with_min_lr', "
+        "'lr_warmup_steps': 0.05, 'lr_scheduler_min_lr_ratio': 0.1, 'max_train_steps': 1000}",
+        "a whole number is steps of every process, a float a share of them all"),
+    Row("warm-up and steps", "detectron2",
+        "{'SOLVER': {'LR_SCHEDULER_NAME': 'WarmupMultiStepLR', 'BASE_LR': 3e-4, 'STEPS': (600, 800), "
+        "'MAX_ITER': 1000, 'WARMUP_ITERS': 50}}",
+        "the warm-up starts at WARMUP_FACTOR, 0.001, of the rate"),
+    Row("warm-up and cosine", "lerobot",
+        "{'policy': {'type': 'pi0'}, 'optimizer': {'lr': 3e-4}, 'steps': 1000, 'scheduler': {'type': "
+        "'cosine_decay_with_warmup', 'num_warmup_steps': 50, 'num_decay_steps': 1000, 'peak_lr': 3e-4, "
+        "'decay_lr': 3e-5}}",
+        "the cosine begins under the warm-up, and a run that is shorter shrinks both"),
+    Row("warm-up and cosine", "mlx_lm",
+        "{'iters': 1000, 'lr_schedule': {'name': 'cosine_decay', 'warmup': 50, 'arguments': [3e-4, 950, 3e-5]}}",
+        "two updates run at the peak: the last of the warm-up and the first behind it"),
     Row("warmup-stable-decay", "megatron",
         "'--lr 3e-4 --min-lr 3e-5 --lr-decay-style WSD --lr-wsd-decay-style linear --lr-decay-iters 1000 "
         "--lr-wsd-decay-iters 200 --lr-warmup-iters 50'"),

@@ -41,6 +41,14 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {},
     ),
+    "detectron2": (
+        """
+        MODEL: {META_ARCHITECTURE: GeneralizedRCNN}
+        SOLVER: {BASE_LR: 0.02, STEPS: "(120, 160)", MAX_ITER: 200, WARMUP_ITERS: 20}
+        VERSION: 2
+        """,
+        {},
+    ),
     "diffusers": (
         "accelerate launch train.py --learning_rate=1e-4 --lr_scheduler=cosine \\\n"
         "  --lr_warmup_steps=20 --max_train_steps=200",
@@ -96,6 +104,31 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {},
     ),
+    "kohya": (
+        """
+        [additional_network_arguments]
+        network_module = "networks.lora"
+        unet_lr = 1e-4
+        text_encoder_lr = 5e-5
+
+        [optimizer_arguments]
+        learning_rate = 1e-4
+        lr_scheduler = "cosine"
+        lr_warmup_steps = 20
+
+        [training_arguments]
+        max_train_steps = 200
+        """,
+        {},
+    ),
+    "lerobot": (
+        """
+        {"policy": {"type": "pi0"}, "steps": 200, "optimizer": {"type": "adamw", "lr": 2.5e-05},
+         "scheduler": {"type": "cosine_decay_with_warmup", "num_warmup_steps": 20,
+         "num_decay_steps": 200, "peak_lr": 2.5e-05, "decay_lr": 2.5e-06}}
+        """,
+        {},
+    ),
     "maxtext": (
         """
         steps: 200
@@ -109,6 +142,15 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
     "megatron": (
         "--lr 6e-4 --min-lr 6e-5 --lr-decay-style WSD --lr-wsd-decay-style minus_sqrt \\\n"
         "  --train-iters 200 --lr-wsd-decay-iters 40 --lr-warmup-fraction 0.05",
+        {},
+    ),
+    "mlx_lm": (
+        """
+        model: some/model
+        iters: 200
+        lora_parameters: {rank: 8, scale: 20.0}
+        lr_schedule: {name: cosine_decay, warmup: 20, arguments: [1e-5, 200, 1e-7]}
+        """,
         {},
     ),
     "mmengine": (
@@ -148,6 +190,19 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         model: {max_sequence_length: 16}
         """,
         {},
+    ),
+    "timm_args": (
+        """
+        sched: cosine
+        lr: 0.5
+        epochs: 18
+        warmup_epochs: 2
+        warmup_lr: 1e-5
+        min_lr: 0.0
+        cooldown_epochs: 2
+        sched_on_updates: true
+        """,
+        {"epoch": 10},
     ),
     "torchtitan": (
         """
@@ -254,7 +309,8 @@ def test_a_little_evidence_is_not_enough(source: dict[str, Any], near: list[str]
 @pytest.mark.parametrize(
     ("source", "name"),
     [
-        ({"network_module": "lora", "lr_scheduler": "cosine", "lr_scheduler_args": []}, "kohya"),
+        ({"scheduler": "warmuplr", "scheduler_conf": {"warmup_steps": 25000}}, "ESPnet"),
+        ({"decay_method": "noam", "learning_rate": 2.0, "train_steps": 1000}, "OpenNMT"),
     ],
 )
 def test_what_nobody_reads_is_claimed_by_nobody(source: dict[str, Any], name: str) -> None:

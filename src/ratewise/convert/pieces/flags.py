@@ -27,7 +27,7 @@ def typed(who: str, source: Any) -> dict[str, Any]:
     found: dict[str, list[str]] = {}
     values: list[str] = []
     for word in _words(who, source):
-        if re.match(r"--[A-Za-z]", word):
+        if re.match(r"--?[A-Za-z]", word):
             name, equals, value = word.partition("=")
             values = found[name] = [value] if equals else []
         else:

@@ -85,7 +85,7 @@ def shorten(schedule: Schedule, n: int) -> Schedule:
     if isinstance(schedule, rw.Sequence):
         return join(schedule.moves, n, closed=True)
     if isinstance(schedule, rw.Product):
-        return rw.Product(tuple(_at_most(factor, n) for factor in schedule.factors))
+        return rw.Product(tuple(_closed(factor, n) for factor in schedule.factors))
     if isinstance(schedule, Frame):
         return schedule.with_parts((shorten(schedule.schedule, n),))
     move: Any = schedule
@@ -148,7 +148,7 @@ def padded(schedule: Schedule, n: int) -> list[Schedule]:
     return [schedule, rw.Hold(over=n - length)]
 
 
-def ramp(start: float, to: float, over: int) -> Move:
+def ramp(start: float, to: float, over: int | None = None) -> Move:
     """Return the straight line between two levels: a warm-up where it climbs."""
     return (
         rw.Warmup(over, to=to, start=start) if to > start else rw.Linear(to, over=over, start=start)
@@ -164,6 +164,11 @@ def _within(schedule: Schedule, n: int) -> Schedule:
     if isinstance(schedule, Frame):
         return schedule.with_parts((_within(schedule.schedule, n),))
     return schedule
+
+
+def _closed(factor: Schedule, n: int) -> Schedule:
+    length = span(factor)
+    return shorten(factor, n) if length is None or length > n else factor
 
 
 def _at_most(factor: Schedule, n: int) -> Schedule:
