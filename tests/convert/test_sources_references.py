@@ -56,6 +56,9 @@ REFERENCES: list[tuple[str, Any]] = [
     ("${oc.select:none,3}", None),
     ("${oc.select:nothing,${n}}", 512),
     ("${oc.select:nothing,${oc.select:nowhere,False}}", False),
+    ("${oc.select:nothing,[]}", []),
+    ("${oc.select:nothing, [1, a, ${n}]}", [1, "a", 512]),
+    ("${oc.select:nothing,{}}", {}),
     ("${oc.decode:'1e-4'}", 1e-4),
     ("${oc.decode:${word}}", "adamw"),
 ]
@@ -106,7 +109,7 @@ def test_references_are_relative_to_where_they_stand() -> None:
         ("${now:%Y-%m-%d}", "needs now"),
         ("${hydra:runtime.cwd}", "needs hydra"),
         ("${multiply:${n}, 4}", "needs multiply"),
-        ("${oc.select:nothing,[1, 2]}", "an argument that is not read"),
+        ("${oc.select:nothing,{a: 2}}", "not written that is not read"),
         ("${n", "not written as a reference"),
         ("${}", "not written as a reference"),
         ("${a b}", "not written as a reference"),

@@ -240,13 +240,30 @@ class _Resolver:
             cursor.at, value = end + 1, inner
         elif cursor.skip("${"):
             value = self._reference(cursor, path)
+        elif cursor.skip("{"):
+            cursor.spaces()
+            cursor.need("}")
+            value = {}
+        elif cursor.skip("["):
+            value = self._items(cursor, path)
         else:
             word = cursor.take(_WORD)
             value = _primitive(word[0].strip() if word else "")
         cursor.spaces()
-        if cursor.text[cursor.at : cursor.at + 1] not in (",", "}"):
+        if cursor.text[cursor.at : cursor.at + 1] not in (",", "}", "]"):
             raise _Unresolved("has an argument that is not read")
         return value
+
+    def _items(self, cursor: _Cursor, path: _Path) -> list[Any]:
+        """Return the items of a list whose bracket was read."""
+        items: list[Any] = []
+        cursor.spaces()
+        while not cursor.skip("]"):
+            items.append(self._argument(cursor, path))
+            if not cursor.skip(","):
+                cursor.need("]")
+                break
+        return items
 
 
 def _own_key(value: Any, key: Any) -> Any:
