@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from ratewise.convert.pieces.flags import flags, typed
+from ratewise.convert.sources.unknown import Unknown, like
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import Fix, nearest, shorten
 from ratewise.schedule.lengths import Horizon
@@ -109,6 +110,8 @@ class FormatMark:
 
     def fits(self, value: Any) -> bool:
         """Whether a value that was found is what the mark says."""
+        if isinstance(value, Unknown):
+            return value.said and self.value is None
         if value is None or self.value is None:
             return value is not None
         if callable(self.value):
@@ -214,6 +217,8 @@ TRAINER_FACTS = {
 def dig(source: Any, path: str) -> Any:
     """Return what lies at a path of keys such as "optimizer.params.lr", or None."""
     for key in path.split("."):
+        if isinstance(source, Unknown):
+            return source.within(path)
         if not isinstance(source, Mapping):
             return None
         source = source.get(key)
@@ -226,7 +231,7 @@ def put(source: Any, path: str, value: Any) -> dict[str, Any]:
     first, _, rest = path.partition(".")
     dashed = next((key for key in keys if str(key).lstrip("-").replace("-", "_") == first), first)
     key = first if first in keys else dashed
-    return {**keys, key: put(keys.get(key, {}), rest, value) if rest else value}
+    return like(keys, {**keys, key: put(keys.get(key, {}), rest, value) if rest else value})
 
 
 def check_keys(who: str, given: Iterable[str], known: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from ratewise.convert.formats import Evidence, Format, RunFacts, put
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.sources import load
+from ratewise.convert.sources.unknown import Unknown, rest_of
 from ratewise.convert.wrapped import unwrapped
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import Call, Fix, nearest, number, shorten
@@ -57,6 +58,8 @@ _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""
 _GENERAL = ("torch",)
 """Formats that match whatever is built on them: another one that matches knows more."""
+_CAREFUL = ("mmengine",)
+"""Formats whose readers refuse a key that they need and that may lie in a file that is missing."""
 _LEAD = 2
 """By how much the best evidence has to lead."""
 _HORIZON = (
@@ -154,10 +157,16 @@ def read_source(
 ) -> Reading:
     """Return the plan of a source with its format and the length of its run, as `read` does."""
     content = unwrapped(load(source))
-    chosen = _choose(content, format)
+    rest = rest_of(content)
+    try:
+        chosen = _choose(content, format)
+    except ScheduleError as error:
+        raise error if rest is None else _incomplete("The config", rest) from None
+    if rest is not None and chosen.name not in _CAREFUL:
+        raise _incomplete(chosen.what, rest)
     facts = {name: told.pop(name, None) for name in _RUN}
     facts = {name: _positive(name, value) for name, value in facts.items() if value is not None}
-    notes: list[str] = []
+    notes = [] if rest is None else [f"Nothing that was needed is in {rest}."]
     content, stated = _merged(content, chosen, facts, notes)
     if total is not None and str(stated.get("total", total)) != str(total):
         notes.append(f"total={total} was given; the config says {stated['total']}.")
@@ -181,6 +190,10 @@ def read_source(
             raise ScheduleError(who, rule, nearest(name, [*_HORIZON, *asked.names]))
     plan = replace(plan, notes=(*plan.notes, *notes))
     return Reading(plan, chosen, run.total or stated.get("total") or _own_length(plan))
+
+
+def _incomplete(what: str, rest: Unknown) -> ScheduleError:
+    return ScheduleError(what, f"needs {rest}", "put the file there, or give all of it in one")
 
 
 def _own_length(plan: Plan) -> int | None:
@@ -213,7 +226,7 @@ def _merged(
             path = chosen.facts.get(name, "").partition(" ")[0]
         value = as_number(value)
         if path and name in told:
-            if value not in (None, told[name]):
+            if isinstance(value, Unknown) or value not in (None, told[name]):
                 notes.append(
                     f"{name}={told[name]:g} was given; the config says {path}={shorten(value)}."
                 )
@@ -327,7 +340,9 @@ def _is_own(content: Any) -> bool:
     if isinstance(content, Schedule | Plan):
         return True
     if isinstance(content, Mapping):
-        return "ratewise" in content or content.get("type") in (*Schedule.kinds, "Plan")
+        kind = content.get("type")
+        own = isinstance(kind, str) and kind in (*Schedule.kinds, "Plan")
+        return own or "ratewise" in content
     if not isinstance(content, str):
         return type(content).__module__ == "ratewise.torch" and hasattr(content, "state_dict")
     try:

@@ -190,12 +190,45 @@ def refuse_epochs(who: str, epoch: Any, *rate: Any) -> NoReturn:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """Return the repr of a user's value, cut so that a message stays readable."""
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"<{type(value).__name__}>"
+    """Return the repr of a user's value, cut so that a message stays readable.
+
+    No more of it is written than is shown, however large the value is.
+    """
+    text = _spelled(value, limit + 1)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+_BRACKETS: dict[Any, tuple[str, str]] = {
+    dict.__repr__: ("{", "}"),
+    list.__repr__: ("[", "]"),
+    tuple.__repr__: ("(", ")"),
+}
+
+
+def _spelled(value: Any, room: int) -> str:
+    """Return the repr of a value, or at least the beginning of it with `room` characters."""
+    room = max(room, 0)
+    spell: Any = type(value).__repr__
+    if spell in (str.__repr__, bytes.__repr__) and len(value) > room:
+        value = value[:room]
+    if spell not in _BRACKETS or not value:
+        try:
+            return repr(value)
+        except Exception:
+            return f"<{type(value).__name__}>"
+    opening, closing = _BRACKETS[spell]
+    text, comma = opening, ""
+    for item in value.items() if isinstance(value, dict) else value:
+        if len(text) >= room:
+            return text
+        text += comma
+        if isinstance(value, dict):
+            key, item = item
+            text += _spelled(key, room - len(text)) + ": "
+        text += _spelled(item, room - len(text))
+        comma = ", "
+    only = isinstance(value, tuple) and len(value) == 1  # pyright: ignore
+    return text + (",)" if only else closing)
 
 
 def number(

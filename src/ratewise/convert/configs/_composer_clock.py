@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,7 +11,9 @@ from typing import Any
 from ratewise.convert.formats import RunFacts
 from ratewise.schedule import ScheduleError
 
-_TIME = re.compile(r"\s*([0-9][0-9,]*\.?[0-9]*(?:e[+-]?[0-9]+)?)\s*(ep|ba|sp|tok|dur|iter|sec)\s*")
+_TIME = re.compile(
+    r"\s*+([0-9][0-9,]*+\.?[0-9]*+(?:e[+-]?[0-9]++)?)\s*+(ep|ba|sp|tok|dur|iter|sec)\s*+"
+)
 _HOW = 'write a time such as "100ba", "1ep", "1e9tok" or "0.1dur"'
 
 
@@ -29,6 +32,8 @@ def read_time(who: str, name: str, given: Any) -> Time:
     if match is None:
         raise ScheduleError(who, rule, _HOW, given=given)
     value, unit = float(match[1].replace(",", "")), match[2]
+    if math.isinf(value):
+        raise ScheduleError(who, rule, "give a finite one", given=given)
     if unit in ("sec", "iter"):
         raise ScheduleError(who, f"has {name} in {unit}", _HOW)
     if unit != "dur" and not value.is_integer():

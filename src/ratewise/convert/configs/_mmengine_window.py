@@ -16,6 +16,7 @@ from ratewise.convert.pieces.moves import Piece, changes, decay, fall, lay, part
 from ratewise.schedule import Schedule, ScheduleError
 
 ENDLESS = 10**9
+_MOST_EPOCHS = 100_000
 KNOWN = {
     "Constant": "factor",
     "CosineAnnealing": "T_max eta_min eta_min_ratio",
@@ -94,9 +95,12 @@ class Window:
         steps = self.steps if room is None else min(self.steps, -(-room // self.pace))
         pieces = self._pieces(level)
         all_of_it = lay(steps, *_closed(pieces, steps))
-        values = all_of_it.resolve().values(steps)
-        last = float(values[-1])
+        last = float(all_of_it.resolve()(steps - 1))
         if self.pace > 1 and steps > 1:
+            if steps > _MOST_EPOCHS:
+                rule = f"has {steps:,} epochs"
+                raise ScheduleError(self.keys.who, rule, f"give at most {_MOST_EPOCHS:,}")
+            values = all_of_it.resolve().values(steps)
             points = {k * self.pace: float(value) for k, value in enumerate(values)}
             over = (steps - 1) * self.pace
             return over, rw.Piecewise(changes(points), over=over), last

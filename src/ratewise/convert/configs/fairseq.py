@@ -5,7 +5,6 @@ fairseq asks for the rate of update t with `num_updates = t`.
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from ratewise.convert.formats import Evidence, Format, FormatMark, Marks, RunFacts, ask, dig, marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
-from ratewise.convert.pieces.keys import Keys, as_number, names, section
+from ratewise.convert.pieces.keys import Keys, as_literal, as_number, names, section
 from ratewise.convert.pieces.moves import (
     Piece,
     changes,
@@ -34,7 +33,7 @@ class _FairseqCase(Case):
         """Return the list of peak rates."""
         given = self.keys.given.get("lr")
         if isinstance(given, str) and given.startswith("["):
-            given = ast.literal_eval(given)
+            given = as_literal(given)
         if isinstance(given, str) and "," in given:
             given = given.split(",")
         several = given if isinstance(given, list | tuple) else [given]
@@ -264,10 +263,7 @@ def _table(case: _FairseqCase, name: str) -> dict[int, float]:
     """Return a table such as {"1": 0.1, "2-10": 0.01, "11,13": 0.001} with one key each."""
     given = case.keys.given.get(name) or {}
     fix = f"""write {name}={{"1-3": 1e-3, "4,5": 1e-4}}"""
-    try:
-        read = ast.literal_eval(given.replace(" ", "")) if isinstance(given, str) else given
-    except (ValueError, SyntaxError):
-        read = None
+    read = as_literal(given)
     if not isinstance(read, Mapping):
         raise ScheduleError(case.who, f"has {name}={shorten(given)}", fix)
     table: dict[int, float] = {}
@@ -287,9 +283,14 @@ def _positions(key: Any) -> range | list[int]:
         return [int(each) for each in key.split(",")]
     if isinstance(key, str) and "-" in key:
         first, last = (int(each) for each in key.split("-"))
+        if last - first > _LONGEST_TABLE:
+            raise ValueError(key)
         return range(first, last + 1)
     return [int(key)]
 
+
+_LONGEST_TABLE = 100_000
+"""Epochs or updates that a key of a table may stand for."""
 
 # The format ---------------------------------------------------------------------------------
 

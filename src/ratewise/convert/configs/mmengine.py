@@ -10,6 +10,7 @@ from ratewise.convert.configs._mmengine_window import ENDLESS, KNOWN, Window
 from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, dig
 from ratewise.convert.pieces.keys import Keys, rate_at, section, under
 from ratewise.convert.pieces.moves import Piece, lay, stay
+from ratewise.convert.sources.unknown import Partial, Unknown
 from ratewise.schedule import Plan, Product, Schedule, ScheduleError
 
 _WHO = "mmengine param_scheduler"
@@ -34,7 +35,7 @@ def _items(source: Any) -> list[Any]:
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
     run = _Run(source, ctx)
-    notes: list[str] = []
+    notes = run.notes
     windows = [run.window(item, i, notes) for i, item in enumerate(_items(source))]
     if not windows:
         raise ScheduleError(_WHO, "is empty", "give at least one scheduler")
@@ -91,8 +92,24 @@ class _Run:
     def __init__(self, source: Any, ctx: RunFacts) -> None:
         self.ctx = ctx
         config = source if isinstance(source, Mapping) else {}
-        self.loop = Keys("mmengine train_cfg", section(_WHO, dig(config, "train_cfg") or {}))
-        self.optimizer: Any = dig(config, "optim_wrapper.optimizer") or {}
+        loop = dig(config, "train_cfg")
+        loop = Partial(None, loop) if isinstance(loop, Unknown) else loop
+        self.loop = Keys("mmengine train_cfg", section(_WHO, {} if loop is None else loop))
+        self.optimizer: Any = dig(config, "optim_wrapper.optimizer")
+        self.notes: list[str] = []
+        if self._said(config, "auto_scale_lr.enable", False) is not False:
+            rule = "has auto_scale_lr, which multiplies lr by the batch size over its base"
+            raise ScheduleError("mmengine", rule, "write the lr that comes of it, and enable=False")
+        if self._said(config, "optim_wrapper.accumulative_counts", 1) != 1:
+            rule = "has accumulative_counts, and its schedulers count batches, not updates"
+            raise ScheduleError("mmengine", rule, "give the config in updates, without the key")
+
+    def _said(self, config: Mapping[str, Any], path: str, usual: Any) -> Any:
+        """Return what changes the rate from outside of the schedulers, or what is usual."""
+        found = dig(config, path)
+        if isinstance(found, Unknown) and not found.said:
+            self.notes.append(f"{path} may be in a file that is not there: taken as {usual}.")
+        return usual if found is None or (isinstance(found, Unknown) and not found.said) else found
 
     def last(self, who: str, by_epoch: bool) -> int:
         """Return where windows without an end of their own stop, in epochs or updates."""
@@ -135,8 +152,9 @@ class _Run:
         if converts and not by_epoch:
             raise ScheduleError(keys.who, "converts what goes by updates already", "drop the key")
         pace = self.ctx.need_epoch(keys.who) if by_epoch else 1
-        begin, last = keys.whole("begin", 0), self.last(keys.who, by_epoch)
-        end = min(keys.whole("end", last, low=1), ENDLESS)
+        begin = keys.whole("begin", 0)
+        end = keys.whole("end", low=1) if keys.has("end") else self.last(keys.who, by_epoch)
+        end = min(end, ENDLESS)
         if end <= begin:
             rule = f"has begin={begin} and end={end}"
             raise ScheduleError(keys.who, rule, "let it end behind its begin")
@@ -183,8 +201,14 @@ def _notes(window: Window, converted: bool) -> list[str]:
 def _are_schedulers(source: Any) -> bool:
     items = source if isinstance(source, list | tuple) else [source]
     names = (*_NAMES, *(f"ReduceOnPlateau{end}" for end in _PARAMS))
-    return bool(items) and all(dig(item, "type") in names for item in items)
+    kinds = [dig(item, "type") for item in items]
+    return bool(items) and all(isinstance(kind, str) and kind in names for kind in kinds)
 
 
 _MARKS = Marks(FormatMark("param_scheduler"), FormatMark("", value=_are_schedulers))
-FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read),)
+_FACTS = {
+    "lr": "optim_wrapper.optimizer.lr",
+    "total": "train_cfg.max_iters",
+    "epochs": "train_cfg.max_epochs",
+}
+FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read, _FACTS),)

@@ -123,7 +123,7 @@ def kwargs_of(who: str, kind: str, given: Any) -> dict[str, Any]:
     if isinstance(given, str):
         try:
             given = json.loads(given)
-        except ValueError:
+        except (ValueError, RecursionError):
             rule = f"has lr_scheduler_kwargs={shorten(given)}"
             raise ScheduleError(who, rule, "give a dict, or JSON") from None
     if given is not None and not isinstance(given, Mapping):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ratewise.convert.sources.limits import LONGEST_FLAGS, too_large
+from ratewise.convert.sources.unknown import like
 from ratewise.schedule import ScheduleError
 
 
@@ -17,31 +20,38 @@ def flags(who: str, source: Any) -> dict[str, Any]:
     arguments is taken as it is, its dashes as underscores.
     """
     given = source if isinstance(source, Mapping) else typed(who, source)
-    return {str(key).lstrip("-").replace("-", "_"): value for key, value in given.items()}
+    found = {str(key).lstrip("-").replace("-", "_"): value for key, value in given.items()}
+    return like(given, found)
 
 
 def typed(who: str, source: Any) -> dict[str, Any]:
     """Return the flags of a text by name as they were typed, {"--lr-decay-iters": "500"}."""
     if not isinstance(source, str):
         raise ScheduleError(who, "needs flags", "give a text or a mapping", given=source)
+    if len(source) > LONGEST_FLAGS:
+        raise too_large(who, len(source), LONGEST_FLAGS, "characters")
+    found, wrong = _split(source)
+    if wrong:
+        raise ScheduleError(who, f"cannot be split: {wrong}", "close the quotes")
+    return dict(found)
+
+
+@functools.lru_cache(maxsize=8)  # every format asks for the flags of the same text
+def _split(text: str) -> tuple[dict[str, Any], str]:
+    """Return the flags of a text, and why it has none."""
+    try:
+        words = shlex.split(re.sub(r"\\\r?\n", " ", text), comments=True)
+    except ValueError as error:
+        return {}, str(error)
     found: dict[str, list[str]] = {}
     values: list[str] = []
-    for word in _words(who, source):
+    for word in words:
         if re.match(r"--?[A-Za-z]", word):
             name, equals, value = word.partition("=")
             values = found[name] = [value] if equals else []
-        else:
+        elif word not in ("(", ")", "\\"):
             values.append(word)
-    return {name: _value(values) for name, values in found.items()}
-
-
-def _words(who: str, text: str) -> list[str]:
-    text = re.sub(r"\\\r?\n", " ", text)
-    try:
-        words = shlex.split(text, comments=True)
-    except ValueError as error:
-        raise ScheduleError(who, f"cannot be split: {error}", "close the quotes") from None
-    return [word for word in words if word not in ("(", ")", "\\")]
+    return {name: _value(values) for name, values in found.items()}, ""
 
 
 def _value(values: list[str]) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ratewise.convert.formats import RunFacts, ask, check_keys, dig, only_one
+from ratewise.convert.sources.limits import LONGEST_STRING
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, whole
 
@@ -193,6 +195,16 @@ def as_number(value: Any) -> Any:
         except ValueError:
             pass
     return value
+
+
+def as_literal(value: Any) -> Any:
+    """Return a list or a mapping that was written as a text as one; any other value as it is."""
+    if not isinstance(value, str) or len(value) > LONGEST_STRING:
+        return value
+    try:
+        return ast.literal_eval(value.replace(" ", ""))
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return value
 
 
 def section(who: str, value: Any) -> Mapping[str, Any]:

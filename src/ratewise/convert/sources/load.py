@@ -1,0 +1,66 @@
+"""A source as what it holds: files and texts as values, anything else as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ratewise.convert.sources.inheritance import alone, followed
+from ratewise.convert.sources.interpolation import resolved
+from ratewise.convert.sources.limits import LARGEST_TEXT, too_large
+from ratewise.convert.sources.parsers import parse_json, parse_toml, parse_yaml
+from ratewise.convert.sources.paths import called, path_of, text_of
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Who, shorten
+
+_CALLS = re.compile(r"\s*+(?:--|\(*+[A-Za-z_.]++\()")
+"""How flags and calls begin."""
+
+
+def load(source: Any) -> Any:
+    """Return what a source holds: a file or a text as values, anything else as it is.
+
+    A text that is no file and neither JSON, YAML nor TOML stays a text. The files that a config
+    stands on are followed, and its references to its own keys resolved.
+
+    Raises:
+        ScheduleError: a file that does not exist, is a pickle, is too large, or cannot be parsed.
+    """
+    if isinstance(source, bytes | bytearray):
+        rule = "is bytes, perhaps a pickle, and nothing is ever unpickled"
+        raise ScheduleError(f"read({shorten(source)})", rule, "give a text or the live object")
+    path = path_of(source)
+    if path is not None:
+        return _file(path)
+    if isinstance(source, str):
+        return resolved("read(…)", alone(_text("read(…)", source)))
+    return resolved("read(…)", alone(source)) if type(source) is dict else source
+
+
+def _file(path: Path) -> Any:
+    who = called(path)
+    if path.suffix.lower() in (".json", ".py", ".toml", ".yaml", ".yml"):
+        return resolved(who, followed(path))
+    return resolved(who, alone(_text(who, text_of(path))))
+
+
+def _text(who: Who, text: str) -> Any:
+    """Return a text parsed where it is a mapping or a list, else as it is.
+
+    Flags and calls are texts, even where YAML would find a mapping in them.
+    """
+    if len(text) > LARGEST_TEXT:
+        raise too_large(who, len(text), LARGEST_TEXT, "characters")
+    if _CALLS.match(text):
+        return text
+    parsers: tuple[Callable[[Who, str], Any], ...] = (parse_json, parse_toml, parse_yaml)
+    for parse in parsers:
+        try:
+            value = parse(who, text)
+        except ScheduleError:
+            continue
+        if value and isinstance(value, dict | list):
+            return value
+    return text
