@@ -14,11 +14,13 @@ from ratewise.schedule.moves import Cosine, Hold, Linear
 from ratewise.schedule.named import cooldown
 from ratewise.schedule.plan import Plan
 from ratewise.schedule.repeat import Repeat
+from ratewise.schedule.strict import strict
 from ratewise.schedule.warmup import Warmup
 
 __all__ = ["Cyclic", "Jagged", "OneCycle", "Restarts", "WSDCycles"]
 
 
+@strict
 def OneCycle(
     pct_start: float = 0.3,
     *,
@@ -81,6 +83,7 @@ def OneCycle(
     return Plan(lr=lr, momentum=mirror, peak={"momentum": most})
 
 
+@strict
 def Cyclic(
     low: float = 0.1,
     up: Length = 2000,
@@ -119,6 +122,7 @@ def Cyclic(
     return cycles.between(low, 1.0)
 
 
+@strict
 def Restarts(
     every: Length,
     grow: float = 1.0,
@@ -146,6 +150,7 @@ def Restarts(
     return cycles.between(floor, 1.0) if floor else cycles
 
 
+@strict
 def Jagged(
     schedule: Schedule, every: Length, warmup: Length, low: float = 0.001, anneal: Length = 1
 ) -> Schedule:
@@ -168,6 +173,7 @@ def Jagged(
     return schedule * (first >> Repeat(cycle, every=every))
 
 
+@strict
 def WSDCycles(
     periods: Iterable[Length],
     warmup: Length = 0,

@@ -11,6 +11,7 @@ import numpy as np
 
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.errors import ScheduleError, shorten
+from ratewise.schedule.foreign import call
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length
 from ratewise.schedule.move import Move
 from ratewise.schedule.steps import settle_position
@@ -89,6 +90,17 @@ class Timed(Ratio, abc.ABC):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check("rate")
+        self.check_staircase()
+
+    def check_staircase(self) -> None:
+        """Refuse a number: Keras' namesakes have the rate there, behind another length."""
+        if not isinstance(self.staircase, bool | np.bool_):
+            name, placed = type(self).__name__, [self.rate, self.every, self.staircase]
+            who = f"{name}(staircase={shorten(self.staircase)})"
+            theirs = call(name, {}, placed)[1]
+            fix = f"give True or False; if it is that of Keras, {theirs}" if theirs else "give True"
+            raise ScheduleError(who, "is neither True nor False", fix)
+        self.keep("staircase", bool(self.staircase))
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,6 +129,7 @@ class ExponentialDecay(Timed, written=True):
     def __post_init__(self) -> None:
         Ratio.__post_init__(self)
         self.check("rate", above=True)
+        self.check_staircase()
 
     def ratio(self, xp: Any, k: Any) -> Any:
         return xp.power(self.rate, self.periods(xp, k))

@@ -106,6 +106,14 @@ class Feedback(Move, abc.ABC):
             threshold = threshold * abs(best)
         return value < best - threshold if mode == "min" else value > best + threshold
 
+    def improved_as_torch(self, value: float, best: float | None) -> bool:
+        """The same as PyTorch compares: by best·(1 ∓ threshold), the first best being infinite."""
+        low, threshold = getattr(self, "mode", "min") == "min", getattr(self, "threshold", 0.0)
+        so_far = best if best is not None else math.inf if low else -math.inf
+        if getattr(self, "threshold_mode", "abs") == "abs":
+            return value < so_far - threshold if low else value > so_far + threshold
+        return value < so_far * (1.0 - threshold) if low else value > so_far * (1.0 + threshold)
+
 
 def record(state: State, t: int, **changes: Any) -> State:
     """Return a state with changes; a `scale` that differs is noted as a decision at `t`."""

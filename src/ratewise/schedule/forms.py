@@ -10,6 +10,7 @@ from ratewise.schedule.base import Described, Schedule
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
 from ratewise.schedule.plan import Plan
 from ratewise.schedule.steps import Function
+from ratewise.schedule.strict import strict
 
 VERSION = 1
 DEEPEST = 100
@@ -40,6 +41,7 @@ def _write(value: Any) -> Any:
     return value
 
 
+@strict
 def from_dict(form: Any) -> Schedule | Plan:
     """Return the schedule or plan that a dict form stands for; `from_dict(s.to_dict()) == s`.
 
@@ -88,6 +90,7 @@ def _value(item: Any, depth: int) -> Any:
     return item
 
 
+@strict
 def from_json(text: str) -> Schedule | Plan:
     """Return the schedule or plan that a JSON text stands for.
 

@@ -12,6 +12,7 @@ from ratewise.schedule.lengths import Length
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Exponential, Hold, Linear, Polynomial, Sqrt
 from ratewise.schedule.plan import Plan
+from ratewise.schedule.strict import strict
 from ratewise.schedule.warmup import Warmup
 
 __all__ = ["SWA", "WSD", "FlatCosine", "InverseSqrt", "Noam", "SlantedTriangular", "UntunedWarmup"]
@@ -40,6 +41,7 @@ def cooldown(shape: str, to: float, over: Length | None) -> Move:
     return kind(to=to, over=over)
 
 
+@strict
 def WSD(
     warmup: Length | None = None,
     stable: Length | None = None,
@@ -72,6 +74,7 @@ def WSD(
     return Warmup(warmup) >> Hold(over=stable) >> cooldown(shape, to, decay)
 
 
+@strict
 def InverseSqrt(warmup: Length = 0, every: Length | None = None) -> Schedule:
     """Warm up, then fall as one over the square root of time.
 
@@ -88,6 +91,7 @@ def InverseSqrt(warmup: Length = 0, every: Length | None = None) -> Schedule:
     return Warmup(warmup, start=0) >> Power(0.5, every=scale)
 
 
+@strict
 def Noam(warmup: int, width: int, factor: float = 1.0) -> Plan:
     """The schedule of the first Transformer, with the peak that it implies.
 
@@ -109,6 +113,7 @@ def Noam(warmup: int, width: int, factor: float = 1.0) -> Plan:
     return Plan(lr=InverseSqrt(steps), peak={"lr": scale * (size * steps) ** -0.5})
 
 
+@strict
 def SlantedTriangular(cut: float = 0.1, ratio: float = 32.0) -> Schedule:
     """A short climb and a long straight fall.
 
@@ -125,6 +130,7 @@ def SlantedTriangular(cut: float = 0.1, ratio: float = 32.0) -> Schedule:
     return Linear(1.0, over=cut, start=low) >> Linear(low)
 
 
+@strict
 def FlatCosine(flat: Length = "75%", to: float = 0.0) -> Schedule:
     """Stay at the peak, then fall along a cosine.
 
@@ -140,6 +146,7 @@ def FlatCosine(flat: Length = "75%", to: float = 0.0) -> Schedule:
     return Hold(over=flat) >> Cosine(to)
 
 
+@strict
 def SWA(
     schedule: Schedule, at: Length, level: float, over: Length = 0, shape: str = "cosine"
 ) -> Schedule:
@@ -160,6 +167,7 @@ def SWA(
     return schedule.until(at) >> cooldown(shape, level, over) >> Hold(level)
 
 
+@strict
 def UntunedWarmup(beta2: float = 0.999, shape: str = "linear") -> Schedule:
     """The warm-up that Adam's second beta asks for: 2/(1 - beta2) updates in a straight line.
 

@@ -98,15 +98,8 @@ class Plateau(Feedback):
         return record(state, t, best=best, bad=bad, cooling=cooling, scale=scale, average=average)
 
     def improved(self, value: float, best: float | None) -> bool:
-        if self.threshold_mode == "abs" or self.counting in ("ratewise", "keras"):
-            return super().improved(value, best)
-        if best is None:
-            return not math.isnan(value) and value != (
-                math.inf if self.mode == "min" else -math.inf
-            )
-        if self.mode == "min":
-            return value < best * (1.0 - self.threshold)
-        return value > best * (1.0 + self.threshold)
+        own = self.counting == "ratewise" or (self.counting == "keras" and best is not None)
+        return super().improved(value, best) if own else self.improved_as_torch(value, best)
 
     def _reduced(self, scale: float, start: float) -> float:
         fall = self.bounded(start, scale) - self.bounded(start, scale * self.factor)
