@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import ScheduleError, shorten
+from ratewise.schedule.errors import ScheduleError, flag, shorten
 from ratewise.schedule.foreign import call
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length
 from ratewise.schedule.move import Move
@@ -94,13 +94,14 @@ class Timed(Ratio, abc.ABC):
 
     def check_staircase(self) -> None:
         """Refuse a number: Keras' namesakes have the rate there, behind another length."""
-        if not isinstance(self.staircase, bool | np.bool_):
-            name, placed = type(self).__name__, [self.rate, self.every, self.staircase]
-            who = f"{name}(staircase={shorten(self.staircase)})"
-            theirs = call(name, {}, placed)[1]
-            fix = f"give True or False; if it is that of Keras, {theirs}" if theirs else "give True"
-            raise ScheduleError(who, "is neither True nor False", fix)
-        self.keep("staircase", bool(self.staircase))
+        name = type(self).__name__
+        who = f"{name}(staircase={shorten(self.staircase)})"
+        try:
+            self.keep("staircase", flag(who, "staircase", self.staircase))
+        except ScheduleError as error:
+            theirs = call(name, {}, [self.rate, self.every, self.staircase])[1]
+            told = f"; if it is that of Keras, {theirs}" if theirs else ""
+            raise error.about(who, f"give one of them{told}") from None
 
 
 @dataclass(frozen=True, repr=False)

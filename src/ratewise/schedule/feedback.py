@@ -6,7 +6,7 @@ import abc
 import math
 from typing import Any, ClassVar
 
-from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
+from ratewise.schedule.errors import ScheduleError, one_of, shorten, whole
 from ratewise.schedule.move import Move
 from ratewise.schedule.steps import Piecewise
 from ratewise.schedule.track import Track
@@ -86,9 +86,7 @@ class Feedback(Move, abc.ABC):
             raise ScheduleError(who, "needs the name of a metric", 'write metric="val_loss"')
         for field, allowed in (("mode", MODES), ("threshold_mode", THRESHOLDS)):
             value = getattr(self, field, allowed[0])
-            if value not in allowed:
-                who = f"{name}({field}={shorten(value)})"
-                raise ScheduleError(who, f"is not a {field}", nearest(str(value), allowed))
+            one_of(f"{name}({field}={shorten(value)})", f"is not a {field}", value, allowed)
         for field in ("patience", "cooldown"):
             if hasattr(self, field):
                 value = getattr(self, field)

@@ -98,6 +98,8 @@ def from_json(text: str) -> Schedule | Plan:
         ScheduleError: not JSON, too large, or what `from_dict` refuses.
     """
     who = f"from_json({shorten(text)})"
+    if not isinstance(text, str | bytes | bytearray):
+        raise ScheduleError(who, "needs a text", "give what s.to_json() gave")
     if len(text) > 10_000_000:
         raise ScheduleError(
             who, f"got {len(text):,} characters", "a schedule has at most 10,000,000"

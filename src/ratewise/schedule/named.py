@@ -7,8 +7,8 @@ from typing import Any
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.bends import Rex
 from ratewise.schedule.decays import Power, Saturate
-from ratewise.schedule.errors import ScheduleError, nearest, number, shorten, whole
-from ratewise.schedule.lengths import Length
+from ratewise.schedule.errors import ScheduleError, number, one_of, shorten, whole
+from ratewise.schedule.lengths import Length, length
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Exponential, Hold, Linear, Polynomial, Sqrt
 from ratewise.schedule.plan import Plan
@@ -27,17 +27,21 @@ COOLDOWNS: dict[str, type[Move]] = {
 }
 
 
+def a_schedule(who: str, given: Any) -> Schedule:
+    """Return what is given for a schedule, if it is one."""
+    if not isinstance(given, Schedule):
+        rule, fix = "needs a schedule", f"write {who}(Cosine(to=0), …)"
+        raise ScheduleError(f"{who}(schedule={shorten(given)})", rule, fix)
+    return given
+
+
 def cooldown(shape: str, to: float, over: Length | None) -> Move:
     """Return the cooldown of a shape known by name.
 
     Raises:
         ScheduleError: no such shape.
     """
-    if shape not in COOLDOWNS:
-        raise ScheduleError(
-            f"shape={shorten(shape)}", "is not a cooldown", nearest(shape, COOLDOWNS)
-        )
-    kind: Any = COOLDOWNS[shape]
+    kind: Any = COOLDOWNS[one_of(f"shape={shorten(shape)}", "is not a cooldown", shape, COOLDOWNS)]
     return kind(to=to, over=over)
 
 
@@ -69,7 +73,7 @@ def WSD(
     Warmup("5%") >> Hold() >> Sqrt(to=0, over="20%")
     """
     given = f"WSD(warmup={shorten(warmup)}, stable={shorten(stable)}, decay={shorten(decay)})"
-    if (warmup, stable, decay).count(None) > 1:
+    if sum(part is None for part in (warmup, stable, decay)) > 1:
         raise ScheduleError(given, "needs two of its lengths", 'write WSD("5%", decay="20%")')
     return Warmup(warmup) >> Hold(over=stable) >> cooldown(shape, to, decay)
 
@@ -87,8 +91,9 @@ def InverseSqrt(warmup: Length = 0, every: Length | None = None) -> Schedule:
     >>> InverseSqrt(100)(400)
     0.5
     """
-    scale = every if every is not None else warmup or 10_000
-    return Warmup(warmup, start=0) >> Power(0.5, every=scale)
+    over = length(f"InverseSqrt(warmup={shorten(warmup)})", "warmup", warmup)
+    scale = every if every is not None else over or 10_000
+    return Warmup(over, start=0) >> Power(0.5, every=scale)
 
 
 @strict
@@ -164,7 +169,7 @@ def SWA(
     >>> SWA(Cosine(), at="75%", level=0.05, over=10).resolve(100)(99)
     0.05
     """
-    return schedule.until(at) >> cooldown(shape, level, over) >> Hold(level)
+    return a_schedule("SWA", schedule).until(at) >> cooldown(shape, level, over) >> Hold(level)
 
 
 @strict
@@ -182,9 +187,7 @@ def UntunedWarmup(beta2: float = 0.999, shape: str = "linear") -> Schedule:
     """
     who = f"UntunedWarmup(beta2={shorten(beta2)})"
     beta = number(who, "beta2", beta2, high=1.0 - 1e-9)
-    if shape == "exponential":
+    who = f"UntunedWarmup(shape={shorten(shape)})"
+    if one_of(who, "is not a shape", shape, ("linear", "exponential")) == "exponential":
         return Saturate(round(1 / (1 - beta)))
-    if shape != "linear":
-        who = f"UntunedWarmup(shape={shorten(shape)})"
-        raise ScheduleError(who, "is not a shape", nearest(shape, ("linear", "exponential")))
     return Warmup(round(2 / (1 - beta)))

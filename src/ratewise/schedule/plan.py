@@ -124,11 +124,15 @@ class Plan(Described):
         return peak * schedule.resolve(total, **horizon).values()
 
     def _lookup(self, key: str, group: str | None) -> tuple[Schedule, float | None]:
+        if not isinstance(key, str):
+            rule, fix = "needs the name of a key", 'write key="lr"'
+            raise ScheduleError("Plan.rates", rule, fix, given=key)
         plans = [self]
         if group is not None:
-            if group not in self.groups:
+            if not isinstance(group, str) or group not in self.groups:
                 who = f"Plan.rates(group={group!r})"
-                raise ScheduleError(who, "is not a group of the plan", nearest(group, self.groups))
+                fix = nearest(str(group), self.groups)
+                raise ScheduleError(who, "is not a group of the plan", fix)
             plans.insert(0, self.groups[group])
         schedules = [plan.schedules()[key] for plan in plans if key in plan.schedules()]
         peaks = [plan.peak[key] for plan in plans if key in plan.peak]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
+from ratewise.schedule.errors import ScheduleError, one_of, shorten, whole
 from ratewise.schedule.feedback import Feedback, State, record, smoothed
 from ratewise.schedule.lengths import Length
 
@@ -70,9 +70,8 @@ class Plateau(Feedback):
         self.check("smoothing", high=math.nextafter(1.0, 0.0))
         for name in ("threshold", "floor", "least"):
             self.check(name)
-        if self.counting not in COUNTINGS:
-            who = f"Plateau(counting={shorten(self.counting)})"
-            raise ScheduleError(who, "is not a convention", nearest(str(self.counting), COUNTINGS))
+        who = f"Plateau(counting={shorten(self.counting)})"
+        one_of(who, "is not a convention", self.counting, COUNTINGS)
         if self.counting == "optax" and self.mode != "min":
             who = 'Plateau(counting="optax")'
             raise ScheduleError(who, 'only knows mode="min"', "negate the metric")
