@@ -18,6 +18,7 @@ from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict
 from ratewise.schedule.errors import Call, Fix, nearest, number, shorten
 from ratewise.schedule.given import read_plan
 from ratewise.schedule.lengths import Horizon
+from ratewise.schedule.strict import strict
 
 _MODULES = (
     "live.transformers",
@@ -93,6 +94,7 @@ class Reading:
     total: int | None
 
 
+@strict
 def read(
     source: Any,
     *,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self
@@ -11,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import ScheduleError, shorten
+from ratewise.schedule.errors import ScheduleError, listed, shorten
 from ratewise.schedule.frames import Frame
 from ratewise.schedule.lengths import Horizon, LengthMap
 from ratewise.schedule.track import Track, chain, finite
@@ -40,7 +39,7 @@ class Several(Schedule, abc.ABC):
         """Return the schedules in `parts`, those inside parts of the same kind unpacked."""
         who = f"{type(self).__name__}({shorten(parts)})"
         flat: list[Schedule] = []
-        for part in parts if isinstance(parts, Iterable) else ():
+        for part in listed(parts) or ():
             if not isinstance(part, Schedule):
                 raise ScheduleError(who, f"holds {shorten(part)}", "give schedules only")
             flat.extend(part.parts if isinstance(part, type(self)) else (part,))

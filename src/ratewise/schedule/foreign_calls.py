@@ -137,12 +137,13 @@ class Foreign(NamedTuple):
 
     def advice(self, given: Mapping[str, Any], placed: Sequence[Any] = ()) -> Instead:
         """Return what to write for a call with these arguments, the optimizer left out or not."""
-        bound = self.library.startswith(("PyTorch", "Transformers"))
+        bound = self.library.startswith(("PyTorch", "Transformers", "timm"))
         if bound and placed and isinstance(placed[0], Verbatim) and "lambda" not in placed[0]:
             placed = placed[1:]
         named = dict(zip(self.names, placed, strict=False))
         advice = self.told(Arguments(self.signature, {**named, **given}))
         left = [name for name in given if name not in self.names and name not in MEANINGLESS]
+        left += [spell(value) for value in placed[len(self.names) :]]
         if not left:
             return advice
         note = "; ".join(filter(None, (advice.note, f"{', '.join(left)} not counted in")))

@@ -10,6 +10,7 @@ from ratewise.schedule.base import Described, Schedule
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
 from ratewise.schedule.plan import Plan
 from ratewise.schedule.steps import Function
+from ratewise.schedule.strict import strict
 
 VERSION = 1
 DEEPEST = 100
@@ -40,6 +41,7 @@ def _write(value: Any) -> Any:
     return value
 
 
+@strict
 def from_dict(form: Any) -> Schedule | Plan:
     """Return the schedule or plan that a dict form stands for; `from_dict(s.to_dict()) == s`.
 
@@ -88,6 +90,7 @@ def _value(item: Any, depth: int) -> Any:
     return item
 
 
+@strict
 def from_json(text: str) -> Schedule | Plan:
     """Return the schedule or plan that a JSON text stands for.
 
@@ -95,6 +98,8 @@ def from_json(text: str) -> Schedule | Plan:
         ScheduleError: not JSON, too large, or what `from_dict` refuses.
     """
     who = f"from_json({shorten(text)})"
+    if not isinstance(text, str | bytes | bytearray):
+        raise ScheduleError(who, "needs a text", "give what s.to_json() gave")
     if len(text) > 10_000_000:
         raise ScheduleError(
             who, f"got {len(text):,} characters", "a schedule has at most 10,000,000"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -148,8 +149,10 @@ def _plateau(keys: Keys, o: Optimizer) -> dict[str, Any]:
         "cooldown": keys.whole("cooldown", 0),
         "min_lrs": [keys.number("min_lr", 0.0)],
         "eps": keys.number("eps", 1e-8),
+        "best": math.inf,
         "last_epoch": 0,
         "num_bad_epochs": 0,
+        "cooldown_counter": 0,
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ratewise import schedule as rw
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Format, RunFacts
+from ratewise.convert.live._border import guarded
 from ratewise.convert.live._curves import (
     SLACK,
     KeyLevels,
@@ -24,6 +25,7 @@ from ratewise.convert.live._curves import (
     plan_of,
 )
 from ratewise.convert.live._described import called, is_described, refuse_unknown
+from ratewise.convert.live._feedback import timm_plateau
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.convert.live._torch_shapes import whole
 from ratewise.convert.pieces.layout import finish, join, ramp
@@ -38,11 +40,13 @@ def _matches(source: Any) -> bool:
 def read(source: Any, context: RunFacts) -> Plan:
     """Return the plan of a scheduler of timm, live or described."""
     who = f"timm {called(source)}"
-    if called(source) == "PlateauLRScheduler":
-        rule = "is a feedback schedule: its rates depend on metrics that only a run knows"
-        raise ScheduleError(who, rule, "give a schedule that is a function of the update")
     groups = source.optimizer.param_groups
     peaks = [_peak(source, i) for i in range(len(groups))]
+    if called(source) == "PlateauLRScheduler":
+        if is_described(source):
+            rule = "listens to metrics, once an epoch"
+            raise ScheduleError(who, rule, "make it and read the live object")
+        return timm_plateau(who, source, peaks, context)
     key = str(source.param_group_field)
     if source.t_in_epochs:
         context.need_total(who)
@@ -301,4 +305,4 @@ SHAPES: dict[str, _Maker] = {
     "MultiStepLRScheduler": _multi_step,
     "WSDLRScheduler": _wsd,
 }
-FORMATS = (Format("timm", "a scheduler of timm", _matches, read),)
+FORMATS = (Format("timm", "a scheduler of timm", _matches, guarded(read)),)
