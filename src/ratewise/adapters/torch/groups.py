@@ -40,6 +40,7 @@ class Member:
         base: Values that the run was meant to have, by key; with no checkpoint, `read`.
         peak: Values at level 1, by key; `base`, unless something changed it on the way.
         last: Values last written, by key.
+        placed: By what they are known in the group, by key, while the clock is laid out anew.
     """
 
     name: str | None
@@ -50,6 +51,7 @@ class Member:
     base: dict[str, float] = field(default_factory=dict[str, float])
     peak: dict[str, float] = field(default_factory=dict[str, float])
     last: dict[str, float] = field(default_factory=dict[str, float])
+    placed: dict[str, Any] = field(default_factory=dict[str, Any])
     owned: dict[int, weakref.ref[Tensor]] = field(default_factory=dict[int, "weakref.ref[Tensor]"])
 
     @property
@@ -60,6 +62,7 @@ class Member:
     def attach(self, group: Group) -> None:
         """Make `group` the dict that is written to."""
         self.group = group
+        self.placed = {}
         self.owned = {id(p): weakref.ref(p) for p in group["params"]}
 
     def alive(self) -> bool:
@@ -78,7 +81,7 @@ class Member:
             self.base[key] = self.peak[key] = self.last[key] = value
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "group": None, "owned": {}}
+        return {**self.__dict__, "group": None, "owned": {}, "placed": {}}
 
 
 def read_members(
