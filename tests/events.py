@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from typing import Any
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -20,6 +22,12 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
             event = Event.FromString(content[at + 12 : at + 12 + size])
             at += size + 16
             for value in event.summary.value:
-                number = value.tensor.float_val[0] if value.tensor.float_val else value.simple_value
-                found.setdefault(value.tag, []).append((event.step, number))
+                found.setdefault(value.tag, []).append((event.step, _number(value)))
     return found
+
+
+def _number(value: Any) -> float:
+    """Return a scalar, also of those that TensorFlow writes as a tensor of float32."""
+    if value.HasField("tensor"):
+        return struct.unpack("<f", value.tensor.tensor_content)[0]
+    return value.simple_value
