@@ -22,12 +22,15 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
             event = Event.FromString(content[at + 12 : at + 12 + size])
             at += size + 16
             for value in event.summary.value:
-                found.setdefault(value.tag, []).append((event.step, _number(value)))
+                number = _number(value)
+                if number is not None:
+                    found.setdefault(value.tag, []).append((event.step, number))
     return found
 
 
-def _number(value: Any) -> float:
+def _number(value: Any) -> float | None:
     """Return a scalar, also of those that TensorFlow writes as a tensor of float32."""
-    if value.HasField("tensor"):
-        return struct.unpack("<f", value.tensor.tensor_content)[0]
-    return value.simple_value
+    if value.HasField("simple_value"):
+        return value.simple_value
+    content = value.tensor.tensor_content
+    return struct.unpack("<f", content)[0] if len(content) == 4 else None
