@@ -29,6 +29,7 @@ from ratewise.adapters.arguments import given, refuse_unknown  # noqa: E402
 from ratewise.adapters.lightning.attachment import ModuleAttachment  # noqa: E402
 from ratewise.adapters.lightning.configure import AttachSettings, configure, is_module  # noqa: E402
 from ratewise.adapters.lightning.observe import Observe  # noqa: E402
+from ratewise.adapters.torch.hands import check_by_hand  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
 from ratewise.schedule.strict import strict  # noqa: E402
@@ -56,6 +57,7 @@ def attach(
     samples: float | None = None,
     tokens: float | None = None,
     resume: str | None = None,
+    by_hand: str = "warn",
     name: str | Sequence[str] | None = None,
     **unknown: Any,
 ) -> Any:
@@ -68,6 +70,10 @@ def attach(
     The horizon is the trainer's: `estimated_stepping_batches`, the updates of an epoch with its
     partial last window, and the samples in an update. With manual optimization only the code
     knows how often it steps: give `total`.
+
+    Where the trainer itself says that it only tries the code (`fast_dev_run`, `overfit_batches`),
+    lengths that do not fit into so few updates are those of a longer run, of which the beginning
+    is run; a warning says so once.
 
     A schedule that listens hears what was logged in training and validation, the sanity check
     left out, and one that finds its own length ends the run; the callback `Observe` sees to it,
@@ -83,6 +89,7 @@ def attach(
         samples: Samples in an update, in place of the trainer's.
         tokens: Tokens in an update.
         resume: What to do if a checkpoint differs from the code, as of `Scheduler`.
+        by_hand: What to do about a rate that a callback sets, as of `Scheduler`.
         name: Name under which `LearningRateMonitor` logs, or one for each optimizer.
         **unknown: Nothing; a misspelt argument is answered with the nearest one.
 
@@ -93,9 +100,10 @@ def attach(
         ScheduleError: not an optimizer or a module, already attached, a number of schedules that
             does not fit, lengths that do not fit or need what the trainer does not know.
     """
-    refuse_unknown("attach", unknown, ["module", "resume", "name"], _ADVICE)
+    refuse_unknown("attach", unknown, ["module", "resume", "by_hand", "name"], _ADVICE)
     horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
-    settings = AttachSettings(schedule, horizon, check_policy(resume), name)
+    policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
+    settings = AttachSettings(schedule, horizon, policies, name)
     if is_module(target):
         return ModuleAttachment.to(target, settings)
     optimizers = [target] if isinstance(target, Optimizer) else target

@@ -21,6 +21,7 @@ require("transformers", extra="transformers")
 from transformers import Trainer  # noqa: E402
 
 from ratewise.adapters.arguments import given, refuse_unknown  # noqa: E402
+from ratewise.adapters.torch.hands import check_by_hand  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
 from ratewise.adapters.transformers.attachment import (  # noqa: E402
     Follow,
@@ -44,6 +45,7 @@ def attach(
     samples: float | None = None,
     tokens: float | None = None,
     resume: str | None = None,
+    by_hand: str = "warn",
     **unknown: Any,
 ) -> Trainer:
     """Make a trainer follow a schedule; to be called before `trainer.train()`.
@@ -52,6 +54,10 @@ def attach(
     and, with packed rows, the tokens. It is asked again whenever the trainer builds its run anew,
     for a smaller batch that was found automatically or for a second `train()`. Once the run has
     started, `trainer.lr_scheduler` is the `Scheduler`.
+
+    What the trainer logs with update k as `learning_rate` is the rate that update k used, in its
+    first group. Groups that do not all share one rate are logged one by one, as
+    `learning_rate/NAME`, or by their place, `learning_rate/0`, where they have no name.
 
     A schedule that listens hears what is logged (`loss`, `grad_norm`, anything that is a number)
     and what is evaluated (`eval_loss`, …), and one that finds its own length ends the run. A
@@ -65,6 +71,7 @@ def attach(
         samples: Samples in an update, in place of the trainer's.
         tokens: Tokens in an update; needed for lengths in tokens, unless rows are packed.
         resume: What to do if a checkpoint differs from the code, as of `Scheduler`.
+        by_hand: What to do about a rate that a callback sets, as of `Scheduler`.
         **unknown: Nothing; a misspelt argument is answered with the nearest one.
 
     Returns:
@@ -75,12 +82,14 @@ def attach(
             arguments that ask for one, an optimizer whose updates cannot be counted; at
             `train()`, lengths that do not fit, or a metric that nothing measures.
     """
-    refuse_unknown("attach", unknown, ["resume"])
+    refuse_unknown("attach", unknown, ["resume", "by_hand"])
     check_trainer(trainer)
     value = read_given("attach", schedule, "write attach(trainer, Cosine(to=0))")
     horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
-    attachment = TrainerAttachment(trainer, value, horizon, check_policy(resume))
+    policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
+    attachment = TrainerAttachment(trainer, value, horizon, policies)
     trainer.create_scheduler = attachment.create_scheduler
     trainer.get_train_dataloader = attachment.get_train_dataloader
+    trainer.log = attachment.log
     trainer.add_callback(Follow(attachment))
     return trainer

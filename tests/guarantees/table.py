@@ -29,12 +29,14 @@ class Guarantee:
         suite: Test that runs for every framework that is not named below.
         tests: Tests of single frameworks.
         without: Why it does not apply to a framework.
+        notes: What to know of how a framework holds it.
     """
 
     claim: str
     suite: str | None = None
     tests: dict[str, str] = field(default_factory=dict)
     without: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     def cell(self, name: str) -> tuple[str, str]:
         """Return "held" with the test, or "not applicable" with the reason."""
@@ -47,6 +49,8 @@ NO_FLUSH = "an unfinished window is carried into the next epoch, so none is shor
 ORDER = "the framework restores everything at once; there is no order to get wrong"
 SCALE_ON_GPU = "its loss scaling needs a GPU; the optimizer and its hooks are PyTorch's"
 COUNT_ONLY = "the state is a count of updates, there is nothing to disagree with"
+LAST = "as get_last_lr() gives it, wherever in the loop it is asked"
+STEPS = "where the loop calls scheduler.step() behind the update; else that of the last update"
 ONE_GROUP = "an optimizer of Keras has one group"
 
 GUARANTEES = (
@@ -189,9 +193,61 @@ GUARANTEES = (
         LISTENS + "test_a_misspelt_metric_is_refused",
     ),
     Guarantee(
-        "The rate in the log of update k is the one it used",
+        "The rate in the log of update k is the one it used, in every group",
         RUNS + "test_the_rate_in_the_log_is_the_rate_that_was_used",
-        tests={"lightning": RUNS + "test_the_log_is_that_of_the_native_scheduler"},
+        tests={
+            "torch": at("torch/test_logs", "test_a_loop_that_writes_for_tensorboard"),
+            "accelerate": at(
+                "torch/test_logs", "test_trackers_of_accelerate_get_the_rate_of_the_update"
+            ),
+            "transformers": at("transformers/test_logs", "test_every_group_is_logged"),
+            "lightning": RUNS + "test_the_log_is_that_of_the_native_scheduler",
+            "keras": at("keras/test_logs", "test_tensorboard_has_the_rate_of_the_last_update"),
+        },
+        notes={
+            "torch": LAST,
+            "accelerate": LAST,
+            "transformers": "groups with rates of their own are logged as learning_rate/NAME",
+            "keras": "with Callback; a rate inside the optimizer, LearningRate, is logged by Keras "
+            "as its own schedules are, with the rate of the update that comes next",
+        },
+    ),
+    Guarantee(
+        "At the start of a batch the groups hold its rate, as with a scheduler of PyTorch",
+        tests={
+            "torch": at("torch/test_logs", "test_a_loop_that_steps_finds_what_it_finds_with_torch"),
+            "accelerate": at(
+                "torch/test_logs", "test_trackers_of_accelerate_get_the_rate_of_the_update"
+            ),
+            "transformers": at(
+                "transformers/test_logs", "test_the_log_is_that_of_the_native_scheduler"
+            ),
+            "lightning": at(
+                "lightning/test_logs",
+                "test_the_monitor_writes_what_it_writes_beside_the_native_scheduler",
+            ),
+        },
+        without={
+            "keras": "the rate is computed inside the update, and held from then on",
+            "optax": "a rate is computed inside the update, and held by nobody before it",
+        },
+        notes={"torch": STEPS, "accelerate": STEPS},
+    ),
+    Guarantee(
+        "A rate that somebody else sets meets a named policy, and is never lost in silence",
+        tests={
+            "torch": at("torch/test_by_hand", "test_it_is_kept_out_and_said_once"),
+            "accelerate": at("torch/test_by_hand", "test_it_is_kept_out_and_said_once"),
+            "transformers": at(
+                "transformers/test_logs", "test_a_rate_set_by_a_callback_meets_the_policy"
+            ),
+            "lightning": at(
+                "lightning/test_smoke", "test_a_rate_set_by_a_callback_meets_the_policy"
+            ),
+            "keras": at("keras/test_guards", "test_a_scheduler_of_keras_beside_is_found"),
+        },
+        without={"optax": "a rate is computed inside the update, and held by nobody before it"},
+        notes={"keras": "it is refused, at the next epoch"},
     ),
     Guarantee(
         "A schedule is drawn without the framework",
@@ -253,12 +309,14 @@ def markdown() -> str:
         cells: list[str] = []
         for name in FRAMEWORKS:
             kind, why = one.cell(name)
-            if kind != "held" and why not in reasons:
+            why = one.notes.get(name, "") if kind == "held" else why
+            if why and why not in reasons:
                 reasons.append(why)
-            cells.append("held" if kind == "held" else f"n/a [{reasons.index(why) + 1}]")
+            number_of = f" [{reasons.index(why) + 1}]" if why else ""
+            cells.append(("held" if kind == "held" else "n/a") + number_of)
         body += f"| {number}. {one.claim} | {' | '.join(cells)} |\n"
     notes = "".join(f"{i}. {why[0].upper()}{why[1:]}.\n" for i, why in enumerate(reasons, 1))
-    return f"{head}{body}\nn/a, not applicable, because:\n\n{notes}\n{_tests()}"
+    return f"{head}{body}\nNotes, and why something is n/a, not applicable:\n\n{notes}\n{_tests()}"
 
 
 def _tests() -> str:

@@ -249,8 +249,8 @@ def test_several_processes_count_more_samples_and_no_more_updates(tmp_path: Any)
     from ratewise.adapters.transformers.attachment import TrainerAttachment
 
     args = SimpleNamespace(train_batch_size=4, gradient_accumulation_steps=2, world_size=8)
-    old = SimpleNamespace(args=args, get_train_dataloader=lambda: [0] * 5)
-    attachment = TrainerAttachment(old, PLAN, {}, None)
+    old = SimpleNamespace(args=args, get_train_dataloader=lambda: [0] * 5, log=print)
+    attachment = TrainerAttachment(old, PLAN, {}, {})
     attachment.get_train_dataloader()
     assert attachment.horizon(30) == {"total": 30, "epoch": 3, "samples": 64, "tokens": None}
 

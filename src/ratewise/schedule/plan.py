@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ratewise.schedule.base import Described, Schedule
-from ratewise.schedule.errors import ScheduleError, nearest, number, shorten
+from ratewise.schedule.errors import ScheduleError, nearest, number, refuse_epochs, shorten
 from ratewise.schedule.strict import strict
 
 _KEYS = ("lr", "momentum", "weight_decay")
@@ -83,6 +83,17 @@ class Plan(Described):
                 raise ScheduleError(
                     f"Plan(peak={{{name!r}: …}})", "is not scheduled", nearest(name, known)
                 )
+
+    def __call__(self, *given: Any) -> NoReturn:
+        """Refuse to be taken for a function of the update or of the epoch, as a schedule is one.
+
+        Raises:
+            ScheduleError: always.
+        """
+        if len(given) > 1:
+            refuse_epochs("Plan", *given)
+        rule = "gives several values, and was asked for one rate"
+        raise ScheduleError("Plan()", rule, "take one schedule of it, such as plan.lr")
 
     def schedules(self) -> dict[str, Schedule]:
         """Return the schedules by key, without those of groups."""

@@ -12,6 +12,7 @@ from ratewise.adapters.arguments import HorizonOf, given, read_rate, refuse_unkn
 from ratewise.adapters.keras.drive import Drive, attached, committed, innermost, rate_of
 from ratewise.adapters.keras.feedback import RecordedFeedback, TracedFeedback
 from ratewise.adapters.keras.keys import attributes, base_value
+from ratewise.adapters.keras.past import PAST, tell, wasted
 from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import speaking
@@ -84,6 +85,7 @@ class Callback(keras.callbacks.Callback):
         self._observations = observations
         self._feedback = RecordedFeedback({}, None)
         self._at = 0  # updates made when the epoch began
+        self._told = False
         if log_batches:
             # Only then: Keras looks at whether this method is there to run steps ahead of logs.
             self.on_train_batch_end = self._log
@@ -143,6 +145,7 @@ class Callback(keras.callbacks.Callback):
         if self._feedback:
             self._feedback.show(t, logs)
             self._end_if(self._feedback.stops(t))
+        self._tell_past_end(t)
         self._log(epoch, logs)
 
     # Ours -----------------------------------------------------------------------------------
@@ -251,6 +254,12 @@ class Callback(keras.callbacks.Callback):
                 "and put what it did into the schedule"
             )
             raise ScheduleError("Callback", rule, fix)
+
+    def _tell_past_end(self, t: int) -> None:
+        rate = self._drive.values.get("learning_rate") if self._drive else None
+        if isinstance(rate, Traced) and not self._told and wasted(rate.schedule, t) > PAST:
+            self._told = True
+            tell("Callback", rate.schedule, t, "give the run's true total, or stop there")
 
     def _used(self, name: str, t: int, default: Any) -> Any:
         """Return the value that the last of `t` committed updates used."""

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from ratewise.adapters.arguments import HorizonOf, given, only_rate, read_rate, refuse_unknown
+from ratewise.adapters.keras.past import Farewell
 from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import refuse_epochs, shorten, speaking, whole
@@ -27,9 +28,13 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     `ratewise.keras` is imported, loading needs no `custom_objects`.
 
     `t` is the optimizer's own count, so a second `fit` goes on where the first has ended, and past
-    the end of the schedule its last level is held. For a run from the start compile the model with
-    a new optimizer. A rate is not told that a `fit` begins; `Callback` is, and refuses one that
-    begins at epoch 0 with an optimizer that has made updates.
+    the end of the schedule its last level is held; a `fit` that has so trained at rate 0 warns when
+    it ends. For a run from the start compile the model with a new optimizer. A rate is not told
+    that a `fit` begins; `Callback` is, and refuses one that begins at epoch 0 with an optimizer
+    that has made updates.
+
+    Keras logs such a rate, in TensorBoard's `epoch_learning_rate`, as it does its own schedules:
+    that of the coming update. What a `Callback` logs is the rate that was used.
 
     Args:
         schedule: A schedule, a plan of the rate alone, or the text of either.
@@ -77,7 +82,11 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
             refuse_epochs("LearningRate", step, *others)
         if isinstance(step, _HOST):
             return self.lr * self._traced.schedule(step)  # pyright: ignore
-        window = _window(step)
+        asker = _asker(step)
+        if asker is None:
+            return self._traced(step)
+        Farewell.of(asker, self._traced.schedule)
+        window = asker.gradient_accumulation_steps
         return self._traced(step if window is None else keras.ops.floor_divide(step, window))
 
     def get_config(self) -> dict[str, Any]:
@@ -163,11 +172,11 @@ def _remake(
     return kind(schedule, lr, **horizon)
 
 
-def _window(step: Any) -> int | None:
-    """Return how many of the steps counted by `step` make an update, if not one.
+def _asker(step: Any) -> Any:
+    """Return the optimizer that asks for its rate at `step`, a variable of its own.
 
-    An optimizer that accumulates gradients hands its schedule the count of batches and not of
-    updates, and does not say so. It is the caller, and it owns the variable that it hands over.
+    One that accumulates gradients hands its schedule the count of batches and not of updates, and
+    does not say so. It is the caller, and it owns the variable that it hands over.
 
     So the frames of the callers are looked through. Nothing public serves: a schedule is never
     told of its optimizer, the variable knows no owner, and its name ends in "iteration" with
@@ -181,7 +190,7 @@ def _window(step: Any) -> int | None:
         if isinstance(asker, keras.optimizers.Optimizer) and any(
             step is variable for variable in asker.variables
         ):
-            return asker.gradient_accumulation_steps
+            return asker
         if frame.f_back is None:
             return None
         frame = frame.f_back

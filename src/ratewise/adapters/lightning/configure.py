@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.lightning.guard import Guard
-from ratewise.adapters.lightning.horizon import horizon_of
+from ratewise.adapters.lightning.horizon import horizon_of, long_enough, smoke_flag
 from ratewise.adapters.lightning.observe import Observe
 from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import ScheduleError
@@ -24,13 +25,13 @@ class AttachSettings:
     Attributes:
         schedule: One for all optimizers, or a list with one for each.
         horizon: What the user gave of it.
-        resume: The policy for checkpoints that differ.
+        policies: What to do about checkpoints that differ, and rates that others set.
         name: Name for `LearningRateMonitor`, or one for each optimizer.
     """
 
     schedule: Any
     horizon: dict[str, Any]
-    resume: str | None
+    policies: Mapping[str, Any]
     name: Any
 
 
@@ -48,11 +49,13 @@ def configure(optimizers: list[Any], settings: AttachSettings, module: Any) -> l
     trainer = None if module is None else trainer_of(module)
     automatic: bool = getattr(module, "automatic_optimization", True)
     known = {} if trainer is None else horizon_of(trainer, automatic)
+    if known and (flag := smoke_flag(trainer)):
+        known["total"] = long_enough(known, settings.horizon, values, flag)
     horizon = {**known, **settings.horizon}
     for value in values:
         _check_total(value, horizon, module)
     configs = [
-        _config(optimizer, value, horizon, settings.resume, name)
+        _config(optimizer, value, horizon, settings.policies, name)
         for optimizer, value, name in zip(optimizers, values, names, strict=True)
     ]
     if trainer is None:
@@ -64,12 +67,16 @@ def configure(optimizers: list[Any], settings: AttachSettings, module: Any) -> l
 
 
 def _config(
-    optimizer: Any, schedule: Any, horizon: dict[str, Any], resume: str | None, name: str | None
+    optimizer: Any,
+    schedule: Any,
+    horizon: dict[str, Any],
+    policies: Mapping[str, Any],
+    name: str | None,
 ) -> dict[str, Any]:
     if schedule is None:
         return {"optimizer": optimizer}
     with speaking(HorizonOf(adapter="attach")):
-        scheduler = Scheduler(optimizer, schedule, **horizon, resume=resume)
+        scheduler = Scheduler(optimizer, schedule, **horizon, **policies)
     config = {"scheduler": scheduler, "interval": "step", "frequency": 1, "name": name}
     return {"optimizer": optimizer, "lr_scheduler": config}
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from torch.utils.data import DataLoader
+
+from ratewise.schedule import Plan, Schedule, ScheduleError
+
+_DOUBLINGS = 40  # of the length of a trial, until every length that anybody writes has fitted
 
 
 def horizon_of(trainer: Any, automatic: bool) -> dict[str, Any]:
@@ -52,3 +58,46 @@ def _samples(trainer: Any, window: int | None) -> int | None:
     if window is None or not isinstance(loader, DataLoader) or loader.batch_size is None:
         return None
     return loader.batch_size * window * trainer.world_size
+
+
+def smoke_flag(trainer: Any) -> str | None:
+    """Return the argument by which a trainer says that its run only tries whether the code runs."""
+    for name in ("fast_dev_run", "overfit_batches"):
+        if value := getattr(trainer, name, None):
+            return f"{name}={value}"
+    return None
+
+
+def long_enough(
+    known: dict[str, Any],
+    given: dict[str, Any],
+    schedules: Sequence[Schedule | Plan | None],
+    flag: str,
+) -> int | None:
+    """Return the total of a run into which the lengths fit, of which a trial is the beginning.
+
+    The trial's own, if they fit into that, or no length helps: then something else is wrong.
+    """
+    total: int | None = known.get("total")
+    for exponent in range(_DOUBLINGS if total and "total" not in given else 0):
+        longer = total << exponent if total else None
+        if _fits(schedules, {**known, **given, "total": longer}):
+            if exponent:
+                updates = f"{total} update{'s' if total != 1 else ''}"
+                warnings.warn(
+                    f"attach: lengths do not fit into the {updates} of a trial with {flag}: "
+                    f"they are those of a run of {longer}, cut off after {updates}",
+                    stacklevel=2,
+                )
+            return longer
+    return total
+
+
+def _fits(schedules: Sequence[Schedule | Plan | None], horizon: dict[str, Any]) -> bool:
+    try:
+        for schedule in schedules:
+            if schedule is not None:
+                schedule.resolve(**horizon)
+    except ScheduleError:
+        return False
+    return True

@@ -68,12 +68,11 @@ class Observe(Callback):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show what was logged with an update; where there was none, nothing was used."""
+        """Show what was logged with an update, and let the groups hold what the last one used."""
         schedulers = schedulers_of(trainer)
         committed = [scheduler.committed for scheduler in schedulers]
-        for scheduler, before, now in zip(schedulers, self._committed, committed, strict=True):
-            if before == now:
-                recall(scheduler)
+        for scheduler in schedulers:
+            recall(scheduler)
         if committed != self._committed:
             self._committed = committed
             self._show(trainer, schedulers)

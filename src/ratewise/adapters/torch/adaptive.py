@@ -27,8 +27,11 @@ def unwrap(who: str, optimizer: Any) -> Optimizer:
         optimizer = inner
         seen.add(id(inner))
     if not isinstance(optimizer, Optimizer):
-        rule = "needs an optimizer"
-        raise ScheduleError(who, rule, "give a torch.optim.Optimizer", given=optimizer)
+        name = next(iter(inner_optimizers(optimizer)), None)
+        fix = "give a torch.optim.Optimizer"
+        if name is not None:
+            fix = f"give its .{name}, {who}(optimizer.{name}, …)"
+        raise ScheduleError(who, "needs an optimizer", fix, given=optimizer)
     return optimizer
 
 
@@ -47,11 +50,11 @@ def _inside(optimizer: Any) -> Optimizer | None:
     return shared[0] if len(shared) == 1 else None
 
 
-def inner_optimizers(optimizer: Optimizer) -> dict[str, Optimizer]:
+def inner_optimizers(optimizer: Any) -> dict[str, Optimizer]:
     """Return the optimizers that another one holds in public attributes, by name."""
     return {
         name: value
-        for name, value in vars(optimizer).items()
+        for name, value in getattr(optimizer, "__dict__", {}).items()
         if isinstance(value, Optimizer) and value is not optimizer and not name.startswith("_")
     }
 

@@ -5,8 +5,8 @@ It knows the optimizer's groups but not the optimizer, so that no cycle keeps on
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from ratewise.adapters.feedback import Listener
+from ratewise.adapters.torch.device import outside_graphs, overflow
 from ratewise.adapters.torch.groups import (
     Member,
     adopt,
+    close,
     entry_of,
     is_plain,
     join_member,
@@ -27,6 +29,16 @@ from ratewise.adapters.torch.groups import (
     recognise,
     separate_tensors,
 )
+from ratewise.adapters.torch.hands import (
+    UNSEEN,
+    Cell,
+    Hands,
+    held,
+    is_ours,
+    makes_state_alone,
+    mark,
+    on_host,
+)
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import Watch
 from ratewise.schedule import Schedule
@@ -35,6 +47,7 @@ BLOCK = 1024  # updates computed at a time
 CELLS = 8192  # values computed at a time, where groups follow different schedules
 
 _compiling = torch.compiler.is_compiling
+_rate = itemgetter("lr")
 
 
 class Clock:
@@ -53,24 +66,27 @@ class Clock:
     """
 
     __slots__ = (
+        "_announced",
         "_block",
         "_bundles",
         "_cells",
         "_eager",
-        "_factors",
         "_groups",
         "_next",
         "_only",
         "_peaks",
+        "_placed",
         "_removed",
         "_row",
         "_rows",
+        "_scale",
         "_size",
         "_start",
         "_stop",
         "code",
         "feedback",
         "handles",
+        "hands",
         "members",
         "plain",
         "policy",
@@ -80,43 +96,61 @@ class Clock:
         "watch",
     )
 
-    def __init__(self, source: Source, policy: str | None) -> None:
+    def __init__(self, source: Source, policy: str | None, by_hand: str = "warn") -> None:
         self.t = self._next = 0
         self.shift = 0
+        self._announced = -1  # the update whose values were put in place before it
         self.code = self.used = source
         self.feedback = SourceFeedback(source)
         self.policy = policy
         self.members: list[Member] = []
         self.handles: list[RemovableHandle] = []
         self.watch = Watch()
+        self.hands = Hands(by_hand)
+        self._cells: list[Cell] = []
+        self._placed: list[Any] = []
         self._removed: list[Member] = []
-        self._eager = _outside_graphs()
+        self._eager = outside_graphs()
 
     # In the optimizer's step ----------------------------------------------------------------
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Write the rates of the coming update; the hook before `optimizer.step`.
 
-        The groups are compared after writing: another dict that is equal needs nothing.
+        The groups are compared after writing: another dict that is equal needs nothing. What
+        somebody else has put there is another object, and is seen to the long way.
         """
         if (stop := self._stop) > 0 and (t := self.t) < stop:  # t last: a compiler would guard it
-            self._next = t if hasattr(optimizer, "found_inf") and overflow(optimizer) else t + 1
-            if self._only is not None:
-                self._only["lr"] = self._block[t - self._start]
-            else:
-                level = self._block[t - self._start]
-                for group, peak in zip(self._groups, self._factors, strict=True):
-                    group["lr"] = peak * level
-            try:
-                if optimizer.param_groups == self._groups:
-                    return
-            except Exception:  # other parameters, which tensors cannot compare
-                pass
+            if (only := self._only) is None:
+                ours = self._write_many(self._block[t - self._start])
+            elif ours := only["lr"] is (placed := self._placed)[0]:
+                only["lr"] = placed[0] = self._block[t - self._start]
+            if ours:
+                skip = hasattr(optimizer, "found_inf") and overflow(optimizer)
+                self._next = t if skip else t + 1
+                try:
+                    if optimizer.param_groups == self._groups:
+                        return
+                except Exception:  # other parameters, which tensors cannot compare
+                    pass
         self._eager(self, optimizer, not _compiling())
+
+    def _write_many(self, level: float) -> bool:
+        """Write the rates of many groups, unless one of them holds what is not ours."""
+        groups = self._groups
+        if ours := [*map(_rate, groups)] == self._placed:
+            self._placed = (self._scale * level).tolist()
+            for group, value in zip(groups, self._placed, strict=True):
+                group["lr"] = value
+        return ours
 
     def before_plainly(self, optimizer: Optimizer) -> None:
         """Do what `before` does, for any groups and keys."""
         self.sync(optimizer)
+        if makes_state_alone(optimizer, self._cells, self._placed):
+            self._next = self.t
+            return
+        self.heed()
         self._stop = -1
         self._row = self.row(self.t)
         self.write()
@@ -150,7 +184,7 @@ class Clock:
         index = self._next - 1 - self._start
         if self._stop < 0 or index < 0:
             return self._row
-        return [factor * self._block[index] for factor in self._factors]
+        return (self._scale * self._block[index]).tolist()
 
     def _table(self, t: int) -> list[list[float]]:
         out = np.empty((self._size, len(self._cells)))
@@ -172,7 +206,7 @@ class Clock:
             levels = self._bundles[0][0].values(self._size, self.t + self.shift)
             single = self._only is not None
             self._block: list[float] = (self._peaks[0] * levels if single else levels).tolist()
-            self._factors = [1.0] if single else self._peaks
+            self._scale = np.array([1.0] if single else self._peaks)
             self._start = self.t
             self._stop = self.t + (min(self._size, left) if left else self._size)
 
@@ -189,10 +223,19 @@ class Clock:
         end = (self.used.total or 0) - self.shift
         return self.watch.past_end(self.t, end, bool(rates) and not any(rates))
 
+    def coming(self) -> list[float]:
+        """Return the values of the coming update, one for each cell."""
+        if self._start <= self.t < self._stop:
+            return (self._scale * self._block[self.t - self._start]).tolist()
+        return self.row(self.t)
+
     def observe(self, metrics: Mapping[str, Any]) -> None:
         """Show the feedback schedules what was measured after `t` updates."""
         self.feedback.observe(self.t + self.shift, metrics)
         self._rows = []
+        if self.announced:
+            self.heed()
+            self.write_coming()
 
     # Groups ---------------------------------------------------------------------------------
 
@@ -228,8 +271,9 @@ class Clock:
         if self.feedback.source is not self.used:
             self.feedback = SourceFeedback(self.used)
         separate_tensors(self.members, self.used)
-        cells = [(m, key, *m.places[key]) for m in self.members for key in m.places]
-        self._cells: list[tuple[Member, str, str, int | None]] = cells
+        cells: list[Cell] = [(m, key, *m.places[key]) for m in self.members for key in m.places]
+        self._cells = cells
+        self._placed = [member.placed.pop(key, UNSEEN) for member, key, *_ in cells]
         self._peaks = [member.peak[key] for member, key, *_ in cells]
         self._row = [member.last[key] for member, key, *_ in cells]
         bundles: dict[int, tuple[Schedule | Listener, list[int]]] = {}
@@ -249,25 +293,76 @@ class Clock:
 
     def _remember_last(self) -> None:
         if self.members:
-            for (member, key, *_), value in zip(self._cells, self.last(), strict=True):
-                member.last[key] = value
+            for (member, key, *_), value, placed in zip(
+                self._cells, self.last(), self._placed, strict=True
+            ):
+                member.last[key], member.placed[key] = value, placed
+
+    # In place -------------------------------------------------------------------------------
 
     def write(self) -> None:
         """Put the values written last in place (again)."""
+        self._announced = -1
         self._put(self.last())
 
     def write_coming(self) -> None:
         """Put the values of the coming update in place before it, for who reads them there."""
-        self._put(self.row(self.t))
+        self._announced = self.t
+        self._put(self.coming())
+
+    def write_again(self) -> None:
+        """Put in place what was there before: the values of the coming update, or the last."""
+        self.write_coming() if self.announced else self.write()
+
+    def announce(self) -> None:
+        """Put the values of the coming update in place, unless they are there."""
+        if not self.announced:
+            self.heed()
+            self.write_coming()
+
+    def recall(self) -> None:
+        """Put the values of the last update in place, if those of the coming one are there."""
+        if self.announced:
+            self.heed()
+            self.write()
+
+    @property
+    def announced(self) -> bool:
+        """Whether the values of the coming update are in place."""
+        return self._announced == self.t
+
+    def heed(self) -> None:
+        """See to values that somebody else has put in place of ours, by the policy for them."""
+        found = held(self._cells)
+        others = [i for i, value in enumerate(found) if not is_ours(value, self._placed[i])]
+        coming = self.coming() if others else []
+        there = coming if self.announced else self.last()
+        for i in others:
+            member, key, *_ = self._cells[i]
+            value = on_host(found[i])  # a tensor rounds, and may have taken a number's place
+            if value is None or not (close(value, coming[i]) or close(value, there[i])):
+                place = self.members.index(member)
+                peak = self.hands.meet(self.t, member, place, key, found[i], coming[i])
+                member.peak[key] = member.peak[key] if peak is None else peak
+        if others:
+            self._remember_last()
+            self.lay_out()  # also where a number has become a tensor
 
     def _put(self, values: list[float]) -> None:
         for (member, _, name, index), value in zip(self._cells, values, strict=True):
             if member.group is not None:
                 put(member.group, name, index, value)
+        self._placed = list(values) if self.plain else list(map(mark, held(self._cells)))
 
     def targets(self) -> list[tuple[Member, str]]:
         """Return (member, key) for each cell, in the order of `row` and `last`."""
         return [(member, key) for member, key, *_ in self._cells]
+
+    def follows(self, member: Member, key: str) -> tuple[Any, float]:
+        """Return what makes the values of a group's key: those of equal ones are always equal."""
+        if key not in member.places:
+            return None, float((member.group or {})[key])
+        return id(self.used.parts(member.name)[key][0]), member.peak[key]
 
     def following(self) -> int:
         """Return the update after the one under way; the same one, if it is to be skipped."""
@@ -278,7 +373,7 @@ class Clock:
     def set(self, t: int) -> None:
         """Set the clock to `t` committed updates; `lay_out` or `set_last` comes next."""
         self.t = self._next = t
-        self._stop = -1
+        self._stop = self._announced = -1
 
     def set_last(self) -> None:
         """Take as written last what the last committed update would have used."""
@@ -292,7 +387,7 @@ class Clock:
     def relink(self, optimizer: Optimizer) -> None:
         """Find the groups again after `optimizer.load_state_dict` replaced them."""
         self.sync(optimizer)
-        self.write()
+        self.write_again()
 
     def keep_peaks(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
         """Write the peaks into a state of the optimizer, where PyTorch's schedulers keep theirs."""
@@ -308,28 +403,3 @@ class Clock:
             optimizer.register_load_state_dict_post_hook(self.relink),
             optimizer.register_state_dict_post_hook(self.keep_peaks),
         ]
-
-
-def overflow(optimizer: Any) -> bool:
-    """Tell whether the optimizer was told to skip this update; reads from the device."""
-    found = optimizer.found_inf
-    return found is not None and bool(torch.as_tensor(found).any())
-
-
-@functools.cache
-def _outside_graphs() -> Callable[[Clock, Optimizer | None, bool], None]:
-    """Return what a hook does beyond the short way, kept out of the graphs of a compiled step.
-
-    Traced, the count of updates would be a constant and each update a graph of its own.
-    """
-
-    def run(clock: Clock, optimizer: Optimizer | None, prepare: bool) -> None:
-        if optimizer is None:
-            clock.set(clock.following())
-        else:
-            clock.before_plainly(optimizer)
-            if prepare:
-                clock.prepare()
-
-    outside: Any = torch.compiler.disable(run)
-    return outside

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ratewise.adapters.torch.adaptive import unwrap
-from ratewise.adapters.torch.clock import overflow
+from ratewise.adapters.torch.device import overflow
 from ratewise.adapters.torch.effective import (
     QUANTILES,
     SAMPLE,

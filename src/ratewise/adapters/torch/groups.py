@@ -46,6 +46,7 @@ class Member:
         last: Values last written, by key.
         entry: The key of `Plan.groups` that it follows, or None.
         asked: The one that the code asks for; a checkpoint's plan may be followed.
+        placed: By what they are known in the group, by key, while the clock is laid out anew.
     """
 
     name: str | None
@@ -58,6 +59,7 @@ class Member:
     last: dict[str, float] = field(default_factory=dict[str, float])
     entry: str | None = None
     asked: str | None = None
+    placed: dict[str, Any] = field(default_factory=dict[str, Any])
     owned: dict[int, weakref.ref[Tensor]] = field(default_factory=dict[int, "weakref.ref[Tensor]"])
 
     @property
@@ -68,6 +70,7 @@ class Member:
     def attach(self, group: Group) -> None:
         """Make `group` the dict that is written to."""
         self.group = group
+        self.placed = {}
         self.owned = {id(p): weakref.ref(p) for p in group["params"]}
 
     def alive(self) -> bool:
@@ -86,7 +89,7 @@ class Member:
             self.base[key] = self.peak[key] = self.last[key] = value
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "group": None, "owned": {}}
+        return {**self.__dict__, "group": None, "owned": {}, "placed": {}}
 
 
 def read_members(

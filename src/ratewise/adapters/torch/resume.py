@@ -217,7 +217,9 @@ def _commit(clock: Clock, saved: Saved, course: Course) -> None:
         clock.set(committed)
         clock.lay_out()
         raise
-    if clock.handles:
+    if clock.handles and saved.announced and not clock.used.is_open_function:
+        clock.write_coming()
+    elif clock.handles:
         clock.write()
 
 

@@ -16,6 +16,7 @@ from ratewise.adapters.torch import state as _state
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.clock import Clock
 from ratewise.adapters.torch.groups import Member, kept_as, put, read_members
+from ratewise.adapters.torch.hands import check_by_hand
 from ratewise.adapters.torch.ranks import agreed
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import check_hooks
@@ -34,7 +35,10 @@ class Scheduler(LRScheduler):
     the plan's peak; else the peak of a schedule that had moved the rate, a detached one of ours or
     PyTorch's `initial_lr`; else the rate that the group has when the scheduler is made. f(0) is in
     place at once; after an update the group holds the rate that it used. `step()` may be called at
-    any time and does nothing; many calls without an update are answered with one warning.
+    any time and moves nothing: it puts the rates of the coming update into the groups, where a loop
+    that calls it behind each update finds them with PyTorch's own schedulers; a loop that does not
+    finds there what the last update used, until the next one. `get_last_lr()` is the rate of the
+    last update in both. Many calls without an update are answered with one warning.
 
     Args:
         optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it.
@@ -48,6 +52,11 @@ class Scheduler(LRScheduler):
             update; "rescale": follow the code's schedule at the same share of the total;
             "continue": follow the code's schedule, multiplied so that the next rate is the
             checkpoint's. Without it, such a checkpoint is refused.
+        by_hand: What to do about a scheduled value that somebody else has set in the groups since
+            the last update, such as a callback or `SWALR`. "warn": use the schedule's, and say so
+            once; "ignore": use the schedule's; "follow": use the value found, and go on from it in
+            proportion; "refuse": raise. States that are loaded and groups that are added are not
+            set by hand. A tensor on a device is read for "follow" alone, and only then.
         **unknown: Nothing; a misspelt argument is answered with the nearest one.
 
     Raises:
@@ -77,15 +86,16 @@ class Scheduler(LRScheduler):
         samples: float | None = None,
         tokens: float | None = None,
         resume: str | None = None,
+        by_hand: str = "warn",
         **unknown: Any,
     ) -> None:
         # The base class would patch optimizer.step and step once: its __init__ is not called.
-        refuse_unknown("Scheduler", unknown, ["resume"])
+        refuse_unknown("Scheduler", unknown, ["resume", "by_hand"])
         inner = unwrap("Scheduler", optimizer)
         check_hooks(inner)
         policy = _resume.check_policy(resume)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
-        clock = Clock(Source.of(schedule, horizon), policy)
+        clock = Clock(Source.of(schedule, horizon), policy, check_by_hand(by_hand))
         before = _before[inner].members if inner in _before else []
         clock.members = read_members(inner, clock.code, inner in _bound, before)
         self._take(inner, clock)
@@ -132,7 +142,7 @@ class Scheduler(LRScheduler):
             clock.write()
 
     def step(self, metrics: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the optimizer's own updates are the clock.
+        """Put the coming rates in place, as far as they are known; the updates are the clock.
 
         A metric that is given, as to `ReduceLROnPlateau`, is shown to a schedule that listens.
         """
@@ -141,6 +151,9 @@ class Scheduler(LRScheduler):
             self.observe({names[0]: metrics})
         else:
             self._clock.watch.call(self._clock.t, self.optimizer, "scheduler.step()")
+        # A function is asked for an update when it is due; one without an end may not go further.
+        if self._clock.handles and not self._clock.used.is_open_function:
+            self._synced().announce()
 
     @strict
     def observe(
@@ -189,7 +202,9 @@ class Scheduler(LRScheduler):
                 starts from the peaks all the same, unless its plan names a peak or the values
                 were changed by hand.
         """
-        members = self._synced().snapshot() if self._clock.handles else []
+        if self._clock.handles:
+            self._synced().recall()
+        members = self._clock.snapshot() if self._clock.handles else []
         for handle in self._clock.handles:
             handle.remove()
         self._clock.handles = []
@@ -257,7 +272,8 @@ class Scheduler(LRScheduler):
     def __reduce__(self) -> tuple[Any, ...]:
         clock = self._synced()
         saved = clock.snapshot(), clock.feedback.states()
-        parts = clock.code, clock.used, clock.policy, clock.t, clock.shift, *saved
+        policies = clock.policy, clock.hands.policy
+        parts = clock.code, clock.used, policies, clock.t, clock.shift, *saved
         return _revive, (type(self), self.optimizer, parts, bool(clock.handles))
 
     def __repr__(self) -> str:
@@ -303,12 +319,29 @@ def show(scheduler: Scheduler, metrics: Mapping[str, Any]) -> None:
 
 def announce(scheduler: Scheduler) -> None:
     """Put the values of the coming update into the groups, where a framework reads them first."""
-    _synced_clock_of(scheduler).write_coming()
+    _synced_clock_of(scheduler).announce()
 
 
 def recall(scheduler: Scheduler) -> None:
-    """Put the values of the last update back into the groups, where none has followed."""
-    _synced_clock_of(scheduler).write()
+    """Put the values of the last update back into the groups, if the coming ones are there."""
+    _synced_clock_of(scheduler).recall()
+
+
+def rates_of_groups(scheduler: Scheduler) -> dict[str, float]:
+    """Return the rate that each group used last by its name, or its place where that is none.
+
+    Empty where one rate is that of all groups, whatever the update.
+    """
+    clock = _synced_clock_of(scheduler)
+    groups = scheduler.optimizer.param_groups
+    if len({clock.follows(member, "lr") for member in clock.members}) < 2:
+        return {}
+    names = [group.get("name") for group in groups]
+    rates = map(float, scheduler.get_last_lr())
+    return {
+        str(i) if name is None or names.count(name) > 1 else str(name): rate
+        for i, (name, rate) in enumerate(zip(names, rates, strict=True))
+    }
 
 
 def rewind(scheduler: Scheduler) -> None:
@@ -341,8 +374,8 @@ def _start(optimizer: Optimizer, clock: Clock) -> None:
 
 def _revive(kind: type[Scheduler], optimizer: Optimizer, parts: Any, bound: bool) -> Scheduler:
     """Return a pickled or copied scheduler, on the optimizer that was pickled or copied with it."""
-    code, used, policy, t, shift, members, states = parts
-    clock = Clock(code, policy)
+    code, used, policies, t, shift, members, states = parts
+    clock = Clock(code, *policies)
     clock.used, clock.shift, clock.members = used, shift, members
     for member, group in zip(members, optimizer.param_groups, strict=True):
         member.attach(group)

@@ -43,6 +43,11 @@ class Source:
         text = schedule if isinstance(schedule, str) else repr(schedule)
         return Source(plan, text, _primitives(horizon), _form(plan), _longest(plan))
 
+    @property
+    def is_open_function(self) -> bool:
+        """Whether it holds a function, and nobody knows up to which update it can be asked."""
+        return self.form is None and self.total is None
+
     def written(self) -> dict[str, Any]:
         """Return the part of a state that speaks of the schedule, primitives only."""
         return {

@@ -42,6 +42,7 @@ class Saved:
     total: int | None
     groups: tuple[SavedGroup, ...]
     listening: dict[str, Any]
+    announced: bool
 
     def source(self) -> Source:
         """Return the source that was followed.
@@ -63,6 +64,7 @@ def write(clock: Clock) -> dict[str, Any]:
         "committed": clock.t,
         "shift": clock.shift,
         **clock.used.written(),
+        "announced": clock.announced,
         "listening": clock.feedback.states(),
         "groups": [_write_group(member) for member in clock.snapshot()],
     }
@@ -101,6 +103,7 @@ def read(state: Any) -> Saved:
         total=_field(content, "total", int | None),
         groups=tuple(_read_group(group) for group in _field(content, "groups", list)),
         listening=_field(content, "listening", dict),
+        announced=_flag(content, "announced"),
     )
 
 
@@ -126,6 +129,13 @@ def _numbers(content: dict[str, Any], name: str) -> dict[str, float]:
 def _field(content: dict[str, Any], name: str, kind: Any) -> Any:
     value = content.get(name, _Missing)
     if isinstance(value, bool) or not isinstance(value, kind):
+        raise _damaged(name, "nothing" if value is _Missing else value)
+    return value
+
+
+def _flag(content: dict[str, Any], name: str) -> bool:
+    value = content.get(name, _Missing)
+    if not isinstance(value, bool):
         raise _damaged(name, "nothing" if value is _Missing else value)
     return value
 

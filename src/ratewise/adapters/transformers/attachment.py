@@ -12,7 +12,13 @@ from transformers import Trainer, TrainerCallback
 
 from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.torch.adaptive import unwrap
-from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, rewind, show
+from ratewise.adapters.torch.scheduler import (
+    Scheduler,
+    feedback_of,
+    rates_of_groups,
+    rewind,
+    show,
+)
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, speaking
 
@@ -22,23 +28,28 @@ _TRAINING = {"loss", "grad_norm", "learning_rate"}  # what the trainer logs by i
 
 
 class TrainerAttachment:
-    """Stands in for `create_scheduler` of one trainer, and looks at its train dataloaders.
+    """Stands in for `create_scheduler` of one trainer, and looks at its train dataloaders and logs.
 
     Attributes:
         scheduler: The scheduler of the run that was built last, or None.
     """
 
     def __init__(
-        self, trainer: Any, schedule: Schedule | Plan, given: dict[str, Any], resume: str | None
+        self,
+        trainer: Any,
+        schedule: Schedule | Plan,
+        given: dict[str, Any],
+        policies: Mapping[str, Any],
     ) -> None:
         self.trainer = trainer
         self.schedule = schedule
         self.given = given
-        self.resume = resume
+        self.policies = policies
         self.scheduler: Scheduler | None = None
         self._horizon: dict[str, Any] = {}
         self._batches: int | None = None
         self._make_loader = trainer.get_train_dataloader
+        self._log = trainer.log
 
     def get_train_dataloader(self, *args: Any, **kwargs: Any) -> Any:
         """Return the trainer's own dataloader, and remember how many batches it has."""
@@ -63,10 +74,21 @@ class TrainerAttachment:
                 return old
             rewind(old)
         with speaking(HorizonOf(adapter="attach")):
-            new = Scheduler(optimizer, self.schedule, **horizon, resume=self.resume)
+            new = Scheduler(optimizer, self.schedule, **horizon, **self.policies)
         self.scheduler = self.trainer.lr_scheduler = new
         self._horizon = horizon
         return new
+
+    def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """Log as the trainer does, beside its `learning_rate` that of each group.
+
+        They stand under `learning_rate/NAME`, or the group's place where it has no name, and only
+        where groups do not share one rate: then the trainer's own is that of all of them.
+        """
+        if self.scheduler is not None and "learning_rate" in logs:
+            rates = rates_of_groups(self.scheduler)
+            logs.update({f"learning_rate/{name}": rate for name, rate in rates.items()})
+        self._log(logs, *args, **kwargs)
 
     # What the trainer knows -----------------------------------------------------------------
 

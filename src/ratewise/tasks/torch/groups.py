@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.adapters.torch.clock import overflow
+from ratewise.adapters.torch.device import overflow
 from ratewise.schedule import ScheduleError
 
 torch = require("torch", extra="torch")

@@ -1,0 +1,35 @@
+"""What is asked of a device, and what the graphs of a compiled step are not to see."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+
+def overflow(optimizer: Any) -> bool:
+    """Tell whether the optimizer was told to skip this update; reads from the device."""
+    found = optimizer.found_inf
+    return found is not None and bool(torch.as_tensor(found).any())
+
+
+@functools.cache
+def outside_graphs() -> Callable[[Any, Optimizer | None, bool], None]:
+    """Return what a clock's hook does beyond the short way, kept out of compiled graphs.
+
+    Traced, the count of updates would be a constant and each update a graph of its own.
+    """
+
+    def run(clock: Any, optimizer: Optimizer | None, prepare: bool) -> None:
+        if optimizer is None:
+            clock.set(clock.following())
+        else:
+            clock.before_plainly(optimizer)
+            if prepare:
+                clock.prepare()
+
+    outside: Any = torch.compiler.disable(run)
+    return outside
