@@ -88,7 +88,7 @@ class Feedback(Move, abc.ABC):
             value = getattr(self, field, allowed[0])
             if value not in allowed:
                 who = f"{name}({field}={shorten(value)})"
-                raise ScheduleError(who, f"is not a {field}", nearest(str(value), allowed))
+                raise ScheduleError(who, f"is not a {field}", nearest(value, allowed))
         for field in ("patience", "cooldown"):
             if hasattr(self, field):
                 value = getattr(self, field)

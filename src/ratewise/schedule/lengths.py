@@ -18,7 +18,7 @@ LONGEST = 2**62
 _SCALE = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
 _UNITS = {"epoch": "epoch", "sample": "samples", "token": "tokens"}
 _TEXT = re.compile(
-    r"\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][+-]?[0-9]{1,2})?)\s*([kKMBGT]?)\s*(%|[A-Za-z]+)\s*"
+    r"\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,2})?)\s*([kKMBGT]?)\s*(%|[A-Za-z]+)\s*"
 )
 _HOW = 'write updates as an int, a share as "10%", or "3 epochs", "50k samples", "2M tokens"'
 

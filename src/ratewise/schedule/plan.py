@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ratewise.schedule.base import Described, Schedule
+from ratewise.schedule.budget import MOST_IN_PLAN
 from ratewise.schedule.errors import ScheduleError, nearest, number, shorten
 
 _KEYS = ("lr", "momentum", "weight_decay")
@@ -48,6 +49,8 @@ class Plan(Described):
     groups: Mapping[str, Any] = field(default_factory=dict[str, Any])
     peak: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = field(default=(), compare=False)
+    nests: ClassVar[bool] = False
+    most: ClassVar[int] = MOST_IN_PLAN
 
     def __post_init__(self) -> None:
         for name in _KEYS:
@@ -68,7 +71,7 @@ class Plan(Described):
         }
         for name, content in (("keys", keys), ("groups", groups), ("peak", peak)):
             self.keep(name, _Frozen(content))
-        self.keep("notes", tuple(str(note) for note in self.notes))
+        self.keep("notes", _texts("notes", self.notes))
         scheduled = self.schedules()
         if not scheduled and not groups:
             raise ScheduleError("Plan()", "schedules nothing", "give lr=…, or another key")
@@ -156,6 +159,13 @@ def _mapping(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(key, str) or not key:
             raise ScheduleError(who, f"has the key {shorten(key)}", "use texts as keys")
     return content
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        who = f"Plan({name}={shorten(value)})"
+        raise ScheduleError(who, "needs a list of texts", f'write {name}=["…"]')
+    return tuple(str(each) for each in value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _check_schedule(who: str, value: Any, none: bool = False) -> None:

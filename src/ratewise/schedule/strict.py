@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ratewise.schedule.budget import weigh
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
 from ratewise.schedule.foreign import argument, call
 from ratewise.schedule.foreign_names import NAMES
@@ -47,7 +48,7 @@ class Strict(abc.ABCMeta):
                     fix = advice(cls.__name__, key, kwargs, known)
                     raise ScheduleError(cls.__name__, rule, f"{fix}; it takes {names}")
             try:
-                return super().__call__(*args, **kwargs)
+                made = super().__call__(*args, **kwargs)
             except TypeError as error:
                 if "__init__()" not in str(error):
                     raise
@@ -55,3 +56,5 @@ class Strict(abc.ABCMeta):
                 if "positional arguments but" in what:
                     what = f"got {len(args)} arguments"
                 raise ScheduleError(cls.__name__, what, f"it takes {names}") from None
+            weigh(made)
+            return made
