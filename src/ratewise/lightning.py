@@ -31,6 +31,7 @@ from ratewise.adapters.lightning.configure import AttachSettings, configure, is_
 from ratewise.adapters.lightning.observe import Observe  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
+from ratewise.schedule.strict import strict  # noqa: E402
 
 __all__ = ["Observe", "attach"]
 
@@ -44,6 +45,7 @@ _ADVICE = {
 }
 
 
+@strict
 def attach(
     target: Any,
     schedule: Given | Sequence[Given | None],

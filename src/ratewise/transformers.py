@@ -29,10 +29,12 @@ from ratewise.adapters.transformers.attachment import (  # noqa: E402
 )
 from ratewise.schedule import Plan, Schedule  # noqa: E402
 from ratewise.schedule.given import read_given  # noqa: E402
+from ratewise.schedule.strict import strict  # noqa: E402
 
 __all__ = ["attach"]
 
 
+@strict
 def attach(
     trainer: Trainer,
     schedule: Schedule | Plan | str,

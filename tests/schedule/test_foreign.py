@@ -211,7 +211,7 @@ def test_functions_of_transformers(name: str, arguments: tuple[Any, ...]) -> Non
     np.testing.assert_allclose(mine, rates, rtol=1e-9, atol=1e-15)
 
 
-FORMULAS = ("LambdaLR", "SequentialLR", "ChainedScheduler")
+FORMULAS = ("LambdaLR", "LambdaDecay", "SequentialLR", "ChainedScheduler", "join_schedules")
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(FORMULAS)))

@@ -8,14 +8,9 @@ from typing import Any
 
 from ratewise.schedule import Plan, Schedule
 from ratewise.schedule.errors import Context, ScheduleError, nearest, number, shorten
+from ratewise.schedule.foreign import run_argument
 
 HORIZON = ("total", "epoch", "samples", "tokens")
-_ELSEWHERE = {
-    **dict.fromkeys(("T_max", "decay_steps", "max_steps", "num_training_steps"), "total"),
-    **dict.fromkeys(("steps_per_epoch",), "epoch"),
-    **dict.fromkeys(("initial_learning_rate", "learning_rate", "max_lr", "peak"), "lr"),
-}
-"""What frameworks call an argument of ours."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,7 @@ def refuse_unknown(
     """
     names = [*HORIZON, *known]
     for key, value in unknown.items():
-        ours = _ELSEWHERE.get(key)
-        fix = f"write {ours}=…" if ours in names else nearest(key, names)
+        fix = run_argument(key, value, names) or nearest(key, names)
         fix = (advice or {}).get(key, fix)
         raise ScheduleError(f"{who}({key}={shorten(value)})", "is not an argument", fix)
 

@@ -16,6 +16,7 @@ from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict
 from ratewise.schedule.errors import Call, Fix, nearest, number, shorten
 from ratewise.schedule.given import read_plan
 from ratewise.schedule.lengths import Horizon
+from ratewise.schedule.strict import strict
 
 _MODULES = (
     "live.transformers",
@@ -81,6 +82,7 @@ class Reading:
     total: int | None
 
 
+@strict
 def read(
     source: Any,
     *,

@@ -8,6 +8,7 @@ from ratewise.convert.targets._text import Target, WritingJob
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, nearest, shorten
 from ratewise.schedule.given import read_given, read_plan
+from ratewise.schedule.strict import strict
 
 TARGETS: dict[str, Target] = {
     module.TARGET.name: module.TARGET
@@ -15,6 +16,7 @@ TARGETS: dict[str, Target] = {
 }
 
 
+@strict
 def write(
     plan: Plan | Schedule | str,
     target: str,

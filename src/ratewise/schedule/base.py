@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ratewise.schedule.budget import MOST
 from ratewise.schedule.errors import Fix, ScheduleError, refuse_epochs, shorten, whole
 from ratewise.schedule.lengths import Horizon, LengthMap
-from ratewise.schedule.strict import Strict
+from ratewise.schedule.strict import Strict, strict
 from ratewise.schedule.track import Track, lookup, sample
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class Schedule(Described):
 
     # Resolving ------------------------------------------------------------------------------
 
+    @strict
     def resolve(
         self,
         total: int | str | None = None,
@@ -194,6 +195,7 @@ class Schedule(Described):
         step = whole(f"schedule({shorten(t)})", "the update", t)
         return float(self._own_track.levels(np, np.array([step], dtype=np.int64))[0])
 
+    @strict
     def values(self, n: int | None = None, start: int = 0) -> NDArray[np.float64]:
         """Return the levels of `n` updates from `start` on, float64[n]; without `n`, of all.
 
@@ -231,24 +233,28 @@ class Schedule(Described):
 
         return Scale(self, other) if _numeric(other) else NotImplemented
 
+    @strict
     def clip(self, low: float | None = None, high: float | None = None) -> Clip:
         """Return the schedule with levels kept within [low, high]; None leaves a side open."""
         from ratewise.schedule.frames import Clip
 
         return Clip(self, low, high)
 
+    @strict
     def between(self, low: float = 0.0, high: float = 1.0) -> Between:
         """Return the schedule stretched so that level 0 becomes `low` and 1 becomes `high`."""
         from ratewise.schedule.frames import Between
 
         return Between(self, low, high)
 
+    @strict
     def until(self, over: int | float | str) -> Until:
         """Return the first `over` updates of the schedule as it was planned for the whole run."""
         from ratewise.schedule.frames import Until
 
         return Until(self, over)
 
+    @strict
     def cool(
         self,
         at: int | float | str,
@@ -279,6 +285,7 @@ class Schedule(Described):
 
         return Machine(self)
 
+    @strict
     def replay(self, log: dict[str, Any]) -> Schedule:
         """Return the open-loop schedule that a run with this record followed.
 
@@ -287,6 +294,7 @@ class Schedule(Described):
         """
         return self.machine().replay(log)
 
+    @strict
     def simulate(self, metrics: Any, total: int | None = None) -> Simulation:
         """Return what the schedule would have done to recorded metrics.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Self
@@ -12,7 +11,7 @@ import numpy as np
 
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.budget import check_chain
-from ratewise.schedule.errors import ScheduleError, shorten
+from ratewise.schedule.errors import ScheduleError, listed, shorten
 from ratewise.schedule.frames import Frame
 from ratewise.schedule.lengths import Horizon, LengthMap
 from ratewise.schedule.track import Track, chain, finite
@@ -41,7 +40,7 @@ class Several(Schedule, abc.ABC):
         """Return the schedules in `parts`, those inside parts of the same kind unpacked."""
         flat: list[Schedule] = []
         name = type(self).__name__
-        for part in parts if isinstance(parts, Iterable) else ():
+        for part in listed(parts) or ():
             if not isinstance(part, Schedule):
                 who = f"{name}({shorten(parts)})"
                 raise ScheduleError(who, f"holds {shorten(part)}", "give schedules only")

@@ -8,17 +8,19 @@ from typing import Any
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.compose import Sequence
 from ratewise.schedule.decays import ExponentialDecay
-from ratewise.schedule.errors import ScheduleError, nearest, number, shorten
+from ratewise.schedule.errors import ScheduleError, flag, listed, number, one_of, shorten
 from ratewise.schedule.lengths import Length
 from ratewise.schedule.moves import Cosine, Hold, Linear
-from ratewise.schedule.named import cooldown
+from ratewise.schedule.named import a_schedule, cooldown
 from ratewise.schedule.plan import Plan
 from ratewise.schedule.repeat import Repeat
+from ratewise.schedule.strict import strict
 from ratewise.schedule.warmup import Warmup
 
 __all__ = ["Cyclic", "Jagged", "OneCycle", "Restarts", "WSDCycles"]
 
 
+@strict
 def OneCycle(
     pct_start: float = 0.3,
     *,
@@ -50,14 +52,11 @@ def OneCycle(
     Plan(lr=Cosine(to=1, over="30%", start=0.04) >> Cosine(to=4e-06))
     """
     who = f"OneCycle(pct_start={shorten(pct_start)})"
+    flag(f"OneCycle(three_phase={shorten(three_phase)})", "three_phase", three_phase)
     top = 0.5 if three_phase else 1.0
     number(who, "pct_start", pct_start, above=True, high=top)
     kinds: dict[str, Any] = {"cosine": Cosine, "linear": Linear}
-    if shape not in kinds:
-        raise ScheduleError(
-            f"OneCycle(shape={shorten(shape)})", "is not a shape", nearest(shape, kinds)
-        )
-    kind = kinds[shape]
+    kind = kinds[one_of(f"OneCycle(shape={shorten(shape)})", "is not a shape", shape, kinds)]
     low = 1 / number(f"OneCycle(div={shorten(div)})", "div", div, low=1.0)
     end = low / number(f"OneCycle(final_div={shorten(final_div)})", "final_div", final_div, low=1.0)
     levels = (
@@ -73,7 +72,12 @@ def OneCycle(
     )
     if momentum is None:
         return Plan(lr=lr)
-    least, most = (number("OneCycle(momentum=…)", "momentum", m, high=1.0) for m in momentum)
+    pair = listed(momentum)
+    who = f"OneCycle(momentum={shorten(momentum)})"
+    if pair is None or len(pair) != 2:
+        rule = "needs two values, the lowest first"
+        raise ScheduleError(who, rule, "write momentum=(0.85, 0.95)")
+    least, most = (number(who, "momentum", m, high=1.0) for m in pair)
     ratio = least / most if most else 0.0
     mirror = kind(ratio, over=pct_start, start=1.0) >> kind(
         1.0, over=pct_start if three_phase else None
@@ -81,6 +85,7 @@ def OneCycle(
     return Plan(lr=lr, momentum=mirror, peak={"momentum": most})
 
 
+@strict
 def Cyclic(
     low: float = 0.1,
     up: Length = 2000,
@@ -108,8 +113,7 @@ def Cyclic(
     array([0. , 0.5, 1. , 0.5, 0. , 0.5])
     """
     modes = ("triangular", "triangular2", "exp_range")
-    if mode not in modes:
-        raise ScheduleError(f"Cyclic(mode={shorten(mode)})", "is not a mode", nearest(mode, modes))
+    one_of(f"Cyclic(mode={shorten(mode)})", "is not a mode", mode, modes)
     low = number(f"Cyclic(low={shorten(low)})", "low", low, high=1.0)
     wave = Linear(to=1, over=up, start=0) >> Linear(to=0, over=up if down is None else down)
     cycles: Schedule = Repeat(wave, shrink=0.5 if mode == "triangular2" else 1.0)
@@ -119,6 +123,7 @@ def Cyclic(
     return cycles.between(low, 1.0)
 
 
+@strict
 def Restarts(
     every: Length,
     grow: float = 1.0,
@@ -146,6 +151,7 @@ def Restarts(
     return cycles.between(floor, 1.0) if floor else cycles
 
 
+@strict
 def Jagged(
     schedule: Schedule, every: Length, warmup: Length, low: float = 0.001, anneal: Length = 1
 ) -> Schedule:
@@ -165,9 +171,10 @@ def Jagged(
     """
     first = Repeat(Hold(1.0) >> Linear(to=low, over=anneal), every=every, times=1)
     cycle = Linear(to=1, over=warmup, start=low) >> Hold() >> Linear(to=low, over=anneal)
-    return schedule * (first >> Repeat(cycle, every=every))
+    return a_schedule("Jagged", schedule) * (first >> Repeat(cycle, every=every))
 
 
+@strict
 def WSDCycles(
     periods: Iterable[Length],
     warmup: Length = 0,
@@ -197,7 +204,8 @@ def WSDCycles(
     """
     share = number(f"WSDCycles(decay={shorten(decay)})", "decay", decay, above=True, high=0.999999)
     pattern = Hold(1.0) >> cooldown(shape, to, share)
-    cycles = tuple(Repeat(pattern, every=period, times=1) for period in periods)
+    cycles = tuple(Repeat(pattern, every=period, times=1) for period in listed(periods) or ())
     if not cycles:
-        raise ScheduleError("WSDCycles(())", "has no period", "write WSDCycles((1000, 2000))")
+        who = f"WSDCycles({shorten(periods)})"
+        raise ScheduleError(who, "has no period", "write WSDCycles((1000, 2000))")
     return Sequence((Warmup(warmup), *cycles))

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import ScheduleError, shorten
+from ratewise.schedule.errors import ScheduleError, flag, shorten
+from ratewise.schedule.foreign import call
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length
 from ratewise.schedule.move import Move
 from ratewise.schedule.steps import settle_position
@@ -89,6 +90,18 @@ class Timed(Ratio, abc.ABC):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check("rate")
+        self.check_staircase()
+
+    def check_staircase(self) -> None:
+        """Refuse a number: Keras' namesakes have the rate there, behind another length."""
+        name = type(self).__name__
+        who = f"{name}(staircase={shorten(self.staircase)})"
+        try:
+            self.keep("staircase", flag(who, "staircase", self.staircase))
+        except ScheduleError as error:
+            theirs = call(name, {}, [self.rate, self.every, self.staircase])[1]
+            told = f"; if it is that of Keras, {theirs}" if theirs else ""
+            raise error.about(who, f"give one of them{told}") from None
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,6 +130,7 @@ class ExponentialDecay(Timed, written=True):
     def __post_init__(self) -> None:
         Ratio.__post_init__(self)
         self.check("rate", above=True)
+        self.check_staircase()
 
     def ratio(self, xp: Any, k: Any) -> Any:
         return xp.power(self.rate, self.periods(xp, k))

@@ -245,7 +245,31 @@ def whole(who: Who, name: str, value: Any, *, low: int = 0, high: int = 2**62) -
     return result
 
 
+def one_of(who: Who, rule: str, value: Any, known: Iterable[str]) -> str:
+    """Return `value` if it is one of the words that are known; a rule such as "is not a mode"."""
+    names = list(known)
+    if not isinstance(value, str) or value not in names:
+        raise ScheduleError(who, rule, nearest(value, names))
+    return value
+
+
+def flag(who: Who, name: str, value: Any) -> bool:
+    """Return `value` as a bool; other things that Python takes for true are refused."""
+    if type(value).__name__ not in ("bool", "bool_"):  # NumPy's has had both names
+        raise ScheduleError(who, f"needs {name} as True or False", "give one of them", given=value)
+    return bool(value)
+
+
+def listed(value: Any) -> list[Any] | None:
+    """Return the items of what a user gives for several; None if it is not several."""
+    try:
+        return None if isinstance(value, str | bytes) else list(value)
+    except TypeError:
+        return None
+
+
 LONGEST_WORD = 200
+"""Characters that are looked at of a word that may be misspelt."""
 
 
 def nearest(word: object, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import abc
 import math
 from typing import Any, ClassVar
 
-from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
+from ratewise.schedule.errors import ScheduleError, one_of, shorten, whole
 from ratewise.schedule.move import Move
 from ratewise.schedule.steps import Piecewise
 from ratewise.schedule.track import Track
@@ -86,9 +86,7 @@ class Feedback(Move, abc.ABC):
             raise ScheduleError(who, "needs the name of a metric", 'write metric="val_loss"')
         for field, allowed in (("mode", MODES), ("threshold_mode", THRESHOLDS)):
             value = getattr(self, field, allowed[0])
-            if value not in allowed:
-                who = f"{name}({field}={shorten(value)})"
-                raise ScheduleError(who, f"is not a {field}", nearest(value, allowed))
+            one_of(f"{name}({field}={shorten(value)})", f"is not a {field}", value, allowed)
         for field in ("patience", "cooldown"):
             if hasattr(self, field):
                 value = getattr(self, field)
@@ -105,6 +103,14 @@ class Feedback(Move, abc.ABC):
         if getattr(self, "threshold_mode", "abs") == "rel":
             threshold = threshold * abs(best)
         return value < best - threshold if mode == "min" else value > best + threshold
+
+    def improved_as_torch(self, value: float, best: float | None) -> bool:
+        """The same as PyTorch compares: by best·(1 ∓ threshold), the first best being infinite."""
+        low, threshold = getattr(self, "mode", "min") == "min", getattr(self, "threshold", 0.0)
+        so_far = best if best is not None else math.inf if low else -math.inf
+        if getattr(self, "threshold_mode", "abs") == "abs":
+            return value < so_far - threshold if low else value > so_far + threshold
+        return value < so_far * (1.0 - threshold) if low else value > so_far * (1.0 + threshold)
 
 
 def record(state: State, t: int, **changes: Any) -> State:

@@ -10,7 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ratewise.schedule.foreign_calls import spell
-from ratewise.schedule.foreign_names import NAMES
+from ratewise.schedule.foreign_more import ALSO, MORE, fits
+from ratewise.schedule.foreign_names import NAMES as FIRST
+
+NAMES = {**FIRST, **MORE}
+"""Schedules by the name that they have elsewhere."""
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("T_max", "decay_steps", "total_iters", "transition_steps"), ("over", "every")),
@@ -32,7 +36,19 @@ RATES = ("eta_min", "min_lr", "lr_end", "end_lr", "lr_min", "end_value", "end_le
 
 WARMUPS = ("warmup_steps", "num_warmup_steps", "warmup_iters", "warmup_ratio", "warmup_epochs")
 TOTALS = ("num_training_steps", "total_steps", "max_steps", "steps_per_epoch")
-PEAKS = ("lr", "max_lr", "learning_rate", "initial_learning_rate", "init_value", "peak_value")
+PEAKS = (
+    *("lr", "max_lr", "base_lr", "learning_rate", "initial_learning_rate", "init_value"),
+    *("peak_value", "peak_lr", "peak"),
+)
+RUN = {
+    **dict.fromkeys(
+        ("T_max", "decay_steps", "total_iters", "lr_decay_iters", *TOTALS[:3], "max_iters"), "total"
+    ),
+    **dict.fromkeys(("steps_per_epoch", "updates_per_epoch"), "epoch"),
+    **dict.fromkeys(PEAKS, "lr"),
+    **dict.fromkeys(("batch_size", "samples_per_update"), "samples"),
+}
+"""What is told where a schedule is run, by its names elsewhere: what it is called here."""
 
 
 def argument(key: str, value: Any, takes: Iterable[str]) -> str:
@@ -68,14 +84,30 @@ def argument(key: str, value: Any, takes: Iterable[str]) -> str:
     return ""
 
 
+def run_argument(key: str, value: Any, takes: Iterable[str]) -> str:
+    """Return what to write for an argument of theirs where a schedule is run; "" if not known.
+
+    >>> run_argument("T_max", 100, ["total"]), run_argument("eta_min", 0.1, ["total"])[:13]
+    ('write total=…', 'write to=…, t')
+    """
+    if RUN.get(key) in takes:
+        return f"write {RUN[key]}=…"
+    told = argument(key, value, EVERYTHING)
+    return f"{told}, in the schedule" if told.startswith("write") else told
+
+
 def call(name: str, given: Mapping[str, Any], placed: Sequence[Any] = ()) -> tuple[str, str]:
     """Return whose a name is and what to write for its call; two empty texts if not known.
 
     >>> call("CosineAnnealingLR", {"T_max": 100})[1].partition(";")[0]
     'write Cosine(to=0, over=100)'
     """
-    found = NAMES.get(name) or NAMES.get(name.lower())
-    return (found.library, str(found.advice(given, placed))) if found else ("", "")
+    known = name if name in NAMES else name.lower()
+    if known not in NAMES:
+        return "", ""
+    several = (NAMES[known], *ALSO.get(known, ()))
+    found = next((one for one in several if fits(one, given, len(placed))), several[0])
+    return found.library, str(found.advice(given, placed))
 
 
 EVERYTHING = ("over", "every", "at", "to", "rate", "factor", "grow", "cycles", "start", "metric")

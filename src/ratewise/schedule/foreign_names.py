@@ -157,15 +157,16 @@ def _keras_cosine(a: Arguments) -> Instead:
 
 def _decay(a: Arguments) -> Instead:
     rate, every = a.spelt("decay_rate"), a.spelt("decay_steps")
-    return a.advice(f"ExponentialDecay({rate}, every={every}{_stairs(a)})")
+    return a.advice(f"ExponentialDecay({rate}, every={every}{staircase(a)})")
 
 
 def _inverse_time(a: Arguments) -> Instead:
     rate, every = a.spelt("decay_rate"), a.spelt("decay_steps")
-    return a.advice(f"InverseTime({rate}, every={every}{_stairs(a)})")
+    return a.advice(f"InverseTime({rate}, every={every}{staircase(a)})")
 
 
-def _stairs(a: Arguments) -> str:
+def staircase(a: Arguments) -> str:
+    """Return what is written for their `staircase`."""
     return ", staircase=True" if a["staircase"] is True else ""
 
 
@@ -205,12 +206,13 @@ def _optax_warmup_cosine(a: Arguments) -> Instead:
 def _optax_exponential(a: Arguments) -> Instead:
     rate, every = a.spelt("decay_rate"), a.spelt("transition_steps")
     begin = "" if a["transition_begin"] == 0 else f"Hold(over={a.spelt('transition_begin')}) >> "
-    return a.advice(f"{begin}ExponentialDecay({rate}, every={every}{_stairs(a)})")
+    return a.advice(f"{begin}ExponentialDecay({rate}, every={every}{staircase(a)})")
 
 
 def _optax_linear(a: Arguments) -> Instead:
     to = a.share("end_value", peak="init_value")
-    return a.advice(f"Linear(to={to}, over={a.spelt('transition_steps')})")
+    begin = f"Hold(over={a.spelt('transition_begin')}) >> " if a["transition_begin"] else ""
+    return a.advice(f"{begin}Linear(to={to}, over={a.spelt('transition_steps')})")
 
 
 def _always(write: str, note: str = "") -> Told:
@@ -326,7 +328,9 @@ NAMES: dict[str, Foreign] = {
         "init_value transition_steps decay_rate transition_begin=0 staircase=False",
         _optax_exponential,
     ),
-    "linear_schedule": Foreign("Optax", "init_value end_value transition_steps", _optax_linear),
+    "linear_schedule": Foreign(
+        "Optax", "init_value end_value transition_steps transition_begin=0", _optax_linear
+    ),
     "constant_schedule": Foreign("Optax", "value", _always("Hold()")),
 }  # fmt: skip
 """Schedules by the name that they have elsewhere."""

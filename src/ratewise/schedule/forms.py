@@ -14,6 +14,7 @@ from ratewise.schedule.budget import DEEPEST, MOST_IN_PLAN, MOST_ITEMS, check_br
 from ratewise.schedule.errors import ScheduleError, Who, nearest, shorten
 from ratewise.schedule.plan import Plan
 from ratewise.schedule.steps import Function
+from ratewise.schedule.strict import strict
 
 VERSION = 1
 LONGEST_JSON = 10_000_000
@@ -65,6 +66,7 @@ def _plain(value: Any) -> Any:
 # Reading ------------------------------------------------------------------------------------
 
 
+@strict
 def from_dict(form: Any) -> Schedule | Plan:
     """Return the schedule or plan that a dict form stands for; `from_dict(s.to_dict()) == s`.
 
@@ -142,6 +144,7 @@ class _Reader:
         return item
 
 
+@strict
 def from_json(text: str | bytes) -> Schedule | Plan:
     """Return the schedule or plan that a JSON text stands for.
 

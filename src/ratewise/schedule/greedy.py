@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise.schedule.compose import Sequence
-from ratewise.schedule.errors import ScheduleError, shorten, whole
+from ratewise.schedule.errors import ScheduleError, number, shorten, whole
 from ratewise.schedule.feedback import Feedback, State, record, smoothed
 from ratewise.schedule.lengths import Length, length, nearest_update
 from ratewise.schedule.moves import Hold
@@ -27,6 +27,9 @@ class Greedy(Feedback):
     `factor`, more than `patience` bad ones multiply it, within [low, high]; after `reset`
     reductions that were called for at the lowest it starts afresh.
 
+    With `rates` it is `GreedyLR` of Transformers to the last bit, whose groups start afresh
+    together: it goes by these rates, in place of `low` and `high`, and compares as PyTorch does.
+
     Args:
         metric: Name of the metric, as it is shown to `observe`.
         mode: "min" if less is better, else "max".
@@ -40,6 +43,8 @@ class Greedy(Feedback):
         high: Scale above which it does not raise, in [0, inf).
         smoothing: Weight of the past in an exponential average of the metric, in [0, 1).
         reset: Reductions at the lowest scale after which it starts afresh; 0 for never.
+        least: Changes by this much or less are not made, in [0, inf); a rate if there are `rates`.
+        rates: (rate, lowest, highest) of this group, then of those that it starts afresh with.
         over: Length; left out, the rest of the run.
         start: Level to start from, in [0, inf); left out, where the last move ended.
 
@@ -64,6 +69,8 @@ class Greedy(Feedback):
     high: float = 10.0
     smoothing: float = 0.0
     reset: int = 0
+    least: float = 0.0
+    rates: tuple[tuple[float, float, float], ...] = ()
     over: Length | None = None
     start: float | None = None
 
@@ -72,15 +79,24 @@ class Greedy(Feedback):
         self.check("factor", above=True, high=math.nextafter(1.0, 0.0))
         self.check("smoothing", high=math.nextafter(1.0, 0.0))
         self.check("threshold")
-        self.check("low")
-        self.check("high")
+        for name in ("low", "high", "least"):
+            self.check(name)
         for name in ("warmup", "reset"):
             value = getattr(self, name)
             self.keep(name, whole(f"Greedy({name}={shorten(value)})", name, value))
+        self.keep("rates", _checked(self.rates))
+
+    @property
+    def _bounds(self) -> tuple[tuple[float, float, float], ...]:
+        return self.rates or ((1.0, self.low, self.high),)
 
     def init(self) -> State:
         counts = {"good": 0, "bad": 0, "waiting": 0, "at_low": 0}
-        return {**super().init(), **counts, "best": None, "scale": 1.0, "average": None}
+        fresh = {"best": None, "scale": 1.0, "average": None}
+        return {**super().init(), **counts, **fresh, "rates": [first for first, *_ in self._bounds]}
+
+    def improved(self, value: float, best: float | None) -> bool:
+        return (self.improved_as_torch if self.rates else super().improved)(value, best)
 
     def observe(self, state: State, t: int, value: float, start: float = 1.0) -> State:
         value, average = smoothed(state, value, self.smoothing)
@@ -97,17 +113,45 @@ class Greedy(Feedback):
             average=average,
         )
         if new["good"] > self.patience:
-            scale = max(new["scale"], min(new["scale"] / self.factor, self.high))
-            return record(new, t, scale=scale, good=0, waiting=self.warmup, at_low=0)
+            return record(new, t, good=0, waiting=self.warmup, at_low=0, **self._raised(new))
         return self._lower(new, t) if new["bad"] > self.patience else new
 
+    def _raised(self, state: State) -> State:
+        now = zip(self._rates(state), self._bounds, strict=True)
+        ahead = [(rate, min(rate / self.factor, high)) for rate, (_, _, high) in now]
+        return self._moved([new if new - rate > self.least else rate for rate, new in ahead])
+
     def _lower(self, state: State, t: int) -> State:
-        scale = min(state["scale"], max(state["scale"] * self.factor, self.low))
-        at_low = state["at_low"] + (scale <= self.low)
+        now = zip(self._rates(state), self._bounds, strict=True)
+        ahead = [(rate, max(rate * self.factor, low)) for rate, (_, low, _) in now]
+        rates = [new if rate - new > self.least else rate for rate, new in ahead]
+        lowest = all(rate <= low for rate, (_, low, _) in zip(rates, self._bounds, strict=True))
+        at_low = state["at_low"] + lowest
         if self.reset and at_low >= self.reset:
             fresh = {k: v for k, v in self.init().items() if k not in ("decisions", "nans")}
             return record(state, t, **{**fresh, "waiting": self.cooldown})
-        return record(state, t, scale=scale, bad=0, waiting=self.cooldown, at_low=at_low)
+        changes = self._moved(rates)
+        return record(state, t, bad=0, waiting=self.cooldown, at_low=at_low, **changes)
+
+    def _rates(self, state: State) -> list[float]:
+        """Return the rates in a state; one that was saved before they were kept has its scale."""
+        return state.get("rates") or [state["scale"] * first for first, *_ in self._bounds]
+
+    def _moved(self, rates: list[float]) -> State:
+        return {"rates": rates, "scale": rates[0] / self._bounds[0][0]}
+
+
+def _checked(rates: Any) -> tuple[tuple[float, float, float], ...]:
+    who, form = f"Greedy(rates={shorten(rates)})", "write rates=((1e-3, 1e-5, 1),)"
+    if not isinstance(rates, tuple | list) or not all(
+        isinstance(one, tuple | list) and len(one) == 3  # pyright: ignore
+        for one in rates  # pyright: ignore
+    ):
+        raise ScheduleError(who, "needs three numbers for each group", form)
+    triples: Any = [tuple(number(who, "a rate", x) for x in one) for one in rates]  # pyright: ignore
+    if triples and not triples[0][0]:
+        raise ScheduleError(who, "scales a rate of 0", "write Hold() for that group")
+    return tuple(triples)
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,11 +7,12 @@ from typing import Any
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.bends import Rex
 from ratewise.schedule.decays import Power, Saturate
-from ratewise.schedule.errors import ScheduleError, nearest, number, shorten, whole
-from ratewise.schedule.lengths import Length
+from ratewise.schedule.errors import ScheduleError, number, one_of, shorten, whole
+from ratewise.schedule.lengths import Length, length
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Exponential, Hold, Linear, Polynomial, Sqrt
 from ratewise.schedule.plan import Plan
+from ratewise.schedule.strict import strict
 from ratewise.schedule.warmup import Warmup
 
 __all__ = ["SWA", "WSD", "FlatCosine", "InverseSqrt", "Noam", "SlantedTriangular", "UntunedWarmup"]
@@ -26,20 +27,25 @@ COOLDOWNS: dict[str, type[Move]] = {
 }
 
 
+def a_schedule(who: str, given: Any) -> Schedule:
+    """Return what is given for a schedule, if it is one."""
+    if not isinstance(given, Schedule):
+        rule, fix = "needs a schedule", f"write {who}(Cosine(to=0), …)"
+        raise ScheduleError(f"{who}(schedule={shorten(given)})", rule, fix)
+    return given
+
+
 def cooldown(shape: str, to: float, over: Length | None) -> Move:
     """Return the cooldown of a shape known by name.
 
     Raises:
         ScheduleError: no such shape.
     """
-    if shape not in COOLDOWNS:
-        raise ScheduleError(
-            f"shape={shorten(shape)}", "is not a cooldown", nearest(shape, COOLDOWNS)
-        )
-    kind: Any = COOLDOWNS[shape]
+    kind: Any = COOLDOWNS[one_of(f"shape={shorten(shape)}", "is not a cooldown", shape, COOLDOWNS)]
     return kind(to=to, over=over)
 
 
+@strict
 def WSD(
     warmup: Length | None = None,
     stable: Length | None = None,
@@ -67,11 +73,12 @@ def WSD(
     Warmup("5%") >> Hold() >> Sqrt(to=0, over="20%")
     """
     given = f"WSD(warmup={shorten(warmup)}, stable={shorten(stable)}, decay={shorten(decay)})"
-    if (warmup, stable, decay).count(None) > 1:
+    if sum(part is None for part in (warmup, stable, decay)) > 1:
         raise ScheduleError(given, "needs two of its lengths", 'write WSD("5%", decay="20%")')
     return Warmup(warmup) >> Hold(over=stable) >> cooldown(shape, to, decay)
 
 
+@strict
 def InverseSqrt(warmup: Length = 0, every: Length | None = None) -> Schedule:
     """Warm up, then fall as one over the square root of time.
 
@@ -84,10 +91,12 @@ def InverseSqrt(warmup: Length = 0, every: Length | None = None) -> Schedule:
     >>> InverseSqrt(100)(400)
     0.5
     """
-    scale = every if every is not None else warmup or 10_000
-    return Warmup(warmup, start=0) >> Power(0.5, every=scale)
+    over = length(f"InverseSqrt(warmup={shorten(warmup)})", "warmup", warmup)
+    scale = every if every is not None else over or 10_000
+    return Warmup(over, start=0) >> Power(0.5, every=scale)
 
 
+@strict
 def Noam(warmup: int, width: int, factor: float = 1.0) -> Plan:
     """The schedule of the first Transformer, with the peak that it implies.
 
@@ -109,6 +118,7 @@ def Noam(warmup: int, width: int, factor: float = 1.0) -> Plan:
     return Plan(lr=InverseSqrt(steps), peak={"lr": scale * (size * steps) ** -0.5})
 
 
+@strict
 def SlantedTriangular(cut: float = 0.1, ratio: float = 32.0) -> Schedule:
     """A short climb and a long straight fall.
 
@@ -125,6 +135,7 @@ def SlantedTriangular(cut: float = 0.1, ratio: float = 32.0) -> Schedule:
     return Linear(1.0, over=cut, start=low) >> Linear(low)
 
 
+@strict
 def FlatCosine(flat: Length = "75%", to: float = 0.0) -> Schedule:
     """Stay at the peak, then fall along a cosine.
 
@@ -140,6 +151,7 @@ def FlatCosine(flat: Length = "75%", to: float = 0.0) -> Schedule:
     return Hold(over=flat) >> Cosine(to)
 
 
+@strict
 def SWA(
     schedule: Schedule, at: Length, level: float, over: Length = 0, shape: str = "cosine"
 ) -> Schedule:
@@ -157,9 +169,10 @@ def SWA(
     >>> SWA(Cosine(), at="75%", level=0.05, over=10).resolve(100)(99)
     0.05
     """
-    return schedule.until(at) >> cooldown(shape, level, over) >> Hold(level)
+    return a_schedule("SWA", schedule).until(at) >> cooldown(shape, level, over) >> Hold(level)
 
 
+@strict
 def UntunedWarmup(beta2: float = 0.999, shape: str = "linear") -> Schedule:
     """The warm-up that Adam's second beta asks for: 2/(1 - beta2) updates in a straight line.
 
@@ -174,9 +187,7 @@ def UntunedWarmup(beta2: float = 0.999, shape: str = "linear") -> Schedule:
     """
     who = f"UntunedWarmup(beta2={shorten(beta2)})"
     beta = number(who, "beta2", beta2, high=1.0 - 1e-9)
-    if shape == "exponential":
+    who = f"UntunedWarmup(shape={shorten(shape)})"
+    if one_of(who, "is not a shape", shape, ("linear", "exponential")) == "exponential":
         return Saturate(round(1 / (1 - beta)))
-    if shape != "linear":
-        who = f"UntunedWarmup(shape={shorten(shape)})"
-        raise ScheduleError(who, "is not a shape", nearest(shape, ("linear", "exponential")))
     return Warmup(round(2 / (1 - beta)))

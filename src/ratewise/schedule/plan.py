@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ratewise.schedule.base import Described, Schedule
 from ratewise.schedule.budget import MOST_IN_PLAN
 from ratewise.schedule.errors import ScheduleError, nearest, number, shorten
+from ratewise.schedule.strict import strict
 
 _KEYS = ("lr", "momentum", "weight_decay")
 
@@ -29,7 +30,8 @@ class Plan(Described):
         momentum: Schedule of the momentum (of beta1 where the optimizer has betas).
         weight_decay: Schedule of the weight decay.
         keys: Schedules of any other key of the optimizer's groups, `{"betas[1]": …, "eps": …}`.
-        groups: For groups by name, in place of the above: a schedule (of the rate) or a plan.
+        groups: For groups by name, in place of the above: a schedule (of the rate) or a plan. A
+            group without a name is meant by its place, "0" for the first.
         peak: Values at level 1, by key; what is named here replaces the optimizer's own.
         notes: What a reader of the plan should know; plans are equal whatever their notes.
 
@@ -71,7 +73,10 @@ class Plan(Described):
         }
         for name, content in (("keys", keys), ("groups", groups), ("peak", peak)):
             self.keep(name, _Frozen(content))
-        self.keep("notes", _texts("notes", self.notes))
+        if isinstance(self.notes, str) or not isinstance(self.notes, Sequence):
+            who = f"Plan(notes={shorten(self.notes)})"
+            raise ScheduleError(who, "needs texts in a row", 'write notes=("…",)')
+        self.keep("notes", tuple(str(note) for note in self.notes))
         scheduled = self.schedules()
         if not scheduled and not groups:
             raise ScheduleError("Plan()", "schedules nothing", "give lr=…, or another key")
@@ -87,6 +92,7 @@ class Plan(Described):
         named = {name: getattr(self, name) for name in _KEYS if getattr(self, name) is not None}
         return {**named, **self.keys}
 
+    @strict
     def resolve(self, total: int | str | None = None, **horizon: float | None) -> Plan:
         """Return the plan with every schedule resolved; arguments as of `Schedule.resolve`."""
         change = {k: s.resolve(total, **horizon) for k, s in self.schedules().items() if k in _KEYS}
@@ -94,6 +100,7 @@ class Plan(Described):
         groups = {k: plan.resolve(total, **horizon) for k, plan in self.groups.items()}
         return dataclasses.replace(self, keys=keys, groups=groups, **change)
 
+    @strict
     def rates(
         self,
         total: int | str | None = None,
@@ -120,11 +127,15 @@ class Plan(Described):
         return peak * schedule.resolve(total, **horizon).values()
 
     def _lookup(self, key: str, group: str | None) -> tuple[Schedule, float | None]:
+        if not isinstance(key, str):
+            rule, fix = "needs the name of a key", 'write key="lr"'
+            raise ScheduleError("Plan.rates", rule, fix, given=key)
         plans = [self]
         if group is not None:
-            if group not in self.groups:
+            if not isinstance(group, str) or group not in self.groups:
                 who = f"Plan.rates(group={group!r})"
-                raise ScheduleError(who, "is not a group of the plan", nearest(group, self.groups))
+                fix = nearest(str(group), self.groups)
+                raise ScheduleError(who, "is not a group of the plan", fix)
             plans.insert(0, self.groups[group])
         schedules = [plan.schedules()[key] for plan in plans if key in plan.schedules()]
         peaks = [plan.peak[key] for plan in plans if key in plan.peak]
@@ -132,6 +143,28 @@ class Plan(Described):
             known = [name for plan in plans for name in plan.schedules()]
             raise ScheduleError(f"Plan.rates(key={key!r})", "is not scheduled", nearest(key, known))
         return schedules[0], peaks[0] if peaks else None
+
+
+def groups_meant(key: str, names: Sequence[Any]) -> list[int]:
+    """Return which groups a key of `Plan.groups` stands for: those of that name, or of that place.
+
+    Args:
+        key: The key.
+        names: What the groups are called, in order; None for those without a name.
+
+    Raises:
+        ScheduleError: it is the name of one group and the place of another.
+
+    >>> groups_meant("1", ["body", None]), groups_meant("body", ["body", None])
+    ([1], [0])
+    """
+    named = [i for i, name in enumerate(names) if name is not None and str(name) == key]
+    placed = [i for i in range(len(names)) if str(i) == key]
+    if named and placed and named != placed:
+        rule = f"is the name of group {named[0]} of the optimizer, and the place of another"
+        fix = "give that group a name that is no number"
+        raise ScheduleError(f"Plan(groups={{{key!r}: …}})", rule, fix)
+    return named or placed
 
 
 class _Frozen(dict[str, Any]):
@@ -159,13 +192,6 @@ def _mapping(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(key, str) or not key:
             raise ScheduleError(who, f"has the key {shorten(key)}", "use texts as keys")
     return content
-
-
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        who = f"Plan({name}={shorten(value)})"
-        raise ScheduleError(who, "needs a list of texts", f'write {name}=["…"]')
-    return tuple(str(each) for each in value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _check_schedule(who: str, value: Any, none: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
+from ratewise.schedule.errors import ScheduleError, one_of, shorten, whole
 from ratewise.schedule.feedback import Feedback, State, record, smoothed
 from ratewise.schedule.lengths import Length
 
@@ -70,9 +70,8 @@ class Plateau(Feedback):
         self.check("smoothing", high=math.nextafter(1.0, 0.0))
         for name in ("threshold", "floor", "least"):
             self.check(name)
-        if self.counting not in COUNTINGS:
-            who = f"Plateau(counting={shorten(self.counting)})"
-            raise ScheduleError(who, "is not a convention", nearest(str(self.counting), COUNTINGS))
+        who = f"Plateau(counting={shorten(self.counting)})"
+        one_of(who, "is not a convention", self.counting, COUNTINGS)
         if self.counting == "optax" and self.mode != "min":
             who = 'Plateau(counting="optax")'
             raise ScheduleError(who, 'only knows mode="min"', "negate the metric")
@@ -98,15 +97,8 @@ class Plateau(Feedback):
         return record(state, t, best=best, bad=bad, cooling=cooling, scale=scale, average=average)
 
     def improved(self, value: float, best: float | None) -> bool:
-        if self.threshold_mode == "abs" or self.counting in ("ratewise", "keras"):
-            return super().improved(value, best)
-        if best is None:
-            return not math.isnan(value) and value != (
-                math.inf if self.mode == "min" else -math.inf
-            )
-        if self.mode == "min":
-            return value < best * (1.0 - self.threshold)
-        return value > best * (1.0 + self.threshold)
+        own = self.counting == "ratewise" or (self.counting == "keras" and best is not None)
+        return super().improved(value, best) if own else self.improved_as_torch(value, best)
 
     def _reduced(self, scale: float, start: float) -> float:
         fall = self.bounded(start, scale) - self.bounded(start, scale * self.factor)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import Fix, ScheduleError, Who, nearest, number, shorten
+from ratewise.schedule.errors import Fix, ScheduleError, Who, listed, number, one_of, shorten
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length, nearest_update
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Hold, Linear
@@ -92,9 +92,8 @@ class Step(Move, written=True):
                 raise ScheduleError("Step(every=0)", "needs every of 1 or more", "give a length")
             self.keep("every", every)
             return
-        several = isinstance(self.at, Iterable) and not isinstance(self.at, str)
-        given: tuple[Any, ...] = tuple(self.at) if several else (self.at,)
-        positions = tuple(length(who, "at", p) for p in given)
+        given = listed(self.at)
+        positions = tuple(length(who, "at", p) for p in ([self.at] if given is None else given))
         _ordered(who, positions)
         self.keep("at", positions)
 
@@ -216,9 +215,7 @@ class Piecewise(Move, written=True):
         self.check_ends()
         who = f"Piecewise({shorten(self.points)})"
         shapes = ("constant", "linear", "cosine")
-        if self.shape not in shapes:
-            rule = f"does not know shape={shorten(self.shape)}"
-            raise ScheduleError(who, rule, nearest(str(self.shape), shapes))
+        one_of(who, f"does not know shape={shorten(self.shape)}", self.shape, shapes)
         pairs = _pairs(who, self.points)
         if not pairs:
             raise ScheduleError(who, "has no point", "write Piecewise({0: 1, 500: 0.1})")

@@ -1,17 +1,22 @@
-"""How values are made: a wrong argument is an error of ours."""
+"""How values are made and verbs are called: a call that does not fit is an error of ours.
+
+`Strict` is the metaclass of values, `strict` the decorator of functions, methods and constructors
+of other classes. Both leave signatures as they are, and cost a call that fits nothing.
+"""
 
 from __future__ import annotations
 
 import abc
-import dataclasses
+import functools
 import inspect
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ratewise.schedule.budget import weigh
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
-from ratewise.schedule.foreign import argument, call
-from ratewise.schedule.foreign_names import NAMES
+from ratewise.schedule.foreign import NAMES, RUN, argument, call
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def advice(name: str, key: str, given: Mapping[str, Any], known: Collection[str]) -> str:
@@ -22,14 +27,86 @@ def advice(name: str, key: str, given: Mapping[str, Any], known: Collection[str]
     theirs = NAMES.get(name)
     if theirs and given.keys() <= set(theirs.names):
         return call(name, given)[1]
-    if "over" not in known or not argument(key, given[key], known):
-        return nearest(key, known)
+    if "total" in known:
+        return f"write {RUN[key]}=…" if RUN.get(key) in known else nearest(key, known)
     told = (argument(wrong, given[wrong], known) for wrong in given if wrong not in known)
+    if not argument(key, given[key], known):
+        return nearest(key, known)
     return "; ".join(text for text in told if text)
 
 
+def refuse_misfit(
+    who: str, signature: inspect.Signature, args: Sequence[Any], given: Mapping[str, Any]
+) -> None:
+    """Refuse a call that does not fit a signature; pass if it does.
+
+    Raises:
+        ScheduleError: a keyword that is not known, too many arguments, one twice or none where one
+            is needed; with what it takes, and what to write for a name of another library.
+    """
+    try:
+        signature.bind(*args, **given)
+    except TypeError:
+        pass
+    else:
+        return
+    parameters = signature.parameters.values()
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    names = [p.name for p in named]
+    takes = f"it takes {', '.join(names)}" if names else "it takes nothing"
+    free = any(p.kind is p.VAR_KEYWORD and p.name != "unknown" for p in parameters)
+    for key in given:
+        if key not in names and not free:
+            rule = f"does not take {key}={shorten(given[key])}"
+            fix = advice(who, key, given, names) if names else ""
+            raise ScheduleError(who, rule, "; ".join(filter(None, (fix, takes))))
+    placed = [p.name for p in named if p.kind is not p.KEYWORD_ONLY]
+    if len(args) > len(placed):
+        more = ", ".join(shorten(value, 30) for value in args[len(placed) :][:3])
+        rule = f"takes {len(placed) or 'no'} arguments without a name, got {len(args)}"
+        raise ScheduleError(who, rule, f"name what {more} is for; {takes}")
+    for name, value in zip(placed, args, strict=False):
+        if name in given:
+            rule = f"got {name} twice, {shorten(value)} and {name}={shorten(given[name])}"
+            raise ScheduleError(who, rule, "give it once")
+    here = {*placed[: len(args)], *given}
+    left = [p.name for p in named if p.default is p.empty and p.name not in here]
+    raise ScheduleError(who, f"has no {left[0]}", f"give {left[0]}=…; {takes}")
+
+
+def strict(given: _F) -> _F:
+    """Answer a call that does not fit with an error of ours: of a function, or of a constructor.
+
+    >>> @strict
+    ... def wait(over: int) -> int:
+    ...     return over
+    >>> wait(ovr=3)
+    Traceback (most recent call last):
+    ratewise.schedule.errors.ScheduleError: wait does not take ovr=3: did you mean over; ...
+    """
+    if isinstance(given, type):
+        kind: Any = given
+        kind.__init__ = strict(kind.__init__)
+        return given
+    function: Callable[..., Any] = given
+    bound = function.__code__.co_varnames[:1] in (("self",), ("cls",))
+    who = function.__qualname__.removesuffix(".__init__").removeprefix("Schedule.")
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            signature = inspect.signature(function)
+            own = list(signature.parameters.values())[bound:]
+            refuse_misfit(who, signature.replace(parameters=own), args[bound:], kwargs)
+            raise
+
+    return cast(_F, checked)
+
+
 class Strict(abc.ABCMeta):
-    """Gives a wrong keyword at construction an error of ours, with the nearest right one."""
+    """Gives a construction that does not fit an error of ours."""
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -40,21 +117,10 @@ class Strict(abc.ABCMeta):
     if not TYPE_CHECKING:  # checkers see the constructor of each class as it is
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            known = [f.name for f in dataclasses.fields(cls) if f.init]
-            names = ", ".join(known)
-            for key in kwargs:
-                if key not in known:
-                    rule = f"does not take {key}={shorten(kwargs[key])}"
-                    fix = advice(cls.__name__, key, kwargs, known)
-                    raise ScheduleError(cls.__name__, rule, f"{fix}; it takes {names}")
             try:
                 made = super().__call__(*args, **kwargs)
-            except TypeError as error:
-                if "__init__()" not in str(error):
-                    raise
-                what = str(error).split("__init__() ")[-1]
-                if "positional arguments but" in what:
-                    what = f"got {len(args)} arguments"
-                raise ScheduleError(cls.__name__, what, f"it takes {names}") from None
+            except TypeError:
+                refuse_misfit(cls.__name__, cls.__signature__, args, kwargs)
+                raise
             weigh(made)
             return made

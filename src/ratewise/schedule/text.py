@@ -19,6 +19,7 @@ from ratewise.schedule.errors import Call, ScheduleError, nearest, shorten
 from ratewise.schedule.foreign_calls import Verbatim
 from ratewise.schedule.frames import Around, Between, Clip, Scale, Until
 from ratewise.schedule.plan import Plan
+from ratewise.schedule.strict import strict
 
 LONGEST_TEXT = 100_000
 LONGEST_ADVISED = 1000
@@ -120,6 +121,7 @@ def _literal(value: Any) -> str:
 _HOW = "write a schedule such as Warmup(500) >> Cosine(to=0.1)"
 
 
+@strict
 def parse(text: str) -> Schedule | Plan:
     """Read a schedule or a plan from its text form; `parse(repr(s)) == s`.
 
@@ -278,8 +280,16 @@ class _Reader:
         known = constructors()
         if node.id not in known:
             self.refuse_foreign(node, node.id, {}, [])
-            self.refuse(node, "is a bare name", f"write it with brackets; {_near(node.id)}")
+            ours = next((name for name in known if name.lower() == node.id.lower()), "")
+            near = f"write it with brackets; {_near(node.id)}"
+            fix = f"write {_example(ours, known[ours])}" if ours else near
+            self.refuse(node, "is a bare name", fix)
         self.refuse(node, "is a bare name", f"write {_example(node.id, known[node.id])}")
+
+    def _Attribute(self, node: ast.Attribute) -> NoReturn:
+        if re.fullmatch(r"[\w.]+", ast.unparse(node)):
+            self.refuse_foreign(node, node.attr, {}, [])
+        self.refuse(node, "is not part of the language")
 
     def refuse_foreign(
         self, node: ast.AST, name: str, given: dict[str, Any], placed: list[Any]
@@ -298,16 +308,6 @@ class _Reader:
         make = self.callee(node.func)
         arguments = [self.value(argument) for argument in node.args]
         keywords = {k.arg or "": self.value(k.value) for k in node.keywords}
-        if isinstance(make, type):
-            return make(*arguments, **keywords)
-        try:  # a function or a method, which does not check its own keywords
-            inspect.signature(make).bind(*arguments, **keywords)
-        except TypeError as error:
-            takes = list(inspect.signature(make).parameters)
-            wrong = next((key for key in keywords if key not in takes), None)
-            told = foreign.argument(wrong, keywords[wrong], takes) if wrong else ""
-            fix = f"it takes {', '.join(takes)}"
-            self.refuse(node, f"does not fit: {error}", f"{told}; {fix}" if told else fix)
         return make(*arguments, **keywords)
 
     def check_foreign(self, node: ast.Call) -> None:
@@ -342,9 +342,18 @@ class _Reader:
 
 
 def _near(name: str) -> str:
-    """Return advice for a misspelt name, of ours or of another library."""
-    theirs = difflib.get_close_matches(name, foreign.NAMES, n=1, cutoff=0.8)
-    return f"did you mean {theirs[0]}" if theirs else nearest(name, constructors())
+    """Return advice for a misspelt name, of ours or of another library, whichever is nearer."""
+
+    def likeness(known: str) -> float:
+        if len(name) > 2 * len(known):
+            return 0.0
+        return difflib.SequenceMatcher(None, name.lower(), known.lower()).ratio()
+
+    ours = constructors()
+    theirs = max(foreign.NAMES, key=likeness)
+    if likeness(theirs) >= 0.8 and likeness(theirs) > max(map(likeness, ours)):
+        return f"did you mean {theirs}"
+    return nearest(name, ours)
 
 
 def _example(name: str, make: Callable[..., Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.errors import one_of, shorten
 from ratewise.schedule.lengths import Length
 from ratewise.schedule.move import Move
 from ratewise.schedule.track import blend
@@ -56,9 +56,8 @@ class Warmup(Move, written=True):
 
     def __post_init__(self) -> None:
         self.check_ends()
-        if self.shape not in SHAPES:
-            who = f"Warmup(shape={shorten(self.shape)})"
-            raise ScheduleError(who, "is not a shape", nearest(str(self.shape), SHAPES))
+        who = f"Warmup(shape={shorten(self.shape)})"
+        one_of(who, "is not a shape", self.shape, SHAPES)
 
     def path(self, xp: Any, k: Any, n: Any, start: float, end: float) -> Any:
         if self.start is None:

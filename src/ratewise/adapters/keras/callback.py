@@ -16,6 +16,7 @@ from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import speaking
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.strict import strict
 
 _CONTEXT = HorizonOf(adapter="Callback")
 Values = dict[str, Traced | TracedFeedback]
@@ -57,6 +58,7 @@ class Callback(keras.callbacks.Callback):
     <Callback Warmup(500) >> Cosine(to=0.1)>
     """
 
+    @strict
     def __init__(
         self,
         plan: Schedule | Plan | str,

@@ -13,6 +13,7 @@ from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import refuse_epochs, shorten, speaking, whole
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.strict import strict
 
 _HOST = (bool, int, float, str, np.generic, np.ndarray, type(None))
 _DEPTH = 16  # frames to look through for the optimizer that asks; it is the second, or the third
@@ -51,6 +52,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     __module__ = "ratewise.keras"  # the name that users import, and that saved models hold
 
+    @strict
     def __init__(
         self,
         schedule: Schedule | Plan | str,
@@ -104,6 +106,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         return f"{type(self).__name__}({self.schedule!r}, {named})"
 
 
+@strict
 def by_epoch(schedule: Schedule | str, lr: float, epochs: int) -> ByEpoch:
     """Return a function of the epoch for `keras.callbacks.LearningRateScheduler`.
 

@@ -11,6 +11,7 @@ import optax
 
 from ratewise.schedule import Schedule, ScheduleError
 from ratewise.schedule.errors import nearest
+from ratewise.schedule.strict import strict
 
 Path = tuple[str, ...]
 
@@ -23,6 +24,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 """What Optax calls a key of a plan; the first that an optimizer knows is meant."""
 
 
+@strict
 def current_rate(
     opt_state: Any,
     rate: Callable[[Any], Any] | None = None,

@@ -19,6 +19,7 @@ from ratewise.adapters.optax.rate import UNTRACEABLE, Rate
 from ratewise.schedule import Plan, Schedule, ScheduleError, from_dict
 from ratewise.schedule.errors import shorten, whole
 from ratewise.schedule.machine import Machine
+from ratewise.schedule.strict import strict
 
 Memory = dict[str, Any]
 WINDOW = 16_384
@@ -48,6 +49,7 @@ class ListenState(NamedTuple):
     memory: Any
 
 
+@strict
 def listen(
     plan: Plan | Schedule | str,
     factory: Callable[..., optax.GradientTransformation],
@@ -110,6 +112,7 @@ def listen(
     return optax.GradientTransformationExtraArgs(feedback.init, feedback.update)
 
 
+@strict
 def observe(opt_state: Any, metrics: Mapping[str, Any] | None = None, /, **named: Any) -> Any:
     """Return the state of an optimizer after metrics were measured behind its last update.
 
@@ -130,6 +133,7 @@ def observe(opt_state: Any, metrics: Mapping[str, Any] | None = None, /, **named
     return _within(opt_state, lambda state: _told(state, shown), "observe(opt_state)")
 
 
+@strict
 def replay(opt_state: Any) -> Plan:
     """Return the open-loop plan that a run has followed so far, peaks included.
 
@@ -149,6 +153,7 @@ def replay(opt_state: Any) -> Plan:
     return first if "" in plans else dataclasses.replace(first, groups=plans)
 
 
+@strict
 def finished(opt_state: Any) -> bool:
     """Whether a schedule that finds its own length has come to the end of the run.
 

@@ -17,6 +17,7 @@ from ratewise.adapters.optax.rate import LAST_COUNT, Rate, check_countable
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, speaking, whole
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.strict import strict
 
 RateTable = dict[str, Rate]
 
@@ -92,7 +93,7 @@ class Injected:
 
         if self.labels is None:
             return of(self.default)
-        return {name: of(self.groups.get(name, self.default)) for name in self.names(tree)}
+        return {name: of(self.groups.get(str(name), self.default)) for name in self.names(tree)}
 
     def optimizer(self, values: Any, tree: Any) -> Any:
         """Return the optimizer with these values."""
@@ -105,14 +106,16 @@ class Injected:
     def names(self, tree: Any) -> list[str]:
         """Return the names of the groups of a tree; each of the plan's must be among them."""
         labels = self.labels(tree) if callable(self.labels) else self.labels
-        names = sorted(set(jax.tree.leaves(labels)))
+        names: list[Any] = sorted(set(jax.tree.leaves(labels)), key=str)
+        known = [str(name) for name in names]
         for name in self.groups:
-            if name not in names:
+            if name not in known:
                 rule = "is not a label of any parameter"
-                raise ScheduleError(f"group {name!r}", rule, nearest(name, names))
+                raise ScheduleError(f"group {name!r}", rule, nearest(name, known))
         return names
 
 
+@strict
 def inject(
     plan: Plan | Schedule | str,
     factory: Callable[..., optax.GradientTransformation],

@@ -15,6 +15,7 @@ from ratewise.adapters.arguments import HorizonOf, only_rate, refuse_unknown
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, shorten, speaking, whole
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.strict import strict
 from ratewise.schedule.track import Track
 
 LAST_COUNT = 2**31 - 1
@@ -92,6 +93,7 @@ class Rate:
         return Rate, (self.schedule, self.peak, self.start, self.double)
 
 
+@strict
 def schedule(
     s: Schedule | Plan | str,
     lr: float | None = None,

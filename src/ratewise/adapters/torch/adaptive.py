@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.strict import strict
 
 
 def unwrap(who: str, optimizer: Any) -> Optimizer:
@@ -74,6 +75,7 @@ def to_eval(optimizer: Any) -> None:
         optimizer.eval()
 
 
+@strict
 def follow_modes(optimizer: Any, model: nn.Module) -> RemovableHandle:
     """Let an optimizer with modes of its own follow `model.train()` and `model.eval()`.
 

@@ -18,9 +18,11 @@ from ratewise.adapters.feedback import Listener
 from ratewise.adapters.torch.groups import (
     Member,
     adopt,
+    entry_of,
     is_plain,
     join_member,
     kept_as,
+    name_of,
     put,
     recognise,
     separate_tensors,
@@ -208,7 +210,10 @@ class Clock:
         for index, group in enumerate(groups):
             member = found[index] or adopt(group, lost)
             if member is None:
-                member = join_member(self.used, group, index, True, optimizer.defaults)
+                name = name_of(group)
+                entry = entry_of(self.used.plan, name)
+                member = join_member(self.used, group, index, entry, True, optimizer.defaults)
+                member.asked = entry_of(self.code.plan, name)
             elif member.group is not group:
                 member.attach(group)
             found[index] = member
@@ -229,7 +234,7 @@ class Clock:
         self._row = [member.last[key] for member, key, *_ in cells]
         bundles: dict[int, tuple[Schedule | Listener, list[int]]] = {}
         for column, (member, key, *_) in enumerate(cells):
-            schedule = self.used.parts(member.name)[key][0]
+            schedule = self.used.parts(member.entry)[key][0]
             view = self.feedback.view(schedule)
             bundles.setdefault(id(schedule), (view, []))[1].append(column)
         peaks = np.array(self._peaks)

@@ -21,6 +21,7 @@ from ratewise.adapters.torch.effective_formulas import (
 )
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number, shorten, whole
+from ratewise.schedule.strict import strict
 
 SAMPLE = 4096
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -76,6 +77,7 @@ class EffectiveRate:
         return {group.name: dict(zip(columns, row, strict=True)) for group, row in named}
 
 
+@strict
 def effective_rate(optimizer: Optimizer, *, sample: int = SAMPLE) -> EffectiveRate:
     """Return the distribution of the rates that the last update in fact used, weight by weight.
 

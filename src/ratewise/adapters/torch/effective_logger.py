@@ -25,6 +25,7 @@ from ratewise.adapters.torch.effective import (
 )
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten, whole
+from ratewise.schedule.strict import strict
 
 Row = dict[str, Any]
 PIECE = 16  # records read from the device at a time, when they are written
@@ -58,6 +59,7 @@ class EffectiveRateLogger:
      {'update': 2, 'group': '0', 'lr': 0.5, '50%': 0.5}]
     """
 
+    @strict
     def __init__(
         self,
         optimizer: Optimizer,

@@ -1,4 +1,7 @@
-"""The groups of an optimizer, as the clock knows them: by identity or name, never by position."""
+"""The groups of an optimizer, as the clock knows them: by identity or name.
+
+A place counts once, when a plan that means a group by its place is bound.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from torch.optim import Optimizer
 from ratewise.adapters.torch.source import Source
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.plan import groups_meant
 
 Group = dict[str, Any]
 Label = tuple[str | None, str]
@@ -40,6 +44,8 @@ class Member:
         base: Values that the run was meant to have, by key; with no checkpoint, `read`.
         peak: Values at level 1, by key; `base`, unless something changed it on the way.
         last: Values last written, by key.
+        entry: The key of `Plan.groups` that it follows, or None.
+        asked: The one that the code asks for; a checkpoint's plan may be followed.
     """
 
     name: str | None
@@ -50,6 +56,8 @@ class Member:
     base: dict[str, float] = field(default_factory=dict[str, float])
     peak: dict[str, float] = field(default_factory=dict[str, float])
     last: dict[str, float] = field(default_factory=dict[str, float])
+    entry: str | None = None
+    asked: str | None = None
     owned: dict[int, weakref.ref[Tensor]] = field(default_factory=dict[int, "weakref.ref[Tensor]"])
 
     @property
@@ -70,7 +78,7 @@ class Member:
         """Follow the keys of another source; those that are new are read from the group."""
         group = self.group or {}
         who = who_is(self.name, index)
-        parts = source.parts(self.name)
+        parts = source.parts(self.entry)
         self.places = {k: self.places.get(k) or locate(who, group, k) for k in parts}
         for key in self.places.keys() - self.peak.keys():
             value = self.read.get(key)
@@ -104,10 +112,10 @@ def read_members(
     if not groups:
         rule = f"found no groups in this {type(optimizer).__name__}"
         raise ScheduleError("Scheduler", rule, "add the parameters first")
-    check_names(source.plan, groups)
+    asked = entries(source.plan, groups)
     fresh = not was_used(optimizer)
     members = [
-        join_member(source, group, i, fresh, defaults, known)
+        join_member(source, group, i, asked.get(i), fresh, defaults, known)
         for i, (group, known) in enumerate(zip(groups, recognise(groups, before), strict=True))
     ]
     check_peaks_known(members)
@@ -125,14 +133,15 @@ def join_member(
     source: Source,
     group: Group,
     index: int,
+    entry: str | None,
     fresh: bool,
     defaults: Group,
     before: Member | None = None,
 ) -> Member:
     """Return the member for a group that was not known before; its values are read here, once."""
-    name = group.get("name")
+    name = name_of(group)
     who = who_is(name, index)
-    parts = source.parts(name)
+    parts = source.parts(entry)
     places = {key: locate(who, group, key) for key in parts}
     own = {key: read(who, group, *place) for key, place in places.items()}
     values, trust = dict(own), dict[str, str]()
@@ -147,6 +156,7 @@ def join_member(
         else:
             trust[key] = MAYBE if fresh else NO
     member = Member(name, None, places, values, trust, dict(values), dict(values), dict(own))
+    member.entry = member.asked = entry
     member.attach(group)
     return member
 
@@ -322,14 +332,38 @@ def _list(labels: Sequence[Label], chosen: Sequence[int]) -> str:
     return ", ".join(f"{labels[i][0] or i} ({labels[i][1]})" for i in chosen)
 
 
-def check_names(plan: Plan, groups: Sequence[Group]) -> None:
-    """Refuse a plan for a group that is not there."""
-    names = {str(group["name"]) for group in groups if group.get("name") is not None}
-    for name in plan.groups:
-        if name not in names:
-            fix = nearest(name, names) if names else 'name it: {"params": …, "name": "head"}'
-            who = f"Plan(groups={{{name!r}: …}})"
+def name_of(group: Group) -> str | None:
+    """Return the name of a group, as a text, or None."""
+    name = group.get("name")
+    return None if name is None else str(name)
+
+
+def entry_of(plan: Plan, name: str | None) -> str | None:
+    """Return the key of a plan's groups by which a group that joins late is meant: its name."""
+    return name if name in plan.groups else None
+
+
+def entries(plan: Plan, groups: Sequence[Group]) -> dict[int, str]:
+    """Return the key of a plan's groups by which each group is meant: its name, else its place.
+
+    Raises:
+        ScheduleError: a key means no group, or nobody can tell which; a group is meant twice.
+    """
+    names = [name_of(group) for group in groups]
+    found: dict[int, str] = {}
+    for key in plan.groups:
+        who, meant = f"Plan(groups={{{key!r}: …}})", groups_meant(key, names)
+        if not meant:
+            known, places = [name for name in names if name], ", ".join(map(str, range(len(names))))
+            fix = f'name it: {{"params": …, "name": "head"}}, or give its place, one of {places}'
+            fix = nearest(key, known) if known else fix
             raise ScheduleError(who, "names no group of the optimizer", fix)
+        for i in meant:
+            if i in found:
+                rule = f"is group {i}, which the plan names {found[i]!r} too"
+                raise ScheduleError(who, rule, "leave one of them out")
+            found[i] = key
+    return found
 
 
 def is_plain(member: Member) -> bool:
@@ -340,7 +374,7 @@ def is_plain(member: Member) -> bool:
 
 def adopt(group: Group, lost: list[Member]) -> Member | None:
     """Return the lost member that a new dict stands for: same name, or both empty."""
-    name = group.get("name")
+    name = name_of(group)
     for member in lost:
         empty = not group["params"] and member.group is not None and not member.group["params"]
         if member.name == name and (name is not None or empty):
@@ -356,6 +390,6 @@ def separate_tensors(members: list[Member], source: Source) -> None:
         for key, (name, index) in member.places.items():
             value = (member.group or {}).get(name)
             if index is None and isinstance(value, Tensor):
-                follows = id(source.parts(member.name)[key][0]), member.peak[key]
+                follows = id(source.parts(member.entry)[key][0]), member.peak[key]
                 if seen.setdefault(value.data_ptr(), follows) != follows and member.group:
                     member.group[name] = value.clone()

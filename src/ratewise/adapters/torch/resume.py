@@ -24,11 +24,12 @@ Values = dict[str, float]
 
 @dataclass(frozen=True)
 class Course:
-    """Where a run goes on: source, shift and, for each member, (base, peak, last)."""
+    """Where a run goes on: source, shift and, for each member, (base, peak, last) and entry."""
 
     source: Source
     shift: int
     values: dict[Member, tuple[Values, Values, Values]]
+    entries: dict[Member, str | None]
     listening: dict[str, Any] | None = None
 
 
@@ -80,10 +81,17 @@ def _differences(clock: Clock, saved: Saved, pairs: dict[Member, SavedGroup]) ->
             yield f"its horizon is {saved.horizon}, the code's {dict(code.horizon)}"
     for index, member in enumerate(clock.members):
         group = pairs.get(member)
+        if group and group.entry not in (member.asked, member.name):
+            theirs, ours = _entry(group.entry), _entry(member.asked)
+            yield f"its {who_is(member.name, index)} follows {theirs}, the code's {ours}"
         for key in member.read if group else ():
             if group and key in group.base and not _agrees(member, group, key):
                 who = who_is(member.name, index)
                 yield f"its {key} of {who} is {group.base[key]:g}, the code's {member.read[key]:g}"
+
+
+def _entry(key: str | None) -> str:
+    return "what is for every group" if key is None else f"groups[{key!r}]"
 
 
 def _same_plan(code: Source, saved: Saved) -> bool:
@@ -112,17 +120,19 @@ def _agrees(member: Member, group: SavedGroup, key: str) -> bool:
 def _course(
     clock: Clock, saved: Saved, pairs: dict[Member, SavedGroup], policy: str | None
 ) -> Course:
+    asked = {member: member.asked for member in clock.members}
     if policy in (None, "checkpoint"):
         source = clock.code if policy is None else saved.source()
         theirs = {m: (dict(g.base), dict(g.peak), dict(g.last)) for m, g in pairs.items()}
-        return Course(source, saved.shift, theirs, saved.listening)
+        follow = asked if policy is None else {**asked, **{m: g.entry for m, g in pairs.items()}}
+        return Course(source, saved.shift, theirs, follow, saved.listening)
     ours = {m: (base := _wish(m, g), dict(base), dict(g.last)) for m, g in pairs.items()}
     if policy == "rescale":
-        return Course(clock.code, _rescaled(clock.code, saved) - saved.committed, ours)
+        return Course(clock.code, _rescaled(clock.code, saved) - saved.committed, ours, asked)
     if policy == "continue":
         for member, group in pairs.items():
             ours[member][1].update(_joined(clock.code, saved, member, group))
-    return Course(clock.code, 0, ours)
+    return Course(clock.code, 0, ours, asked)
 
 
 def _wish(member: Member, group: SavedGroup) -> Values:
@@ -147,7 +157,7 @@ def _joined(code: Source, saved: Saved, member: Member, group: SavedGroup) -> Va
     peaks: Values = {}
     goal = _next_of(saved.source(), saved, group)
     feedback = SourceFeedback(code)
-    for key, (schedule, _) in code.parts(member.name).items():
+    for key, (schedule, _) in code.parts(member.asked).items():
         level = float(feedback.view(schedule).values(1, saved.committed)[0])
         if key not in goal or not group.peak[key]:
             continue
@@ -165,7 +175,7 @@ def _next_of(source: Source, saved: Saved, group: SavedGroup) -> Values:
     feedback.restore(_WHO, saved.listening)
     levels = {
         key: float(feedback.view(schedule).values(1, position)[0])
-        for key, (schedule, _) in source.parts(group.label[0]).items()
+        for key, (schedule, _) in source.parts(group.entry).items()
         if key in group.peak
     }
     return {key: group.peak[key] * level for key, level in levels.items()}
@@ -184,7 +194,7 @@ def _next_values(saved: Saved, pairs: dict[Member, SavedGroup]) -> dict[Member, 
 def _commit(clock: Clock, saved: Saved, course: Course) -> None:
     followed = clock.used, clock.shift, clock.feedback
     committed = clock.t
-    members = {m: (m.places, m.base, m.peak, m.last) for m in clock.members}
+    members = {m: (m.places, m.base, m.peak, m.last, m.entry) for m in clock.members}
     feedback = SourceFeedback(course.source)
     if course.listening is not None:
         feedback.restore(_WHO, course.listening)
@@ -194,14 +204,16 @@ def _commit(clock: Clock, saved: Saved, course: Course) -> None:
         for index, member in enumerate(clock.members):
             if member in course.values:
                 member.base, member.peak, member.last = map(dict, course.values[member])
+            member.entry = course.entries[member]
             member.aim(course.source, index)
         clock.lay_out()
         if course.source.form is not None:
             clock.row(clock.t)  # what cannot be evaluated is refused now; functions are not asked
     except Exception:
         clock.used, clock.shift, clock.feedback = followed
-        for member, (places, base, peak, last) in members.items():
+        for member, (places, base, peak, last, entry) in members.items():
             member.places, member.base, member.peak, member.last = places, base, peak, last
+            member.entry = entry
         clock.set(committed)
         clock.lay_out()
         raise

@@ -21,6 +21,7 @@ from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import check_hooks
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, whole
+from ratewise.schedule.strict import strict
 
 _bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
 _before: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
@@ -65,6 +66,7 @@ class Scheduler(LRScheduler):
 
     __module__ = "ratewise.torch"  # the name that users import, pickles hold and configs write
 
+    @strict
     def __init__(
         self,
         optimizer: Optimizer,
@@ -97,6 +99,7 @@ class Scheduler(LRScheduler):
         self._clock = clock
 
     @classmethod
+    @strict
     def of(cls, optimizer: Optimizer) -> Scheduler:
         """Return the scheduler of an optimizer that has one; it runs whether it is held or not.
 
@@ -118,6 +121,7 @@ class Scheduler(LRScheduler):
         """Updates that were committed so far; the next one is update `committed`."""
         return self._clock.t
 
+    @strict
     def seek(self, updates: int) -> None:
         """Go to where `updates` updates have been committed, for a run whose state was lost."""
         committed = whole(f"Scheduler.seek({shorten(updates)})", "updates", updates)
@@ -138,6 +142,7 @@ class Scheduler(LRScheduler):
         else:
             self._clock.watch.call(self._clock.t, self.optimizer, "scheduler.step()")
 
+    @strict
     def observe(
         self,
         metrics: Mapping[str, Any] | None = None,
@@ -175,6 +180,7 @@ class Scheduler(LRScheduler):
         """Return the open-loop plan that the run has followed so far, resolved."""
         return self._synced().feedback.replayed(self._clock.used.plan)
 
+    @strict
     def detach(self, *, keep: bool = False) -> None:
         """Take the schedule off the optimizer, and give its groups their peaks back.
 
@@ -236,6 +242,7 @@ class Scheduler(LRScheduler):
         """Return the state, primitives only: schedule, committed updates, groups and base rates."""
         return _state.write(self._synced())
 
+    @strict
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where a state was saved, whether or not the optimizer was or will be loaded.
 

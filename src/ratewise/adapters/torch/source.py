@@ -58,10 +58,13 @@ class Source:
         plan = read_plan("Scheduler", form, "give the form of a schedule")
         return Source(plan, text, _primitives(horizon), form, _longest(plan))
 
-    def parts(self, name: str | None) -> dict[str, tuple[Schedule, float | None]]:
-        """Return (schedule, peak or None) by key for a group; its own come first."""
+    def parts(self, entry: str | None) -> dict[str, tuple[Schedule, float | None]]:
+        """Return (schedule, peak or None) by key for a group with this entry; its own come first.
+
+        `entry` is the key of `Plan.groups` that the group is meant by; None if there is none.
+        """
         outer = self.plan
-        own = outer.groups.get(name) if name is not None else None
+        own = outer.groups.get(entry) if entry is not None else None
         schedules = {**outer.schedules(), **(own.schedules() if own else {})}
         peaks = {**outer.peak, **(own.peak if own else {})}
         return {key: (schedule, peaks.get(key)) for key, schedule in schedules.items()}

@@ -27,6 +27,7 @@ class SavedGroup:
     base: dict[str, float]
     peak: dict[str, float]
     last: dict[str, float]
+    entry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def write(clock: Clock) -> dict[str, Any]:
 def _write_group(member: Member) -> dict[str, Any]:
     name, signature = member.label
     values = {"base": dict(member.base), "peak": dict(member.peak), "last": dict(member.last)}
-    return {"name": name, "signature": signature, **values}
+    return {"name": name, "signature": signature, "entry": member.entry, **values}
 
 
 def read(state: Any) -> Saved:
@@ -108,7 +109,9 @@ def _read_group(group: Any) -> SavedGroup:
         raise _damaged("groups", group)
     content: dict[str, Any] = group
     label = _field(content, "name", str | None), _field(content, "signature", str)
-    return SavedGroup(label, *(_numbers(content, name) for name in _VALUES))
+    # States of before had no groups but by name.
+    entry = _field({"entry": label[0], **content}, "entry", str | None)
+    return SavedGroup(label, *(_numbers(content, name) for name in _VALUES), entry=entry)
 
 
 def _numbers(content: dict[str, Any], name: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ from ratewise.convert.formats import ask
 from ratewise.convert.pieces.layout import finish
 from ratewise.schedule import Hold, Piecewise, Plan, Schedule, ScheduleError
 from ratewise.schedule.lengths import Horizon, nearest_update
+from ratewise.schedule.plan import groups_meant
 
 CLOSE = 1e-12
 """Relative difference up to which a formula is what a framework does."""
@@ -56,7 +57,8 @@ class KeyLevels:
     close: float = CLOSE
 
 
-_Parts = dict[str, tuple[Schedule, float]]
+Parts = dict[str, tuple[Schedule, float]]
+"""The schedule and the peak of each key of a group."""
 _OWN = ("lr", "momentum", "weight_decay")
 
 
@@ -66,11 +68,7 @@ def plan_of(
     names: Sequence[Any],
     notes: tuple[str, ...] = (),
 ) -> Plan:
-    """Return the plan of an optimizer's groups.
-
-    Keys that are scheduled in every group belong to the plan itself, as group 0 has them; a group
-    that differs from it has its own entry in `groups`, by its name, or by its number as a text if
-    it has none. (To run such a plan, give the groups names.)
+    """Return the plan of an optimizer's groups; see `gather`.
 
     Args:
         who: What is read, for messages.
@@ -78,28 +76,44 @@ def plan_of(
         names: The groups' names, None for those without.
         notes: What to know besides.
     """
-    parts: list[_Parts] = []
+    parts: list[Parts] = []
     told = dict.fromkeys(notes)
     for curves in groups:
-        found: _Parts = {}
+        found: Parts = {}
         for key, curve in curves.items():
             schedule, peak, more = settle(who, key, curve)
             found[key] = schedule, peak
             told.update(dict.fromkeys(more))
         parts.append(found)
+    return gather(parts, names, tuple(told))
+
+
+def gather(parts: Sequence[Parts], names: Sequence[Any], notes: tuple[str, ...] = ()) -> Plan:
+    """Return the plan of groups.
+
+    Keys that are scheduled in every group belong to the plan itself, as group 0 has them; a group
+    that differs from it has its own entry in `groups`, by its name, or by its place as a text if
+    it has none, or one that others have too.
+
+    Raises:
+        ScheduleError: the place of such a group is the name of another.
+    """
     shared = {key: value for key, value in parts[0].items() if all(key in p for p in parts)}
-    others = {
-        str(i if names[i] is None else names[i]): _fields(own)
-        for i, found in enumerate(parts)
-        if (own := {k: v for k, v in found.items() if shared.get(k) != v})
-    }
-    if any(str(i) in others and names[i] is None for i in range(len(parts))):
-        told["Groups without a name are called by their number; name them to run this plan."] = None
-    plans = {name: Plan(**fields) for name, fields in others.items()}
-    return Plan(**_fields(shared), groups=plans, notes=tuple(told))
+    others = [{k: v for k, v in found.items() if shared.get(k) != v} for found in parts]
+    plans: dict[str, Plan] = {}
+    placed = False
+    for i, own in enumerate(others):
+        if own:
+            name = names[i] if names.count(names[i]) == 1 else None
+            key = str(i if name is None else name)
+            groups_meant(key, names)
+            plans[key] = Plan(**_fields(own))
+            placed = placed or name is None
+    note = "Groups without a name of their own are called by their place; name them to see which."
+    return Plan(**_fields(shared), groups=plans, notes=(*notes, note) if placed else notes)
 
 
-def _fields(parts: _Parts) -> dict[str, Any]:
+def _fields(parts: Parts) -> dict[str, Any]:
     fields: dict[str, Any] = {k: s for k, (s, _) in parts.items() if k in _OWN}
     fields["keys"] = {k: s for k, (s, _) in parts.items() if k not in _OWN}
     return {**fields, "peak": {k: peak for k, (_, peak) in parts.items()}}

@@ -168,6 +168,8 @@ def _one_cycle(s: Any, i: int, peak: float, total: int | None, key: str = "lr") 
     Past the last of them the formula of PyTorch runs on, and only running it tells.
     """
     group, state = s.optimizer.param_groups[i], s.state_dict()
+    if not {"_anneal_func_type", "_schedule_phases"} <= state.keys():
+        return None  # of an older PyTorch, which had a function there
     kind = rw.Cosine if state["_anneal_func_type"] == "cos" else rw.Linear
     moves: list[Schedule] = []
     before, position = 0.0, 0

@@ -16,6 +16,7 @@ import numpy as np
 from ratewise import schedule as rw
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Format, RunFacts
+from ratewise.convert.live._border import guarded
 from ratewise.convert.live._curves import SLACK, KeyLevels, Shape, level, needs_run, plan_of, steps
 from ratewise.convert.pieces.layout import join
 from ratewise.schedule import Move, Plan, Schedule, ScheduleError
@@ -181,4 +182,4 @@ def _listed(part: Any, peak: float, places: list[float]) -> Schedule:
     return dataclasses.replace(move, over=len(places))
 
 
-FORMATS = (Format("fvcore", "a parameter scheduler of fvcore", _matches, _read),)
+FORMATS = (Format("fvcore", "a parameter scheduler of fvcore", _matches, guarded(_read)),)

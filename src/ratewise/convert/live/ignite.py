@@ -13,7 +13,9 @@ from ratewise import schedule as rw
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Format, RunFacts
 from ratewise.convert.live import torch
+from ratewise.convert.live._border import guarded
 from ratewise.convert.live._curves import KeyLevels, Shape, level, needs_run, plan_of
+from ratewise.convert.live._feedback import ignite_plateau
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.convert.live._torch_shapes import whole
 from ratewise.convert.pieces.layout import join, padded
@@ -31,6 +33,8 @@ def _matches(source: Any) -> bool:
 
 def _read(source: Any, context: RunFacts) -> Plan:
     who = f"Ignite {type(source).__name__}"
+    if type(source).__name__ == "ReduceLROnPlateauScheduler":
+        return ignite_plateau(who, source, context)
     for leaf in _leaves(source):
         _refuse(who, leaf)
     optimizer, total = _leaves(source)[0].optimizer, context.total
@@ -68,8 +72,8 @@ def _leaves(source: Any) -> list[Any]:
 
 def _refuse(who: str, leaf: Any) -> None:
     if type(leaf).__name__ == "ReduceLROnPlateauScheduler":
-        rule = "is a feedback schedule: its rates depend on metrics that only a run knows"
-        raise ScheduleError(who, rule, "give a schedule that is a function of the update")
+        rule = "holds a scheduler that listens to metrics"
+        raise ScheduleError(who, rule, "read its parts, and write Warmup(…) >> Plateau(…)")
     if not hasattr(leaf, "optimizer"):
         rule = f"sets {leaf.param_name!r} of an engine or a loader, not of an optimizer"
         raise ScheduleError(who, rule, "give a scheduler of an optimizer's parameter")
@@ -276,4 +280,4 @@ _SHAPES: dict[str, _Maker] = {
     "PiecewiseLinear": _piecewise,
     "ConcatScheduler": _concat,
 }
-FORMATS = (Format("ignite", "a parameter scheduler of Ignite", _matches, _read),)
+FORMATS = (Format("ignite", "a parameter scheduler of Ignite", _matches, guarded(_read)),)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise.convert.formats import Format, RunFacts, ask, check_keys
+from ratewise.convert.live._border import guarded
 from ratewise.convert.live._feedback import keras_plateau
 from ratewise.convert.live._keras_config import ARGUMENTS, KerasArguments
 from ratewise.convert.live._keras_shapes import SHAPES
@@ -143,4 +144,6 @@ def _read_callback(source: Any, context: RunFacts) -> Plan:
     return Plan(lr=Function(function), peak={"lr": 1.0}, notes=(note,))
 
 
-FORMATS = (Format("keras", "a Keras schedule or callback, live or serialised", _matches, _read),)
+FORMATS = (
+    Format("keras", "a Keras schedule or callback, live or serialised", _matches, guarded(_read)),
+)

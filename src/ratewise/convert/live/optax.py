@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ratewise.convert.formats import Format, RunFacts
+from ratewise.convert.live._border import guarded
 from ratewise.convert.live._optax_shapes import SIMPLE, Unscaled, constant, decay, fall, line
 from ratewise.convert.live._optax_specs import (
     OptaxSpec,
@@ -192,6 +193,6 @@ FORMATS = (
         "optax",
         "an Optax schedule, live or as its name with arguments",
         lambda source: is_written(source) or is_closure(source),
-        _read,
+        guarded(_read),
     ),
 )

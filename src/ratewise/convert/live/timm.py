@@ -13,6 +13,7 @@ from typing import Any
 from ratewise import schedule as rw
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Format, RunFacts
+from ratewise.convert.live._border import guarded
 from ratewise.convert.live._curves import (
     SLACK,
     KeyLevels,
@@ -23,10 +24,11 @@ from ratewise.convert.live._curves import (
     needs_run,
     plan_of,
 )
+from ratewise.convert.live._feedback import timm_plateau
 from ratewise.convert.live._replay import Stub, duplicate, run
 from ratewise.convert.live._torch_shapes import whole
 from ratewise.convert.pieces.layout import join, ramp
-from ratewise.schedule import Move, Plan, Schedule, ScheduleError
+from ratewise.schedule import Move, Plan, Schedule
 
 
 def _matches(source: Any) -> bool:
@@ -36,11 +38,10 @@ def _matches(source: Any) -> bool:
 
 def _read(source: Any, context: RunFacts) -> Plan:
     who = f"timm {type(source).__name__}"
-    if type(source).__name__ == "PlateauLRScheduler":
-        rule = "is a feedback schedule: its rates depend on metrics that only a run knows"
-        raise ScheduleError(who, rule, "give a schedule that is a function of the update")
     groups = source.optimizer.param_groups
     peaks = [_peak(source, i) for i in range(len(groups))]
+    if type(source).__name__ == "PlateauLRScheduler":
+        return timm_plateau(who, source, peaks, context)
     key = str(source.param_group_field)
     if source.t_in_epochs:
         context.need_total(who)
@@ -292,4 +293,4 @@ _SHAPES: dict[str, _Maker] = {
     "MultiStepLRScheduler": _multi_step,
     "WSDLRScheduler": _wsd,
 }
-FORMATS = (Format("timm", "a scheduler of timm", _matches, _read),)
+FORMATS = (Format("timm", "a scheduler of timm", _matches, guarded(_read)),)

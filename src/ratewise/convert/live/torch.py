@@ -12,6 +12,7 @@ from typing import Any
 
 from ratewise._arrays import Floats
 from ratewise.convert.formats import Format, RunFacts
+from ratewise.convert.live._border import guarded
 from ratewise.convert.live._curves import (
     CLOSE,
     KeyLevels,
@@ -21,7 +22,7 @@ from ratewise.convert.live._curves import (
     needs_run,
     plan_of,
 )
-from ratewise.convert.live._feedback import torch_plateau
+from ratewise.convert.live._feedback import is_torch_plateau, torch_plateau
 from ratewise.convert.live._torch_replay import leaves, milestones, parts, replay, stepped
 from ratewise.convert.live._torch_shapes import MOMENTUM, SHAPES, Maker
 from ratewise.convert.pieces.layout import join, padded
@@ -31,11 +32,9 @@ from ratewise.schedule.errors import nearest, shorten
 _FACTORS = ("StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "PolynomialLR")
 _RESETS = (*_FACTORS, "LambdaLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts")
 
-_PLATEAU = "ReduceLROnPlateau"
-
 
 def _matches(source: Any) -> bool:
-    return is_scheduler(source) or name_of(source) == _PLATEAU
+    return is_scheduler(source) or is_torch_plateau(source)
 
 
 def is_scheduler(source: Any) -> bool:
@@ -59,7 +58,7 @@ def read(source: Any, context: RunFacts) -> Plan:
         ScheduleError: it depends on metrics, goes below 0, or has to be run and no total is given.
     """
     who = f"PyTorch {type(source).__name__}"
-    if type(source).__name__ == _PLATEAU:
+    if is_torch_plateau(source):
         return torch_plateau(who, source, context)
     refuse_feedback(who, source)
     interval = context.more.get("interval", "update")
@@ -81,7 +80,7 @@ def read(source: Any, context: RunFacts) -> Plan:
 def refuse_feedback(who: str, source: Any) -> None:
     """Refuse what depends on metrics."""
     for leaf in leaves(source):
-        if type(leaf).__name__ == _PLATEAU:
+        if is_torch_plateau(leaf):
             rule = "holds a scheduler that listens to metrics, which PyTorch does not run"
             raise ScheduleError(who, rule, "read its parts, and write Warmup(…) >> Plateau(…)")
 
@@ -275,4 +274,4 @@ def _is_sequence(source: Any) -> bool:
 
 
 _RATES: dict[str, Maker] = {**SHAPES, "SequentialLR": _sequence, "ChainedScheduler": _chain}
-FORMATS = (Format("torch", "a scheduler of PyTorch", _matches, read),)
+FORMATS = (Format("torch", "a scheduler of PyTorch", _matches, guarded(read)),)

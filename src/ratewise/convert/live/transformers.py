@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratewise.convert.formats import TRAINER_FACTS, Format, RunFacts
-from ratewise.convert.live._feedback import greedy, plateau
+from ratewise.convert.live._border import guarded
+from ratewise.convert.live._feedback import greedy, live_greedy, plateau
 from ratewise.convert.live._hf_config import (
     FEEDBACK,
     KEYS,
@@ -129,7 +130,7 @@ def _known(function: Any) -> str | None:
 
 def _read_scheduler(source: Any, context: RunFacts) -> Plan:
     if type(source).__name__ == "GreedyLR":
-        return _read_greedy(source, context)
+        return live_greedy("GreedyLR", source, context)
     who = "LambdaLR of Transformers"
     first, *others = source.lr_lambdas
     given = dict(getattr(first, "keywords", {}))
@@ -148,20 +149,6 @@ def _read_scheduler(source: Any, context: RunFacts) -> Plan:
         peak={} if peak is None else {"lr": peak},
         notes=(*notes, *reading.notes),
     )
-
-
-def _read_greedy(source: Any, context: RunFacts) -> Plan:
-    state = source.state_dict()
-    if state["last_epoch"]:
-        raise ScheduleError(
-            "GreedyLR", "has been shown metrics before", "read it before it is used"
-        )
-    given = {name: state[name] for name in ("mode", "factor", "patience", "cooldown", "warmup")}
-    given |= {"threshold": source.threshold, "threshold_mode": source.threshold_mode}
-    given |= {"min_lr": state["min_lrs"][0], "max_lr": state["max_lrs"][0]}
-    given |= {"smooth": state["smooth"], "reset_start": state["reset_start_original"]}
-    metric = str(context.more.get("metric", "val_loss"))
-    return greedy("GreedyLR", given, float(source.optimizer.param_groups[0]["lr"]), metric)
 
 
 def _partial(who: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +176,7 @@ FORMATS = (
         "transformers",
         "Transformers training arguments, live or as a config, or a scheduler",
         lambda source: _is_config(source) or _is_scheduler(source),
-        _read,
+        guarded(_read),
         TRAINER_FACTS,
     ),
 )

@@ -27,9 +27,9 @@ PEAK = """\
 """
 
 GENERAL = '''\
-def keys_of(group: dict) -> dict:
-    """Return what is scheduled in a group: (level, peak or None) by key."""
-    return GROUPS.get(group.get("name"), EVERY)
+def keys_of(group: dict, i: int) -> dict:
+    """Return what is scheduled in group i, meant by name or place: (level, peak or None) by key."""
+    return GROUPS.get(group.get("name"), GROUPS.get(str(i), EVERY))
 
 
 def place(group: dict, key: str) -> tuple:
@@ -63,30 +63,31 @@ class PlanScheduler(LRScheduler):
     """Gives every scheduled key of every group its value before each update."""
 
     def __init__(self, optimizer: Optimizer) -> None:
-        for group in optimizer.param_groups:
-            for key, (_, peak) in keys_of(group).items():
+        for i, group in enumerate(optimizer.param_groups):
+            for key, (_, peak) in keys_of(group, i).items():
                 value = float(read(group, key)) if peak is None else peak
                 group.setdefault("initial_" + key, value)
         super().__init__(optimizer)
 
-    def value(self, group: dict, key: str):
-        """Return the value of a key for the update that comes next."""
-        if key not in keys_of(group):
+    def value(self, group: dict, i: int, key: str):
+        """Return the value of a key of group i for the update that comes next."""
+        if key not in keys_of(group, i):
             return read(group, key)
-        level, _ = keys_of(group)[key]
+        level, _ = keys_of(group, i)[key]
         return group["initial_" + key] * level(self.last_epoch)
 
     def get_lr(self) -> list:
         """Return the rates for the update that comes next."""
-        return [self.value(group, "lr") for group in self.optimizer.param_groups]
+        groups = self.optimizer.param_groups
+        return [self.value(group, i, "lr") for i, group in enumerate(groups)]
 
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next update; call it after each `optimizer.step()`."""
         super().step(epoch)
-        for group in self.optimizer.param_groups:
-            for key in keys_of(group):
+        for i, group in enumerate(self.optimizer.param_groups):
+            for key in keys_of(group, i):
                 if key != "lr":
-                    write(group, key, self.value(group, key))
+                    write(group, key, self.value(group, i, key))
 
 
 def make_scheduler(optimizer: Optimizer) -> PlanScheduler:
@@ -129,7 +130,7 @@ def _tables(job: WritingJob, functions: Functions) -> str:
         for group in job.plan.groups
     ]
     lines = ["# What is scheduled: {key: (level, peak, or None for the optimizer's own)}."]
-    lines += [f"EVERY: dict = {every}", "# Groups by name, in place of the above."]
+    lines += [f"EVERY: dict = {every}", "# Groups by name or place, in place of the above."]
     lines += ["GROUPS: dict = {", *groups, "}"] if groups else ["GROUPS: dict = {}"]
     return "\n".join(lines)
 
