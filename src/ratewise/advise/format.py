@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ratewise._printable import printable
 from ratewise.advise.rules import Fitting
 from ratewise.schedule.plan import Plan
 
@@ -25,7 +26,7 @@ def format_advice(
     parts = [_wrapped(facts, "Facts: ", "  "), _schedules(plans, origins), fitting]
     if conflicts:
         parts.append(_conflicts(rules, conflicts))
-    return "\n\n".join(parts)
+    return printable("\n\n".join(parts), keep="\n")
 
 
 def format_plan(plan: Plan) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._json import plain
+from ratewise._printable import printable
 from ratewise.advise import Advice
 from ratewise.choose import report
 from ratewise.choose.search import Expected, Trial
@@ -121,7 +122,8 @@ class Choice:
         if self.found is not None and self.found.rate is not None:
             pictures[report.WHERE] = self.found.text(width, colour)
         parts: list[str] = []
-        for title, lines in self.chapters().items():
+        for title, told in self.chapters().items():
+            lines = map(printable, told)
             as_is = [line if line[:1] == " " else textwrap.fill(line, width) for line in lines]
             picture = [pictures[title], ""] if title in pictures else []
             parts += [title, "=" * len(title), *as_is, "", *picture]
@@ -207,7 +209,7 @@ class Choice:
         ]
         if self.next_steps:
             lines += ["Worth trying next:", *(f"  {step}" for step in self.next_steps)]
-        return "\n".join(lines)
+        return printable("\n".join(lines), keep="\n")
 
     @property
     def _cost(self) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ratewise.cli.arguments import Word
+from ratewise.cli.output import say
 
 _TASK = (
     "pretraining, continued pretraining, fine-tuning, preference tuning, vision transfer, "
@@ -51,7 +52,7 @@ def advise(
         known = _completed(known, state)
     if is_terminal():
         known |= {name: value for name in ASKED if (value := _ask(name, known)) is not None}
-    typer.echo(str(ask_the_rules(**known)))
+    say(str(ask_the_rules(**known)))
 
 
 def is_terminal() -> bool:
@@ -80,7 +81,7 @@ def _completed(known: dict[str, Any], source: str) -> dict[str, Any]:
         state = read_state(source)
         found, told = read_facts(state.rows, state.made, state.planned)
     for line in told:
-        typer.echo(f"{source}: {line}", err=True)
+        say(f"{source}: {line}", err=True)
     signs = {*known.get("seen", ()), *found.get("seen", ())}
     return found | known | ({"seen": signs} if signs else {})
 

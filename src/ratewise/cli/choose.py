@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ import typer
 from ratewise import ScheduleError
 from ratewise._extras import require
 from ratewise.cli import arguments as args
-from ratewise.cli.output import watched
+from ratewise.cli.output import say, say_json, watched
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
 from ratewise.show.files import check_new
@@ -87,13 +87,13 @@ def choose(
         found, stopped = stop.choice, True
     except KeyboardInterrupt:
         found, stopped = None, True
-        typer.echo("stopped before a run was finished", err=True)
+        say("stopped before a run was finished", err=True)
     if kept is not None and not stopped:
         remember(kept, {"command": "choose", **words, "ended": True})
     if isinstance(found, Choice):
         _print(found, as_json, code, out)
     if stopped and kept is not None:
-        typer.echo(f"go on with  ratewise choose --resume {kept}", err=True)
+        say(f"go on with  ratewise choose --resume {shlex.quote(str(kept))}", err=True)
     if stopped:
         raise typer.Exit(130)
 
@@ -111,7 +111,8 @@ def asked(given: dict[str, Any], resume: Path | None) -> dict[str, Any]:
         known = asked_for(resume)
         if known.get("command") != "choose":
             rule = "was begun by compare, not by choose"
-            fix = f"write ratewise compare --resume {resume}, or give the task and the total"
+            again = shlex.quote(str(resume))
+            fix = f"write ratewise compare --resume {again}, or give the task and the total"
             if given["task"] is None or given["total"] is None:
                 raise ScheduleError(f"--resume {resume}", rule, fix)
             known = {}
@@ -140,11 +141,11 @@ def read_options(words: dict[str, Any]) -> dict[str, Any]:
 
 def _print(found: Any, as_json: bool, code: str | None, out: Path | None) -> None:
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), allow_nan=False))
+        say_json(found.to_dict())
     elif code is not None:
-        typer.echo(found.code(code))
+        say(found.code(code))
     else:
-        typer.echo(found.report(), color=True)
+        say(found.report(), coloured=True)
     if out is not None:
         found.save(out)
-        typer.echo(f"wrote {out / 'report.html'}", err=as_json or code is not None)
+        say(f"wrote {out / 'report.html'}", err=as_json or code is not None)

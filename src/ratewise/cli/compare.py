@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from ratewise import ScheduleError
 from ratewise._extras import require
 from ratewise.cli import arguments as args
-from ratewise.cli.output import watched, write_results
+from ratewise.cli.output import say, watched, write_results
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
 from ratewise.show.files import check_new
@@ -65,9 +66,9 @@ def compare(
     options |= {"peaks": read_peaks(words["peaks"]), "journal": journal or resume, **lengths}
     options |= {name: words[name] for name in ("seeds", "metric", "prune")}
     comparison, stopped = watched(partial(train, load_task(words["task"]), candidates, **options))
-    typer.echo(str(comparison))
+    say(str(comparison))
     if out is not None:
-        typer.echo(write_results(comparison, out))
+        say(write_results(comparison, out))
     if stopped:
         raise typer.Exit(130)
 
@@ -98,7 +99,8 @@ def asked(given: Mapping[str, Any], resume: Path | None, journal: Path | None) -
 
     known = {} if resume is None else asked_for(resume)
     if known.get("command") == "choose" and not given["specs"]:
-        fix = f"write ratewise choose --resume {resume}, or give a task and schedules"
+        again = shlex.quote(str(resume))
+        fix = f"write ratewise choose --resume {again}, or give a task and schedules"
         raise ScheduleError(f"--resume {resume}", "was begun by choose, not by compare", fix)
     words = completed(given, known)
     if not words["task"] or not words["specs"]:

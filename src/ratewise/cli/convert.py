@@ -19,6 +19,7 @@ from ratewise.cli.arguments import (
     Tokens,
     Total,
 )
+from ratewise.cli.output import say
 from ratewise.cli.parsing import read_readings, read_settings, read_total
 
 _TARGETS = "torch, keras, optax, transformers, deepspeed or lightning."
@@ -57,6 +58,6 @@ def convert(
     if isinstance(found, str):
         found = read_source(found, total=length, **units, **run)
     for line in [*guessed, *(f"note: {note}" for note in found.plan.notes)]:
-        typer.echo(line, err=True)
+        say(line, err=True)
     total_or_own = found.total if length is None else length
-    typer.echo(write(found.plan, target, approximate=approximate, total=total_or_own, **units))
+    say(write(found.plan, target, approximate=approximate, total=total_or_own, **units))

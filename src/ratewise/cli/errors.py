@@ -17,6 +17,7 @@ from typer.models import OptionInfo
 
 from ratewise import ScheduleError
 from ratewise._extras import MissingExtra
+from ratewise._printable import printable
 from ratewise.schedule.errors import Context, speaking
 
 
@@ -140,5 +141,5 @@ def tell(message: str) -> None:
     """Print an error."""
     from ratewise.view.terminal import is_coloured
 
-    line = "error: " + " ".join(message.split())
+    line = "error: " + printable(" ".join(message.split()))
     typer.echo(f"\033[31m{line}\033[0m" if is_coloured(sys.stderr) else line, err=True, color=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from ratewise.cli.arguments import Json, Png, Task
-from ratewise.cli.output import check_figure, save_figure
+from ratewise.cli.output import check_figure, save_figure, say, say_json
 from ratewise.cli.tasks import load_task
 
 
@@ -33,5 +32,7 @@ def find(
     found = test(load_task(task), **given)
     if figure is not None:
         save_figure(found, figure)
-    typer.echo(json.dumps(found.to_dict(), allow_nan=False) if as_json else found.text(),
-               color=True)  # fmt: skip
+    if as_json:
+        say_json(found.to_dict())
+    else:
+        say(found.text(), coloured=True)

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from ratewise import ScheduleError, __version__
 from ratewise._extras import MissingExtra, require
+from ratewise._printable import printable
 from ratewise.show.files import write_folder, writing
 from ratewise.view.style import to_bytes
 
 _KINDS = (".pdf", ".png", ".svg")
+_COLOUR = re.compile(r"(\033\[[\d;]*m)")
+
+
+def say(text: str, *, err: bool = False, coloured: bool = False) -> None:
+    """Print a text; whatever else would drive the terminal is shown, not sent.
+
+    Args:
+        text: Lines of text.
+        err: Whether they go to standard error.
+        coloured: Whether the colours in it are ours; those in the words of others are escaped
+            by whoever draws them.
+    """
+    parts = _COLOUR.split(text) if coloured else [text]
+    safe = [part if i % 2 else printable(part, keep="\n") for i, part in enumerate(parts)]
+    typer.echo("".join(safe), err=err, color=coloured or None)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as one line of JSON; the one character that `json` leaves is escaped too."""
+    typer.echo(json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f"))
 
 
 def watched(train: Callable[..., Any]) -> tuple[Any, bool]:

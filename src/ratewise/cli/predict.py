@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from ratewise import Hold, ScheduleError
 from ratewise._extras import require
 from ratewise.cli.arguments import Json, Out, Png, Word
-from ratewise.cli.output import check_figure, save_figure, write_results
+from ratewise.cli.output import check_figure, save_figure, say, say_json, write_results
 from ratewise.cli.parsing import read_peaks, read_specs, read_total
 from ratewise.show.files import check_new
 
@@ -66,10 +65,12 @@ def predict(
     found = forecast(read.curves, named or None, **asked, notes=notes)
     if figure is not None:
         save_figure(found, figure)
-    typer.echo(json.dumps(found.to_dict(), allow_nan=False) if as_json else found.text(),
-               color=True)  # fmt: skip
+    if as_json:
+        say_json(found.to_dict())
+    else:
+        say(found.text(), coloured=True)
     if out is not None:
-        typer.echo(write_results(found, out), err=as_json)
+        say(write_results(found, out), err=as_json)
 
 
 def split(words: list[str], specs: list[str]) -> tuple[list[str], list[str]]:

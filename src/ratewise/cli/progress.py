@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
 
+from ratewise._printable import printable
+
 if TYPE_CHECKING:
     from ratewise.runs.driver import TreeDriver
     from ratewise.runs.tree import Segment
@@ -43,7 +45,7 @@ class View:
         self._driver = driver
 
     def __call__(self, done: int, planned: int, what: str) -> None:
-        self._bars.update(self._bar, completed=done, total=planned, description=what)
+        self._bars.update(self._bar, completed=done, total=planned, description=printable(what))
 
     def drawn(self) -> Group:
         """Return what is shown now."""

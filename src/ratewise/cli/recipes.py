@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ratewise.cli.output import say
+
 
 def recipes(
     name: Annotated[str | None, typer.Argument(help="A recipe; left out, all.")] = None,
@@ -15,6 +17,6 @@ def recipes(
     from ratewise.advise.recipes import cookbook, described
 
     for known in cookbook().values() if name is None else [described(name)]:
-        typer.echo(f"{known.name}: {known.about}\n    {format_plan(known.plan)}")
+        say(f"{known.name}: {known.about}\n    {format_plan(known.plan)}")
         for note in known.plan.notes if name is not None else ():
-            typer.echo(f"    {note}")
+            say(f"    {note}")

@@ -22,6 +22,7 @@ from ratewise.cli.arguments import (
     Tokens,
     Total,
 )
+from ratewise.cli.output import say
 from ratewise.cli.parsing import read_readings, read_settings, read_total
 from ratewise.show.files import writing
 
@@ -65,8 +66,8 @@ def show(
     picture = draw(list(named) if unnamed else named, length, lr=lr, log=log, metrics=metrics,
                    **units)  # fmt: skip
     for line in guessed:
-        typer.echo(line, err=True)
+        say(line, err=True)
     if png is not None:
         with writing(str(png)):
             picture.save(png)
-    typer.echo(picture.text(), color=True)
+    say(picture.text(), coloured=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ import typer
 
 from ratewise import ScheduleError
 from ratewise.cli.arguments import Json
+from ratewise.cli.output import say, say_json
 
 
 def status(
@@ -21,7 +22,10 @@ def status(
     from ratewise.runs.journal import status as read
 
     now = read(journal)
-    typer.echo(json.dumps(dataclasses.asdict(now)) if as_json else described(now, journal))
+    if as_json:
+        say_json(dataclasses.asdict(now))
+    else:
+        say(described(now, journal))
 
 
 def described(now: Any, journal: Path) -> str:
@@ -37,7 +41,7 @@ def described(now: Any, journal: Path) -> str:
     if now.left is not None:
         lines.append(f"about {_time(now.left)} left; training {now.doing}")
     elif not over and not (now.ended and command == "compare"):
-        lines.append(f"go on with  ratewise {command} --resume {journal}")
+        lines.append(f"go on with  ratewise {command} --resume {shlex.quote(str(journal))}")
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._json import plain
+from ratewise._printable import printable
 from ratewise.compare.statistics import Difference, differences
 from ratewise.compare.time_to_target import TimeToTarget, time_to_target
 from ratewise.compare.verdict import Standing, Verdict, judge, ranked
@@ -173,7 +174,8 @@ class Comparison:
         share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"
         soon = [self._soon.text] if math.isfinite(self._soon.target) else []
         notes = [*soon, *self.notes, *self._dropped()]
-        return "\n".join([f"{self.table()}\n", str(self.verdict), *notes, share])
+        lines = [f"{self.table()}\n", str(self.verdict), *notes, share]
+        return printable("\n".join(lines), keep="\n")
 
     def _dropped(self) -> list[str]:
         said: dict[float, list[str]] = {}

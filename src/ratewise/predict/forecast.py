@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._printable import printable
 from ratewise.logs.curve import Curve
 from ratewise.predict.api import fit
 from ratewise.predict.grid import distinct_peaks
@@ -80,10 +81,11 @@ class Forecast:
         if len(self.fit.curves) > READ:
             runs.append(f"read {len(self.fit.curves) - READ} more")
         notes = [f"note: {note}" for note in self.notes]
-        told = [textwrap.fill(line, width, subsequent_indent="  ") for line in [*runs, *notes]]
-        law = [textwrap.fill(line, width) for line in str(self.fit).splitlines()]
+        lines = map(printable, [*runs, *notes])
+        told = [textwrap.fill(line, width, subsequent_indent="  ") for line in lines]
+        law = [textwrap.fill(printable(line), width) for line in str(self.fit).splitlines()]
         picture = draw_text(*self.fit.drawn(self.predictions), width, colour)
-        advice = textwrap.fill(self.advice(), width)
+        advice = textwrap.fill(printable(self.advice()), width)
         return "\n".join([*told, *law, "", picture, self.table(), "", advice])
 
     def advice(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ratewise._arrays import Floats
 from ratewise._json import plain
+from ratewise._printable import printable
 from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.marks import Mark, MarkedCurve, read_sweeps
 from ratewise.range_test.refusals import Refusal, at_once, notes, refused
@@ -135,7 +136,7 @@ class RangeTestResult:
             marks |= {} if self.rate is None else {"*": self.rate}
             key = "" if self.rate is None else "s steepest  m minimum  o onset  * to use"
             picture = draw_text(LossCurve(self.rates, self.curve), marks, key, width, colour)
-        parts = [picture, self.table(), textwrap.fill(str(self), width)]
+        parts = [picture, self.table(), textwrap.fill(printable(str(self)), width)]
         return "\n".join(part for part in parts if part)
 
     def figure(self) -> Any:

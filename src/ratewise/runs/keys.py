@@ -26,9 +26,8 @@ class Way(NamedTuple):
 
     def key(self, task: str) -> str:
         """Return the name of the state of a task at its end: 64 hexadecimal digits."""
-        head = f"{task}\n{self.seed}\n{self.optimizer or ''}\n".encode()
         rates = np.ascontiguousarray(self.rates, np.float64)
-        return hashlib.sha256(head + rates.tobytes()).hexdigest()
+        return _digest([task, int(self.seed), self.optimizer, rates.tobytes()])
 
 
 def fingerprint(task: Any, state: Any, metrics: Mapping[str, float]) -> str:
@@ -42,32 +41,62 @@ def fingerprint(task: Any, state: Any, metrics: Mapping[str, float]) -> str:
     own = getattr(task, "fingerprint", None)
     if isinstance(own, str):
         return own
-    digest = hashlib.sha256(repr(sorted(metrics.items())).encode())
-    _add(digest, state)
+    return _digest([sorted(metrics.items()), state])
+
+
+def _digest(value: Any) -> str:
+    digest = hashlib.sha256()
+    _add(digest, value)
     return digest.hexdigest()
 
 
 def _add(digest: Any, value: Any) -> None:
-    """Add a nested value to a digest, so that equal values add the same bytes."""
+    """Add a nested value to a digest: equal values add the same bytes, and no others do.
+
+    What holds others says how many; everything else says its kind and how many bytes it has. So
+    the parts of a value cannot be told in another way that comes to the same bytes.
+    """
     if isinstance(value, Mapping):
+        _head(digest, "mapping", len(value))  # pyright: ignore[reportUnknownArgumentType]
         for name in value:  # pyright: ignore[reportUnknownVariableType]
-            digest.update(f"{{{name!r}:".encode())
+            _add(digest, name)
             _add(digest, value[name])
     elif isinstance(value, list | tuple):
-        digest.update(f"[{len(value)}:".encode())  # pyright: ignore[reportUnknownArgumentType]
+        _head(digest, "list", len(value))  # pyright: ignore[reportUnknownArgumentType]
         for part in value:  # pyright: ignore[reportUnknownVariableType]
             _add(digest, part)
+    elif isinstance(value, set | frozenset):
+        _leaf(digest, "set", "".join(sorted(map(_digest, value))).encode())  # pyright: ignore[reportUnknownArgumentType]
     elif hasattr(value, "detach"):  # a tensor of PyTorch
-        _add(digest, value.detach().cpu().view(-1).contiguous().numpy(force=True))
-    elif isinstance(value, np.ndarray):
-        digest.update(f"{value.dtype}{value.shape}".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
-    elif isinstance(value, bool | int | float | str | bytes | None):
-        digest.update(repr(value).encode())
-    elif dataclasses.is_dataclass(value):
-        digest.update(type(value).__name__.encode())
+        _leaf(digest, f"tensor {value.dtype} {tuple(value.shape)}", _bytes_of(value.detach()))
+    elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        kind = f"array {value.dtype.descr} {value.shape}"
+        _leaf(digest, kind, np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, bool | int | float | str | None):
+        _leaf(digest, type(value).__name__, repr(value).encode())
+    elif isinstance(value, bytes):
+        _leaf(digest, "bytes", value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        _head(digest, f"dataclass {type(value).__name__}", 1)
         _add(digest, {one.name: getattr(value, one.name) for one in dataclasses.fields(value)})
     elif callable(getattr(value, "get_state", None)):  # a generator of PyTorch
         _add(digest, value.get_state())
     else:
-        digest.update(pickle.dumps(value))
+        _leaf(digest, "pickle", pickle.dumps(value))
+
+
+def _head(digest: Any, kind: str, count: int) -> None:
+    digest.update(f"{kind} {count}\n".encode())
+
+
+def _leaf(digest: Any, kind: str, content: bytes) -> None:
+    _head(digest, kind, len(content))
+    digest.update(content)
+
+
+def _bytes_of(tensor: Any) -> bytes:
+    try:
+        array = tensor.numpy(force=True)
+    except TypeError:  # of a kind that numpy does not have; all of those are short floats
+        array = tensor.float().numpy(force=True)
+    return np.ascontiguousarray(array).tobytes()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._printable import file_name
 from ratewise.runs.records import Record
 
 
@@ -28,14 +29,25 @@ class Board:
 
     def show(self, record: Record) -> None:
         """Write the rates, losses and metrics of a run, by update."""
-        name = re.sub(r"[^\w.%+-]+", "_", f"{record.name} {record.peak:g} seed {record.seed}")
-        writer: Any = self._writer(os.path.join(self._folder, name))
+        writer: Any = self._writer(os.path.join(self._folder, _folder(record)))
         for t in np.flatnonzero(np.isfinite(record.losses)).tolist():
             writer.add_scalar("loss", float(record.losses[t]), t)
             writer.add_scalar("lr", float(record.rates[t]), t)
         for metric, value in record.metrics.items():
-            writer.add_scalar(f"final/{metric}", value, len(record.rates))
+            writer.add_scalar(f"final/{_tag(metric)}", value, len(record.rates))
         writer.close()
+
+
+def _folder(record: Record) -> str:
+    """Return the name of the folder of a run; no two runs share one."""
+    short = f"{record.peak:g}"
+    peak = short if float(short) == record.peak else repr(record.peak)
+    return f"{file_name(record.name)}_{peak}_seed_{record.seed}"
+
+
+def _tag(metric: str) -> str:
+    """Return the tag of a metric: its name, where every writer takes that as it is."""
+    return metric if re.fullmatch(r"\w[\w./-]*", metric, re.ASCII) else file_name(metric)
 
 
 def _writer() -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ratewise.schedule.budget import MOST
 from ratewise.schedule.errors import Fix, ScheduleError, refuse_epochs, shorten, whole
 from ratewise.schedule.lengths import Horizon, LengthMap
 from ratewise.schedule.strict import Strict, strict
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 class Described(metaclass=Strict):
     """A frozen value that can be written down: as code, as a dict, and as JSON."""
+
+    nests: ClassVar[bool] = True
+    """Whether it is one more level around what it holds, see `budget`."""
+    most: ClassVar[int] = MOST
+    """Schedules that it may hold."""
 
     def __repr__(self) -> str:
         from ratewise.schedule.text import spell
@@ -103,6 +109,11 @@ class Schedule(Described):
     def open(self) -> bool:
         """Whether it leaves its length out, and so takes the rest of the run."""
         return getattr(self, "over", None) is None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it only holds the level that is there, as what fills up a run does."""
+        return False
 
     # Resolving ------------------------------------------------------------------------------
 

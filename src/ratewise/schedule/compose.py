@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ratewise.schedule.base import Schedule
+from ratewise.schedule.budget import check_chain
 from ratewise.schedule.errors import ScheduleError, listed, shorten
 from ratewise.schedule.frames import Frame
 from ratewise.schedule.lengths import Horizon, LengthMap
@@ -37,14 +38,18 @@ class Several(Schedule, abc.ABC):
 
     def flatten(self, parts: Any) -> tuple[Schedule, ...]:
         """Return the schedules in `parts`, those inside parts of the same kind unpacked."""
-        who = f"{type(self).__name__}({shorten(parts)})"
         flat: list[Schedule] = []
+        name = type(self).__name__
         for part in listed(parts) or ():
             if not isinstance(part, Schedule):
+                who = f"{name}({shorten(parts)})"
                 raise ScheduleError(who, f"holds {shorten(part)}", "give schedules only")
             flat.extend(part.parts if isinstance(part, type(self)) else (part,))
+            check_chain(name, flat)
         if not flat:
-            raise ScheduleError(who, "holds no schedule", "give at least one")
+            raise ScheduleError(
+                f"{name}({shorten(parts)})", "holds no schedule", "give at least one"
+            )
         return tuple(flat)
 
 
@@ -62,6 +67,7 @@ class Sequence(Several, written=True):
     """
 
     moves: tuple[Schedule, ...]
+    nests: ClassVar[bool] = False  # one in another is unpacked
 
     def __post_init__(self) -> None:
         self.keep("moves", self.flatten(self.moves))

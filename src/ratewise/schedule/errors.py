@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from ratewise._printable import printable
+
 
 @dataclass(frozen=True)
 class Context:
@@ -158,7 +160,7 @@ class ScheduleError(ValueError):
         return self.about(replace(outer, inner=self._who))
 
     def __str__(self) -> str:
-        return f"{self.who} {self.broken}: {self.fix}."
+        return printable(f"{self.who} {self.broken}: {self.fix}.", keep="\n")
 
     def __reduce__(self) -> tuple[Any, ...]:
         said = {"given": self.given, "context": self.context}
@@ -280,7 +282,7 @@ def one_of(who: Who, rule: str, value: Any, known: Iterable[str]) -> str:
     """Return `value` if it is one of the words that are known; a rule such as "is not a mode"."""
     names = list(known)
     if not isinstance(value, str) or value not in names:
-        raise ScheduleError(who, rule, nearest(str(value), names))
+        raise ScheduleError(who, rule, nearest(value, names))
     return value
 
 
@@ -299,11 +301,16 @@ def listed(value: Any) -> list[Any] | None:
         return None
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+LONGEST_WORD = 200
+"""Characters that are looked at of a word that may be misspelt."""
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
     """Return advice for a misspelt word: the near match, or the whole list."""
     names = sorted(known)
+    word = word if isinstance(word, str) else shorten(word)
     lowered = {name.lower(): name for name in names}
-    match = difflib.get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.5)
+    match = difflib.get_close_matches(word[:LONGEST_WORD].lower(), lowered, n=1, cutoff=0.5)
     if match:
         return f"did you mean {lowered[match[0]]}"
     return f"known are {', '.join(names)}" if names else "nothing is known here"

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from ratewise._printable import literal
+from ratewise.schedule.errors import shorten
+
 
 class Verbatim(str):
     """What a user wrote for an argument, where it is no literal: it is shown as it stands."""
@@ -108,12 +111,12 @@ def spell(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     if isinstance(value, str) and not isinstance(value, Verbatim):
-        return f'"{value}"'
+        return literal(value)
     if isinstance(value, list | tuple):
         items: Iterable[Any] = value  # pyright: ignore[reportUnknownVariableType]
         texts = [spell(item) for item in items]
         return f"({', '.join(texts)}{',' * (len(texts) == 1)})"
-    return repr(value)
+    return shorten(value, 200)
 
 
 Told = Callable[[Arguments], Instead]

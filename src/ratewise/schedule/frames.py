@@ -175,6 +175,8 @@ class Until(Around, written=True):
         self.keep("over", length(f"until({shorten(self.over)})", "over", self.over))
 
     def extent(self, horizon: Horizon) -> Fraction | None:
+        if isinstance(self.over, int):
+            return Fraction(self.over)
         assert not isinstance(self.over, float)
         return horizon.updates(repr(self), self.over)
 

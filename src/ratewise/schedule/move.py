@@ -52,6 +52,8 @@ class Move(Schedule, abc.ABC):
     def extent(self, horizon: Horizon) -> Fraction | None:
         if self.over is None:
             return None
+        if isinstance(self.over, int):
+            return Fraction(self.over)
         assert not isinstance(self.over, float)
         return horizon.updates(repr(self), self.over)
 

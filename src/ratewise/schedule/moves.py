@@ -41,6 +41,10 @@ class Hold(Move, written=True):
         if self.level is not None:
             self.check("level")
 
+    @property
+    def idle(self) -> bool:
+        return self.level is None
+
     def piece(self, start: float, n: int | None) -> Track:
         level = start if self.level is None else self.level
         return Track(n, level, constant(level))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ratewise.schedule.base import Described, Schedule
+from ratewise.schedule.budget import MOST_IN_PLAN
 from ratewise.schedule.errors import ScheduleError, nearest, number, refuse_epochs, shorten
 from ratewise.schedule.strict import strict
 
@@ -50,6 +51,8 @@ class Plan(Described):
     groups: Mapping[str, Any] = field(default_factory=dict[str, Any])
     peak: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = field(default=(), compare=False)
+    nests: ClassVar[bool] = False
+    most: ClassVar[int] = MOST_IN_PLAN
 
     def __post_init__(self) -> None:
         for name in _KEYS:

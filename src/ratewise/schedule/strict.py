@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ratewise.schedule.budget import weigh
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
 from ratewise.schedule.foreign import NAMES, RUN, argument, call
 
@@ -117,7 +118,9 @@ class Strict(abc.ABCMeta):
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             try:
-                return super().__call__(*args, **kwargs)
+                made = super().__call__(*args, **kwargs)
             except TypeError:
                 refuse_misfit(cls.__name__, cls.__signature__, args, kwargs)
                 raise
+            weigh(made)
+            return made

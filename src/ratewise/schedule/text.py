@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from ratewise._printable import literal
 from ratewise.schedule import cyclic, foreign, named
 from ratewise.schedule.base import Schedule
+from ratewise.schedule.budget import check_brackets, check_links
 from ratewise.schedule.compose import Product, Sequence, Several
-from ratewise.schedule.errors import Call, ScheduleError, nearest
+from ratewise.schedule.errors import Call, ScheduleError, nearest, shorten
 from ratewise.schedule.foreign_calls import Verbatim
 from ratewise.schedule.frames import Around, Between, Clip, Scale, Until
 from ratewise.schedule.plan import Plan
@@ -21,9 +23,10 @@ from ratewise.schedule.strict import strict
 
 LONGEST_TEXT = 100_000
 LONGEST_ADVISED = 1000
-DEEPEST = 100
 _FIRST = {"Warmup": "over", "Hold": "level", "Step": "factor"}
 _ALWAYS = {"to", "factor", "metric"}
+_ALONE = {"Sequence": Sequence, "Product": Product}
+"""What is written with an operator, and by its name where it holds one schedule alone."""
 METHODS = ("between", "clip", "cool", "until")
 _EXAMPLES = {
     "Warmup": "Warmup(500) >> Cosine(to=0)",
@@ -45,6 +48,8 @@ _FLAG = re.compile(r"--([A-Za-z]\w*)(?:=|\s+)([^\s'\"]+)")
 
 def spell(value: Any) -> str:
     """Return the text form of a schedule, a plan, or a value inside one."""
+    if isinstance(value, Several) and len(value.parts) == 1:  # without an operator, by its name
+        return f"{type(value).__name__}(({spell(value.parts[0])},))"
     if isinstance(value, Sequence):
         return " >> ".join(_inner(move, ()) for move in value.moves)
     if isinstance(value, Product):
@@ -101,7 +106,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and value < 1e16 else repr(value)
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        return literal(value)
     if isinstance(value, tuple):
         items: tuple[Any, ...] = value
         return "(" + ", ".join(spell(v) for v in items) + ("," if len(items) == 1 else "") + ")"
@@ -143,12 +148,8 @@ def _tree(text: Any) -> ast.expr:
     if len(text) > LONGEST_TEXT:
         rule = f"got {len(text):,} characters"
         raise ScheduleError(who, rule, f"a schedule has at most {LONGEST_TEXT:,}")
-    depth = deepest = 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        deepest = max(deepest, depth)
-    if deepest > DEEPEST:
-        raise ScheduleError(who, f"got {deepest:,} nested brackets", f"use at most {DEEPEST}")
+    check_brackets(who, text)
+    check_links(who, text)
     try:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
@@ -271,7 +272,7 @@ class _Reader:
             if not isinstance(key, ast.Constant) or not isinstance(key.value, int | float | str):
                 self.refuse(node, "has a key that is not a number or a string")
             if key.value in pairs:
-                self.refuse(node, f"has the key {key.value!r} twice", "write each key once")
+                self.refuse(node, f"has the key {shorten(key.value)} twice", "write each key once")
             pairs[key.value] = self.value(content)
         return pairs
 
@@ -335,9 +336,9 @@ class _Reader:
         if node.id == "Function":
             self.refuse(node, "cannot be read from text", "use it in Python, or write a Piecewise")
         known = constructors()
-        if node.id not in known:
+        if node.id not in {**known, **_ALONE}:
             self.refuse(node, "is not a name of ratewise", _near(node.id))
-        return known[node.id]
+        return {**known, **_ALONE}[node.id]
 
 
 def _near(name: str) -> str:

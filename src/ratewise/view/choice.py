@@ -12,7 +12,17 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.view.comparison import Ranked, draw_noise
 from ratewise.view.format import format_rate
-from ratewise.view.style import COLOURS, DASHES, GREY, INK, better, new_figure, thinned, tidy
+from ratewise.view.style import (
+    COLOURS,
+    DASHES,
+    GREY,
+    INK,
+    better,
+    new_figure,
+    thinned,
+    tidy,
+    written,
+)
 
 SHOWN = 5
 """Schedules that are drawn with a colour, the best."""
@@ -72,7 +82,7 @@ def draw(panels: ChoicePanels) -> Any:
     _draw_rates(axes[1, 1], panels)
     for one in axes.flat:
         tidy(one)
-    figure.suptitle(panels.title, fontsize=10, wrap=True)
+    figure.suptitle(written(panels.title), fontsize=10, wrap=True)
     return figure
 
 
@@ -82,7 +92,7 @@ def _draw_peaks(
     """Draw what is expected of the best schedules over the peak, and what was measured."""
     for i, (name, x, y, spread) in enumerate(panels.curves[:SHOWN]):
         dash = DASHES[i % len(DASHES)]
-        axes.plot(x, y, label=name, linewidth=1.6, color=colours[name], linestyle=dash)
+        axes.plot(x, y, label=written(name), linewidth=1.6, color=colours[name], linestyle=dash)
         axes.fill_between(x, y - spread, y + spread, color=colours[name], alpha=0.1, linewidth=0)
     for trial in panels.trials:
         if math.isfinite(trial.metric):
@@ -95,7 +105,7 @@ def _draw_peaks(
     axes.set_xscale("log")
     axes.set_ylim(*frame)
     axes.set_xlabel("peak learning rate")
-    axes.set_ylabel(panels.metric)
+    axes.set_ylabel(written(panels.metric))
     axes.set_title("Dots are measured, bands one standard deviation", loc="left", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
 
@@ -117,7 +127,7 @@ def _draw_search(axes: Any, panels: ChoicePanels, frame: tuple[float, float]) ->
     )
     axes.set_ylim(*frame)
     axes.set_xlabel("updates spent")
-    axes.set_ylabel(panels.metric)
+    axes.set_ylabel(written(panels.metric))
     axes.set_title("The search: measured, and in grey what was expected", loc="left", fontsize=9)
 
 
@@ -129,10 +139,10 @@ def _draw_proof(axes: Any, panels: ChoicePanels, colours: dict[str, str]) -> Non
         if one.values:
             axes.plot([one.mean], [row], "|", color=INK, markersize=16, markeredgewidth=2)
     draw_noise(axes, finalists, panels.margin)
-    names = [f"{one.name}\n{format_rate(one.peak)}" for one in finalists]
+    names = [written(f"{one.name}\n{format_rate(one.peak)}") for one in finalists]
     axes.set_yticks(range(len(finalists)), names)
     axes.set_ylim(len(finalists) - 0.5, -0.5)
-    axes.set_xlabel(f"{panels.metric} ({better(panels.higher_is_better)})")
+    axes.set_xlabel(f"{written(panels.metric)} ({better(panels.higher_is_better)})")
     axes.set_title("The proof: every seed, in the band within noise", loc="left", fontsize=9)
 
 
@@ -142,7 +152,7 @@ def _draw_rates(axes: Any, panels: ChoicePanels) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("update")
     axes.set_ylabel("learning rate")
-    axes.set_title(panels.schedule, loc="left", fontsize=9)
+    axes.set_title(written(panels.schedule), loc="left", fontsize=9)
 
 
 def _frame(panels: ChoicePanels) -> tuple[float, float]:

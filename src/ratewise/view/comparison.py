@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.view.style import BAND, COLOURS, DASHES, INK, better, new_figure, thinned, tidy
+from ratewise.view.style import (
+    BAND,
+    COLOURS,
+    DASHES,
+    INK,
+    better,
+    new_figure,
+    thinned,
+    tidy,
+    written,
+)
 
 RANKED = (*COLOURS[:4], COLOURS[5], COLOURS[4])
 RANKED_DASHES = (*DASHES, (0, (1, 1)), (0, (9, 3)))
@@ -63,10 +73,10 @@ def draw(
         _row(below, row, one)
     below.set_yticks(range(len(candidates)), [_label(one) for one in candidates])
     below.set_ylim(len(candidates) - 0.5, -0.5)
-    _name_axes(below, f"{metric} ({better(higher_is_better)})", "")
+    _name_axes(below, f"{written(metric)} ({better(higher_is_better)})", "")
     tidy(below)
     below.tick_params(axis="y", length=0, pad=KEY_POINTS)
-    figure.suptitle(title, fontsize=10, color=INK, wrap=True)
+    figure.suptitle(written(title), fontsize=10, color=INK, wrap=True)
     return figure
 
 
@@ -90,7 +100,7 @@ def draw_profile(names: Sequence[str], ratios: Floats, up_to: float) -> Any:
     for place, (name, row) in enumerate(zip(names, ratios, strict=True)):
         taus = np.unique([1.0, *row[row <= up_to], up_to])
         shares = [float((row <= tau).mean()) for tau in taus]
-        axes.step(taus, shares, where="post", label=name, **_style(place))
+        axes.step(taus, shares, where="post", label=written(name), **_style(place))
     axes.set_xlim(1, up_to)
     axes.set_ylim(0, 1.03)
     _name_axes(axes, "cost / the least on that task", "share of the tasks")
@@ -125,4 +135,4 @@ def _row(axes: Any, row: int, one: Ranked) -> None:
 
 
 def _label(one: Ranked) -> str:
-    return f"{one.name}, peak {one.peak:.3g}" if one.values else f"{one.name}, did not finish"
+    return written(f"{one.name}, " + (f"peak {one.peak:.3g}" if one.values else "did not finish"))

@@ -6,6 +6,8 @@ import base64
 import html
 from collections.abc import Iterable
 
+from ratewise._printable import printable
+
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
     "color:#222;background:#fff}pre{background:#f5f5f5;padding:.8rem;overflow-x:auto;"
@@ -31,22 +33,26 @@ def page(
         chapters: Titles and paragraphs; lines that begin with a blank are set as they are.
         source: Title and text of source code, at the end.
     """
-    body = [f"<h1>{html.escape(heading)}</h1>", _picture(picture, legend)]
+    body = [f"<h1>{_escaped(heading)}</h1>", _picture(picture, legend)]
     for chapter, lines in chapters:
-        body += [f"<h2>{html.escape(chapter)}</h2>", *_paragraphs(lines)]
-    body += [f"<h2>{html.escape(source[0])}</h2>", f"<pre>{html.escape(source[1])}</pre>"]
-    head = f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
+        body += [f"<h2>{_escaped(chapter)}</h2>", *_paragraphs(lines)]
+    body += [f"<h2>{_escaped(source[0])}</h2>", f"<pre>{_escaped(source[1])}</pre>"]
+    head = f"<title>{_escaped(title)}</title><style>{STYLE}</style>"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"{head}</head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
 
 
+def _escaped(text: str) -> str:
+    return html.escape(printable(text, keep="\n"))
+
+
 def _picture(picture: bytes | None, legend: str) -> str:
     if picture is None:
         return ""
     data = base64.b64encode(picture).decode()
-    return f'<img alt="{html.escape(legend)}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{_escaped(legend)}" src="data:image/png;base64,{data}">'
 
 
 def _paragraphs(lines: list[str]) -> list[str]:
@@ -58,7 +64,7 @@ def _paragraphs(lines: list[str]) -> list[str]:
             set_as_is.append(line)
             continue
         if any(set_as_is):
-            found.append(f"<pre>{html.escape(chr(10).join(set_as_is).strip(chr(10)))}</pre>")
+            found.append(f"<pre>{_escaped(chr(10).join(set_as_is).strip(chr(10)))}</pre>")
         set_as_is = []
-        found.append(f"<p>{html.escape(line)}</p>")
+        found.append(f"<p>{_escaped(line)}</p>")
     return found[:-1]

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise._printable import printable
 from ratewise.view.format import format_rate
-from ratewise.view.style import COLOURS, DASHES, GREY, new_figure, open_frame, thinned
+from ratewise.view.style import COLOURS, DASHES, GREY, new_figure, open_frame, thinned, written
 from ratewise.view.terminal import Canvas
 
 MOST = 6
@@ -76,7 +77,7 @@ def _draw_predicted(above: Any, below: Any, one: PredictedRun, colour: str, dash
     style: Any = {"color": colour, "linestyle": dash, "linewidth": 1.6}
     t = thinned(len(one.rates))
     above.plot(t + 1, one.rates[t], **style)
-    label = f"{one.name}, peak {format_rate(one.peak, 3)}: {one.loss:#.5g}"
+    label = f"{written(one.name)}, peak {format_rate(one.peak, 3)}: {one.loss:#.5g}"
     below.plot(t + 1, one.losses[t], label=label, **style)
     ends = [[one.loss - one.low], [one.high - one.loss]]
     below.errorbar(len(one.rates), one.loss, yerr=ends, color=colour, capsize=3)
@@ -119,5 +120,6 @@ def draw_text(
         canvas.draw([len(one.losses)], [one.loss], LETTERS[place])
     canvas.updates_across(_longest(measured, shown))
     canvas.losses_up(low, high)
-    keys = "  ".join(f"{letter} {one.name}" for letter, one in zip(LETTERS, shown, strict=False))
+    named = zip(LETTERS, (printable(one.name) for one in shown), strict=False)
+    keys = "  ".join(f"{letter} {name}" for letter, name in named)
     return "\n".join([*canvas.lines(), f"dots: measured  {keys}"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.view.format import format_rate
-from ratewise.view.style import COLOURS, GREY, new_figure, open_frame
+from ratewise.view.style import COLOURS, GREY, new_figure, open_frame, written
 from ratewise.view.terminal import Canvas
 
 MARKS = {"steepest": (COLOURS[2], "--"), "minimum": (COLOURS[0], "-"), "onset": (COLOURS[1], ":")}
@@ -63,7 +63,7 @@ def draw(
     axes.set_xscale("log")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("training loss")
-    axes.set_title(title, loc="left", fontsize=10, wrap=True)
+    axes.set_title(written(title), loc="left", fontsize=10, wrap=True)
     open_frame(axes)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=5)

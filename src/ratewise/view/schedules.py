@@ -9,8 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise._printable import printable
 from ratewise.view.format import format_count, format_rate
-from ratewise.view.style import COLOURS, DASHES, GREY, decades, new_figure, open_frame, spaced
+from ratewise.view.style import (
+    COLOURS,
+    DASHES,
+    GREY,
+    decades,
+    new_figure,
+    open_frame,
+    spaced,
+    written,
+)
 from ratewise.view.terminal import Canvas, terminal_colour
 
 MARKED = 12
@@ -109,7 +119,7 @@ def _draw_row(ax: Any, lines: Sequence[Line], log: bool) -> None:
 
 def _label(line: Line) -> str:
     row = f"{line.row}:  " if line.row else ""
-    return "\n".join(textwrap.wrap(row + line.name, 80))
+    return written("\n".join(textwrap.wrap(row + line.name, 80)))
 
 
 def _scale_axes(ax: Any, lines: Sequence[Line], log: bool) -> None:
@@ -126,7 +136,7 @@ def _scale_axes(ax: Any, lines: Sequence[Line], log: bool) -> None:
         right = ax.secondary_yaxis(
             "right", functions=(lambda level: level * peak, lambda value: value / peak)
         )
-        right.set_ylabel("learning rate" if lines[0].unit == "lr" else lines[0].unit)
+        right.set_ylabel("learning rate" if lines[0].unit == "lr" else written(lines[0].unit))
         right.yaxis.set_major_formatter(lambda value, _: format_rate(value))
 
 
@@ -137,15 +147,21 @@ def draw_text(
     lines: Sequence[Line], notes: Sequence[str], *, width: int, colour: bool, log: bool
 ) -> str:
     """Return the lines as text: for each row of axes a plot, then what there is to say."""
-    rows = _rows(lines)
+    rows = _rows([_printable(line) for line in lines])
     parts: list[str] = []
     for row, members in rows.items():
         canvas = Canvas(width, 16 if len(rows) == 1 else 11, colour)
         parts += _plot(canvas, members, row, log)
         for i, line in enumerate(members):
             parts += _about(line, _key(i, len(members), colour), width, len(members) <= SHOWN)
-    parts += [textwrap.fill(f"note: {note}", width, subsequent_indent="  ") for note in notes]
+    parts += [
+        textwrap.fill(f"note: {printable(note)}", width, subsequent_indent="  ") for note in notes
+    ]
     return "\n".join(parts)
+
+
+def _printable(line: Line) -> Line:
+    return line._replace(name=printable(line.name), row=printable(line.row))
 
 
 def _plot(canvas: Canvas, lines: Sequence[Line], row: str, log: bool) -> list[str]:

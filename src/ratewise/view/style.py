@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
+from ratewise._printable import printable
 
 # Okabe & Ito 2008: told apart with every kind of colour vision. Yellow is left out, it fades on
 # white. The dashes say it a second time.
@@ -48,6 +49,16 @@ def to_bytes(figure: Any, dpi: int, ending: str = "png") -> bytes:
 def thinned(n: int, most: int = POINTS) -> Any:
     """Return which points to draw: the first, the last, and evenly many between."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+
+
+def written(text: str) -> str:
+    r"""Return a text of others as it is drawn: no mathematics, and left out of no legend.
+
+    >>> print(written("5$ and 6$"), written("_mine"))
+    5\$ and 6\$  _mine
+    """
+    text = printable(text, keep="\n").replace("$", "\\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def open_frame(axes: Any) -> None:

@@ -162,7 +162,7 @@ def _writer(to: Any, columns: Sequence[str], goes_on: bool) -> Callable[[list[Ro
 
 
 def _write_lines(path: Path, lines: Iterable[Row | Sequence[str]], mode: str = "a") -> None:
-    with path.open(mode, newline="", encoding="utf-8") as file:
+    with path.open(mode, newline="", encoding="utf-8", errors="backslashreplace") as file:
         for line in lines:
             csv.writer(file).writerow(line.values() if isinstance(line, dict) else line)
 

@@ -14,6 +14,7 @@ from ratewise.convert.targets._nodes import (
     evaluate,
 )
 from ratewise.convert.targets._print import Printer, Words, names, spell
+from ratewise.convert.targets._quote import docstring
 from ratewise.convert.targets._single import for_single
 from ratewise.convert.targets._values import Value
 from ratewise.schedule.errors import ScheduleError
@@ -39,7 +40,7 @@ class Functions:
         """Write `name(t)`, the levels of a value."""
         body = self._selected(value) if self.words.find else self._branched(value)
         kind = "(t)" if self.words.find else "(t: int) -> float"
-        lines = [f"def {name}{kind}:", f'    """{doc}"""', *(_INDENT + line for line in body)]
+        lines = [f"def {name}{kind}:", f"    {docstring(doc)}", *(_INDENT + line for line in body)]
         self.texts.append("\n".join(lines))
 
     def _call(self, call: CycleAt, at: str) -> str:

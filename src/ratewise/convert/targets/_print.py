@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -180,18 +178,3 @@ def _inner_first(node: Node, seen: set[Node]) -> Iterator[Node]:
 
 def _worth_a_name(node: Node) -> bool:
     return isinstance(node, Op | CycleAt)
-
-
-def called(text: str) -> str:
-    """Return a text as a name of Python's: a key or the name of a group.
-
-    >>> called("betas[1]"), called("2nd head")
-    ('betas_1', '_2nd_head')
-    """
-    name = re.sub(r"\W+", "_", text).strip("_") or "_"
-    return f"_{name}" if name[0].isdigit() else name
-
-
-def quote(text: str) -> str:
-    """Return a text as a literal of Python's, in double quotes."""
-    return json.dumps(text, ensure_ascii=False)

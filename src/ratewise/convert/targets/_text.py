@@ -6,10 +6,14 @@ import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ratewise._printable import printable
+from ratewise.convert.targets._quote import comment
 from ratewise.schedule import Plan, Schedule
 from ratewise.schedule.errors import Fix, ScheduleError
 
 WIDTH = 98
+LONGEST = 10_000
+"""Characters of the text of a plan, or of a note, that are told at the top of a file."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +58,23 @@ def levels_of(plan: Plan, group: str | None = None) -> dict[str, tuple[Schedule,
 
 def about(job: WritingJob) -> list[str]:
     """Return what a reader should know of the schedule: its text, its length, its notes."""
-    lines = textwrap.wrap(job.text, WIDTH - 6, break_on_hyphens=False)
+    lines = textwrap.wrap(_cut(job.text), WIDTH - 6, break_on_hyphens=False)
     out = ["", *("    " + line for line in lines), ""]
     if job.total is not None:
         out += [f"The run has {job.total:,} update{'s' * (job.total != 1)}.", ""]
     for note in job.plan.notes:
-        first, *rest = textwrap.wrap(" ".join(note.split()), WIDTH - 10) or [""]
+        first, *rest = textwrap.wrap(_cut(note), WIDTH - 10) or [""]
         out += [f"Note: {first}", *(f"      {line}" for line in rest)]
     return [*out, ""] if job.plan.notes else out
 
 
+def _cut(text: str) -> str:
+    text = printable(" ".join(text.split()))
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
 def header(title: str, job: WritingJob, use: Iterable[str]) -> str:
-    lines = [title, *about(job), *use]
-    return "\n".join(f"# {line}".rstrip() for line in lines)
+    return comment([title, *about(job), *use])
 
 
 def file(*parts: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise._printable import printable
 from ratewise.convert.targets._deepspeed import RATES, DeepSpeedType, candidates, nearest
 from ratewise.convert.targets._text import Target, WritingJob, about, only_rate
 from ratewise.schedule.errors import Fix, ScheduleError
@@ -69,7 +70,7 @@ def _text(job: WritingJob, named: DeepSpeedType, peak: float | None, notes: list
     if named.kind == "WarmupCosineLR":
         own = "the peak" if peak is None else f"{peak!r}"
         notes = [*notes, f"The optimizer's own rate is to be {own}."]
-    comment = [line.strip() for line in [*about(job), *notes] if line.strip()]
+    comment = [printable(line.strip()) for line in [*about(job), *notes] if line.strip()]
     config = {"_comment": comment, "scheduler": {"type": named.kind, "params": params}}
     return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
 

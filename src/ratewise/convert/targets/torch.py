@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ratewise.convert.targets._functions import Functions
 from ratewise.convert.targets._levels import formulas
-from ratewise.convert.targets._print import PYTHON, called, quote
+from ratewise.convert.targets._print import PYTHON
+from ratewise.convert.targets._quote import identifier, literal
 from ratewise.convert.targets._text import Target, WritingJob, file, header, levels_of
 from ratewise.schedule import Schedule
 
@@ -125,7 +126,7 @@ def _tables(job: WritingJob, functions: Functions) -> str:
     names: dict[Schedule, str] = {}
     every = _table(levels_of(job.plan), names, "", functions)
     groups = [
-        f"    {quote(group)}: {_table(levels_of(job.plan, group), names, group, functions, 1)},"
+        f"    {literal(group)}: {_table(levels_of(job.plan, group), names, group, functions, 1)},"
         for group in job.plan.groups
     ]
     lines = ["# What is scheduled: {key: (level, peak, or None for the optimizer's own)}."]
@@ -146,20 +147,11 @@ def _table(
     lines: list[str] = []
     for key, (schedule, peak) in levels.items():
         if schedule not in names:
-            names[schedule] = _name(called(f"{group}_{key}_level"), names)
+            names[schedule] = identifier(f"{group}_{key}", names.values(), "_level")
             doc = f"Return the level of update `t` for {key}{' of ' + group if group else ''}."
-            functions.add(names[schedule], formulas(schedule), doc.replace("\\", ""))
-        lines.append(f"    {quote(key)}: ({names[schedule]}, {peak!r}),")
+            functions.add(names[schedule], formulas(schedule), doc)
+        lines.append(f"    {literal(key)}: ({names[schedule]}, {peak!r}),")
     return ("\n" + "    " * depth).join(["{", *lines, "}"])
-
-
-def _name(wish: str, names: dict[Schedule, str]) -> str:
-    taken = set(names.values())
-    number = 2
-    name = wish
-    while name in taken:
-        name, number = f"{wish}{number}", number + 1
-    return name
 
 
 TARGET = Target("torch", "PyTorch code", write)

@@ -8,7 +8,7 @@ from ratewise.convert.targets import torch
 from ratewise.convert.targets._huggingface import TrainerType, candidates, levels
 from ratewise.convert.targets._levels import formulas
 from ratewise.convert.targets._nodes import Number
-from ratewise.convert.targets._print import quote
+from ratewise.convert.targets._quote import literal
 from ratewise.convert.targets._text import Target, WritingJob, file, header
 
 LONGEST = 2_000_000
@@ -50,7 +50,7 @@ def find(job: WritingJob) -> TrainerType | None:
 
 
 def _keywords(job: WritingJob, named: TrainerType) -> str:
-    lines = [f'"lr_scheduler_type": {quote(named.kind)},']
+    lines = [f'"lr_scheduler_type": {literal(named.kind)},']
     if "lr" in job.plan.peak:
         lines.insert(0, f'"learning_rate": {job.plan.peak["lr"]!r},')
     if named.warmup:
@@ -58,7 +58,7 @@ def _keywords(job: WritingJob, named: TrainerType) -> str:
     if job.total is not None:
         lines.append(f'"max_steps": {job.total},')
     if named.more:
-        inner = ", ".join(f"{quote(k)}: {_literal(v)}" for k, v in named.more.items())
+        inner = ", ".join(f"{literal(k)}: {_literal(v)}" for k, v in named.more.items())
         lines.append(f'"lr_scheduler_kwargs": {{{inner}}},')
     use = ["Use:", "    args = TrainingArguments(output_dir=…, **arguments)"]
     top = header("Learning rates for a Trainer, as a type that it knows.", job, use)
@@ -66,7 +66,7 @@ def _keywords(job: WritingJob, named: TrainerType) -> str:
 
 
 def _literal(value: object) -> str:
-    return quote(value) if isinstance(value, str) else repr(value)
+    return literal(value) if isinstance(value, str) else repr(value)
 
 
 TARGET = Target("transformers", "TrainingArguments, or code for a Trainer", write)

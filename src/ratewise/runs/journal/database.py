@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Who
 
-VERSION = 1
+VERSION = 2
+"""1 named runs by fingerprints that could be the same for two tasks; it can still be read."""
 APPLICATION = 0x7261_7465  # "rate"
 
 SCHEMA = """
@@ -145,7 +146,9 @@ def _connect(path: Path, who: Who) -> sqlite3.Connection:
                 f"BEGIN; {SCHEMA} PRAGMA application_id={APPLICATION};"
                 f"PRAGMA user_version={VERSION}; COMMIT;"
             )
-        check(file, who)
+        if check(file, who) < VERSION:
+            rule = "is of an older version, whose names of runs do not tell all tasks apart"
+            raise ScheduleError(who, rule, "give a new file; this one can still be read as a log")
         for statement in LATER:
             file.execute(statement)
         file.execute("PRAGMA synchronous=FULL")
@@ -158,8 +161,8 @@ def _connect(path: Path, who: Who) -> sqlite3.Connection:
     return file
 
 
-def check(file: sqlite3.Connection, who: Who) -> None:
-    """Refuse a file that is no journal, or of a newer version."""
+def check(file: sqlite3.Connection, who: Who) -> int:
+    """Return the version of a journal; refuse a file that is none, or of a newer version."""
     (application,) = file.execute("PRAGMA application_id").fetchone()
     (version,) = file.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION:
@@ -167,6 +170,7 @@ def check(file: sqlite3.Connection, who: Who) -> None:
     if version > VERSION:
         rule = f"is a journal of version {version}, and this is version {VERSION}"
         raise ScheduleError(who, rule, "upgrade ratewise, or give another file")
+    return version
 
 
 def _unwritable(who: Who, error: Exception) -> ScheduleError:

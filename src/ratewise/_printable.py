@@ -1,0 +1,52 @@
+"""Texts of others, so that they can be shown, written into code, or name a file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+LONGEST_NAME = 80
+"""Characters of a text that are kept in the name of a file."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Return a text with an escape in place of every character that is not printed.
+
+    Those are control characters, and with them the sequences that drive a terminal; ends of lines
+    and separators; half characters (surrogates); marks that turn the direction of what follows.
+
+    Args:
+        text: Any text.
+        keep: Characters that are left as they are, such as "\n".
+
+    >>> print(printable("red \x1b[31m\u202e end\n"))
+    red \x1b[31m\u202e end\n
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def literal(text: str) -> str:
+    r"""Return a text as a literal of Python's in double quotes, printable characters alone.
+
+    >>> print(literal('a "b"\r'))
+    "a \"b\"\r"
+    """
+    return '"' + printable(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def file_name(text: str) -> str:
+    """Return a text as a part of a file's name; no two texts get the same, on any system.
+
+    Small letters, digits and -_.+% stay. Anything else, capitals too, as some systems do not tell
+    them from small letters, adds ten digits of the text's hash behind a ~.
+
+    >>> file_name("warm-up 5%"), file_name("cosine")
+    ('warm-up_5%~210d1d6095', 'cosine')
+    """
+    plain = re.sub(r"[^a-zA-Z0-9.%+_-]+", "_", text)[:LONGEST_NAME]
+    if plain == text and text == text.lower():
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{plain}~{digest[:10]}"
