@@ -12,6 +12,7 @@ from typing import Any
 from ratewise.convert.formats import Evidence, Format, RunFacts, put
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.sources import load
+from ratewise.convert.unread import unread
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import Call, Fix, nearest, number, shorten
 from ratewise.schedule.given import read_plan
@@ -146,6 +147,7 @@ def read_source(
     """Return the plan of a source with its format and the length of its run, as `read` does."""
     content = load(source)
     chosen = _choose(content, format)
+    left = unread(content, chosen)
     facts = {name: told.pop(name, None) for name in _RUN}
     facts = {name: _positive(name, value) for name, value in facts.items() if value is not None}
     notes: list[str] = []
@@ -170,6 +172,8 @@ def read_source(
             who = Call("read", name, more[name])
             rule = f"is not a word of the format {chosen.name}"
             raise ScheduleError(who, rule, nearest(name, [*_HORIZON, *asked.names]))
+    if left:
+        notes.append(f"Not read: {', '.join(left)}.")
     plan = replace(plan, notes=(*plan.notes, *notes))
     return Reading(plan, chosen, run.total or stated.get("total") or _own_length(plan))
 
@@ -209,7 +213,7 @@ def _merged(
                     f"{name}={told[name]:g} was given; the config says {path}={shorten(value)}."
                 )
             content, stated[name] = put(content, path, told[name]), told[name]
-        elif isinstance(value, int | float) and 0 < value < math.inf:
+        elif isinstance(value, int | float) and value is not True and 0 < value < math.inf:
             stated[name] = value
     if not float(stated.get("total", 1)).is_integer():
         del stated["total"]
@@ -274,11 +278,25 @@ def _named(content: Any, name: str) -> Format:
         who = Call("read", "format", name)
         raise ScheduleError(who, "is not a format", nearest(str(name), known))
     chosen = known[name]
-    fits = _can_be_called(content) if chosen is _FUNCTION else chosen.matches(content)
-    if name in _LIVE and not fits:
-        who = f"read({shorten(content)}, format={name!r})"
-        raise ScheduleError(who, f"is not {chosen.what}", "leave format= out, or give another one")
+    fits = _can_be_called(content) if chosen is _FUNCTION else chosen.evidence(content).weight > 0
+    who = f"read({shorten(content)}, format={name!r})"
+    if not fits and chosen is not _OWN:
+        rule = f"is not {chosen.what}" if name in _LIVE else f"has no key of {chosen.what}"
+        raise ScheduleError(who, rule, "leave format= out, or give another one")
+    _check_lead(who, content, chosen)
     return chosen
+
+
+def _check_lead(who: str, content: Any, chosen: Format) -> None:
+    """Refuse a format that was named where little speaks for it and much for another one."""
+    mine = chosen.evidence(content)
+    if mine or chosen in (_OWN, _FUNCTION):
+        return
+    others = {each: each.evidence(content) for each in formats().values()}
+    best = max(others, key=lambda each: others[each].weight)
+    if others[best] and others[best].weight - mine.weight >= _LEAD:
+        rule = f"has more of {best.name}{_because(others[best])}"
+        raise ScheduleError(who, rule, "leave format= out, or take the other keys out")
 
 
 def _nothing(content: Any) -> tuple[str, str]:

@@ -78,4 +78,4 @@ _MARKS = Marks(
     FormatMark("", -20, lambda source: isinstance(source, str)),
 )
 _FACTS = {"lr": "lr optimizer.params.lr", "total": "train_iters"}
-FORMATS = (Format("gpt_neox", "GPT-NeoX config", _MARKS, _read, _FACTS),)
+FORMATS = (Format("gpt_neox", "GPT-NeoX config", _MARKS, _read, _FACTS, _KEYS),)

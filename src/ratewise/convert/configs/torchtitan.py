@@ -104,4 +104,4 @@ def _is_ours(inner: Any) -> bool:
 
 _MARKS = Marks(*marks("decay_ratio min_lr_factor"), FormatMark("lr_scheduler", value=_is_ours))
 _FACTS = {"lr": "optimizer.lr", "total": "training.steps"}
-FORMATS = (Format("torchtitan", "torchtitan TOML", _MARKS, _read, _FACTS),)
+FORMATS = (Format("torchtitan", "torchtitan TOML", _MARKS, _read, _FACTS, "lr_scheduler"),)

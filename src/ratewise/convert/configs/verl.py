@@ -73,4 +73,5 @@ _FACTS = {
     name: " ".join([*(f"{path}.{key}" for path in _MODELS), key])
     for name, key in (("lr", "lr"), ("total", "total_training_steps"))
 }
-FORMATS = (Format("verl", "verl's optim", _matches, _read, _FACTS),)
+_READS = " ".join([*_MODELS, _KEYS])
+FORMATS = (Format("verl", "verl's optim", _matches, _read, _FACTS, _READS),)

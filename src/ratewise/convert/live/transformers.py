@@ -19,6 +19,7 @@ from ratewise.convert.live._hf_config import (
     kwargs_of,
 )
 from ratewise.convert.live._hf_shapes import Timing, build
+from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -68,6 +69,7 @@ def _read_config(source: Any, context: RunFacts) -> Plan:
     who = _WHO
     if isinstance(source, Mapping):
         given = dict(source)
+        Keys(who, given).among(*KEYS, "metric_for_best_model")
     elif _is_arguments(source):
         given = {key: getattr(source, key, None) for key in (*KEYS, "metric_for_best_model")}
         who = type(source).__name__
@@ -191,5 +193,6 @@ FORMATS = (
         lambda source: _is_config(source) or _is_scheduler(source),
         _read,
         TRAINER_FACTS,
+        " ".join((*KEYS, "metric_for_best_model")),
     ),
 )
