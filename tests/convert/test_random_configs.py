@@ -22,6 +22,7 @@ from ratewise.convert.pieces.flags import typed
 from ratewise.convert.pieces.keys import looks_scheduled
 from ratewise.convert.reading import Reading, formats, read_source
 from ratewise.convert.sources import load
+from ratewise.convert.unread import own_paths
 from ratewise.schedule import Plan, ScheduleError
 from tests.convert.configs.test_guess import SOURCES, text
 
@@ -232,7 +233,7 @@ def test_keys_of_other_formats_change_nothing(name: str) -> None:
     """A file with a few keys of another format is asked about, refused, or read as without them."""
     for random_, config, told, before in _draws(name, "mixed"):
         other = random_.choice([each for each in CONFIGS if each != name])
-        known = {_plain(key) for key in config}
+        known = {_plain(key) for key in config} | own_paths(formats()[name])
         their = random_.choice(samples(other))[0]
         items = their.items() if isinstance(their, Mapping) else []
         fresh = [(_flagged(config, _plain(k)), v) for k, v in items if _plain(k) not in known]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ratewise.convert.formats import Format
 from ratewise.convert.pieces.flags import flags
-from ratewise.convert.pieces.keys import looks_scheduled, names
+from ratewise.convert.pieces.keys import looks_scheduled, names, section
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest
 
+_LENGTHS = names(
+    "max_iters max_steps max_train_steps max_update num_train_epochs total_steps train_iters "
+    "training_steps"
+)
+"""What some projects call the length of the run: others have no use for it."""
 _SHORT = 4
 """Names with fewer letters are one edit apart by chance: that is noted, and not refused."""
 
@@ -21,22 +26,36 @@ def unread(source: Any, format: Format) -> list[str]:
 
     Raises:
         ScheduleError: one of them is a slip of the pen or the beginning of a key that is read and
-            is not there, or speaks of a schedule.
+            is not there, or speaks of a schedule; or a value stands where keys have to be.
     """
-    own = names(format.reads, *format.facts.values())
-    keys = _keys(source)
+    own, keys, is_flag = own_paths(format), _keys(source), isinstance(source, str)
     if not format.reads or not {path.partition(".")[0] for path in own} & {*keys}:
         return []  # the section alone, of which its reader knows every key
     known = {path[:end] for path in own for end in _ends(path)}
+    spelled = _flags_of(source) if is_flag else str
     found: list[str] = []
-    for path, siblings in _paths(keys, {*own}, known):
-        name = path.rpartition(".")[2]
-        meant = _meant(path, known - siblings, is_flag=isinstance(source, str))
-        if looks_scheduled(name) or (meant and min(len(name), len(meant)) >= _SHORT):
-            fix = f"did you mean {meant}" if meant else nearest(path, own)
-            raise ScheduleError(format.name, f"has the key {path}, which is not read", fix)
+    for path, siblings in _paths(format.name, keys, own, known):
+        parent, _, name = path.rpartition(".")
+        meant = _meant(path, known - siblings, is_flag=is_flag)
+        speaks = looks_scheduled(name) and not parent.endswith("model")  # of losses and masks
+        speaks = speaks or path in _LENGTHS
+        if speaks or (meant and min(len(name), len(meant)) >= _SHORT):
+            rule = f"has the {'flag' if is_flag else 'key'} {spelled(path)}, which is not read"
+            fix = f"did you mean {spelled(meant)}" if meant else nearest(path, own)
+            raise ScheduleError(format.name, rule, fix)
         found.append(f"{path} (did you mean {meant}?)" if meant else path)
     return found
+
+
+def own_paths(format: Format) -> set[str]:
+    """Return the paths of the keys that the reader of a format reads, or knows to play no part."""
+    return {*names(format.reads, *format.facts.values())}
+
+
+def _flags_of(text: str) -> Callable[[str], str]:
+    """Return what writes a name as the flags of a text are written."""
+    dash = "_" if "_" in "".join(re.findall(r"--[\w-]+", text)) else "-"
+    return lambda name: f"--{name.replace('_', dash)}"
 
 
 def _keys(source: Any) -> Mapping[str, Any]:
@@ -52,7 +71,7 @@ def _ends(path: str) -> Iterator[int]:
 
 
 def _paths(
-    keys: Mapping[str, Any], own: set[str], known: set[str], before: str = ""
+    who: str, keys: Mapping[str, Any], own: set[str], known: set[str], before: str = ""
 ) -> Iterator[tuple[str, set[str]]]:
     """Return the paths that are not read, each with the paths beside it."""
     paths = {f"{before}{key}": value for key, value in keys.items() if value is not None}
@@ -60,7 +79,9 @@ def _paths(
         if path in own:
             continue
         if path in known and isinstance(value, Mapping):
-            yield from _paths(value, own, known, f"{path}.")
+            yield from _paths(who, value, own, known, f"{path}.")
+        elif path in known and isinstance(value, str | int | float | list):
+            section(f"{who} {path}", value)
         elif path not in known:
             yield path, {*paths}
 
@@ -82,8 +103,15 @@ def one_edit_apart(a: str, b: str) -> bool:
     >>> one_edit_apart("warmup_steps", "warmup_step"), one_edit_apart("min_lr", "max_lr")
     (True, False)
     """
-    n = len(os.path.commonprefix([a, b]))
+    n = _alike(a, b)
     a, b = a[n:][::-1], b[n:][::-1]
-    n = len(os.path.commonprefix([a, b]))
+    n = _alike(a, b)
     a, b = a[n:], b[n:]
     return max(len(a), len(b)) <= 1 or (len(a) == 2 and a == b[::-1])
+
+
+def _alike(a: str, b: str) -> int:
+    """Return how many letters two words have in common at their beginnings."""
+    return next(
+        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(map(len, (a, b)))
+    )

@@ -1,3 +1,4 @@
+# ruff: noqa: C408
 # open-mmlab/mmdetection: configs/_base_/schedules/schedule_1x.py
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=12, val_interval=1)
 val_cfg = dict(type="ValLoop")

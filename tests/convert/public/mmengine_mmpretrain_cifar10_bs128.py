@@ -1,3 +1,4 @@
+# ruff: noqa: C408
 # open-mmlab/mmpretrain: configs/_base_/schedules/cifar10_bs128.py
 optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1, momentum=0.9, weight_decay=0.0001))
 param_scheduler = dict(type="MultiStepLR", by_epoch=True, milestones=[100, 150], gamma=0.1)

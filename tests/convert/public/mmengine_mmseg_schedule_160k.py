@@ -1,3 +1,4 @@
+# ruff: noqa: C408
 # open-mmlab/mmsegmentation: configs/_base_/schedules/schedule_160k.py
 optimizer = dict(type="SGD", lr=0.01, momentum=0.9, weight_decay=0.0005)
 optim_wrapper = dict(type="OptimWrapper", optimizer=optimizer, clip_grad=None)

@@ -110,7 +110,7 @@ def megatron(
 
     def rate(t: int) -> float:
         x = t * size
-        if 0 < warmup and x <= warmup:
+        if warmup > 0 and x <= warmup:
             return peak * x / warmup
         if x > decay:
             return low
@@ -125,7 +125,7 @@ def gpt_neox(peak: float, low: float, end: int, share: float) -> Rate:
     warmup = share * end
 
     def rate(t: int) -> float:
-        if 0 < warmup and t <= warmup:
+        if warmup > 0 and t <= warmup:
             return peak * max(1, t) / warmup
         p = (t - warmup) / (end - warmup)
         return max(low, low + (peak - low) * cosine(p))

@@ -14,7 +14,9 @@ from tests.convert.public.test_public import own, rates
 
 def main() -> None:
     """Print a row for each config."""
-    print(f"{'file':42} {'format':14} {'claimed by':14} {'updates':>9} {'rates off by':>12}  source")
+    print(
+        f"{'file':42} {'format':14} {'claimed by':14} {'updates':>9} {'rates off by':>12}  source"
+    )
     for name, case in CASES.items():
         plan = read_source(path(name), **case.told).plan
         expected = own(name)

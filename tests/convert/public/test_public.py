@@ -70,10 +70,15 @@ def test_what_is_not_in_the_file_is_asked_for(name: str) -> None:
 
 def test_every_file_stands_in_the_table_and_names_its_source() -> None:
     """At least 60 files of at least 15 formats, each with the repository and path it is from."""
-    files = {each.stem for each in HERE.iterdir() if each.suffix not in ("", ".pyc")}
-    files -= {each.stem for each in HERE.glob("*.py") if not re.match("nanogpt_|mmengine_", each.stem)}
-    ours = {*CASES, *REFUSED}
-    assert {name for name in files if name.partition("_")[0] in {n.partition("_")[0] for n in ours}} == ours
-    assert all(re.match(r"[\w.-]+/[\w.-]+: \S", case.source) or ":" in case.source for case in CASES.values())
+    sources = {case.format for case in CASES.values()}
+    files = {
+        each.stem for each in HERE.iterdir() if each.suffix in (".json", ".sh", ".toml", ".yaml")
+    }
+    files |= {
+        each.stem for each in HERE.glob("*_*.py") if not each.stem.startswith(("test_", "__"))
+    }
+    ours = {name for name in files if any(name.startswith(f"{format}_") for format in sources)}
+    assert ours == {*CASES, *REFUSED}
+    assert all(re.match(r"[\w.-]+/[\w.-]+: \S", case.source) for case in CASES.values())
     assert len(CASES) >= 60
-    assert len({case.format for case in CASES.values()}) >= 15
+    assert len(sources) >= 15

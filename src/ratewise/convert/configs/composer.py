@@ -328,6 +328,4 @@ _READS = " ".join(
     for path in ("", "parameters.")
     for key in ("scheduler", "schedulers", "optimizer.lr", "max_duration", "scale_schedule_ratio")
 )
-FORMATS = (
-    Format("composer", "Composer or LLM Foundry YAML", _evidence, _read, reads=_READS),
-)
+FORMATS = (Format("composer", "Composer or LLM Foundry YAML", _evidence, _read, reads=_READS),)

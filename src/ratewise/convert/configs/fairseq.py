@@ -366,7 +366,12 @@ def _evidence(source: Any) -> Evidence:
 
 
 _FACTS = {"total": "max_update optimization.max_update"}
-_READS = " ".join([_COMMON, _FEEDBACK_KEYS, "optimization.lr optimization.stop_min_lr", *(own for _, own in _KINDS.values())])
-FORMATS = (
-    Format("fairseq", "fairseq flags or Hydra config", _evidence, _read, _FACTS, _READS),
+_READS = " ".join(
+    [
+        _COMMON,
+        _FEEDBACK_KEYS,
+        "optimization.lr optimization.stop_min_lr",
+        *(own for _, own in _KINDS.values()),
+    ]
 )
+FORMATS = (Format("fairseq", "fairseq flags or Hydra config", _evidence, _read, _FACTS, _READS),)

@@ -43,4 +43,4 @@ _MARKS = Marks(
     FormatMark("_component_", value=_is_ours),
 )
 _FACTS = {"lr": "optimizer.lr", "total": "lr_scheduler.num_training_steps"}
-FORMATS = (Format("torchtune", "torchtune YAML", _MARKS, _read, _FACTS, "lr_scheduler"),)
+FORMATS = (Format("torchtune", "torchtune YAML", _MARKS, _read, _FACTS, "lr_scheduler gamma"),)

@@ -69,6 +69,4 @@ _MARKS = Marks(
     FormatMark("lr_scheduler", -20),
 )
 READS = " ".join([_KEYS, *_CARD])
-FORMATS = (
-    Format("trainer", "Trainer flags or a model card", _MARKS, _read, TRAINER_FACTS, READS),
-)
+FORMATS = (Format("trainer", "Trainer flags or a model card", _MARKS, _read, TRAINER_FACTS, READS),)
