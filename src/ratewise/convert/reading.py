@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.formats import Evidence, Format, RunFacts, put
+from ratewise.convert.formats import Format, RunFacts, put
 from ratewise.convert.pieces.keys import as_number
+from ratewise.convert.rivals import because, check_named, rivals
 from ratewise.convert.sources import load
-from ratewise.convert.unread import own_paths, unread
+from ratewise.convert.unread import unread
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import Call, Fix, nearest, number, shorten
 from ratewise.schedule.given import read_plan
@@ -49,8 +50,6 @@ _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""
 _GENERAL = ("torch",)
 """Formats that match whatever is built on them: another one that matches knows more."""
-_LEAD = 2
-"""By how much the best evidence has to lead."""
 _HORIZON = (
     "accumulation",
     "batch_size",
@@ -163,7 +162,7 @@ def read_source(
     asked = _Asked(more)
     plan = chosen.read(content, replace(run, more=asked))
     if format is not None:
-        _check_named(content, chosen)
+        check_named(content, chosen, formats().values())
     if "lr" in more and "lr" not in asked.names:
         before, lr = plan.peak.get("lr"), asked["lr"]
         plan = replace(plan, peak={**plan.peak, "lr": lr})
@@ -257,33 +256,19 @@ def _choose(content: Any, name: str | None) -> Format:
     if not sure and _can_be_called(content):
         return _FUNCTION
     first = sure[0] if sure else None
-    others = [each for each in sure[1:] if first and _disagrees(first, each, special)]
+    others = [each for each in sure[1:] if first and rivals(first, each, special)]
     if first and not others:
         return first
     who = Call("read", value=content)
     if not ranked:
         raise ScheduleError(who, *_nothing(content))
     near = [first, *others] if first else ranked
-    near = [f"{each.name}{_because(special[each])}" for each in near[:3]]
+    near = [f"{each.name}{because(special[each])}" for each in near[:3]]
     if sure:
         rule = f"looks like {' and '.join(near)}"
         raise ScheduleError(who, rule, Fix("say which: {format}", format=repr(ranked[0].name)))
     rule = f"has little that tells its format: it may be {' or '.join(near)}"
     raise ScheduleError(who, rule, Fix("if it is, give {format}", format=repr(ranked[0].name)))
-
-
-def _disagrees(first: Format, other: Format, found: Mapping[Format, Evidence]) -> bool:
-    """Whether another format is as likely, or has marks in the file that the first leaves out."""
-    if found[first].weight - found[other].weight < _LEAD:
-        return True
-    own = own_paths(first)
-    marks = [mark.lstrip("-").replace("-", "_") for mark in found[other].seen]
-    return bool(own) and not own.issuperset(marks)
-
-
-def _because(seen: Evidence) -> str:
-    """Return the marks that were seen, for a message."""
-    return f" ({', '.join(seen.seen[:4])})" if seen.seen else ""
 
 
 def _named(content: Any, name: str) -> Format:
@@ -297,25 +282,6 @@ def _named(content: Any, name: str) -> Format:
         who = f"read({shorten(content)}, format={name!r})"
         raise ScheduleError(who, f"is not {chosen.what}", "leave format= out, or give another one")
     return chosen
-
-
-def _check_named(content: Any, chosen: Format) -> None:
-    """Refuse a format that was named where nothing speaks for it, or much more for another one.
-
-    Called behind its reader, which may know better what is wrong.
-    """
-    mine = chosen.evidence(content)
-    if mine or chosen in (_OWN, _FUNCTION):
-        return
-    who = f"read({shorten(content)}, format={chosen.name!r})"
-    others = {each: each.evidence(content) for each in formats().values()}
-    best = max(others, key=lambda each: others[each].weight)
-    if others[best] and others[best].weight - mine.weight >= _LEAD:
-        rule = f"has more of {best.name}{_because(others[best])}"
-        raise ScheduleError(who, rule, "leave format= out, or take the other keys out")
-    if mine.weight <= 0:
-        rule = f"has no key of {chosen.what}"
-        raise ScheduleError(who, rule, "leave format= out, or give another one")
 
 
 def _nothing(content: Any) -> tuple[str, str]:

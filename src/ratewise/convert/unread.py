@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ratewise.convert.formats import Format
+from ratewise.convert.formats import Format, dig
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import looks_scheduled, names, section
 from ratewise.schedule import ScheduleError
@@ -38,13 +38,20 @@ def unread(source: Any, format: Format) -> list[str]:
         parent, _, name = path.rpartition(".")
         meant = _meant(path, known - siblings, is_flag=is_flag)
         speaks = looks_scheduled(name) and not parent.endswith("model")  # of losses and masks
-        speaks = speaks or path in _LENGTHS
+        speaks = (speaks or path in _LENGTHS) and not _is_repeated(path, keys, own)
         if speaks or (meant and min(len(name), len(meant)) >= _SHORT):
             rule = f"has the {'flag' if is_flag else 'key'} {spelled(path)}, which is not read"
             fix = f"did you mean {spelled(meant)}" if meant else nearest(path, own)
             raise ScheduleError(format.name, rule, fix)
         found.append(f"{path} (did you mean {meant}?)" if meant else path)
     return found
+
+
+def _is_repeated(path: str, keys: Mapping[str, Any], own: set[str]) -> bool:
+    """Whether a key that is read says the same, as where it refers to a variable of this name."""
+    name = path.rpartition(".")[2]
+    said = [dig(keys, other) for other in own if other.rpartition(".")[2] == name]
+    return any(each is not None and each in (dig(keys, path), f"${{{path}}}") for each in said)
 
 
 def own_paths(format: Format) -> set[str]:
