@@ -84,6 +84,14 @@ class ComposerClock:
             time = Time(time.value * self._epoch(), "ba")
         return Time(int(time.value * scale), time.unit)
 
+    def run(self) -> int | None:
+        """Return the updates of the run, where the config states them and nobody else has."""
+        needed = {"ep": "epoch", "sp": "samples", "tok": "tokens"}.get(self.duration.unit)
+        known = needed is None or getattr(self.ctx.horizon, needed) is not None
+        if self.ctx.total is not None or not known:
+            return None
+        return math.ceil(self.updates(self.convert(self.duration)))
+
     def updates(self, time: Time) -> Fraction:
         """Return a converted time in updates, which need not be whole."""
         if time.unit == "ba":

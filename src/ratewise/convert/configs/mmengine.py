@@ -206,9 +206,10 @@ def _are_schedulers(source: Any) -> bool:
 
 
 _MARKS = Marks(FormatMark("param_scheduler"), FormatMark("", value=_are_schedulers))
+_READS = "param_scheduler optim_wrapper.optimizer optim_wrapper.accumulative_counts auto_scale_lr"
 _FACTS = {
     "lr": "optim_wrapper.optimizer.lr",
     "total": "train_cfg.max_iters",
     "epochs": "train_cfg.max_epochs",
 }
-FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read, _FACTS),)
+FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read, _FACTS, _READS),)

@@ -82,4 +82,5 @@ _FACTS = {
     "batch_size": "batch_size",
     "accumulation": "gradient_accumulation_steps",
 }
-FORMATS = (Format("torchtune", "torchtune YAML", _MARKS, _read, _FACTS),)
+_READS = "lr_scheduler gamma"
+FORMATS = (Format("torchtune", "torchtune YAML", _MARKS, _read, _FACTS, _READS),)

@@ -126,4 +126,5 @@ _FACTS = {
     "total": f"trainer.total_training_steps {_paths('total_training_steps')}",
     "epochs": "trainer.total_epochs",
 }
-FORMATS = (Format("verl", "verl's optim", _matches, _read, _FACTS),)
+_READS = " ".join([*_MODELS, _KEYS])
+FORMATS = (Format("verl", "verl's optim", _matches, _read, _FACTS, _READS),)

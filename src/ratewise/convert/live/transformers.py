@@ -70,6 +70,7 @@ def _read_config(source: Any, context: RunFacts) -> Plan:
     who = _WHO
     if isinstance(source, Mapping):
         given = dict(source)
+        Keys(who, given).among(*KEYS, "metric_for_best_model")
     elif _is_arguments(source):
         given = {key: getattr(source, key, None) for key in (*KEYS, "metric_for_best_model")}
         who = type(source).__name__
@@ -184,5 +185,6 @@ FORMATS = (
         lambda source: _is_config(source) or _is_scheduler(source),
         guarded(_read),
         TRAINER_FACTS,
+        " ".join((*KEYS, "metric_for_best_model")),
     ),
 )
