@@ -23,6 +23,7 @@ from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, Context, number, speaking, whole
+from ratewise.tasks.failures import name_of, users_code
 from ratewise.tasks.protocols import Task
 
 USUAL = 20
@@ -100,13 +101,16 @@ def choose(
         progress: Called as by `compare`.
 
     Raises:
-        ScheduleError: an argument is not what it should be, before anything is trained.
+        ScheduleError: an argument is not what it should be, before anything is trained; or no run
+            got to its end, as the task raised (that is the `__cause__`), its metric was no number,
+            or every rate was too high.
         ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
     """
     tasks = Tasks(task)
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
     length = Hold().resolve(total, **units).length
-    known = Facts(**infer(task)[0]) if facts is None else facts
+    with users_code(name_of(task)):
+        known = Facts(**infer(task)[0]) if facts is None else facts
     advice = advise(replace(known, total=known.total or length))
     schedules = read_schedules(candidates) if candidates is not None else standard(advice, length)
     asked = read_candidates(schedules, seeds=seeds, peaks=[1.0], total=total, **units)

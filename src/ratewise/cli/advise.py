@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ratewise.cli.arguments import Word
+from ratewise.tasks.failures import name_of, users_code
 
 _TASK = (
     "pretraining, continued pretraining, fine-tuning, preference tuning, vision transfer, "
@@ -72,7 +73,9 @@ def _completed(known: dict[str, Any], source: str) -> dict[str, Any]:
         from ratewise.advise.from_task import infer
         from ratewise.cli.tasks import load_task
 
-        found, told = infer(load_task(source))
+        task = load_task(source)
+        with users_code(name_of(task)):
+            found, told = infer(task)
     else:
         from ratewise.advise.from_log import read_facts
         from ratewise.logs.trainer_state import read_state

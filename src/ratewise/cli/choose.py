@@ -12,7 +12,8 @@ import typer
 from ratewise import ScheduleError
 from ratewise._extras import require
 from ratewise.cli import arguments as args
-from ratewise.cli.output import watched
+from ratewise.cli.errors import STOPPED
+from ratewise.cli.output import check_failures, watched
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
 from ratewise.show.files import check_new
@@ -95,7 +96,9 @@ def choose(
     if stopped and kept is not None:
         typer.echo(f"go on with  ratewise choose --resume {kept}", err=True)
     if stopped:
-        raise typer.Exit(130)
+        raise typer.Exit(STOPPED)
+    if isinstance(found, Choice):
+        check_failures(found.proof)
 
 
 def asked(given: dict[str, Any], resume: Path | None) -> dict[str, Any]:

@@ -64,8 +64,17 @@ class Comparison:
         cls, results: Results, notes: Sequence[str] = (), pruned: Sequence[Pruned] = ()
     ) -> Comparison:
         """Return what came of runs as a comparison; it also says what a journal knew of them."""
-        counts = results.trained, results.asked, (*_known(results), *notes), tuple(pruned)
+        told = *_known(results), *failed(results.runs, results.metric), *notes
+        counts = results.trained, results.asked, told, tuple(pruned)
         return cls(results.runs, results.metric, results.higher_is_better, *counts)
+
+    @property
+    def failures(self) -> tuple[Record, ...]:
+        """Runs whose code raised, or that got to their end and measured no number there.
+
+        A run that diverged is none: that is what its rates have done.
+        """
+        return tuple(run for run in self.runs if _failed(run, self.metric))
 
     @property
     def sharing(self) -> float:
@@ -231,6 +240,28 @@ def _known(results: Results) -> list[str]:
             "and were trained again from the ones before."
         )
     return notes
+
+
+def failed(runs: Sequence[Record], metric: str) -> list[str]:
+    """Say how many runs failed, and of what."""
+    notes: list[str] = []
+    broken = [run for run in runs if run.error is not None]
+    if broken:
+        first = broken[0].failure
+        why = "" if first is None else f", the first as {first.who} {first.broken}"
+        notes.append(f"{len(broken)} of {len(runs)} runs failed{why}.")
+    unmeasured = [run for run in runs if run.error is None and _failed(run, metric)]
+    if unmeasured:
+        value = unmeasured[0].metrics[metric]
+        notes.append(
+            f"{metric!r} was {value} at the end of {len(unmeasured)} of {len(runs)} runs, "
+            "though their losses are numbers."
+        )
+    return notes
+
+
+def _failed(run: Record, metric: str) -> bool:
+    return run.error is not None or (run.ended and not math.isfinite(run.metrics[metric]))
 
 
 def _row(one: Standing, behind: Difference | None) -> list[str]:

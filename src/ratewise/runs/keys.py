@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ratewise.tasks.protocols import Rates
+from ratewise.schedule import ScheduleError
+from ratewise.tasks.calls import measured, opened
+from ratewise.tasks.failures import name_of, users_code
+from ratewise.tasks.protocols import Rates, Task
 
 
 class Way(NamedTuple):
@@ -29,6 +32,18 @@ class Way(NamedTuple):
         head = f"{task}\n{self.seed}\n{self.optimizer or ''}\n".encode()
         rates = np.ascontiguousarray(self.rates, np.float64)
         return hashlib.sha256(head + rates.tobytes()).hexdigest()
+
+
+def identity(task: Task) -> tuple[str, tuple[str, ...]]:
+    """Return the fingerprint of a task, and the names of what it measures.
+
+    Raises:
+        ScheduleError: its code raised, or returned what is no run, no state or no metric.
+    """
+    run = opened(task, 0)
+    with users_code(name_of(task)):
+        state, metrics = run.save(), measured(run)
+        return fingerprint(task, state, metrics), tuple(metrics)
 
 
 def fingerprint(task: Any, state: Any, metrics: Mapping[str, float]) -> str:
@@ -70,4 +85,8 @@ def _add(digest: Any, value: Any) -> None:
     elif callable(getattr(value, "get_state", None)):  # a generator of PyTorch
         _add(digest, value.get_state())
     else:
-        digest.update(pickle.dumps(value))
+        try:
+            digest.update(pickle.dumps(value))
+        except Exception as error:
+            rule, fix = f"cannot be kept: {error}", "save arrays, numbers, texts and lists of them"
+            raise ScheduleError("The state that save() returns", rule, fix) from error
