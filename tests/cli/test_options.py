@@ -27,9 +27,9 @@ BASES = {
     "predict": ["log.csv"],
     "recipes": [],
 }
-COUNT = ["few", "", "0", "-1", "1.5"]
+COUNT = ["few", "0", "-1", "1.5"]
 NAME = ["nothing", ""]
-AMOUNT = ["few", "", "0", "-1", "nan", "inf"]
+AMOUNT = ["", "0", "-1", "nan", "inf"]
 BAD = {
     "--total": ["soon", "0", "-3", "nan", "1e9e9", "5 years"],
     **dict.fromkeys(("--epoch", "--samples", "--tokens", "--epochs"), AMOUNT),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from typer import testing
 from typer.testing import CliRunner, Result
 
 from ratewise.cli import app
@@ -15,6 +17,10 @@ from ratewise.cli import app
 ROOT = Path(__file__).resolve().parents[2]
 LINE = re.compile(r"error: \S.* .*: \S.*\.")
 """An error: who, rule and fix in one line."""
+
+
+# It is made of the same functions every time, and making it takes longer than most commands.
+testing._get_command = functools.cache(testing._get_command)
 
 
 def run(*words: str) -> Result:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from ratewise import ScheduleError
-from ratewise.choose import Comparison, compare, find
+from ratewise.choose import Comparison, choose, compare, find
 from ratewise.tasks.failures import FRAMES, TaskError, own_traceback, users_code
+from tests.cli import failing
 
 torch = pytest.importorskip("torch")
 HERE = Path(__file__).name
@@ -147,6 +148,44 @@ def test_the_locals_of_a_run_that_failed_are_let_go() -> None:
     assert isinstance(getattr(result.runs[0].failure, "__cause__", None), MemoryError)
     assert held
     assert held[0]() is None
+
+
+BROKEN = {
+    # what is wrong, and which call notices it by an error whose cause is the exception
+    "shut": "compare choose find",
+    "measure": "compare choose",
+    "train": "choose find",
+    "later": "choose",
+}
+CALLS: dict[str, Any] = {
+    "compare": lambda task: compare(task, {"a": "Hold()"}, total=20, peaks=[0.1]),
+    "choose": lambda task: choose(task, total=20, peaks=[0.05, 0.1], budget=100, seeds=1),
+    "find": lambda task: find(task, seeds=1, rungs=8),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "name"), [(what, name) for what, names in BROKEN.items() for name in names.split()]
+)
+def test_the_cause_of_an_error_is_what_was_raised(what: str, name: str) -> None:
+    """In Python, too, there is one kind of error; the exception is kept behind it."""
+    with pytest.raises(TaskError, match="raised ZeroDivisionError") as caught:
+        CALLS[name](getattr(failing, what))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    files = re.findall(r'^  File "(.*)", line', caught.value.traceback, re.MULTILINE)
+    assert {Path(file).name for file in files} == {"failing.py"}
+
+
+def test_a_comparison_in_which_everything_fails_can_be_told() -> None:
+    """It is a comparison all the same, and says why nothing finished."""
+    result = CALLS["compare"](failing.train)
+    assert "No candidate finished" in str(result)
+    assert "1 of 1 runs failed, the first as Task Fine raised ZeroDivisionError" in str(result)
+    result = CALLS["compare"](failing.nan)
+    assert "'loss' was nan at the end of 1 of 1 runs, though their losses are numbers" in str(
+        result
+    )
+    assert result.failures == result.runs
 
 
 # Other frameworks ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import typer
 from ratewise import ScheduleError
 from ratewise._extras import require
 from ratewise.cli import arguments as args
-from ratewise.cli.errors import STOPPED
+from ratewise.cli.errors import STOPPED, Options
 from ratewise.cli.output import check_failures, watched
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
@@ -92,6 +93,7 @@ def choose(
     if kept is not None and not stopped:
         remember(kept, {"command": "choose", **words, "ended": True})
     if isinstance(found, Choice):
+        found = replace(found, proof=replace(found.proof, context=Options.of(choose)))
         _print(found, as_json, code, out)
     if stopped and kept is not None:
         typer.echo(f"go on with  ratewise choose --resume {kept}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import typer
 from ratewise import ScheduleError
 from ratewise._extras import require
 from ratewise.cli import arguments as args
-from ratewise.cli.errors import STOPPED
+from ratewise.cli.errors import STOPPED, Options
 from ratewise.cli.output import check_failures, watched, write_results
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
@@ -71,6 +72,7 @@ def compare(
     comparison, stopped = watched(partial(train, task_asked_for, candidates, **options))
     if not stopped:
         check_failures(comparison, only=True)
+    comparison = replace(comparison, context=Options.of(compare))
     typer.echo(str(comparison))
     if out is not None:
         typer.echo(write_results(comparison, out))

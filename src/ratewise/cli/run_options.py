@@ -79,6 +79,7 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
         for one in options.values() if name == "run" else [parameter]:
             told = one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY)
             parameters.append(told)
-    typed.__annotations__ = {one.name: one.annotation for one in parameters}
-    typed.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
-    return typed
+    made: Any = typed
+    made.__annotations__ = {one.name: one.annotation for one in parameters}
+    made.__signature__ = inspect.Signature(parameters)
+    return made

@@ -16,6 +16,7 @@ from ratewise.compare.statistics import Difference, differences
 from ratewise.compare.time_to_target import TimeToTarget, time_to_target
 from ratewise.compare.verdict import Standing, Verdict, judge, ranked
 from ratewise.runs.records import Record, Results, Stopped
+from ratewise.schedule.errors import PYTHON, Context
 from ratewise.schedule.lengths import Length
 from ratewise.view.format import format_table
 
@@ -49,6 +50,7 @@ class Comparison:
         asked: Updates that all runs would take, each trained alone.
         notes: What else there is to know, each a sentence.
         pruned: Candidates that were dropped on the way.
+        context: How whoever is advised writes arguments.
     """
 
     runs: tuple[Record, ...] = field(repr=False)
@@ -58,6 +60,7 @@ class Comparison:
     asked: int
     notes: tuple[str, ...] = ()
     pruned: tuple[Pruned, ...] = ()
+    context: Context = field(default=PYTHON, repr=False)
 
     @classmethod
     def of(
@@ -90,7 +93,8 @@ class Comparison:
     @cached_property
     def verdict(self) -> Verdict:
         """The winner with its margin, or who is within noise; `str()` says why."""
-        return judge(self.standings, self.metric, self.higher_is_better)
+        better = self.higher_is_better
+        return judge(self.standings, self.metric, better, context=self.context)
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:

@@ -42,15 +42,13 @@ def trained(run: Any, rates: Rates) -> Losses:
     fix = "return one training loss for each rate, float64[k]"
     who = f"{type(run).__name__}.train(rates)"
     try:
-        losses = np.asarray(given)
-    except Exception:  # of another framework, on a device of its own
-        raise ScheduleError(who, "returned no losses", fix, given=given) from None
-    if losses.dtype.kind not in "fiub":
-        raise ScheduleError(who, "returned losses that are no numbers", fix, given=given)
+        losses = _floats(given)
+    except Exception:  # whatever another framework raises, too
+        raise ScheduleError(who, "returned losses that are no numbers", fix, given=given) from None
     if losses.shape != rates.shape:
         rule = f"returned losses of shape {losses.shape} for {len(rates)} rates"
         raise ScheduleError(who, rule, fix)
-    return losses.astype(np.float64)
+    return losses
 
 
 def measured(run: Any, names: Iterable[str] = ()) -> dict[str, float]:
@@ -107,11 +105,27 @@ def _name(who: Who, name: Any) -> str:
 
 
 def _number(who: Who, name: Any, value: Any) -> float:
-    """Return one number as a float; texts that look like one are none."""
+    """Return a metric as a float."""
     try:
-        if not isinstance(value, str | bytes):
-            return float(value)
+        return _float(value)
     except Exception:  # tensors of several numbers, None, and whatever else
-        pass
-    rule = f"returned {shorten(value)} as {shorten(name)}"
-    raise ScheduleError(who, rule, "return a number, or a dict of numbers by name")
+        rule = f"returned {shorten(value)} as {shorten(name)}"
+        fix = "return a number, or a dict of numbers by name"
+        raise ScheduleError(who, rule, fix) from None
+
+
+def _float(value: Any) -> float:
+    """Return one number as a float; a text that looks like one is none."""
+    if isinstance(value, str | bytes):
+        raise TypeError
+    return float(value)
+
+
+def _floats(given: Any) -> Losses:
+    """Return numbers of any kind as float64; None, texts and complex numbers are none."""
+    found = np.asarray(given)
+    if found.dtype.kind in "USc":
+        raise TypeError
+    if found.dtype.kind == "O":
+        return np.array([_float(value) for value in found.ravel()]).reshape(found.shape)
+    return found.astype(np.float64)
