@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,8 @@ def test_a_wrong_value_is_one_line(name: str, option: str, value: str) -> None:
     assert (result.exit_code, result.stdout) == (2, ""), (result.output, result.exception)
     assert LINE.fullmatch(result.stderr.strip()), result.stderr
     assert not PYTHON.search(result.stderr), result.stderr
+    told = [option, *filter(None, re.split(r"[:()]", value))]
+    assert any(one in result.stderr for one in told), result.stderr
     assert sorted(Path().iterdir()) == before
 
 

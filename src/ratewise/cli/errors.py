@@ -52,8 +52,7 @@ class Options(Context):
             kind, *more = get_args(hints[name]) or (None,)
             for info in more:
                 if isinstance(info, OptionInfo):
-                    option = (info.param_decls or [f"--{name.replace('_', '-')}"])[0]
-                    options[name] = option, _placeholder(kind, info.metavar)
+                    options[name] = _spelt(name, info), _placeholder(kind, info.metavar)
         return cls(command=f"ratewise {command.__name__}", options=options)
 
     def argument(self, name: str, example: str) -> str:
@@ -71,6 +70,12 @@ class Options(Context):
     def call(self, function: str, given: str) -> str:
         """Return the option at fault alone, or the command."""
         return given or self.command
+
+
+def _spelt(name: str, info: OptionInfo) -> str:
+    """Return how an option is typed; what typer is told first it takes for a default at first."""
+    told = [one for one in (info.default, *(info.param_decls or ())) if isinstance(one, str)]
+    return next((one for one in told if one.startswith("--")), f"--{name.replace('_', '-')}")
 
 
 def _placeholder(kind: Any, metavar: str | None) -> str:

@@ -89,7 +89,7 @@ class Execution:
         path, kept = self.journal, sharing or not self.engine.alone
         if path is None and not kept and self.checkpoints is not None:
             who = Call("compare", "checkpoints", str(self.checkpoints))
-            fix = Fix("give {journal} too", journal="…")
+            fix = Fix("give {journal} too", journal="'runs.db'")
             raise ScheduleError(who, "is a place for what a journal knows of", fix)
         with ExitStack() as stack:
             if path is None and kept:

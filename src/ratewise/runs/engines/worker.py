@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -25,6 +26,9 @@ from ratewise.tasks.protocols import Losses, Run, Task
 
 PIECE = 100
 """Updates trained between two looks at the losses, and between two reports of progress."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How the system says that there is no room."""
 
 Root = tuple[int, str | None]
 
@@ -112,7 +116,9 @@ class Worker:
             yield self._end(job, losses[low:], began)
         except NoRoom as error:
             rule = f"cannot write checkpoints any more: {error}"
-            yield Fatal(job.index, rule, "make room; with the same journal it goes on from here")
+            full = error.__cause__ is not None and getattr(error.__cause__, "errno", 0) in FULL
+            fix = "make room" if full else "give another place for them"
+            yield Fatal(job.index, rule, f"{fix}; with the same journal it goes on from here")
         except (Exception, SystemExit) as error:
             yield self._failed(job, losses[low:], _since(began), error)
 

@@ -71,6 +71,8 @@ def written(path: Path) -> Generator[sqlite3.Connection]:
 
 def _refuse_other(path: Path, who: Who) -> None:
     """Refuse a file that is no database before a lock is put beside it."""
+    if path.is_dir():
+        raise ScheduleError(who, "is a folder", "give a file")
     if path.is_file():
         try:
             with path.open("rb") as file:
