@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from ratewise.cli import app
 from ratewise.cli.parsing import read_peaks
+from tests.cli.typed import command, error_of, run
 
-ROOT = Path(__file__).resolve().parents[2]
 TASK = '''
 """A parabola that is walked down with noise."""
 import numpy as np
@@ -91,25 +87,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("parabola", "task_parabola"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(app, words)
-
-
-def error_of(*words: str) -> str:
-    """Return the one line that wrong input is answered with."""
-    result = run(*words)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("error: ").strip()
-
-
-def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src")]), **environment}
-    words = (sys.executable, "-m", "ratewise", *words)
-    return subprocess.run(words, capture_output=True, text=True, env=env, encoding="utf-8")
 
 
 # compare ------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, Context, number, speaking, whole
 from ratewise.schedule.strict import strict
+from ratewise.tasks.failures import name_of, users_code
 from ratewise.tasks.protocols import Task
 
 USUAL = 20
@@ -102,23 +103,25 @@ def choose(
         progress: Called as by `compare`.
 
     Raises:
-        ScheduleError: an argument is not what it should be, before anything is trained.
+        ScheduleError: an argument is not what it should be, before anything is trained; or no run
+            got to its end, as the task raised (that is the `__cause__`), its metric was no number,
+            or every rate was too high.
         ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
     """
     tasks = Tasks(task)
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
     length = Hold().resolve(total, **units).length
-    known = Facts(**infer(task)[0]) if facts is None else facts
+    with users_code(name_of(task)):
+        known = Facts(**infer(task)[0]) if facts is None else facts
     advice = advise(replace(known, total=known.total or length))
     schedules = read_schedules(candidates) if candidates is not None else standard(advice, length)
     asked = read_candidates(schedules, seeds=seeds, peaks=[1.0], total=total, **units)
     numbers = list(dict.fromkeys(run.seed for run in asked))
     longest = max(len(run.rates) for run in asked)
-    who = Call("choose")
-    given = None if peaks is None else sorted({number(who, "peaks", peak) for peak in peaks})
+    given = None if peaks is None else _peaks(peaks)
     limit = _budget(budget, longest)
-    whole(who, "finalists", finalists, low=1)
-    every = number(who, "checkpoint_every", checkpoint_every, low=0.0)
+    whole(Call("choose", "finalists", finalists), "finalists", finalists, low=1)
+    every = number(Call("choose"), "checkpoint_every", checkpoint_every, low=0.0)
     config = EngineConfig(engine, workers, address)
     execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard)
     with execution.open(tasks, metric, sharing=True) as executor:
@@ -159,10 +162,16 @@ def _at_once(engine: str | None, workers: int | str) -> int:
     return min(max(1, workers if isinstance(workers, int) else 2), MOST_AT_ONCE)
 
 
+def _peaks(peaks: Iterable[float]) -> list[float]:
+    """Return the peaks that were given, in order."""
+    each = [(Call("choose", "peaks", peak), peak) for peak in peaks]
+    return sorted({number(who, "peaks", peak, above=True) for who, peak in each})
+
+
 def _budget(budget: int | None, longest: int) -> int:
     if budget is None:
         return USUAL * longest
-    limit = whole(Call("choose"), "budget", budget, low=1)
+    limit = whole(Call("choose", "budget", budget), "budget", budget, low=1)
     if limit < 2 * longest:
         rule = f"pays for less than two runs of {longest:,} updates"
         fix = f"give {2 * longest:,} or more; {USUAL * longest:,} is usual"

@@ -14,6 +14,7 @@ from ratewise.range_test.result import conclude
 from ratewise.runs.journal import found_once
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix
+from ratewise.tasks.calls import peak_of
 
 SHARE = 0.05
 """Share of the budget that a range test may take; it takes no more than one run either."""
@@ -39,7 +40,7 @@ def where_to_look(
     Raises:
         ScheduleError: neither a range test nor the task says where to look.
     """
-    own = getattr(task, "peak", None)
+    own = peak_of(task)
     room = min(total, int(SHARE * budget))
     found = None
     if room >= FEWEST:

@@ -78,7 +78,8 @@ class Choice:
     def verdict(self) -> Verdict:
         """What the repeats allow to say: the winner with its margin, or who is within noise."""
         proof = self.proof
-        return judge(proof.standings, proof.metric, proof.higher_is_better, searched=True)
+        told = proof.standings, proof.metric, proof.higher_is_better
+        return judge(*told, searched=True, context=proof.context)
 
     @property
     def metric(self) -> float:

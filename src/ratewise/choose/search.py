@@ -129,6 +129,8 @@ class ScheduleSearch:
         """
         probes = self._affordable(self.space.probes(), self.budget - self._spent)
         self._train("probe", [Proposal(i, 0, math.nan, math.nan, 0.0, 0.0) for i in probes])
+        if self._hopeless():
+            return
         widenings = 0
         while True:
             while asked := self._next():
@@ -140,6 +142,11 @@ class ScheduleSearch:
             widenings += 1
             self._widen(side, self.grows)
         self._prove()
+
+    def _hopeless(self) -> bool:
+        """Whether the task has failed in every probe, whatever the rate: more would do the same."""
+        runs = self.records.values()
+        return bool(runs) and self.searcher.best is None and all(r.diverged is None for r in runs)
 
     # Search -----------------------------------------------------------------------------------
 
@@ -196,7 +203,7 @@ class ScheduleSearch:
         self.sign = -1.0 if result.higher_is_better else 1.0
         for one, record in zip(asked, result.runs, strict=True):
             value = record.metrics[result.metric]
-            if not math.isfinite(value) and record.diverged is None and record.error is None:
+            if record.diverged is None and record.error is None and not record.ended:
                 continue  # stopped by hand on its way
             updates = int(self.searcher.costs[one.run])
             expected = self.sign * one.mean, one.spread

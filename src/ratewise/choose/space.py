@@ -124,7 +124,8 @@ def read_schedules(candidates: Any) -> dict[str, Schedule]:
     if not isinstance(candidates, Mapping):
         candidates = {str(one): one for one in candidates}
     if not candidates:
-        raise ScheduleError("choose", "got no candidates", 'give {"cosine": Cosine(to=0)}, or none')
+        fix = 'give {"cosine": Cosine(to=0)}, or none'
+        raise ScheduleError(Call("choose"), "got no candidates", fix)
     return {name: _schedule(name, one) for name, one in candidates.items()}
 
 

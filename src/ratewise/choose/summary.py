@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ratewise.advise import Advice
 from ratewise.choose.result import Choice
 from ratewise.choose.search import Ending, ScheduleSearch
-from ratewise.compare.comparison import Comparison
+from ratewise.compare.comparison import Comparison, failed
 from ratewise.range_test import RangeTestResult
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix
@@ -30,9 +30,7 @@ def conclude(
     if not leaders:
         if interrupted:
             raise KeyboardInterrupt("stopped before a run was finished")
-        rule = f"found no run that finishes: {len(search.trials)} were tried, and all broke"
-        fix = Fix("give lower {peaks}, or look at the task", peaks="…")
-        raise ScheduleError(Call("choose"), rule, fix)
+        raise _none_finished(search)
     proof = search.proof or _unproven(search)
     run = search.space.runs[leaders[0]]
     best = proof.verdict.best
@@ -54,9 +52,25 @@ def conclude(
         advice=advice,
         found=range_test,
         stopped=ending.value if ending else "",
-        notes=tuple(search.notes),
+        notes=(*search.notes, *failed(list(search.records.values()), search.metric)),
         next_steps=tuple(_next_steps(search, proof)),
     )
+
+
+def _none_finished(search: ScheduleSearch) -> ScheduleError:
+    """Return why there is nothing to choose from: exceptions, the metric, or the rates."""
+    runs, who = list(search.records.values()), Call("choose")
+    told = [note.rstrip(".") for note in failed(runs, search.metric)]
+    broken = [run for run in runs if run.error is not None]
+    if broken:
+        return broken[0].as_error(who, f"found no run that finishes: {told[0]}")
+    if told:
+        rule = f"found no run that finishes: {told[0]}"
+        fix = Fix("look at the metric, or name another with {metric}", metric="…")
+        return ScheduleError(who, rule, fix)
+    rule = f"found no run that finishes: {len(runs)} were tried, and all broke"
+    fix = Fix("give lower {peaks}, or look at the task", peaks="…")
+    return ScheduleError(who, rule, fix)
 
 
 def _unproven(search: ScheduleSearch) -> Comparison:

@@ -10,6 +10,7 @@ import typer
 
 from ratewise.cli.arguments import Word
 from ratewise.cli.output import say
+from ratewise.tasks.failures import name_of, users_code
 
 _TASK = (
     "pretraining, continued pretraining, fine-tuning, preference tuning, vision transfer, "
@@ -73,7 +74,9 @@ def _completed(known: dict[str, Any], source: str) -> dict[str, Any]:
         from ratewise.advise.from_task import infer
         from ratewise.cli.tasks import load_task
 
-        found, told = infer(load_task(source))
+        task = load_task(source)
+        with users_code(name_of(task)):
+            found, told = infer(task)
     else:
         from ratewise.advise.from_log import read_facts
         from ratewise.logs.trainer_state import read_state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,8 @@ import typer
 from ratewise import ScheduleError
 from ratewise._extras import require
 from ratewise.cli import arguments as args
-from ratewise.cli.output import say, say_json, watched
+from ratewise.cli.errors import STOPPED, Options
+from ratewise.cli.output import check_failures, say, say_json, watched
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
 from ratewise.show.files import check_new
@@ -91,11 +93,14 @@ def choose(
     if kept is not None and not stopped:
         remember(kept, {"command": "choose", **words, "ended": True})
     if isinstance(found, Choice):
+        found = replace(found, proof=replace(found.proof, context=Options.of(choose)))
         _print(found, as_json, code, out)
     if stopped and kept is not None:
         say(f"go on with  ratewise choose --resume {shlex.quote(str(kept))}", err=True)
     if stopped:
-        raise typer.Exit(130)
+        raise typer.Exit(STOPPED)
+    if isinstance(found, Choice):
+        check_failures(found.proof)
 
 
 def asked(given: dict[str, Any], resume: Path | None) -> dict[str, Any]:

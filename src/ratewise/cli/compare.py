@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,8 @@ import typer
 from ratewise import ScheduleError
 from ratewise._extras import require
 from ratewise.cli import arguments as args
-from ratewise.cli.output import say, watched, write_results
+from ratewise.cli.errors import STOPPED, Options
+from ratewise.cli.output import check_failures, say, watched, write_results
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
 from ratewise.show.files import check_new
@@ -47,7 +49,7 @@ def compare(
     """Train schedules on a task, each beginning they share once, and say which is best."""
     from ratewise.compare import compare as train
     from ratewise.runs.engines.config import EngineConfig
-    from ratewise.runs.journal import read_size
+    from ratewise.runs.journal import read_size, remember
 
     given = {"task": task, "specs": specs, "total": total, "peaks": peaks, "seeds": seeds}
     given |= {"prune": prune, "metric": metric}
@@ -59,18 +61,25 @@ def compare(
         read_candidates(given)  # refused now, before anything is written
     if out is not None:
         check_new(f"--out {out}", out)
-    words = asked(given, resume, journal)
+    words = asked(given, resume)
     candidates, lengths = read_candidates(words)
     if words["seeds"] > 1:
         require("scipy", extra="search")  # it judges at the end: missed now, not then
     options |= {"peaks": read_peaks(words["peaks"]), "journal": journal or resume, **lengths}
     options |= {name: words[name] for name in ("seeds", "metric", "prune")}
-    comparison, stopped = watched(partial(train, load_task(words["task"]), candidates, **options))
+    task_asked_for = load_task(words["task"])
+    if options["journal"] is not None:
+        remember(options["journal"], words)
+    comparison, stopped = watched(partial(train, task_asked_for, candidates, **options))
+    if not stopped:
+        check_failures(comparison, only=True)
+    comparison = replace(comparison, context=Options.of(compare))
     say(str(comparison))
     if out is not None:
         say(write_results(comparison, out))
     if stopped:
-        raise typer.Exit(130)
+        raise typer.Exit(STOPPED)
+    check_failures(comparison)
 
 
 def read_candidates(words: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -89,13 +98,13 @@ def read_candidates(words: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     return candidates, {"total": total, **units}
 
 
-def asked(given: Mapping[str, Any], resume: Path | None, journal: Path | None) -> dict[str, Any]:
+def asked(given: Mapping[str, Any], resume: Path | None) -> dict[str, Any]:
     """Return what a comparison is asked for, completed by what a journal remembers of the last.
 
     Raises:
         ScheduleError: there is nothing to resume, or a task and schedules are missing.
     """
-    from ratewise.runs.journal import asked_for, remember
+    from ratewise.runs.journal import asked_for
 
     known = {} if resume is None else asked_for(resume)
     if known.get("command") == "choose" and not given["specs"]:
@@ -107,7 +116,4 @@ def asked(given: Mapping[str, Any], resume: Path | None, journal: Path | None) -
         fix = "write ratewise compare MODULE:TASK SPEC…, or --resume runs.db"
         raise ScheduleError("ratewise compare", "needs a task and schedules", fix)
     words["seeds"] = 3 if words["seeds"] is None else words["seeds"]
-    kept = journal or resume
-    if kept is not None:
-        remember(kept, words)
     return words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import errno
 import inspect
 import shlex
 import sys
@@ -19,6 +20,10 @@ from ratewise import ScheduleError
 from ratewise._extras import MissingExtra
 from ratewise._printable import printable
 from ratewise.schedule.errors import Context, speaking
+from ratewise.tasks.failures import TaskError
+
+STOPPED = 130
+"""Exit code of what was stopped by Ctrl-C, as shells have it."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,7 @@ class Options(Context):
             kind, *more = get_args(hints[name]) or (None,)
             for info in more:
                 if isinstance(info, OptionInfo):
-                    option = (info.param_decls or [f"--{name.replace('_', '-')}"])[0]
-                    options[name] = option, _placeholder(kind, info.metavar)
+                    options[name] = _spelt(name, info), _placeholder(kind, info.metavar)
         return cls(command=f"ratewise {command.__name__}", options=options)
 
     def argument(self, name: str, example: str) -> str:
@@ -67,6 +71,12 @@ class Options(Context):
     def call(self, function: str, given: str) -> str:
         """Return the option at fault alone, or the command."""
         return given or self.command
+
+
+def _spelt(name: str, info: OptionInfo) -> str:
+    """Return how an option is typed; what typer is told first it takes for a default at first."""
+    told = [one for one in (info.default, *(info.param_decls or ())) if isinstance(one, str)]
+    return next((one for one in told if one.startswith("--")), f"--{name.replace('_', '-')}")
 
 
 def _placeholder(kind: Any, metavar: str | None) -> str:
@@ -92,17 +102,37 @@ def typed(value: str) -> str:
 
 
 @contextlib.contextmanager
-def spoken_errors(context: Context) -> Generator[None]:
-    """Turn our errors into one line on standard error and exit code 2; others pass."""
+def spoken_errors(context: Options) -> Generator[None]:
+    """Turn errors into one line on standard error; only what is a fault of ours passes.
+
+    The exit code is 2 for what was typed wrong, 1 for what fails elsewhere (in a task, whose own
+    frames come before the line, or in the system), and 130 for Ctrl-C.
+    """
     try:
         with speaking(context):
             yield
-    except (ScheduleError, MissingExtra) as error:
-        told = str(error)
-    else:
         return
+    except TaskError as error:
+        typer.echo(error.traceback.rstrip(), err=True)
+        told, code = str(error), 1
+    except (ScheduleError, MissingExtra) as error:
+        told, code = str(error), 2
+    except KeyboardInterrupt:
+        told = str(ScheduleError(context.command, "was stopped by hand", "call it again"))
+        code = STOPPED
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever reads has seen enough
+            raise
+        told, code = str(_of_system(context.command, error)), 1
     tell(told)
-    raise typer.Exit(2)
+    raise typer.Exit(code)
+
+
+def _of_system(command: str, error: OSError) -> ScheduleError:
+    """Return what to say of what the system refuses: no room, no right, no such place."""
+    where = "" if error.filename is None else f" at {error.filename}"
+    rule = f"cannot go on ({error.strerror or type(error).__name__}{where})"
+    return ScheduleError(command, rule, "make room, or give another place")
 
 
 UsageError: Any = typer.BadParameter.__base__

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ratewise.cli.arguments import Json, Png, Task
+from ratewise.cli.errors import Options
 from ratewise.cli.output import check_figure, save_figure, say, say_json
 from ratewise.cli.tasks import load_task
 
@@ -29,7 +30,7 @@ def find(
     if figure is not None:
         check_figure(figure)
     given = {name: value for name, value in options.items() if value is not None}
-    found = test(load_task(task), **given)
+    found = test(load_task(task), **given).told(Options.of(find))
     if figure is not None:
         save_figure(found, figure)
     if as_json:

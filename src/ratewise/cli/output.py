@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from ratewise import ScheduleError, __version__
 from ratewise._extras import MissingExtra, require
 from ratewise._printable import printable
+from ratewise.schedule.errors import Call
 from ratewise.show.files import write_folder, writing
 from ratewise.view.style import to_bytes
 
@@ -54,6 +56,27 @@ def watched(train: Callable[..., Any]) -> tuple[Any, bool]:
             return train(progress=view), False
     except Interrupted as stop:
         return stop.comparison, True
+
+
+def check_failures(comparison: Any, only: bool = False) -> None:
+    """Raise what has failed in a comparison: in its runs, or in its metric.
+
+    Args:
+        comparison: The comparison.
+        only: Whether to do so only if no run has a number at its end.
+    """
+    from ratewise.compare.comparison import failed
+
+    runs, failures = comparison.runs, comparison.failures
+    finished = any(math.isfinite(run.metrics[comparison.metric]) for run in runs)
+    if not failures or (only and finished):
+        return
+    broken = next((run for run in failures if run.error is not None), None)
+    told = " and ".join(note.rstrip(".") for note in failed(runs, comparison.metric))
+    rule = f"has not all it was asked for: {told}"
+    if broken is not None:
+        raise broken.as_error(Call("compare"), rule)
+    raise ScheduleError(Call("compare"), rule, "look at the metric")
 
 
 def check_figure(path: Path) -> None:

@@ -13,6 +13,7 @@ from ratewise._extras import require
 from ratewise.cli.arguments import Json, Out, Png, Word
 from ratewise.cli.output import check_figure, save_figure, say, say_json, write_results
 from ratewise.cli.parsing import read_peaks, read_specs, read_total
+from ratewise.schedule.errors import Call, number
 from ratewise.show.files import check_new
 
 _LOGS = (
@@ -57,6 +58,8 @@ def predict(
         check_figure(figure)
     if out is not None:
         check_new(f"--out {out}", out)
+    if lr is not None:
+        number(Call("predict", "lr", lr), "lr", lr, above=True)
     paths, specs = split(logs, candidates or [])
     named, guessed = read_specs(specs)
     asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}

@@ -7,64 +7,35 @@ from typing import Annotated, Any
 
 import typer
 
-from ratewise.cli.arguments import (
-    Accumulation,
-    BatchSize,
-    Epoch,
-    Epochs,
-    FormatName,
-    Lr,
-    Png,
-    Processes,
-    Samples,
-    Settings,
-    Specs,
-    Tokens,
-    Total,
-)
+from ratewise.cli.arguments import Png, Specs
 from ratewise.cli.output import say
-from ratewise.cli.parsing import read_readings, read_settings, read_total
+from ratewise.cli.run_options import RunOptions, with_run_options
 from ratewise.show.files import writing
 
+_METRICS = "CSV or JSON of metrics, for schedules that listen to some."
 
+
+@with_run_options
 def show(
     specs: Specs,
-    total: Total = None,
-    epoch: Epoch = None,
-    samples: Samples = None,
-    tokens: Tokens = None,
-    lr: Lr = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    accumulation: Accumulation = None,
-    processes: Processes = None,
-    format: FormatName = None,
-    settings: Settings = None,
+    run: RunOptions,
     png: Png = None,
     log: Annotated[bool, typer.Option("--log", help="Draw levels on a logarithmic scale.")] = False,
-    metrics: Annotated[
-        Path | None, typer.Option(help="CSV or JSON of metrics, for schedules that listen to some.")
-    ] = None,
+    metrics: Annotated[Path | None, typer.Option(help=_METRICS)] = None,
 ) -> None:
     """Draw schedules, and say where they change and what they add up to."""
     from ratewise.show import show as draw
 
-    units: Any = {"epoch": epoch, "samples": samples, "tokens": tokens}
-    length = read_total(total)
-    run: Any = {"lr": lr, "epochs": epochs, "batch_size": batch_size,
-                "accumulation": accumulation, "processes": processes}  # fmt: skip
-    run.update(read_settings(settings), format=format)
-    if samples is None and batch_size is not None:
-        units["samples"] = batch_size * (accumulation or 1) * (processes or 1)
-    readings, guessed = read_readings(specs, total=length, **units, **run)
+    readings, guessed = run.readings(specs)
     named: Any = {n: each if isinstance(each, str) else each.plan for n, each in readings.items()}
+    length = run.length
     if length is None:
         stated = {each.total for each in readings.values() if not isinstance(each, str)} - {None}
-        told = None if epochs is None else f"{epochs:g} epochs"
+        told = None if run.epochs is None else f"{run.epochs:g} epochs"
         length = f"{stated.pop()} updates" if len(stated) == 1 else told
     unnamed = list(named) == list(named.values())
-    picture = draw(list(named) if unnamed else named, length, lr=lr, log=log, metrics=metrics,
-                   **units)  # fmt: skip
+    curves = list(named) if unnamed else named
+    picture = draw(curves, length, lr=run.lr, log=log, metrics=metrics, **run.units)
     for line in guessed:
         say(line, err=True)
     if png is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ratewise import ScheduleError
 from ratewise.schedule.errors import nearest, shorten
+from ratewise.tasks.failures import TaskError, users_code
 
 
 def load_task(text: str) -> Any:
@@ -24,29 +25,32 @@ def load_task(text: str) -> Any:
     sys.path.insert(0, os.getcwd())
     found: Any = load_file(Path(place)) if place.endswith(".py") else load_module(place)
     for part in name.split("."):
-        if not hasattr(found, part):
-            known = [known for known in vars(found) if not known.startswith("_")]
-            raise ScheduleError(place, f"has no {part!r}", nearest(part, known))
-        found = getattr(found, part)
+        with users_code(shorten(text)):
+            if not hasattr(found, part):
+                known = [name for name in getattr(found, "__dict__", ()) if name[:1] != "_"]
+                raise ScheduleError(place, f"has no {part!r}", nearest(part, known))
+            found = getattr(found, part)
     if not callable(found) or (hasattr(found, "open") and not inspect.isclass(found)):
         return found
     try:
         inspect.signature(found).bind()
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         fix = "name a task, or something that makes one without arguments"
         raise ScheduleError(text, f"cannot be called ({error})", fix) from None
-    return found()
+    with users_code(shorten(text)):
+        return found()
 
 
 def load_module(name: str) -> ModuleType:
     """Import a module by name, from the current folder too."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and misses one of its own
-        fix = f"run where it can be imported, or give a file, {name.replace('.', '/')}.py:TASK"
-        raise ScheduleError(f"Module {error.name!r}", "is not found", fix) from None
+    with users_code(f"Module {name!r}"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise  # the module is there, and misses one of its own
+            fix = f"run where it can be imported, or give a file, {name.replace('.', '/')}.py:TASK"
+            raise ScheduleError(f"Module {error.name!r}", "is not found", fix) from None
 
 
 def load_file(path: Path) -> ModuleType:
@@ -60,5 +64,10 @@ def load_file(path: Path) -> ModuleType:
     assert spec is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     assert spec.loader is not None
-    spec.loader.exec_module(module)
+    try:
+        with users_code(f"File {str(path)!r}"):
+            spec.loader.exec_module(module)
+    except TaskError:
+        del sys.modules[name]
+        raise
     return module

@@ -18,6 +18,7 @@ from ratewise.runs.specs import Candidate, Peaks, read_candidates
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Context, Fix, number, speaking
 from ratewise.schedule.strict import strict
+from ratewise.tasks.calls import peak_of
 from ratewise.tasks.protocols import Task
 
 
@@ -100,9 +101,9 @@ def compare(
             and the name of what is being trained.
 
     Raises:
-        ScheduleError: a candidate, a peak, a seed or a metric cannot be as given; nothing has
-            been trained then.
-        Exception: whatever the task raises when it is first opened, saved and measured.
+        ScheduleError: a candidate, a peak, a seed or a metric cannot be as given, or the task
+            raises when it is first opened, saved and measured, with that as `__cause__`; nothing
+            has been trained then.
     """
     tasks, halving = Tasks(task), read_halving(prune)
     every = number(Call("compare"), "checkpoint_every", checkpoint_every, low=0.0)
@@ -141,7 +142,7 @@ def _read_search(task: Any, peaks: Search | str) -> Search:
     if peaks != "auto":
         fix = Fix("give learning rates, or {peaks}", peaks='"auto"')
         raise ScheduleError(who, "is no list of peaks", fix)
-    peak = getattr(task, "peak", None)
+    peak = peak_of(task)
     if not peak:
         rule = "does not know where to look, as the task has no learning rate"
         raise ScheduleError(who, rule, Fix("give {peaks}", peaks="[3e-4, 1e-3, 3e-3]"))

@@ -17,6 +17,7 @@ from ratewise.compare.statistics import Difference, differences
 from ratewise.compare.time_to_target import TimeToTarget, time_to_target
 from ratewise.compare.verdict import Standing, Verdict, judge, ranked
 from ratewise.runs.records import Record, Results, Stopped
+from ratewise.schedule.errors import PYTHON, Context
 from ratewise.schedule.lengths import Length
 from ratewise.view.format import format_table
 
@@ -50,6 +51,7 @@ class Comparison:
         asked: Updates that all runs would take, each trained alone.
         notes: What else there is to know, each a sentence.
         pruned: Candidates that were dropped on the way.
+        context: How whoever is advised writes arguments.
     """
 
     runs: tuple[Record, ...] = field(repr=False)
@@ -59,14 +61,24 @@ class Comparison:
     asked: int
     notes: tuple[str, ...] = ()
     pruned: tuple[Pruned, ...] = ()
+    context: Context = field(default=PYTHON, repr=False)
 
     @classmethod
     def of(
         cls, results: Results, notes: Sequence[str] = (), pruned: Sequence[Pruned] = ()
     ) -> Comparison:
         """Return what came of runs as a comparison; it also says what a journal knew of them."""
-        counts = results.trained, results.asked, (*_known(results), *notes), tuple(pruned)
+        told = *_known(results), *failed(results.runs, results.metric), *notes
+        counts = results.trained, results.asked, told, tuple(pruned)
         return cls(results.runs, results.metric, results.higher_is_better, *counts)
+
+    @property
+    def failures(self) -> tuple[Record, ...]:
+        """Runs whose code raised, or that got to their end and measured no number there.
+
+        A run that diverged is none: that is what its rates have done.
+        """
+        return tuple(run for run in self.runs if _failed(run, self.metric))
 
     @property
     def sharing(self) -> float:
@@ -82,7 +94,8 @@ class Comparison:
     @cached_property
     def verdict(self) -> Verdict:
         """The winner with its margin, or who is within noise; `str()` says why."""
-        return judge(self.standings, self.metric, self.higher_is_better)
+        better = self.higher_is_better
+        return judge(self.standings, self.metric, better, context=self.context)
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
@@ -233,6 +246,28 @@ def _known(results: Results) -> list[str]:
             "and were trained again from the ones before."
         )
     return notes
+
+
+def failed(runs: Sequence[Record], metric: str) -> list[str]:
+    """Say how many runs failed, and of what."""
+    notes: list[str] = []
+    broken = [run for run in runs if run.error is not None]
+    if broken:
+        first = broken[0].failure
+        why = "" if first is None else f", the first as {first.who} {first.broken}"
+        notes.append(f"{len(broken)} of {len(runs)} runs failed{why}.")
+    unmeasured = [run for run in runs if run.error is None and _failed(run, metric)]
+    if unmeasured:
+        value = unmeasured[0].metrics[metric]
+        notes.append(
+            f"{metric!r} was {value} at the end of {len(unmeasured)} of {len(runs)} runs, "
+            "though their losses are numbers."
+        )
+    return notes
+
+
+def _failed(run: Record, metric: str) -> bool:
+    return run.error is not None or (run.ended and not math.isfinite(run.metrics[metric]))
 
 
 def _row(one: Standing, behind: Difference | None) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratewise._extras import require
+from ratewise.schedule.errors import PYTHON, Context
 
 LEVEL = 0.90
 """Probability that all margins of a comparison hold together."""
@@ -79,7 +80,12 @@ class Verdict:
 
 
 def judge(
-    standings: Sequence[Standing], metric: str, higher_is_better: bool, *, searched: bool = False
+    standings: Sequence[Standing],
+    metric: str,
+    higher_is_better: bool,
+    *,
+    searched: bool = False,
+    context: Context = PYTHON,
 ) -> Verdict:
     """Return the verdict over candidates, each at its own best peak.
 
@@ -96,6 +102,7 @@ def judge(
         metric: Name of the metric.
         higher_is_better: Whether more of it is better.
         searched: Whether each peak is the best of a search: then one peak each is no flaw.
+        context: How whoever is advised writes arguments.
     """
     finished = ranked([one for one in standings if one.values], higher_is_better)
     advice = _advice(standings, searched)
@@ -111,7 +118,7 @@ def judge(
             f"{best.name} is ahead by {gap:.3g} in {metric}, "
             "but one seed cannot tell whether that is more than noise."
         )
-        more = "Repeat with seeds=3 or more."
+        more = f"Repeat with {context.argument('seeds', '3')} or more."
         everyone = tuple(one.name for one in finished)
         return Verdict(text, best.name, everyone, gap, advice=(more, *advice))
     margin, why = _margin(finished)

@@ -17,7 +17,7 @@ from ratewise.logs.rates import RateSource
 from ratewise.logs.table import LogTable
 from ratewise.runs.specs import Written
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Fix
+from ratewise.schedule.errors import Call, Fix
 from ratewise.schedule.strict import strict
 
 MOST = 10**8
@@ -93,7 +93,7 @@ def read_logs(
     rates = rates or RateSource()
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
-        raise ScheduleError("read_curves", "needs a log", "give the path of one")
+        raise ScheduleError(Call("read_curves"), "needs a log", "give the path of one")
     tables: list[LogTable] = []
     notes: list[str] = []
     for one in paths:

@@ -118,7 +118,7 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     left = [one for one in given if not one.diverged]
     if not left:
         rule = f"has no curve left of {len(given)}"
-        raise ScheduleError("fit", rule, "give at least one run that did not diverge")
+        raise ScheduleError(Call("fit"), rule, "give at least one run that did not diverge")
     name = law
     if law == "auto":
         name, found, held = _favoured(left)

@@ -9,8 +9,11 @@ from ratewise.range_test.ladder import Ladder, Sweep, climb
 from ratewise.range_test.result import RangeTestResult, conclude
 from ratewise.range_test.sources import choose_source
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, whole
+from ratewise.schedule.errors import Call, Fix, whole
 from ratewise.schedule.strict import strict
+from ratewise.tasks.failures import name_of, users_code
+
+_SEEDS = Fix("give {seeds}", alone="give seeds=3, or seeds=[0, 1, 2]", seeds="3")
 
 
 @strict
@@ -60,7 +63,8 @@ def find(
             `GradScaler`, a scheduler, an average of the weights.
 
     Raises:
-        ScheduleError: an argument is not what it should be, before anything is trained.
+        ScheduleError: an argument is not what it should be, before anything is trained; or what
+            was given raises, with that as `__cause__`.
 
     >>> class Run:
     ...     w = 1.0
@@ -91,10 +95,17 @@ def find(
         also=tuple(also),
     )
     sweeps = [Sweep(ladder, seed) for seed in numbers]
-    with source as open_run:
+    with users_code(_who(task)), source as open_run:
         for sweep in sweeps:
             climb(open_run(sweep.seed), sweep)
     return conclude(ladder, tuple(sweeps))
+
+
+def _who(task: Any) -> str:
+    """Return what to call what is trained, in an error."""
+    if task is None:
+        return "find(step=…)"
+    return name_of(task) if hasattr(task, "open") else type(task).__name__
 
 
 def read_seeds(seeds: int | Iterable[int]) -> list[int]:
@@ -104,9 +115,9 @@ def read_seeds(seeds: int | Iterable[int]) -> list[int]:
         return list(range(whole(who, "the number of seeds", seeds, low=1)))
     if not isinstance(seeds, Iterable) or isinstance(seeds, str | bytes):
         rule = "needs a number of seeds or a list of them"
-        raise ScheduleError(who, rule, "give seeds=3, or seeds=[0, 1, 2]", given=seeds)
+        raise ScheduleError(who, rule, _SEEDS, given=seeds)
     numbers = [whole(who, "every seed", seed) for seed in seeds]
     if not numbers or len(set(numbers)) < len(numbers):
         rule = "needs at least one seed, and each once"
-        raise ScheduleError(who, rule, "give seeds=3, or seeds=[0, 1, 2]")
+        raise ScheduleError(who, rule, _SEEDS)
     return numbers

@@ -10,6 +10,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, number, whole
+from ratewise.tasks.calls import trained
 from ratewise.tasks.protocols import LiveRun, Run
 
 FEWEST = 8
@@ -134,8 +135,8 @@ def climb(run: Run | LiveRun, sweep: Sweep) -> None:
     try:
         for first in range(0, len(rates), k):
             # A loss is seen one update late, so there is one rate more than the rungs have.
-            losses = np.asarray(run.train(rates[first : first + k]), np.float64).tolist()
-            if any(map(sweep.tell, losses)):
+            losses = trained(run, rates[first : first + k])
+            if any(map(sweep.tell, losses.tolist())):
                 return
     finally:
         run.restore(start)

@@ -10,6 +10,7 @@ import numpy as np
 from ratewise.range_test.ladder import FEWEST, Ladder, Sweep
 from ratewise.range_test.marks import MarkedCurve
 from ratewise.range_test.smoothing import WIDTH
+from ratewise.schedule.errors import Context, Fix, written
 from ratewise.view.format import format_rate
 
 CLEAR = 8.0
@@ -24,7 +25,11 @@ class Refusal(NamedTuple):
     """Why there is no answer, and what to do."""
 
     reason: str
-    advice: str
+    advice: str | Fix
+
+    def told(self, context: Context) -> Refusal:
+        """Return it with the advice in the language of whoever is spoken to."""
+        return self._replace(advice=written(self.advice, context))
 
 
 def at_once(ladder: Ladder, sweeps: Sequence[Sweep]) -> Refusal | None:
@@ -36,28 +41,36 @@ def at_once(ladder: Ladder, sweeps: Sequence[Sweep]) -> Refusal | None:
         if np.log10(rate / ladder.lowest) < AT_ONCE or sweep.broke < FEWEST:
             where = format_rate(rate, 2)
             reason = f"the loss diverged at once, at {where} with seed {sweep.seed}"
-            advice = f"give lowest={format_rate(ladder.lowest / 1e4, 2)}, or look at the task"
-            return Refusal(reason, advice)
+            lower = format_rate(ladder.lowest / 1e4, 2)
+            return Refusal(reason, Fix("give {lowest}, or look at the task", lowest=lower))
     return None
 
 
 def refused(ladder: Ladder, sweeps: Sequence[Sweep], read: MarkedCurve) -> Refusal | None:
     """Return why the curve has no answer, or None."""
     broken = [one.rate for one in sweeps if one.rate is not None]
-    span = float(np.ptp(read.losses))
+    span, more = float(np.ptp(read.losses)), _more(ladder)
     if span <= 1e-9 * float(np.abs(read.losses).max()):
         reason = f"the loss is flat, {read.losses[0]:.4g} from {format_rate(ladder.lowest)} on"
         return Refusal(reason, "look whether the optimizer has the model's parameters")
     if read.fall <= CLEAR * read.error and broken:
         reason = f"the loss never fell before it diverged at {format_rate(min(broken), 2)}"
-        return Refusal(reason, "give lowest= a smaller rate, or more updates")
+        return Refusal(
+            reason, Fix("give a smaller {lowest}, or more {updates}", lowest="…", updates="…")
+        )
     if read.fall <= CLEAR * read.error:
         reason = (
             f"the curve is flat: it falls by {read.fall:.2g}, "
             f"and by {CLEAR * read.error:.2g} from noise alone"
         )
-        return Refusal(reason, f"give updates={4 * ladder.updates}, or a higher highest=")
+        fix = Fix("give {updates}, or a higher {highest}", updates=more, highest="…")
+        return Refusal(reason, fix)
     return _unclear(ladder, read)
+
+
+def _more(ladder: Ladder) -> str:
+    """Return the updates at each rate that halve what noise adds."""
+    return str(4 * ladder.updates)
 
 
 def _unclear(ladder: Ladder, read: MarkedCurve) -> Refusal | None:
@@ -66,11 +79,13 @@ def _unclear(ladder: Ladder, read: MarkedCurve) -> Refusal | None:
         return None
     if read.onset is None and minimum.rate * 10**WIDTH > 10 ** read.at[-1]:
         reason = f"the loss still fell at the highest rate, {format_rate(ladder.highest)}"
-        return Refusal(reason, f"give highest={format_rate(ladder.highest * 100)}")
+        higher = format_rate(ladder.highest * 100)
+        return Refusal(reason, Fix("give {highest}", highest=higher))
     if minimum.decades > WIDEST:
         ends = f"{format_rate(minimum.low, 2)} … {format_rate(minimum.high, 2)}"
         reason = f"it is too noisy: the minimum is anywhere in {ends}"
-        return Refusal(reason, f"give updates={4 * ladder.updates}, or more seeds")
+        fix = Fix("give {updates}, or more {seeds}", updates=_more(ladder), seeds="…")
+        return Refusal(reason, fix)
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ratewise._arrays import Floats
@@ -13,6 +13,7 @@ from ratewise._printable import printable
 from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.marks import Mark, MarkedCurve, read_sweeps
 from ratewise.range_test.refusals import Refusal, at_once, notes, refused
+from ratewise.schedule.errors import PYTHON, Context, written
 from ratewise.view.format import format_rate, format_table
 
 TOWARDS = 0.2
@@ -102,6 +103,11 @@ class RangeTestResult:
             return ()
         return notes(self.ladder, self.reading)
 
+    def told(self, context: Context) -> RangeTestResult:
+        """Return the same, with its advice in the language of whoever is spoken to."""
+        refusal = self.refusal
+        return self if refusal is None else replace(self, refusal=refusal.told(context))
+
     def table(self) -> str:
         """Return the marks with their 90 % intervals, as text; empty without an answer."""
         marks = {
@@ -162,7 +168,7 @@ class RangeTestResult:
         told = {
             "rate": self.rate,
             "reason": self.reason,
-            "advice": None if self.refusal is None else self.refusal.advice,
+            "advice": None if self.refusal is None else written(self.refusal.advice, PYTHON),
             "steepest": self.steepest,
             "minimum": self.minimum,
             "onset": self.onset,
@@ -179,7 +185,8 @@ class RangeTestResult:
 
     def __str__(self) -> str:
         if self.refusal is not None:
-            return f"No answer, because {self.refusal.reason}: {self.refusal.advice}."
+            advice = written(self.refusal.advice, PYTHON)
+            return f"No answer, because {self.refusal.reason}: {advice}."
         steepest, minimum, onset = self.steepest, self.minimum, self.onset
         assert self.rate is not None
         assert steepest is not None

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
+from ratewise.schedule.errors import Call, Fix, shorten
+from ratewise.tasks.calls import opened
 from ratewise.tasks.protocols import Opener
 
 Source = AbstractContextManager[Opener]
 """Gives what opens runs, each from the same start; when it is left, everything is as it was."""
 
 _LOOP = ("step", "model", "optimizer", "batches")
-_GIVES = (
-    "give a task, a Trainer, a Lightning module or a compiled Keras model, "
-    "or step=, model=, optimizer= and batches="
+_THINGS = "a task, a Trainer, a Lightning module or a compiled Keras model"
+_GIVES = Fix(
+    f"name {_THINGS}",
+    alone=f"give {_THINGS}, or step=, model=, optimizer= and batches=",
 )
 _TAKES = {"step": (*_LOOP, "also"), "lightning": ("batches", "trainer"), "keras": ("batches",)}
 """The parts that go with each kind of thing; a trainer and a task take none."""
@@ -45,7 +48,7 @@ def choose_source(task: Any, **parts: Any) -> Source:
         from ratewise.tasks.keras.in_place import model_in_place
 
         return model_in_place(task, parts["batches"])
-    return nullcontext(task.open)
+    return nullcontext(partial(opened, task, needs=("train", "save", "restore")))
 
 
 def kind_of(task: Any) -> str:
@@ -61,7 +64,7 @@ def kind_of(task: Any) -> str:
         if one.__name__ == "Model" and room == "keras":
             return "keras"
     if not callable(getattr(task, "open", None)):
-        raise ScheduleError("find", f"cannot train {shorten(task)}", _GIVES)
+        raise ScheduleError(Call("find"), f"cannot train {shorten(task)}", _GIVES)
     return "task"
 
 

@@ -26,6 +26,7 @@ from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree, Segment
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call
+from ratewise.tasks.failures import TaskError
 from ratewise.tasks.protocols import Losses
 
 RETRIES = 2
@@ -61,11 +62,13 @@ class TreeDriver:
         specs: The runs of the tree, in their order.
         journal: The journal, which knows what was trained before and keeps what is trained now.
         every: Seconds after which a state is saved within a segment; needs a journal.
+        metrics: What the task measures.
 
     Attributes:
         outcomes: What came of the segments that are done.
         trained: Updates trained so far.
         dropped: Updates that will not be trained, as their runs have ended early.
+        left: Ways to the states from which runs whose code raised can be tried again.
     """
 
     def __init__(
@@ -75,16 +78,20 @@ class TreeDriver:
         specs: Sequence[RunSpec],
         journal: Journal | None = None,
         every: float = float("inf"),
+        metrics: tuple[str, ...] = (),
     ) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self.trained = 0
         self.dropped = 0
+        self.left: list[Way] = []
         self._engine, self.tree, self._specs, self._journal = engine, tree, specs, journal
+        self._metrics = metrics
         self._every = every if journal is not None else float("inf")
         self._ready: list[tuple[int, int]] = []
         self._going: dict[int, InFlight] = {}
         self._kept: dict[int, str] = {}
         self._made = [0] * len(tree.segments)
+        self._wanted: set[int] = set()
         self._lost = [0] * len(tree.segments)
         self._begun = [0] * len(tree.segments)
         self._finished = [0] * len(tree.segments)
@@ -155,6 +162,7 @@ class TreeDriver:
             save=segment.is_returned_to,
             measure=bool(segment.ends),
             every=self._every,
+            metrics=self._metrics,
         )
         self._going[index] = InFlight(job, known, part)
         self._engine.start(job)
@@ -195,7 +203,10 @@ class TreeDriver:
         elif isinstance(event, Done):
             self._end(event)
         elif isinstance(event, Fatal):
-            raise ScheduleError(Call("compare"), event.rule, event.fix)
+            told = Call("compare"), event.rule, event.fix
+            if event.traceback:
+                raise TaskError(*told, traceback=event.traceback)
+            raise ScheduleError(*told)
         else:
             self._again(event)
 
@@ -225,7 +236,9 @@ class TreeDriver:
         if event.kept is not None:
             self._kept[index] = event.kept[1]
         self._commit(index, new if outcome.whole else new[:0], segment.stop, event)
-        if going.part != segment.stop:
+        if outcome.failure is not None:
+            self._leave(index, going.part)
+        elif going.part != segment.stop:
             self._release(index, going.part)
         self._finish(index, outcome)
 
@@ -242,8 +255,11 @@ class TreeDriver:
             self._lost[index] += 1
             if self._lost[index] > RETRIES:
                 nothing = np.full(len(going.job.way.rates), np.nan)
-                why = f"given up after {RETRIES + 1} tries: {event.why}\n"
-                self._end(Done(index, Outcome(nothing, {}, why, whole=False)))
+                why = f"was given up after {RETRIES + 1} tries: {event.why}"
+                failure = TaskError(
+                    "The task", why, "see what it printed, or train without workers"
+                )
+                self._end(Done(index, Outcome(nothing, {}, failure, whole=False)))
                 return
         del self._going[index]
         parent = self.tree.segments[index].parent
@@ -265,8 +281,17 @@ class TreeDriver:
         if parent is not None:
             self._finished[parent] += 1
             all_done = self._finished[parent] == len(self.tree.segments[parent].children)
-            if all_done and parent in self._kept:
+            if all_done and parent in self._kept and parent not in self._wanted:
                 self._release(parent, self.tree.segments[parent].stop)
+
+    def _leave(self, index: int, part: int | None) -> None:
+        """Keep the state that a segment whose code raised can go on from, when it is mended."""
+        way, parent = self._way(self.tree.segments[index]), self.tree.segments[index].parent
+        if part is not None:
+            self.left.append(way.until(part))
+        elif parent is not None:
+            self._wanted.add(parent)
+            self.left.append(way.until(self.tree.segments[parent].stop))
 
     def _drop(self, first: int, before: Outcome) -> None:
         """End a segment and all behind it, as a run before it has ended."""

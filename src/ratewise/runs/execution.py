@@ -17,14 +17,14 @@ from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.engines.serial import Memory, Serial
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.runs.journal import Journal
-from ratewise.runs.keys import fingerprint
+from ratewise.runs.keys import identity
 from ratewise.runs.optimizers import Tasks
 from ratewise.runs.records import Outcome, Record, Results, Stopped
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tensorboard import Board
 from ratewise.runs.tree import PrefixTree
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, nearest
+from ratewise.schedule.errors import Call, Fix, nearest
 from ratewise.tasks.protocols import Losses, Task
 
 NOTED = 1.0
@@ -86,9 +86,13 @@ class Execution:
             sharing: Whether lists go on from what those before them have trained. That needs a
                 journal; where the user wants none, it is one that ends with the execution.
         """
+        path, kept = self.journal, sharing or not self.engine.alone
+        if path is None and not kept and self.checkpoints is not None:
+            who = Call("compare", "checkpoints", str(self.checkpoints))
+            fix = Fix("give {journal} too", journal="'runs.db'")
+            raise ScheduleError(who, "is a place for what a journal knows of", fix)
         with ExitStack() as stack:
-            path = self.journal
-            if path is None and (sharing or not self.engine.alone):
+            if path is None and kept:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ratewise-"))
                 path = os.path.join(folder, "runs.db")
             executor = Executor(replace(self, journal=path), tasks, metric)
@@ -145,7 +149,9 @@ class Executor:
         """
         with self._opened(disk) as journal:
             names = () if journal is None else _begin(journal, self._tasks.task)
-            known = {} if journal is None else _known(journal, specs)
+            known = (
+                {} if journal is None else _known(journal, specs, self._metric or [*names, ""][0])
+            )
             left = [spec for place, spec in enumerate(specs) if place not in known]
             engine, metric = self._engine(specs, left, journal, names)
             load = Workload(specs, known, engine, metric, journal, self._execution.every)
@@ -229,7 +235,7 @@ class Workload:
             for run in segment.ends
         }
         self._asked = sum(len(spec.rates) for spec in specs)
-        self.driver = TreeDriver(engine, self._tree, self._left, journal, every)
+        self.driver = TreeDriver(engine, self._tree, self._left, journal, every, metric.measured)
         if journal is not None:
             journal.plan(self._asked, self._tree.planned, len(specs), len(known))
 
@@ -245,7 +251,7 @@ class Workload:
             yield self.driver.trained, self._tree.planned - self.driver.dropped, what
         self._show(board, shown)
         if self._journal is not None:
-            self._journal.end()
+            self._journal.end(self.driver.left)
 
     def _show(self, board: Board | None, shown: int) -> int:
         """Show the runs that have ended since the last time; return how many segments have."""
@@ -291,6 +297,7 @@ class Workload:
             diverged=outcome.diverged if outcome else None,
             error=outcome.error if outcome else None,
             optimizer=spec.optimizer,
+            failure=outcome.failure if outcome else None,
         )
 
 
@@ -304,16 +311,14 @@ class Metric(NamedTuple):
 
 def _begin(journal: Journal, task: Task) -> tuple[str, ...]:
     """Tell a journal which task it is; return the names of what that measures."""
-    run = task.open(0)
-    state, measured = run.save(), dict(run.measure())
-    names = tuple(measured)
-    journal.begin(fingerprint(task, state, measured), type(task).__name__, names)
+    key, names = identity(task)
+    journal.begin(key, type(task).__name__, names)
     return names
 
 
-def _known(journal: Journal, specs: Sequence[RunSpec]) -> dict[int, Found]:
+def _known(journal: Journal, specs: Sequence[RunSpec], metric: str) -> dict[int, Found]:
     """Return what came of the runs that were trained before, by their places."""
-    found = {place: journal.finished(spec) for place, spec in enumerate(specs)}
+    found = {place: journal.finished(spec, metric) for place, spec in enumerate(specs)}
     return {place: one for place, one in found.items() if one is not None}
 
 

@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ratewise.tasks.protocols import Rates
+from ratewise.schedule import ScheduleError
+from ratewise.tasks.calls import measured, opened
+from ratewise.tasks.failures import name_of, users_code
+from ratewise.tasks.protocols import Rates, Task
 
 
 class Way(NamedTuple):
@@ -28,6 +31,18 @@ class Way(NamedTuple):
         """Return the name of the state of a task at its end: 64 hexadecimal digits."""
         rates = np.ascontiguousarray(self.rates, np.float64)
         return _digest([task, int(self.seed), self.optimizer, rates.tobytes()])
+
+
+def identity(task: Task) -> tuple[str, tuple[str, ...]]:
+    """Return the fingerprint of a task, and the names of what it measures.
+
+    Raises:
+        ScheduleError: its code raised, or returned what is no run, no state or no metric.
+    """
+    run = opened(task, 0)
+    with users_code(name_of(task)):
+        state, metrics = run.save(), measured(run)
+        return fingerprint(task, state, metrics), tuple(metrics)
 
 
 def fingerprint(task: Any, state: Any, metrics: Mapping[str, float]) -> str:
@@ -82,7 +97,12 @@ def _add(digest: Any, value: Any) -> None:
     elif callable(getattr(value, "get_state", None)):  # a generator of PyTorch
         _add(digest, value.get_state())
     else:
-        _leaf(digest, "pickle", pickle.dumps(value))
+        try:
+            pickled = pickle.dumps(value)
+        except Exception as error:
+            rule, fix = f"cannot be kept: {error}", "save arrays, numbers, texts and lists of them"
+            raise ScheduleError("The state that save() returns", rule, fix) from error
+        _leaf(digest, "pickle", pickled)
 
 
 def _head(digest: Any, kind: str, count: int) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, shorten
+from ratewise.tasks.calls import peak_of
+from ratewise.tasks.failures import name_of, users_code
 from ratewise.tasks.protocols import Task
 
 
@@ -75,10 +77,11 @@ class Tasks:
             rule = f"cannot give another optimizer to {shorten(self.task)}"
             fix = "give schedules alone, or write with_optimizer(optimizer)"
             raise ScheduleError(Call("compare"), rule, fix)
-        task: Any = with_optimizer(optimizer)
+        with users_code(name_of(self.task)):
+            task: Any = with_optimizer(optimizer)
         self._others.append((optimizer, task))
         return task
 
     def peak(self, optimizer: Any) -> float | None:
         """Return the learning rate that the task has with an optimizer, or None."""
-        return getattr(self.of(optimizer), "peak", None)
+        return peak_of(self.of(optimizer))

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ratewise._json import plain
+from ratewise.schedule.errors import Who
+from ratewise.tasks.failures import RaisedElsewhere, TaskError
 from ratewise.tasks.protocols import Losses, Rates
 
 
@@ -17,16 +21,21 @@ class Outcome:
     Args:
         losses: float64[k], NaN where nothing was trained.
         metrics: What was measured at its end; empty where no run ends or none could be measured.
-        error: Traceback of an exception in the task's code, or None.
+        failure: What the task's code raised, or None.
         diverged: The first update of the run whose loss was not finite, or None.
         whole: Whether it was trained to its end, so that others can go on from there.
     """
 
     losses: Losses
     metrics: Mapping[str, float]
-    error: str | None = None
+    failure: TaskError | None = None
     diverged: int | None = None
     whole: bool = True
+
+    @property
+    def error(self) -> str | None:
+        """The failure as text: the frames that are the user's, or else the error itself."""
+        return None if self.failure is None else self.failure.traceback or str(self.failure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +51,9 @@ class Record:
         losses: Training loss of every update, float64[total]; NaN where there was none.
         rates: Learning rate of every update, float64[total].
         diverged: The first update whose loss was not finite, or None.
-        error: Traceback of an exception in the task's code, or None.
+        error: What the task's code raised, with the frames that are the user's, or None.
         optimizer: Name of the optimizer that the candidate brought, or None: the task's own.
+        failure: The same as an error; its cause is the exception, if that was in this process.
     """
 
     name: str
@@ -56,6 +66,22 @@ class Record:
     diverged: int | None = None
     error: str | None = field(default=None, repr=False)
     optimizer: str | None = None
+    failure: TaskError | None = field(default=None, repr=False)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it got to its end, with a loss for every update, whatever was measured there."""
+        return self.diverged is None and self.error is None and _all_finite(self.losses)
+
+    def as_error(self, who: Who, rule: str) -> TaskError:
+        """Return the error to raise where a run that failed is the end of everything.
+
+        Its cause is what was raised; of what was raised in another process that is the text.
+        """
+        assert self.failure is not None
+        error = TaskError(who, rule, self.failure.fix, traceback=self.failure.traceback)
+        error.__cause__ = self.failure.__cause__ or RaisedElsewhere(self.error or "")
+        return error
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON types, without the rates, which follow from the schedule."""
@@ -97,6 +123,10 @@ class Results:
     reused: int = 0
     damaged: int = 0
     journal: str = ""
+
+
+def _all_finite(losses: Losses) -> bool:
+    return bool(np.isfinite(losses).all())
 
 
 class Stopped(KeyboardInterrupt):

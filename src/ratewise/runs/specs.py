@@ -166,7 +166,9 @@ def _peaks_by_name(peaks: Peaks, names: Iterable[Any]) -> dict[Any, list[float]]
 
 
 def _peaks(peaks: Iterable[float]) -> list[float]:
-    given = _listed("peaks", peaks, "give learning rates such as [3e-4, 1e-3]")
+    some = "[3e-4, 1e-3]"
+    fix = Fix("give {peaks}", alone=f"give learning rates such as {some}", peaks=some)
+    given = _listed("peaks", peaks, fix)
     who = Call("compare", "peaks", given)
     for peak in given:
         try:
@@ -186,7 +188,7 @@ def _seeds(seeds: int | Iterable[int]) -> list[int]:
     return _distinct(who, "seeds", [whole(who, "every seed", seed) for seed in given])
 
 
-def _listed(what: str, given: Any, fix: str) -> list[Any]:
+def _listed(what: str, given: Any, fix: str | Fix) -> list[Any]:
     items = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else None
     if not items:
         rule = f"needs {what} to be a list of at least one"

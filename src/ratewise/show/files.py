@@ -26,8 +26,10 @@ def check_new(who: str, folder: Path) -> None:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ScheduleError(who, "is there already", "give a new folder")
     with writing(who):
+        made = [one for one in (folder, *folder.parents) if not one.exists()]
         folder.mkdir(parents=True, exist_ok=True)
-        folder.rmdir()
+        for one in made:
+            one.rmdir()
 
 
 def write_folder(who: str, folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> None:
@@ -41,9 +43,11 @@ def write_folder(who: str, folder: str | os.PathLike[str], files: Mapping[str, b
     part = out.resolve().with_name(f".{out.name}-{os.getpid()}")
     try:
         with writing(who):
-            part.mkdir()
+            part.mkdir(parents=True)
             for name, content in files.items():
                 (part / name).write_bytes(content)
+            if out.is_dir():
+                out.rmdir()  # it is empty
             part.rename(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -60,7 +60,12 @@ class BatchTape(ABC):
         """Return a hash that is equal for equal batches."""
 
     def _open(self) -> Any:
-        return self._data(self._seed)
+        """Return what `data` returns for the seed."""
+        source = self._data(self._seed)
+        if not hasattr(source, "__iter__") and not hasattr(source, "__getitem__"):
+            fix = "return a loader, a dataset or a list of batches"
+            raise ScheduleError(self.who, "cannot be iterated", fix, given=source)
+        return source
 
     def _read(self, source: Any) -> Iterator[Any]:
         """Return the batches of one round."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -11,7 +12,7 @@ from ratewise.schedule import ScheduleError
 
 
 @dataclass(frozen=True)
-class ReadyTask:
+class ReadyTask(ABC):
     """A task that is made of functions, which are checked when it is made."""
 
     _functions: ClassVar[tuple[str, ...]]
@@ -34,9 +35,9 @@ class ReadyTask:
             fix = f"write higher_is_better=({names!r},)"
             raise ScheduleError(who, "needs a tuple of names", fix)
 
+    @abstractmethod
     def open(self, seed: int) -> Any:
         """Return a run before its first update."""
-        raise NotImplementedError
 
     def with_optimizer(self, optimizer: Callable[[Any], Any]) -> Self:
         """Return the same task with another optimizer."""
@@ -46,9 +47,3 @@ class ReadyTask:
     def peak(self) -> float:
         """The optimizer's own learning rate, of the group where it is largest."""
         return self.open(0).peak
-
-
-def as_metrics(given: Any) -> dict[str, float]:
-    """Return what a metric returned as a dict; one number alone is called "metric"."""
-    named: Mapping[str, Any] = given if isinstance(given, Mapping) else {"metric": given}
-    return {str(name): float(value) for name, value in named.items()}

@@ -16,11 +16,11 @@ from ratewise.view.style import TERMINAL_COLOURS, spaced
 NARROWEST, WIDEST = 40, 120
 
 
-def is_coloured(stream: TextIO) -> bool:
+def is_coloured(stream: TextIO | None) -> bool:
     """Return whether to write colours: to a terminal that can, unless NO_COLOR is set."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return stream.isatty()
+    return stream is not None and stream.isatty()  # it is None where it was closed
 
 
 def read_screen(width: int | None, colour: bool | None) -> tuple[int, bool]:

@@ -11,7 +11,7 @@ import pytest
 from ratewise.choose import choose, compare
 from ratewise.schedule import ScheduleError
 from tests.choose.valley import Valley
-from tests.runs.engines.tasks import Slow, mixed, same
+from tests.runs.engines.tasks import Failing, Slow, mixed, same
 from tests.runs.journal.tasks import ASKED, SCHEDULES, TOTAL, Bowl, records
 
 ray = pytest.importorskip("ray")
@@ -104,6 +104,17 @@ def test_a_task_asks_for_what_it_needs(cluster):
         assert result.runs[0].error is None
     finally:
         cluster.remove_node(node)
+
+
+def test_a_task_that_fails_on_a_cluster_is_one_error(cluster):
+    """The frames are the user's, wherever they were met."""
+    asked = {"total": TOTAL, "peaks": [0.2]}
+    result = compare(Failing(), {"late": SCHEDULES["late"]}, **asked, engine="ray")
+    (run,) = result.failures
+    assert "raised RuntimeError (out of memory)" in str(run.failure)
+    assert run.error.splitlines()[-1] == "RuntimeError: out of memory"
+    files = [line.split('"')[1] for line in run.error.splitlines() if 'File "' in line]
+    assert [os.path.basename(file) for file in files] == ["tasks.py"]
 
 
 def test_a_closure_can_go_to_a_cluster(cluster):

@@ -44,10 +44,12 @@ class EngineConfig:
             isinstance(count, bool | str) or not isinstance(count, int) or count < 0
         ):
             fix = Fix('give {workers}, or "auto" for one per device or core', workers="2")
-            raise ScheduleError(Call("compare"), "needs a number of workers", fix, given=count)
+            who = Call("compare", "workers", count)
+            raise ScheduleError(who, "needs a number of workers", fix)
         if self.address is not None and engine != "ray":
             fix = Fix("give {engine} with an address", engine='"ray"')
-            raise ScheduleError(who, "has no address", fix)
+            who, rule = Call("compare", "address", self.address), "is for a cluster of Ray"
+            raise ScheduleError(who, rule, fix)
         if count and engine in ("serial", "ray"):
             fix = "leave workers out; Ray takes what the task asks for in `resources`"
             raise ScheduleError(who, "takes no workers", fix, given=count)

@@ -27,6 +27,7 @@ class Job:
         save: Whether its end is to be saved.
         measure: Whether a run ends with it.
         every: Seconds after which a state is saved on the way.
+        metrics: What was measured before anything was trained, and is to be measured at the end.
     """
 
     index: int
@@ -39,6 +40,7 @@ class Job:
     save: bool = False
     measure: bool = False
     every: float = float("inf")
+    metrics: tuple[str, ...] = ()
 
     def name(self, updates: int) -> str:
         """Return the name of the run's state behind so many updates."""
@@ -99,11 +101,19 @@ class WorkerDied:
 
 @dataclass(frozen=True, eq=False)
 class Fatal:
-    """The comparison cannot go on: a disk is full, or workers cannot begin."""
+    """The comparison cannot go on: a disk is full, or workers cannot begin.
+
+    Args:
+        index: Index of a segment.
+        rule: What is wrong.
+        fix: What to do.
+        traceback: What somebody's code has raised, as text, or "".
+    """
 
     index: int
     rule: str
     fix: str
+    traceback: str = ""
 
 
 Event = Trained | Checkpointed | Done | StateMissing | WorkerDied | Fatal

@@ -16,6 +16,7 @@ from typing import Any
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing, WorkerDied
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.schedule import ScheduleError
+from ratewise.tasks.failures import TaskError, name_of
 from ratewise.tasks.protocols import Task
 
 STILLBORN = 3
@@ -126,11 +127,13 @@ class WorkerProcess:
         assert self.job is not None
         job = self.job
         try:
-            event: Event | None = self.pipe.recv()
+            event: Event | TaskError | None = self.pipe.recv()
         except (EOFError, OSError):
             self.end()
             return WorkerDied(job.index, f"a worker process died ({self._process.exitcode})")
         self.began = True
+        if isinstance(event, TaskError):
+            return unready(job.index, event)
         if isinstance(event, Done | StateMissing | Fatal):
             self.job = None
             stands = isinstance(event, Done) and event.outcome.whole and not job.measure
@@ -157,7 +160,13 @@ def packed(
     except Exception as error:
         rule = f"cannot be sent to workers: {error}"
         fix = "make it of functions and classes at the top of a module, or train without workers"
-        raise ScheduleError(f"Task {type(tasks[None]).__name__}", rule, fix) from None
+        raise ScheduleError(name_of(tasks[None]), rule, fix) from None
+
+
+def unready(index: int, error: TaskError) -> Fatal:
+    """Return what to make of a worker in which the task cannot even be imported."""
+    rule = f"cannot begin: in a worker its task {error.rule}"
+    return Fatal(index, rule, error.fix, error.traceback)
 
 
 def threads() -> int | None:
@@ -180,8 +189,12 @@ def serve(pipe: Connection, sent: bytes, count: int | None, device: str | None) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends us
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    worker = unpacked(sent, count)
     with contextlib.suppress(EOFError, OSError):  # the driver is gone
+        try:
+            worker = unpacked(sent, count)
+        except (Exception, SystemExit) as error:
+            pipe.send(TaskError.of("Task", error))
+            return
         pipe.send(None)
         while True:
             for event in worker.work(pipe.recv()):

@@ -11,9 +11,10 @@ from typing import Any
 
 from ratewise._extras import require
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, WorkerDied
-from ratewise.runs.engines.processes import packed, threads, unpacked
+from ratewise.runs.engines.processes import packed, threads, unpacked, unready
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.schedule import ScheduleError
+from ratewise.tasks.failures import TaskError, name_of
 from ratewise.tasks.protocols import Task
 
 FRESH = 1.0
@@ -60,7 +61,7 @@ class Ray:
             self.close()
             rule = f"asks for {asked}, which this machine has not"
             fix = "ask for less, or give the address of a cluster"
-            raise ScheduleError(f"Task {type(tasks[None]).__name__}", rule, fix)
+            raise ScheduleError(name_of(tasks[None]), rule, fix)
 
     def free(self) -> int:
         """Return how many jobs can be begun now; one may always wait for a node to come."""
@@ -107,14 +108,15 @@ class Ray:
             return None
         except errors.RayTaskError as error:
             del self._running[stream]
-            rule = f"cannot train on this cluster: {error}"
+            said = TaskError.of("", getattr(error, "cause", error)).rule
+            rule = f"cannot train on this cluster: what it sent there {said}"
             return Fatal(job.index, rule, "make the task and ratewise importable on every node")
         except errors.RayError as error:
             del self._running[stream]
             return WorkerDied(job.index, f"a worker of Ray died: {str(error).splitlines()[0]}")
-        if isinstance(event, Done):
+        if isinstance(event, Done | Fatal):
             del self._running[stream]
-            if event.kept is not None:
+            if isinstance(event, Done) and event.kept is not None:
                 self._places[job.name(len(job.way.rates))] = where
         return event
 
@@ -155,5 +157,10 @@ def _worker(sent: bytes, count: int | None) -> Worker:
 def train(sent: bytes, count: int | None, job: Job) -> Iterator[tuple[str, Event]]:
     """Train a job on some node; yield where, and what happens."""
     where = require("ray", extra="ray").get_runtime_context().get_node_id()
-    for event in _worker(sent, count).work(job):
+    try:
+        worker = _worker(sent, count)
+    except (Exception, SystemExit) as error:
+        yield where, unready(job.index, TaskError.of("Task", error))
+        return
+    for event in worker.work(job):
         yield where, event

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -20,10 +20,15 @@ from ratewise.runs.engines.jobs import (
     Trained,
 )
 from ratewise.runs.records import Outcome
+from ratewise.tasks.calls import measured, opened, trained
+from ratewise.tasks.failures import TaskError, forget_locals, name_of, users_code
 from ratewise.tasks.protocols import Losses, Run, Task
 
 PIECE = 100
 """Updates trained between two looks at the losses, and between two reports of progress."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How the system says that there is no room."""
 
 Root = tuple[int, str | None]
 
@@ -70,10 +75,11 @@ class Worker:
             What was measured.
         """
         run = self._open((seed, optimizer))
-        state = run.save()
-        measured = run.measure()
-        run.restore(state)
-        return measured
+        with users_code(name_of(self._tasks[optimizer])):
+            state = run.save()
+            metrics = measured(run)
+            run.restore(state)
+        return metrics
 
     def work(self, job: Job) -> Iterator[Event]:
         """Train a job; yield what happens, a `Done` at the end if nothing came in between."""
@@ -81,8 +87,8 @@ class Worker:
             if not self._stand(job):
                 yield StateMissing(job.index, job.name(job.start))
                 return
-        except Exception:
-            yield self._failed(job, np.full(len(job.way.rates) - job.start, np.nan), 0.0)
+        except (Exception, SystemExit) as error:
+            yield self._failed(job, np.full(len(job.way.rates) - job.start, np.nan), 0.0, error)
             return
         yield from self._train(job)
 
@@ -96,7 +102,7 @@ class Worker:
                 assert self._run is not None
                 self._at = None
                 rates = job.way.rates[t:stop]
-                losses[t:stop] = checked(self._run.train(rates), rates)
+                losses[t:stop] = trained(self._run, rates)
                 yield Trained(job.index, stop - t)
                 if not np.isfinite(losses[t:stop]).all():
                     bad = cut(losses, t)
@@ -110,25 +116,24 @@ class Worker:
             yield self._end(job, losses[low:], began)
         except NoRoom as error:
             rule = f"cannot write checkpoints any more: {error}"
-            yield Fatal(job.index, rule, "make room; with the same journal it goes on from here")
-        except Exception:
-            yield self._failed(job, losses[low:], _since(began))
+            full = error.__cause__ is not None and getattr(error.__cause__, "errno", 0) in FULL
+            fix = "make room" if full else "give another place for them"
+            yield Fatal(job.index, rule, f"{fix}; with the same journal it goes on from here")
+        except (Exception, SystemExit) as error:
+            yield self._failed(job, losses[low:], _since(began), error)
 
     def _end(self, job: Job, losses: Losses, began: float) -> Done:
         """Save and measure; where others go on, they do so from the state saved before."""
         kept = self._save(job, len(job.way.rates)) if job.save else None
         self._at = job.name(len(job.way.rates))
-        metrics: dict[str, float] = {}
-        error = None
+        outcome = Outcome(losses, {})
         if job.measure:
             self._at = None
             try:
-                assert self._run is not None
-                metrics = {name: float(value) for name, value in self._run.measure().items()}
-            except Exception:
-                error = self._forget()
-        whole = error is None or kept is not None
-        return Done(job.index, Outcome(losses, metrics, error, None, whole), kept, _since(began))
+                outcome = Outcome(losses, measured(self._run, job.metrics))
+            except (Exception, SystemExit) as error:
+                outcome = self._broken(job, losses, error, whole=kept is not None)
+        return Done(job.index, outcome, kept, _since(began))
 
     def _save(self, job: Job, updates: int) -> SavedState:
         assert self._run is not None
@@ -170,29 +175,25 @@ class Worker:
 
     def _open(self, root: Root) -> Run:
         self._run = self._first = None  # let go of the old one's memory first
-        self._run, self._root = self._tasks[root[1]].open(root[0]), root
+        self._run, self._root = opened(self._tasks[root[1]], root[0]), root
         self._at, self._fresh = None, True
         return self._run
 
-    def _failed(self, job: Job, losses: Losses, seconds: float) -> Done:
-        outcome = Outcome(losses, {}, self._forget(), whole=False)
-        return Done(job.index, outcome, None, seconds)
+    def _failed(self, job: Job, losses: Losses, seconds: float, error: BaseException) -> Done:
+        return Done(job.index, self._broken(job, losses, error), None, seconds)
 
-    def _forget(self) -> str:
+    def _broken(
+        self, job: Job, losses: Losses, error: BaseException, whole: bool = False
+    ) -> Outcome:
+        """Return what came of a segment in which a user's code raised; let go of the run."""
         self._run = self._at = self._first = None
-        return traceback.format_exc()
+        failure = TaskError.of(name_of(self._tasks[job.way.optimizer]), error)
+        forget_locals(failure)
+        return Outcome(losses, {}, failure, whole=whole)
 
 
 class NoRoom(Exception):
     """A state could not be written."""
-
-
-def checked(losses: Any, rates: Losses) -> Losses:
-    """Return the losses of a piece, or refuse them."""
-    given = np.asarray(losses, dtype=np.float64)
-    if given.shape != rates.shape:
-        raise ValueError(f"train(rates) of {len(rates)} rates returned losses of {given.shape}")
-    return given
 
 
 def cut(losses: Losses, low: int) -> int:

@@ -19,6 +19,8 @@ from ratewise.schedule.errors import Call, Who
 VERSION = 2
 """1 named runs by fingerprints that could be the same for two tasks; it can still be read."""
 APPLICATION = 0x7261_7465  # "rate"
+MAGIC = b"SQLite format 3\0"
+"""How every database of SQLite begins."""
 
 SCHEMA = """
 CREATE TABLE tasks (task TEXT PRIMARY KEY, name TEXT, metrics TEXT);
@@ -63,8 +65,23 @@ def written(path: Path) -> Generator[sqlite3.Connection]:
             process writes it.
     """
     who, real = Call("compare", "journal", str(path)), real_path(path)
+    _refuse_other(real, who)
     with _locked(real, who), closing(_connect(real, who)) as file:
         yield file
+
+
+def _refuse_other(path: Path, who: Who) -> None:
+    """Refuse a file that is no database before a lock is put beside it."""
+    if path.is_dir():
+        raise ScheduleError(who, "is a folder", "give a file")
+    if path.is_file():
+        try:
+            with path.open("rb") as file:
+                begins = file.read(len(MAGIC))
+        except OSError as error:
+            raise _unwritable(who, error) from None
+        if begins and begins != MAGIC:
+            raise _unwritable(who, sqlite3.DatabaseError("file is not a database"))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import sqlite3
@@ -92,12 +93,18 @@ class Journal:
             )
             self._comparison = cursor.lastrowid or 0
 
-    def end(self) -> None:
-        """Say that everything is done, and keep no more checkpoints than the budget allows."""
+    def end(self, left: Iterable[Way] = ()) -> None:
+        """Say that everything is done, and keep no more checkpoints than the budget allows.
+
+        Args:
+            left: Ways to states that are needed all the same, as runs behind them have failed.
+        """
+        states = [(way.key(self.task),) for way in left]
         with self._transaction():
             row = (time.time(), self._comparison)
             self._file.execute("UPDATE comparisons SET ended = ? WHERE comparison = ?", row)
             self._file.execute("UPDATE checkpoints SET needed = 0")
+            self._file.executemany("UPDATE checkpoints SET needed = 1 WHERE state = ?", states)
         self.forget()
 
     @contextmanager
@@ -122,18 +129,28 @@ class Journal:
 
     # What is known --------------------------------------------------------------------------
 
-    def finished(self, run: RunSpec) -> tuple[Outcome, Losses] | None:
-        """Return what came of a run that was trained before, and its losses; None if it was not."""
+    def finished(self, run: RunSpec, metric: str = "") -> tuple[Outcome, Losses] | None:
+        """Return what came of a run that was trained before, and its losses; None if it was not.
+
+        One whose code raised, or that measured no number at its end, is to be tried again: what was
+        wrong may have been mended since.
+
+        Args:
+            run: The run.
+            metric: Name of the metric that decides; "" for none.
+        """
         row = self._rates_row(run)
-        query = "SELECT metrics, losses, diverged, error FROM runs WHERE run = ?"
+        query = "SELECT metrics, losses, diverged FROM runs WHERE run = ? AND error IS NULL"
         found = self._file.execute(query, row[:1]).fetchone()
         if found is None:
             return None
+        metrics = {n: float("nan") if v is None else v for n, v in json.loads(found[0]).items()}
+        if found[2] is None and not math.isfinite(metrics.get(metric, 0.0)):
+            return None
         self._keep_rates(row)
         losses = np.frombuffer(found[1], "<f8").astype(np.float64)
-        metrics = {n: float("nan") if v is None else v for n, v in json.loads(found[0]).items()}
         self.reused += len(losses)
-        return Outcome(losses, metrics, found[3], found[2], found[3] is None), losses
+        return Outcome(losses, metrics, diverged=found[2], whole=found[2] is None), losses
 
     def furthest(self, way: Way, low: int) -> Checkpoint | None:
         """Return the furthest state on the way of a run that is kept behind update `low`, if any.

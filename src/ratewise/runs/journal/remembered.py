@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ratewise.runs.journal.database import read_only, written
-from ratewise.runs.keys import fingerprint
+from ratewise.runs.keys import identity
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Task
 
@@ -35,7 +35,7 @@ def asked_for(path: str | os.PathLike[str]) -> dict[str, Any]:
         row = file.execute("SELECT words FROM commands ORDER BY command DESC LIMIT 1").fetchone()
     if row is None:
         rule = "was not begun by this command"
-        raise ScheduleError(who, rule, "call compare(…, journal=…) again from Python")
+        raise ScheduleError(who, rule, "go on with it from Python, where it was begun")
     return json.loads(row[0])
 
 
@@ -51,9 +51,7 @@ def found_once(path: str | os.PathLike[str], task: Task, what: str, make: Callab
     Raises:
         ScheduleError: the journal cannot be written, or another one writes it.
     """
-    run = task.open(0)
-    known = fingerprint(task, run.save(), dict(run.measure()))
-    del run
+    known, _ = identity(task)
     with written(Path(path)) as file:
         query = "SELECT found FROM findings WHERE task = ? AND what = ?"
         row = file.execute(query, (known, what)).fetchone()

@@ -53,9 +53,6 @@ class KerasTape(BatchTape):
         if isinstance(source, tuple) and source and all(hasattr(part, "shape") for part in source):
             rule, fix = "returned arrays", "cut them: [(x[i : i + 32], y[i : i + 32]) for i in …]"
             raise ScheduleError(self.who, rule, fix)
-        if not hasattr(source, "__iter__") and not hasattr(source, "__getitem__"):
-            fix = "return a dataset, or a list of batches"
-            raise ScheduleError(self.who, "cannot be iterated", fix, given=source)
         return source
 
     def _read(self, source: Any) -> Iterator[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from ratewise._extras import require
 from ratewise.adapters.keras.drive import committed, innermost
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call, Fix
 from ratewise.tasks.batches import endless
 from ratewise.tasks.keras.batches import stream
 from ratewise.tasks.keras.snapshot import VariableSnapshot
@@ -23,7 +24,7 @@ require("keras", extra="keras")
 
 SIZE = 32
 """Rows in a batch of arrays, as in `fit`."""
-_WHO = "find(model)"
+_WHO = "The model"
 
 
 @contextmanager
@@ -82,4 +83,5 @@ def _check(model: Any, batches: Any) -> None:
     check_compiled(_WHO, model)
     if batches is None or hasattr(batches, "__next__"):
         rule = "needs batches that can be iterated again"
-        raise ScheduleError("find(batches=…)", rule, "give a dataset, or (x, y)", given=batches)
+        fix = Fix("name a KerasTask, which has some", alone="give batches=, a dataset or (x, y)")
+        raise ScheduleError(Call("find"), rule, fix, given=batches)

@@ -14,15 +14,18 @@ from ratewise.adapters.keras.drive import committed, innermost
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.strict import strict
 from ratewise.tasks.batches import TAPE_BYTES
+from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.keras.batches import KerasTape, stream
 from ratewise.tasks.keras.snapshot import VariableSnapshot, as_numpy, built, to_mode
 from ratewise.tasks.keras.step import MODEL, check_compiled, split, step_of
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.random_stream import METRIC, derived
-from ratewise.tasks.ready import ReadyTask, as_metrics
+from ratewise.tasks.ready import ReadyTask
 from ratewise.tasks.updates import IDLE
 
 keras = require("keras", extra="keras")
+
+_METRIC = "KerasTask(metric=…)"
 
 
 @strict
@@ -140,7 +143,7 @@ class KerasRun:
                 optimizer = self.model.optimizer
                 optimizer.finalize_variable_values(self.model.trainable_variables)
                 to_mode(self.model, training=False)
-                return as_metrics(self._task.metric(self.model))
+                return as_metrics(_METRIC, self._task.metric(self.model))
         finally:
             self._variables.write(state)
             self._own.state = own
@@ -163,7 +166,10 @@ def _made(task: KerasTask) -> Any:
         rule = "returned no Keras model"
         raise ScheduleError(MODEL, rule, "return a keras.Model", given=model)
     if task.optimizer is not None:
-        model.optimizer = task.optimizer(model)
+        model.optimizer = optimizer = task.optimizer(model)
+        if not hasattr(optimizer, "learning_rate"):
+            fix = "return a keras.optimizers.Optimizer"
+            raise ScheduleError("KerasTask(optimizer=…)", "is none", fix, given=optimizer)
     check_compiled(MODEL, model)
     model.steps_per_execution = 1
     if not 0 < _rate(model) < np.inf:

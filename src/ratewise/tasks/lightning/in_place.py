@@ -8,14 +8,16 @@ from functools import partial
 from typing import Any
 
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.lightning.trainer import SILENT, library, loss_of, quiet
+from ratewise.schedule.errors import Fix
+from ratewise.tasks.lightning.trainer import NO_LOSS, SILENT, library, loss_of, quiet
 from ratewise.tasks.protocols import Opener, Over, Rates
 from ratewise.tasks.torch.groups import HookedRates
 from ratewise.tasks.torch.in_place import check_batches, groups_in_place
 from ratewise.tasks.torch.snapshot import Snapshot
 from ratewise.tasks.updates import UpdateLosses
 
-_WHO = "find(module)"
+_WHO = "The module"
+_INSTEAD = Fix("write a TorchTask", alone="give step=, model=, optimizer= and batches=")
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def module_in_place(module: Any, batches: Any, trainer: Any) -> Generator[Opener
 
     The user's trainer is read, not run: its loggers, checkpoints and callbacks see nothing.
     """
-    pl = library(module, _WHO, "give step=, model=, optimizer= and batches=")
+    pl = library(module, _WHO, _INSTEAD)
     settings = _settings(trainer)
     data: dict[str, Any] = {}
     loader = None
@@ -53,6 +55,8 @@ def _fit_until(
     finally:
         if follow.interrupted:  # which a trainer makes something else of
             raise KeyboardInterrupt
+    if not follow.losses.told:
+        raise ScheduleError(_WHO, "made its updates without a loss", NO_LOSS)
 
 
 def _follow(pl: Any, rates: list[float], over: Over) -> Any:

@@ -12,6 +12,7 @@ from ratewise.schedule import ScheduleError
 from ratewise.tasks.lightning.trainer import (
     DATA,
     MODULE,
+    NO_LOSS,
     loss_of,
     nothing,
     optimizer_of,
@@ -177,9 +178,10 @@ class FitSegment:
             several = self._trainer.accumulate_grad_batches
             self._waiting.append(loss.detach().reshape(()).to(torch.float64) * several)
         if self._made > len(self._losses):
-            nothing = torch.full((), torch.nan, dtype=torch.float64)
-            mean = torch.stack(self._waiting).mean() if self._waiting else nothing
-            self._losses.append(mean)
+            if not self._waiting:
+                rule = f"made update {len(self._losses)} without a loss"
+                raise ScheduleError(MODULE, rule, NO_LOSS)
+            self._losses.append(torch.stack(self._waiting).mean())
             self._waiting.clear()
 
 

@@ -12,10 +12,11 @@ import numpy as np
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.strict import strict
+from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.lightning.segment import FitSegment
 from ratewise.tasks.lightning.trainer import DATA, configured, library
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
-from ratewise.tasks.ready import ReadyTask, as_metrics
+from ratewise.tasks.ready import ReadyTask
 from ratewise.tasks.torch.loader_state import StatefulLoader
 from ratewise.tasks.torch.measuring import measuring
 from ratewise.tasks.torch.random_stream import TorchRandomStream
@@ -23,6 +24,7 @@ from ratewise.tasks.torch.snapshot import restore_training, save_training
 
 torch = require("torch", extra="lightning")
 
+_METRIC = "LightningTask(metric=…)"
 _OURS = frozenset(
     ("callbacks", "logger", "max_epochs", "max_steps", "max_time", "min_epochs", "min_steps")
 )
@@ -145,7 +147,7 @@ class LightningRun:
         """Return the metrics, in evaluation mode and with random numbers that no update sees."""
         back = partial(restore_training, self.module, self.optimizer, self._still())
         with measuring(self.module, self.optimizer, self._own, self._seed, back):
-            return as_metrics(self._task.metric(self.module))
+            return as_metrics(_METRIC, self._task.metric(self.module))
 
     def _still(self) -> dict[str, Any]:
         return {**save_training(self.module, self.optimizer), "random": self._own.state}

@@ -10,8 +10,10 @@ from typing import Any
 from ratewise._extras import require
 from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Fix
 
 DATA, MODULE = "LightningTask(data=…)", "LightningTask(module=…)"
+NO_LOSS = "return the loss of the batch from training_step"
 _LONG = 10**9
 """Updates that a fit is told to make, which is stopped long before."""
 
@@ -67,7 +69,7 @@ def loss_of(outputs: Any) -> Any:
     return outputs.get("loss") if isinstance(outputs, dict) else outputs
 
 
-def library(module: Any, who: str = MODULE, instead: str = "write a TorchTask") -> Any:
+def library(module: Any, who: str = MODULE, instead: str | Fix = "write a TorchTask") -> Any:
     """Return the package that the module's class is from: there are two of the same.
 
     Args:

@@ -14,6 +14,13 @@ from ratewise.schedule import ScheduleError
 torch = require("torch", extra="torch")
 
 
+def check_optimizer(who: str, optimizer: Any) -> None:
+    """Refuse what a function returned in the place of an optimizer."""
+    if not hasattr(optimizer, "param_groups"):
+        fix = "return a torch.optim.Optimizer of the model"
+        raise ScheduleError(who, "returned no optimizer", fix, given=optimizer)
+
+
 class RateSetter:
     """Sets the rate of an optimizer; its groups keep the ratios that they have now.
 

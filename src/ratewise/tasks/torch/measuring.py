@@ -10,6 +10,7 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_eval, to_train
+from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import Losses
 from ratewise.tasks.random_stream import METRIC, derived
 from ratewise.tasks.torch.random_stream import TorchRandomStream
@@ -40,6 +41,18 @@ def measuring(
         to_train(optimizer)
         back()
         own.state = state
+
+
+def check_loss(who: str, loss: Any) -> None:
+    """Refuse what is no loss to go backward from; what it is worth may stay on the device."""
+    fix = "return the loss of the batch: one real number, computed with the model"
+    if not isinstance(loss, torch.Tensor):
+        raise ScheduleError(who, "returned no tensor", fix, given=loss)
+    if loss.numel() != 1 or loss.is_complex():
+        kind = "complex numbers" if loss.is_complex() else f"{loss.numel()} numbers"
+        raise ScheduleError(who, f"returned {kind}, of shape {tuple(loss.shape)}", fix)
+    if not loss.requires_grad:
+        raise ScheduleError(who, "returned a loss without a gradient", fix)
 
 
 def on_host(losses: list[Any]) -> Losses:

@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train
+from ratewise.schedule import ScheduleError
 from ratewise.schedule.strict import strict
 from ratewise.tasks.batches import TAPE_BYTES
+from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
-from ratewise.tasks.ready import ReadyTask, as_metrics
+from ratewise.tasks.ready import ReadyTask
 from ratewise.tasks.torch.batches import TorchTape
-from ratewise.tasks.torch.groups import RateSetter
-from ratewise.tasks.torch.measuring import measuring, on_host
+from ratewise.tasks.torch.groups import RateSetter, check_optimizer
+from ratewise.tasks.torch.measuring import check_loss, measuring, on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import (
     restore_model,
@@ -26,7 +28,8 @@ from ratewise.tasks.torch.snapshot import (
 
 torch = require("torch", extra="torch")
 
-_OPTIMIZER = "TorchTask(optimizer=…)"
+_MODEL, _OPTIMIZER = "TorchTask(model=…)", "TorchTask(optimizer=…)"
+_LOSS, _METRIC = "TorchTask(loss=…)", "TorchTask(metric=…)"
 
 
 @strict
@@ -86,14 +89,13 @@ class TorchTask(ReadyTask):
     def parts(self) -> Parts:
         """Return the model, its optimizer, and what the data say of their sizes."""
         with TorchRandomStream(0, settings=True):
-            model = self.model()
-            return Parts(model, self.optimizer(model), *sizes_of(self.data(0)))
+            return Parts(*_made(self), *sizes_of(self.data(0)))
 
     @cached_property
     def peak(self) -> float:
         """The optimizer's own learning rate, of the group where it is largest."""
         with TorchRandomStream(0, settings=True):
-            return RateSetter(_OPTIMIZER, self.optimizer(self.model())).reference
+            return RateSetter(_OPTIMIZER, _made(self)[1]).reference
 
 
 class TorchRun:
@@ -110,8 +112,7 @@ class TorchRun:
         self._position = 0
         self._own = TorchRandomStream(seed, settings=True)
         with self._own:
-            self.model = task.model()
-            self.optimizer = task.optimizer(self.model)
+            self.model, self.optimizer = _made(task)
             self.model.train()
             to_train(self.optimizer)
             self._batches = TorchTape(task.data, seed, task.tape_bytes)
@@ -132,6 +133,7 @@ class TorchRun:
         self._groups.set(rate)
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._task.loss(self.model, batch)
+        check_loss(_LOSS, loss)
         loss.backward()
         self.optimizer.step()
         return loss.detach().reshape(())
@@ -141,7 +143,7 @@ class TorchRun:
         # Back to the bit, which changing modes is not.
         back = partial(restore_model, self.model, save_model(self.model))
         with measuring(self.model, self.optimizer, self._own, self._seed, back):
-            return as_metrics(self._task.metric(self.model))
+            return as_metrics(_METRIC, self._task.metric(self.model))
 
     def save(self) -> dict[str, Any]:
         """Return the state, in main memory."""
@@ -153,3 +155,14 @@ class TorchRun:
         self._position = state["position"]
         self._own.state = state["random"]
         restore_training(self.model, self.optimizer, state)
+
+
+def _made(task: TorchTask) -> tuple[Any, Any]:
+    """Return a new model, and its optimizer."""
+    model = task.model()
+    if not isinstance(model, torch.nn.Module):
+        fix = "return a torch.nn.Module"
+        raise ScheduleError(_MODEL, "returned no model", fix, given=model)
+    optimizer = task.optimizer(model)
+    check_optimizer(_OPTIMIZER, optimizer)
+    return model, optimizer

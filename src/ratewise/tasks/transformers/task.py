@@ -12,9 +12,10 @@ from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train, unwrap
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.strict import strict
+from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.protocols import Losses, Parts, Rates, length_of
-from ratewise.tasks.ready import ReadyTask, as_metrics
-from ratewise.tasks.torch.groups import RateSetter
+from ratewise.tasks.ready import ReadyTask
+from ratewise.tasks.torch.groups import RateSetter, check_optimizer
 from ratewise.tasks.torch.loader_state import StatefulLoader, SwappedState
 from ratewise.tasks.torch.measuring import measuring, on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
@@ -25,6 +26,7 @@ torch = require("torch", extra="transformers")
 require("accelerate", extra="transformers")
 require("transformers", extra="transformers")
 
+_METRIC, _OPTIMIZER = "TrainerTask(metric=…)", "TrainerTask(optimizer=…)"
 _RUNNING = ("runtime", "per_second", "model_preparation_time", "compilation_time")
 """How the names of what an evaluation says about itself end; besides, it names the epoch."""
 
@@ -78,7 +80,7 @@ class TrainerTask(ReadyTask):
         with TorchRandomStream(0, settings=True):
             trainer = made(self.make_trainer, 0, evaluates=False)
             if self.optimizer is not None:
-                trainer.optimizer = self.optimizer(trainer.model)
+                trainer.optimizer = _checked(self.optimizer(trainer.model))
             trainer.create_optimizer()
         args = trainer.args
         batch = int(args.train_batch_size) * int(args.gradient_accumulation_steps)
@@ -100,7 +102,7 @@ class TrainerRun:
             self.trainer = trainer = made(task.make_trainer, seed, evaluates=task.metric is None)
             loader = trainer.get_train_dataloader()
             if task.optimizer is not None:
-                trainer.optimizer = task.optimizer(trainer.model)
+                trainer.optimizer = _checked(task.optimizer(trainer.model))
             trainer.create_optimizer()
             self.optimizer = unwrap(MAKER, trainer.optimizer)
             self._groups = RateSetter(MAKER, self.optimizer, keys=("initial_lr",))
@@ -180,7 +182,7 @@ class TrainerRun:
 
         swapped = SwappedState(several)
         with measuring(self._model, self.optimizer, self._own, self._seed, back), swapped:
-            return as_metrics((self._task.metric or _evaluated)(self.trainer))
+            return as_metrics(_METRIC, (self._task.metric or _evaluated)(self.trainer))
 
     def save(self) -> dict[str, Any]:
         """Return the state, in main memory."""
@@ -200,6 +202,12 @@ class TrainerRun:
     def _put_back(self, state: Mapping[str, Any]) -> None:
         restore_training(self.trainer.model, self.optimizer, state)
         SwappedState(self._noted).put(state["trainer"])
+
+
+def _checked(optimizer: Any) -> Any:
+    """Return an optimizer; a trainer that is given None would make one of its own."""
+    check_optimizer(_OPTIMIZER, optimizer)
+    return optimizer
 
 
 def _evaluated(trainer: Any) -> dict[str, float]:
