@@ -19,6 +19,7 @@ from typer.models import OptionInfo
 from ratewise import ScheduleError
 from ratewise._extras import MissingExtra
 from ratewise._printable import printable
+from ratewise.cli.output import say
 from ratewise.schedule.errors import Context, speaking
 from ratewise.tasks.failures import TaskError
 
@@ -113,7 +114,7 @@ def spoken_errors(context: Options) -> Generator[None]:
             yield
         return
     except TaskError as error:
-        typer.echo(error.traceback.rstrip(), err=True)
+        say(error.traceback.rstrip(), err=True)
         told, code = str(error), 1
     except (ScheduleError, MissingExtra) as error:
         told, code = str(error), 2

@@ -159,7 +159,7 @@ def _speaks_of_rates(key: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Arguments(Keys):
+class InstanceKeys(Keys):
     """The arguments of a class; one that is missing may be told by its name.
 
     Attributes:
@@ -169,7 +169,7 @@ class Arguments(Keys):
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
-    def of(cls, found: Instance, ctx: RunFacts) -> Arguments:
+    def of(cls, found: Instance, ctx: RunFacts) -> InstanceKeys:
         """Return the arguments of a class; "???" is Hydra's word for one that is missing."""
         given = {key: value for key, value in found.given.items() if value != "???"}
         if "_args_" in given:

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ratewise.convert.live._described import Described, Optimizer
+from ratewise.convert.live._described import Optimizer, SchedulerSketch
 from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import ScheduleError
 
 _COMMON = "last_epoch verbose"
 """Arguments that change no rate, as long as a run starts at its beginning."""
 
-Nested = Callable[[Any, Optimizer], Described]
+Nested = Callable[[Any, Optimizer], SchedulerSketch]
 """Makes a scheduler that lies in the arguments of another one."""
 _Maker = Callable[[Keys, Optimizer], dict[str, Any]]
 
@@ -187,18 +187,18 @@ OWN_RATES = ("CyclicLR", "OneCycleLR")
 """Classes that overwrite the rate that the optimizer was made with."""
 
 
-def describe(name: str, keys: Keys, optimizer: Optimizer, nested: Nested) -> Described:
+def describe(name: str, keys: Keys, optimizer: Optimizer, nested: Nested) -> SchedulerSketch:
     """Return a scheduler of one of `NAMES` as its constructor would leave it.
 
     Raises:
         ScheduleError: an argument is not known, missing, or out of its interval.
     """
     if name in _LISTS:
-        return Described(name, optimizer, **_list(name, keys, optimizer, nested))
+        return SchedulerSketch(name, optimizer, **_list(name, keys, optimizer, nested))
     known, make = _CLASSES[name]
     keys.only(known, _COMMON)
     _check_start(keys)
-    return Described(name, optimizer, **make(keys, optimizer))
+    return SchedulerSketch(name, optimizer, **make(keys, optimizer))
 
 
 def _list(name: str, keys: Keys, optimizer: Optimizer, nested: Nested) -> dict[str, Any]:

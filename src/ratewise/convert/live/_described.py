@@ -23,7 +23,7 @@ class Optimizer:
         return self.param_groups[0]["lr"]
 
 
-class Described:
+class SchedulerSketch:
     """A scheduler as its constructor would leave it.
 
     Args:
@@ -45,12 +45,12 @@ class Described:
 
 def is_described(source: Any) -> bool:
     """Tell whether a scheduler is only described."""
-    return isinstance(source, Described)
+    return isinstance(source, SchedulerSketch)
 
 
 def called(source: Any) -> str:
     """Return the name of the class of a scheduler, live or described."""
-    return source.name if isinstance(source, Described) else type(source).__name__
+    return source.name if isinstance(source, SchedulerSketch) else type(source).__name__
 
 
 def refuse_unknown(who: str, *shapes: Any) -> None:
