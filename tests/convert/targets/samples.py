@@ -81,7 +81,7 @@ EVERY_KIND: dict[str, rw.Schedule] = {
 
 
 @functools.cache
-def random_runs(count: int = 100) -> dict[str, rw.Schedule]:
+def random_runs(count: int = 40) -> dict[str, rw.Schedule]:
     """The same random compositions each time; of two that follow each other, one."""
     found: list[rw.Schedule] = []
 

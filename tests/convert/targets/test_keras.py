@@ -72,7 +72,7 @@ for name, source in jobs.items():
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_levels_are_those_of_the_schedule(backend: str, tmp_path: Path) -> None:
-    """On each backend, every kind, to two units of float32 at the peak, and 100 random
+    """On each backend, every kind, to two units of float32 at the peak, and 40 random
     compositions, whose factors add their own, to four: over the run and past its end, without
     ratewise.
     """

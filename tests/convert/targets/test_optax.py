@@ -61,7 +61,7 @@ results["sizes"] = sizes
 
 
 def test_levels_under_jit_and_vmap_are_those_of_the_schedule(tmp_path: Path) -> None:
-    """Every kind, to two units of float32 at the peak, and 100 random compositions, whose factors
+    """Every kind, to two units of float32 at the peak, and 40 random compositions, whose factors
     add their own, to four: over the run and past its end, with no NaN in a branch that is not
     taken, without ratewise.
     """

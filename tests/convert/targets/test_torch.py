@@ -92,7 +92,7 @@ PLAN = rw.Plan(
 
 
 def test_rates_used_are_those_of_the_schedule(tmp_path: Path) -> None:
-    """Every kind and 100 random compositions: the rates an optimizer uses, over the run and past
+    """Every kind and 40 random compositions: the rates an optimizer uses, over the run and past
     its end, are the schedule's to two units in the last place of the peak, without ratewise.
     """
     schedules = {**EVERY_KIND, **random_runs()}
