@@ -175,6 +175,7 @@ class Format:
         read: Returns the plan.
         facts: Where a config says what is known of its run: paths of keys, with spaces between
             them, by the name of the fact: "lr", "total", "epochs", "batch_size", "accumulation".
+        reads: Paths of what else is read, or plays no part; what lies below one goes with it.
     """
 
     name: str
@@ -182,6 +183,7 @@ class Format:
     matches: Callable[[Any], bool | Evidence]
     read: Callable[[Any, RunFacts], Plan]
     facts: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    reads: str = ""
 
     def evidence(self, source: Any) -> Evidence:
         """Return what speaks for the source being in this format."""

@@ -51,7 +51,9 @@ _EPSILON = 1e-6
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
-    given = section(_WHO, dig(source, "SOLVER") or {})
+    if dig(source, "SOLVER") is None:
+        raise ScheduleError("detectron2", "has no section SOLVER", "give the whole config")
+    given = section(_WHO, dig(source, "SOLVER"))
     given = {name: value for name, value in given.items() if value is not None}
     _refuse(given)
     told = {}
@@ -213,4 +215,5 @@ _MARKS = Marks(
     *marks("SOLVER.LR_POLICY SOLVER.MAX_EPOCH SOLVER.MAX_EPOCHS SOLVER.SCHED", -20),
 )
 _FACTS = {"lr": "SOLVER.BASE_LR", "total": "SOLVER.MAX_ITER"}
-FORMATS = (Format("detectron2", "detectron2 YAML", _MARKS, _read, _FACTS),)
+_READS = " ".join(["_BASE_", *(f"SOLVER.{name}" for name in (*_DEFAULTS, *names(_KEYS)))])
+FORMATS = (Format("detectron2", "detectron2 YAML", _MARKS, _read, _FACTS, _READS),)

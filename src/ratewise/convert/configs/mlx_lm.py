@@ -126,4 +126,5 @@ _MARKS = Marks(
     FormatMark("lr_schedule", -20, lambda found: not isinstance(found, Mapping)),
 )
 _FACTS = {"batch_size": "batch_size", "accumulation": "grad_accumulation_steps"}
-FORMATS = (Format("mlx_lm", "MLX-LM LoRA YAML", _MARKS, _read, _FACTS),)
+_READS = f"{_KEYS} optimizer optimizer_config.adafactor"
+FORMATS = (Format("mlx_lm", "MLX-LM LoRA YAML", _MARKS, _read, _FACTS, _READS),)
