@@ -28,7 +28,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def trace(keys: dict[str, Any], updates: Iterable[int] | None = None) -> list[float]:
-    """The rates of a run or of some of its updates, of fvcore's schedulers put together as `build_lr_scheduler` does."""
+    """Rates of fvcore's schedulers, put together as `build_lr_scheduler` does."""
     cfg = {**DEFAULTS, **keys}
     n, warmup, gamma = cfg["MAX_ITER"], cfg["WARMUP_ITERS"], cfg["GAMMA"]
     updates = range(n) if updates is None else updates

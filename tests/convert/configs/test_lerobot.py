@@ -210,6 +210,8 @@ def test_what_cannot_be_read_is_refused() -> None:
         ({"optimizer": None}, "lr"),
         ({"lr_scheduler": "cosine"}, "has the key lr_scheduler"),
         ({"steps": 0}, "steps"),
+        ({"accelerator": {"gradient_accumulation": {"steps": "few"}}}, "accumulation"),
+        ({"accelerator": {"gradient_accumulation": {"steps": 11}}}, "an update takes 11"),
     ):
         with pytest.raises(ScheduleError, match=message):
             read_any(config(None, **{"steps": 10, **more}), format="lerobot")

@@ -49,7 +49,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     top = Keys(_WHO, section(_WHO, source)).among("scheduler optimizer", also=("lr",))
     notes: list[str] = []
     keys, rate = _settings(top, ctx.more.get("lr"), notes)
-    batches = int(ctx.accumulation or dig(source, _FACTS["accumulation"]) or 1)
+    batches = _batches(source, ctx)
     if ctx.total is not None or ctx.epochs is not None:
         run = ctx.need_total(_WHO) * batches
     else:
@@ -65,6 +65,15 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
         used = listed(lr.resolve(run).values()[batches - 1 :: batches])
         lr = in_order(padded(used, run // batches))
     return case.of(lr)
+
+
+def _batches(source: Any, ctx: RunFacts) -> int:
+    """Return the batches of an update, as told or as the config has them."""
+    stated = dig(source, _FACTS["accumulation"])
+    told = stated if ctx.accumulation is None else ctx.accumulation
+    return Keys(_WHO, {"gradient_accumulation.steps": told}).whole(
+        "gradient_accumulation.steps", 1, low=1
+    )
 
 
 def _settings(top: Keys, told: float | None, notes: list[str]) -> tuple[Keys, float]:
