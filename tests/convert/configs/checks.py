@@ -20,6 +20,9 @@ many = settings(
 )
 """At least 200 parameterisations of every scheduler."""
 
+some = settings(many, max_examples=50)
+"""Fewer, where every example runs a framework."""
+
 rates = st.sampled_from([3e-4, 1.0, 1e-3, 0.1]) | st.floats(1e-6, 10)
 shares = st.sampled_from([0.0, 1.0, 0.1, 0.5]) | st.floats(1e-6, 1)
 warmups = st.sampled_from([0, 1, 2, 3]) | st.integers(0, 60)

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratewise.convert.reading import guess, read_source
 from ratewise.convert.reading import read as read_any
 from ratewise.schedule import ScheduleError
-from tests.convert.configs.checks import agree, lengths, many, powers
+from tests.convert.configs.checks import agree, powers, some
 
 torch = pytest.importorskip("torch")
 optimization = pytest.importorskip("transformers.optimization")
@@ -65,7 +65,7 @@ NAMES = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_re
          "polynomial", "inverse_sqrt", "cosine_with_min_lr", "warmup_stable_decay")  # fmt: skip
 
 
-@many
+@settings(some, max_examples=120)
 @given(
     st.sampled_from(NAMES),
     st.integers(2, 60),
@@ -227,7 +227,7 @@ def test_a_schedule_free_optimizer_has_no_schedule() -> None:
         ({"lr_warmup": 10}, "did you mean lr_warmup_steps"),
         ({"lr_scheduler_cycles": 2}, "has the key lr_scheduler_cycles"),
         ({"lr_scheduler": "cosine", "lr_warmup_steps": 100.0}, "lr_warmup_steps"),
-        ({"self_attn_lr": 1e-5}, "self_attn_lr, rates of groups"),
+        ({"self_attn_lr": 1e-5}, "has .*self_attn_lr"),
         ({"optimizer_type": "AdaFactor"}, "makes its own rates"),
         ({"lr_scheduler": "adafactor:1e-3"}, "makes its own rates"),
         ({"lr_scheduler_type": "CosineAnnealingWarmupRestarts"}, "lr_scheduler_type"),
@@ -254,11 +254,9 @@ def test_adafactor_with_rates_of_the_schedule() -> None:
           [LR * min(t / 4, 1) for t in range(9)])  # fmt: skip
 
 
-@many
-@given(lengths)
-def test_defaults(total: int) -> None:
+def test_defaults() -> None:
     """A rate of 2e-6 and a constant schedule, and both are said."""
-    plan = read_any({"network_module": "networks.lora", "max_train_steps": total})
-    assert plan.rates(total).tolist() == [2e-6] * total
+    plan = read_any({"network_module": "networks.lora", "max_train_steps": 30})
+    assert plan.rates(30).tolist() == [2e-6] * 30
     assert any("learning_rate=2e-06" in note for note in plan.notes)
     assert math.isfinite(read_any({"network_module": "lora"}).rates(1600)[-1])

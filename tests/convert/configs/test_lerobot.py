@@ -13,7 +13,7 @@ from ratewise.convert.configs.lerobot import FORMATS
 from ratewise.convert.reading import guess, read_source
 from ratewise.convert.reading import read as read_any
 from ratewise.schedule import ScheduleError
-from tests.convert.configs.checks import agree, lengths, many, rates, read, warmups
+from tests.convert.configs.checks import agree, lengths, rates, read, some, warmups
 
 LR = 1e-4
 
@@ -73,7 +73,7 @@ def config(scheduler: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
     return {**base, "optimizer": {"type": "adamw", "lr": LR}, "scheduler": scheduler, **more}
 
 
-@many
+@some
 @given(lengths, warmups, lengths, st.sampled_from([0.0, 1e-5, 1e-4]), rates)
 def test_cosine_decay(steps: int, warmup: int, end: int, low: float, peak: float) -> None:
     """Under the warm-up the cosine has begun, and a short run shrinks both."""
@@ -83,7 +83,7 @@ def test_cosine_decay(steps: int, warmup: int, end: int, low: float, peak: float
     agree(plan, [LR * pi0(t, steps, warmup, end, low / peak) for t in range(steps)], slack=1e-12)
 
 
-@many
+@some
 @given(lengths, warmups, warmups, st.sampled_from([0.5, 1.0, 2.0]))
 def test_vqbet(steps: int, warmup: int, first: int, cycles: float) -> None:
     """A constant rate, then a warm-up and a cosine that is never as long as it thinks."""
@@ -92,7 +92,7 @@ def test_vqbet(steps: int, warmup: int, first: int, cycles: float) -> None:
     agree(plan, [LR * vqbet(t, steps, warmup, first, cycles) for t in range(steps)], slack=1e-12)
 
 
-@many
+@some
 @given(lengths, warmups, lengths, st.sampled_from([0.0, 1e-5]))
 def test_molmoact(steps: int, warmup: int, end: int, low: float) -> None:
     """A warm-up and a cosine that count from step 1."""
@@ -105,7 +105,7 @@ def test_molmoact(steps: int, warmup: int, end: int, low: float) -> None:
 DIFFUSERS = ["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts"]
 
 
-@many
+@some
 @given(st.sampled_from([*DIFFUSERS, "polynomial"]), st.integers(2, 100), st.integers(0, 60))
 def test_diffusers(name: str, steps: int, warmup: int) -> None:
     """A schedule of diffusers by its name."""
@@ -210,6 +210,8 @@ def test_what_cannot_be_read_is_refused() -> None:
         ({"optimizer": None}, "lr"),
         ({"lr_scheduler": "cosine"}, "has the key lr_scheduler"),
         ({"steps": 0}, "steps"),
+        ({"accelerator": {"gradient_accumulation": {"steps": "few"}}}, "accumulation"),
+        ({"accelerator": {"gradient_accumulation": {"steps": 11}}}, "an update takes 11"),
     ):
         with pytest.raises(ScheduleError, match=message):
             read_any(config(None, **{"steps": 10, **more}), format="lerobot")

@@ -14,7 +14,7 @@ from ratewise.convert.configs.mlx_lm import FORMATS
 from ratewise.convert.reading import guess, read_source
 from ratewise.convert.reading import read as read_any
 from ratewise.schedule import ScheduleError
-from tests.convert.configs.checks import agree, lengths, many, rates, read, warmups
+from tests.convert.configs.checks import agree, lengths, rates, read, some, warmups
 
 Schedule = Callable[[int], float]
 
@@ -66,7 +66,7 @@ def arguments(draw: st.DrawFn, name: str, peak: float) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", MLX)
-@many
+@some
 @given(st.data(), rates, lengths, warmups, st.sampled_from([None, 0.0, 1e-7]))
 def test_schedules(
     name: str, data: st.DataObject, peak: float, iters: int, warmup: int, init: float | None

@@ -78,7 +78,7 @@ KEYS: dict[str, list[Any]] = {
 }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.sampled_from(["cosine", "tanh", "poly", "step", "multistep", "constant", "none"]),
     st.fixed_dictionaries({name: st.sampled_from(values) for name, values in KEYS.items()}),

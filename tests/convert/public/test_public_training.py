@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,13 @@ import numpy as np
 import pytest
 
 from ratewise.convert.reading import guess, read_source
-from tests.convert.public.test_public import cosine
 
 HERE = Path(__file__).parent
 Rate = Callable[[int], float]
+
+
+def cosine(p: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * p))
 
 
 def timm(epoch: int, rate: Rate) -> Rate:

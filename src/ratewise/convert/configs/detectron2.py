@@ -51,7 +51,9 @@ _EPSILON = 1e-6
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
-    given = section(_WHO, dig(source, "SOLVER") or {})
+    if dig(source, "SOLVER") is None:
+        raise ScheduleError("detectron2", "has no section SOLVER", "give the whole config")
+    given = section(_WHO, dig(source, "SOLVER"))
     given = {name: value for name, value in given.items() if value is not None}
     _refuse(given)
     told = {}
@@ -60,7 +62,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, {**_DEFAULTS, **given, **told})
     name = keys.choice("LR_SCHEDULER_NAME", _USED)
     left_out = [k for k in names(_ALWAYS, _USED[name]) if k not in {**given, **told}]
-    notes = _notes(keys, left_out, ctx, has_base="_BASE_" in section(_WHO, source))
+    notes = _notes(keys, left_out, ctx, has_base=_has_base(source))
     peak = keys.number("BASE_LR", above=True)
     case = Case(keys, ctx.lasting(keys.whole("MAX_ITER", low=1)), peak, notes)
     plan = case.plan(*(_poly(case) if name == "WarmupPolyLR" else _composed(case, name)))
@@ -205,12 +207,20 @@ def _poly(case: Case) -> list[Piece]:
     return [(first, lambda over: Product((climb(over), part(whole, n)(over)))), (n - first, rest)]
 
 
+def _has_base(source: Any) -> bool:
+    """Whether a file that it names was not there: it is still named, or stands for what is left."""
+    named = isinstance(source, Mapping) and "_BASE_" in source
+    return named or getattr(source, "rest", None) is not None
+
+
 _MARKS = Marks(
-    *marks("SOLVER.LR_SCHEDULER_NAME SOLVER.AMP _BASE_"),
+    *marks("SOLVER.LR_SCHEDULER_NAME SOLVER.AMP"),
+    FormatMark("", 3, lambda source: _has_base(source) and "SOLVER" in source),
     FormatMark("VERSION", 2),
     *marks("SOLVER.STEPS SOLVER.MAX_ITER", 1),
     FormatMark("SOLVER", -4, lambda found: not isinstance(found, Mapping)),
     *marks("SOLVER.LR_POLICY SOLVER.MAX_EPOCH SOLVER.MAX_EPOCHS SOLVER.SCHED", -20),
 )
 _FACTS = {"lr": "SOLVER.BASE_LR", "total": "SOLVER.MAX_ITER"}
-FORMATS = (Format("detectron2", "detectron2 YAML", _MARKS, _read, _FACTS),)
+_READS = " ".join(["_BASE_", *(f"SOLVER.{name}" for name in (*_DEFAULTS, *names(_KEYS)))])
+FORMATS = (Format("detectron2", "detectron2 YAML", _MARKS, _read, _FACTS, _READS),)

@@ -10,6 +10,7 @@ import ast
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from ratewise._extras import require
@@ -18,7 +19,7 @@ from ratewise.convert.live._hf_config import KWARGS, arguments, kwargs_of
 from ratewise.convert.live._hf_shapes import Timing, build
 from ratewise.convert.live.torch import read as read_torch
 from ratewise.convert.pieces.flags import flags
-from ratewise.convert.pieces.keys import Keys, as_number
+from ratewise.convert.pieces.keys import Keys, as_number, names, section
 from ratewise.convert.pieces.layout import in_order, padded
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten
@@ -65,7 +66,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
         if name.endswith("_lr") and name not in _RATES.split():
             advice = nearest(name, _RATES.split())
             raise ScheduleError(_WHO, f"has {name}, rates of groups that are not read", advice)
-    notes: list[str] = []
+    notes = _left_out(source, given)
     base, rates = _rates(keys, ctx.more.get("lr"), notes)
     ctx = ctx.lasting(_length(keys, ctx, notes))
     free = str(keys.given.get("optimizer_type", "")).lower().endswith("schedulefree")
@@ -179,6 +180,26 @@ def _length(keys: Keys, ctx: RunFacts, notes: list[str]) -> int:
     if not keys.has("max_train_steps"):
         notes.append(f"Left out, so sd-scripts' own: max_train_steps={_STEPS}.")
     return keys.whole("max_train_steps", _STEPS, low=1)
+
+
+def _left_out(source: Any, given: Mapping[str, Any]) -> list[str]:
+    """Return a note of what is not read in the sections of a file.
+
+    Raises:
+        ScheduleError: a key that is almost one of sd-scripts', or a value in place of a section.
+    """
+    inner = source.values() if isinstance(source, Mapping) else ()
+    if not any(isinstance(value, Mapping) for value in inner):
+        return []
+    known = {*names(_READS), *_FACTS.values()}
+    for name in given:
+        near = get_close_matches(name, known - {*given}, n=1, cutoff=0.87)
+        if name not in known and near:
+            raise ScheduleError(_WHO, f"has the key {name}", f"did you mean {near[0]}")
+        if name in source and name.endswith("_arguments"):
+            section(f"{_WHO} {name}", source[name])
+    others = [name for name in given if name not in known]
+    return [f"Not read: {', '.join(others)}."] if others else []
 
 
 # Rates --------------------------------------------------------------------------------------
@@ -309,4 +330,5 @@ _FACTS = {
     "batch_size": "train_batch_size",
     "accumulation": "gradient_accumulation_steps",
 }
-FORMATS = (_Sections("kohya", "TOML or flags of sd-scripts", _MARKS, _read, _FACTS),)
+_READS = " ".join([_KEYS, _RATES, "network_module network_args", *_NO_RATES])
+FORMATS = (_Sections("kohya", "TOML or flags of sd-scripts", _MARKS, _read, _FACTS, _READS),)

@@ -31,13 +31,25 @@ _PRESET = {
     "name": "scheduler_name",
 }
 """What a policy calls the keys of the scheduler that it makes."""
+_NO_RATES = names(
+    "action_scheduler beta_schedule noise_scheduler optimizer_weight_decay "
+    "optimizer_vqvae_weight_decay prefix_attention_schedule temporal_decay_coeff video_scheduler "
+    "warmup_ratio"
+)
+"""Keys of policies that speak of other things, or that their presets have put in place."""
+_GROUPS = names(
+    "optimizer_action_expert_lr optimizer_connector_lr optimizer_lr_backbone "
+    "optimizer_soft_prompt_lr_scale optimizer_soft_prompt_warmup_lr_scale optimizer_vit_lr "
+    "optimizer_vqvae_lr"
+)
+"""Rates that policies give to parts of themselves."""
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
     top = Keys(_WHO, section(_WHO, source)).among("scheduler optimizer", also=("lr",))
     notes: list[str] = []
     keys, rate = _settings(top, ctx.more.get("lr"), notes)
-    batches = int(ctx.accumulation or dig(source, _FACTS["accumulation"]) or 1)
+    batches = _batches(source, ctx)
     if ctx.total is not None or ctx.epochs is not None:
         run = ctx.need_total(_WHO) * batches
     else:
@@ -53,6 +65,15 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
         used = listed(lr.resolve(run).values()[batches - 1 :: batches])
         lr = in_order(padded(used, run // batches))
     return case.of(lr)
+
+
+def _batches(source: Any, ctx: RunFacts) -> int:
+    """Return the batches of an update, as told or as the config has them."""
+    stated = dig(source, _FACTS["accumulation"])
+    told = stated if ctx.accumulation is None else ctx.accumulation
+    return Keys(_WHO, {"gradient_accumulation.steps": told}).whole(
+        "gradient_accumulation.steps", 1, low=1
+    )
 
 
 def _settings(top: Keys, told: float | None, notes: list[str]) -> tuple[Keys, float]:
@@ -78,9 +99,7 @@ def _settings(top: Keys, told: float | None, notes: list[str]) -> tuple[Keys, fl
         if preset and "peak_lr" in scheduler:
             scheduler["peak_lr"] = told
     found = Keys(f"{_WHO} optimizer", {"lr": rate}).number("lr", above=True)
-    others = [
-        k for k, v in policy.items() if k.startswith("optimizer_lr_") and v not in (None, rate)
-    ]
+    others = [name for name in _GROUPS if policy.get(name) not in (None, rate)]
     if others:
         notes.append(
             f"Groups with a rate of their own ({', '.join(others)}) have the same schedule."
@@ -193,4 +212,7 @@ _MARKS = Marks(
     *marks("optimizer.grad_clip_norm env_eval_freq policy.input_features", 1),
 )
 _FACTS = {"batch_size": "batch_size", "accumulation": "accelerator.gradient_accumulation.steps"}
-FORMATS = (Format("lerobot", "LeRobot train_config.json", _MARKS, _read, _FACTS),)
+_READS = "scheduler optimizer steps resume use_policy_training_preset policy.type " + " ".join(
+    f"policy.{name}" for name in (*_PRESET.values(), *_NO_RATES, *_GROUPS)
+)
+FORMATS = (Format("lerobot", "LeRobot train_config.json", _MARKS, _read, _FACTS, _READS),)

@@ -41,7 +41,9 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     if top.given.get("optimizer") == "adafactor" and dig(settings, "relative_step") is not False:
         rule = "has Adafactor with relative steps, which makes its own rates"
         raise ScheduleError(_WHO, rule, "write relative_step: false in optimizer_config")
-    batches = int(ctx.accumulation or top.whole("grad_accumulation_steps", 1, low=1))
+    if ctx.accumulation is not None:
+        top = top.having(grad_accumulation_steps=ctx.accumulation)
+    batches = top.whole("grad_accumulation_steps", 1, low=1)
     run = ctx.total or top.whole("iters", 1000, low=1) // batches
     if not run:
         raise ScheduleError(_WHO, f"has no update in {top.given['iters']} iters", "give more iters")
@@ -126,4 +128,5 @@ _MARKS = Marks(
     FormatMark("lr_schedule", -20, lambda found: not isinstance(found, Mapping)),
 )
 _FACTS = {"batch_size": "batch_size", "accumulation": "grad_accumulation_steps"}
-FORMATS = (Format("mlx_lm", "MLX-LM LoRA YAML", _MARKS, _read, _FACTS),)
+_READS = f"{_KEYS} optimizer optimizer_config.adafactor"
+FORMATS = (Format("mlx_lm", "MLX-LM LoRA YAML", _MARKS, _read, _FACTS, _READS),)

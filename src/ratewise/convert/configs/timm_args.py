@@ -264,4 +264,5 @@ _MARKS = Marks(
     *marks("repeated_aug data_path distillation_type", -20),
 )
 _FACTS = {"lr": "lr", "batch_size": "batch_size", "accumulation": "grad_accum_steps"}
-FORMATS = (Format("timm_args", "timm's args.yaml", _MARKS, _read, _FACTS),)
+_READS = " ".join([_KEYS, *_DEFAULTS, *_NO_RATES, "b dr layer_decay train_img_sizes"])
+FORMATS = (Format("timm_args", "timm's args.yaml", _MARKS, _read, _FACTS, _READS),)
