@@ -161,5 +161,14 @@ CONFIGS: tuple[Row, ...] = (
         "a model card, or flags of a script"),
     Row("warm-up and cosine", "diffusers",
         "'--learning_rate=3e-4 --lr_scheduler=cosine --lr_warmup_steps=50 --max_train_steps=1000'"),
+    Row("cosine", "hydra",
+        "{'optimizer': {'_target_': 'torch.optim.AdamW', 'lr': 3e-4}, 'scheduler': {'_target_': "
+        "'torch.optim.lr_scheduler.CosineAnnealingLR', 'T_max': 1000}, 'interval': 'step'}",
+        "where the interval is not said, it has to be told"),
+    Row("step", "lightning_cli",
+        "{'model': {'class_path': 'Net', 'init_args': {'optimizer': {'class_path': 'torch.optim.AdamW', 'init_args': "
+        "{'lr': 3e-4}}, 'lr_scheduler': {'class_path': 'torch.optim.lr_scheduler.StepLR', 'init_args': "
+        "{'step_size': 300}}, 'interval': 'step'}}}",
+        "an lr_scheduler of its own is stepped once per epoch"),
 )  # fmt: skip
 """Configs of frameworks that are not run here; their traces are tested against the formulas."""

@@ -98,9 +98,16 @@ def _rates(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
         given = each if found is None else found.given
         rate = given.get("lr") if isinstance(given, Mapping) else None
         if is_optimizers(key, found) and rate not in (None, "???"):
+            if any(_has_rate(each) for name, _, each in children(given)):
+                rule = "has groups with rates of their own"
+                raise ScheduleError(inner, rule, "read the live object")
             yield inner, number(inner, "lr", as_number(rate), above=True)
         else:
             yield from _rates(each, inner)
+
+
+def _has_rate(value: Any) -> bool:
+    return any(key == "lr" or _has_rate(each) for key, _, each in children(value))
 
 
 def _rate(who: str, source: Any, ctx: RunFacts, notes: list[str]) -> float | None:

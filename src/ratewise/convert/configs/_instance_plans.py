@@ -168,6 +168,8 @@ def _timm(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) 
 
 def _ratewise(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) -> Plan:
     """Return our own plan, whose clock is the optimizer's updates whatever the interval."""
+    if name == "Scheduler":
+        Arguments.of(found, ctx).only("schedule total epoch samples tokens resume").need("schedule")
     inner: Any = (
         found.given.get("schedule") if name == "Scheduler" else {**found.given, "type": name}
     )

@@ -146,6 +146,9 @@ def check_keys(
             continue
         holds = used is not None and used.path.startswith(f"{inner}.") and bool(_PLACE.search(key))
         plain = not holds and instance(inner, each) is None and inner not in known
+        if plain and each not in (None, False) and _PLACE.search(key):
+            rule = f"has {inner} and no class in it"
+            raise ScheduleError(who, rule, "name its class, or read the live object")
         if plain and each not in (None, False) and _speaks_of_rates(key):
             near = nearest(
                 key, ["lr_scheduler", "scheduler", *(k.rpartition(".")[2] for k in known)]
@@ -154,7 +157,13 @@ def check_keys(
         check_keys(who, each, used, known, inner)
 
 
+_OTHER_RATES = re.compile(r"_(?:lr|learning_rate)$|lr_find|(?:lr|learning_rate)_mult")
+
+
 def _speaks_of_rates(key: str) -> bool:
+    """Whether a key is about the rate of a group, or changes that of all."""
+    if _OTHER_RATES.search(key):
+        return True
     return looks_scheduled(key) and (key.startswith("lr") or not _NO_RATES.search(key))
 
 
@@ -171,7 +180,11 @@ class Arguments(Keys):
     @classmethod
     def of(cls, found: Instance, ctx: RunFacts) -> Arguments:
         """Return the arguments of a class; "???" is Hydra's word for one that is missing."""
-        given = {key: value for key, value in found.given.items() if value != "???"}
+        given = {
+            key: value
+            for key, value in found.given.items()
+            if value != "???" and key != "optimizer"  # which is given by the code
+        }
         if "_args_" in given:
             rule = "has arguments without names (_args_)"
             raise ScheduleError(found.name, rule, "name them")

@@ -199,7 +199,7 @@ def describe(name: str, keys: Keys, optimizer: Optimizer, nested: Nested) -> Des
 
 
 def _list(name: str, keys: Keys, optimizer: Optimizer, nested: Nested) -> dict[str, Any]:
-    keys.only(_LISTS[name], _COMMON, "optimizer")
+    keys.only(_LISTS[name], _COMMON)
     _check_start(keys)
     inner = [nested(each, optimizer) for each in keys.items("schedulers")]
     if not inner:
