@@ -321,6 +321,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (node(f"{H}adafactor_schedule"), {}, "not known"),
     (PLAIN, {"interval": "batch"}, "interval"),
     (PLAIN, {"frequency": 2}, "every 2 batches"),
+    (PLAIN, {"frequncy": 2}, "did you mean frequency"),
     (PLAIN, {"warmup_steps": 100}, "model.warmup_steps"),
     (PLAIN, {"lr_decay": 0.5}, "model.lr_decay"),
     (PLAIN, {"second": node(f"{T}StepLR", step_size=1)}, "schedulers at model.scheduler and"),

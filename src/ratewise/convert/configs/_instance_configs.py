@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any
 
@@ -140,21 +141,33 @@ def _constant(who: str, source: Any, ctx: RunFacts) -> Plan:
 # The clock ----------------------------------------------------------------------------------
 
 
+_WORDS = ("interval", "frequency", "monitor")
+_OTHERS = ("name", "reduce_on_plateau", "strict")
+"""What else Lightning is told of a scheduler."""
+
+
 def _interval(source: Any, found: Instance, default: Interval) -> tuple[Interval, set[str]]:
     """Return how often a scheduler is stepped, and the keys beside it that say so."""
     place = found.path.rpartition(".")[0]
-    beside = dig(source, place) if place else source
+    around = dig(source, place) if place else source
+    around = around if isinstance(around, Mapping) else {}
+    Keys(found.path, found.beside).only(*_WORDS, *_OTHERS)
+    for key, value in around.items():
+        near = get_close_matches(str(key), _WORDS, n=1, cutoff=0.8)
+        if near and key not in _WORDS and isinstance(value, str | int):
+            raise ScheduleError(found.path, f"has {key} beside it", f"did you mean {near[0]}")
     known: set[str] = set()
 
     def look(word: str) -> Any:
+        if found.beside.get(word) is not None:
+            return found.beside[word]
         for key in (f"{found.key}_{word}", word, f"scheduler_{word}", f"lr_scheduler_{word}"):
-            value = beside.get(key) if isinstance(beside, Mapping) else None
-            if value is not None:
+            if around.get(key) is not None:
                 known.add(f"{place}.{key}".lstrip("."))
-                return value
+                return around[key]
         return None
 
-    word, every, metric = look("interval"), look("frequency"), look("monitor")
+    word, every, metric = (look(each) for each in _WORDS)
     often = Keys(found.path, {"frequency": every}).whole("frequency", 1, low=1)
     note = default.note if word is None else ""
     return Interval(default.word if word is None else word, often, metric, note), known

@@ -22,6 +22,7 @@ from ratewise.schedule.errors import nearest, shorten
 HYDRA = "_target_"
 LIGHTNING = "class_path"
 _OWN = {HYDRA, "_partial_", "_convert_", "_recursive_", "_args_"}
+_LIGHTNINGS_OWN = {LIGHTNING, "init_args", "dict_kwargs"}
 _TORCH = re.compile(r"torch\.optim\.(?:lr_scheduler|swa_utils)\.")
 _PLATEAU = re.compile(r"(?:pytorch_lightning|lightning\.pytorch)\.cli\.ReduceLROnPlateau")
 _TRANSFORMERS = re.compile(r"transformers\.(?:optimization\.)?(?=get_)")
@@ -46,11 +47,13 @@ class Instance:
         path: Where it lies, keys with points between them.
         name: The class, with its module.
         given: Its arguments.
+        beside: What stands beside them, where the arguments have a place of their own.
     """
 
     path: str
     name: str
     given: Mapping[str, Any] = field(hash=False)
+    beside: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
     @property
     def key(self) -> str:
@@ -107,7 +110,8 @@ def instance(path: str, value: Any) -> Instance | None:
     if isinstance(value.get(LIGHTNING), str):
         parts = (value.get("init_args"), value.get("dict_kwargs"))
         given = {k: v for part in parts if isinstance(part, Mapping) for k, v in part.items()}
-        return Instance(path, value[LIGHTNING], given)
+        beside = {key: each for key, each in value.items() if key not in _LIGHTNINGS_OWN}
+        return Instance(path, value[LIGHTNING], given, beside)
     return None
 
 

@@ -39,7 +39,7 @@ def _section(source: Any) -> Mapping[str, Any]:
 def _read(source: Any, ctx: RunFacts) -> Plan:
     given = _section(source)
     is_megatron = _is_megatron(given.get("_target_")) or "lr_decay_style" in given
-    keys = Keys(_WHO, given).among(_MEGATRON if is_megatron else _KEYS, also=("lr_",))
+    keys = Keys(_WHO, given).among(_MEGATRON if is_megatron else _KEYS, also=("lr_", "num_c"))
     _check_overrides(given)
     notes = [_CRITIC] if dig(source, "critic.optim") else []
     if dig(source, "actor_rollout_ref") is not None:
