@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -149,8 +150,12 @@ def _keys(source: Any) -> Mapping[str, Any]:
     """Return the keys of a mapping, or of flags, those also as they were typed."""
     if isinstance(source, Mapping):
         return {**source, **flags("flags", source)}
-    if not isinstance(source, str) or "--" not in source:
-        return {}
+    return _keys_of_flags(source) if isinstance(source, str) and "--" in source else {}
+
+
+@functools.lru_cache(maxsize=8)
+def _keys_of_flags(source: str) -> Mapping[str, Any]:
+    """Return the keys of flags, which every format is asked about."""
     try:
         return {**flags("flags", source), **typed("flags", source)}
     except ScheduleError:
@@ -175,6 +180,7 @@ class Format:
         read: Returns the plan.
         facts: Where a config says what is known of its run: paths of keys, with spaces between
             them, by the name of the fact: "lr", "total", "epochs", "batch_size", "accumulation".
+        reads: Paths of what else is read, or plays no part; what lies below one goes with it.
     """
 
     name: str
@@ -182,6 +188,7 @@ class Format:
     matches: Callable[[Any], bool | Evidence]
     read: Callable[[Any, RunFacts], Plan]
     facts: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    reads: str = ""
 
     def evidence(self, source: Any) -> Evidence:
         """Return what speaks for the source being in this format."""

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.formats import Evidence, Format, RunFacts, put
+from ratewise.convert.formats import Format, RunFacts, put
 from ratewise.convert.pieces.keys import as_number
+from ratewise.convert.rivals import because, check_named, rivals
 from ratewise.convert.sources import load
+from ratewise.convert.unread import unread
 from ratewise.convert.wrapped import unwrapped
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
 from ratewise.schedule.errors import Call, Fix, nearest, number, shorten
@@ -52,8 +54,6 @@ _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""
 _GENERAL = ("torch",)
 """Formats that match whatever is built on them: another one that matches knows more."""
-_LEAD = 2
-"""By how much the best evidence has to lead."""
 _HORIZON = (
     "accumulation",
     "batch_size",
@@ -150,6 +150,7 @@ def read_source(
     """Return the plan of a source with its format and the length of its run, as `read` does."""
     content = unwrapped(load(source))
     chosen = _choose(content, format)
+    left = unread(content, chosen)
     facts = {name: told.pop(name, None) for name in _RUN}
     facts = {name: _positive(name, value) for name, value in facts.items() if value is not None}
     notes: list[str] = []
@@ -164,6 +165,8 @@ def read_source(
     run = RunFacts(Horizon.of(total, epoch, size, tokens), **known).completed()
     asked = _Asked(more)
     plan = chosen.read(content, replace(run, more=asked))
+    if format is not None:
+        check_named(content, chosen, formats().values())
     if "lr" in more and "lr" not in asked.names:
         before, lr = plan.peak.get("lr"), asked["lr"]
         plan = replace(plan, peak={**plan.peak, "lr": lr})
@@ -174,6 +177,8 @@ def read_source(
             who = Call("read", name, more[name])
             rule = f"is not a word of the format {chosen.name}"
             raise ScheduleError(who, rule, nearest(name, [*_HORIZON, *asked.names]))
+    if left:
+        notes.append(f"Not read: {', '.join(left)}.")
     plan = replace(plan, notes=(*plan.notes, *notes))
     return Reading(plan, chosen, run.total or stated.get("total") or _own_length(plan))
 
@@ -213,7 +218,7 @@ def _merged(
                     f"{name}={told[name]:g} was given; the config says {path}={shorten(value)}."
                 )
             content, stated[name] = put(content, path, told[name]), told[name]
-        elif isinstance(value, int | float) and 0 < value < math.inf:
+        elif isinstance(value, int | float) and value is not True and 0 < value < math.inf:
             stated[name] = value
     if not float(stated.get("total", 1)).is_integer():
         del stated["total"]
@@ -254,22 +259,20 @@ def _choose(content: Any, name: str | None) -> Format:
     sure = [each for each in ranked if special[each]]
     if not sure and _can_be_called(content):
         return _FUNCTION
-    if len(sure) == 1 or (sure and special[sure[0]].weight - special[sure[1]].weight >= _LEAD):
-        return sure[0]
+    first = sure[0] if sure else None
+    others = [each for each in sure[1:] if first and rivals(first, each, special)]
+    if first and not others:
+        return first
     who = Call("read", value=content)
     if not ranked:
         raise ScheduleError(who, *_nothing(content))
-    near = [f"{each.name}{_because(special[each])}" for each in (sure or ranked)[:3]]
+    near = [first, *others] if first else ranked
+    near = [f"{each.name}{because(special[each])}" for each in near[:3]]
     if sure:
         rule = f"looks like {' and '.join(near)}"
         raise ScheduleError(who, rule, Fix("say which: {format}", format=repr(ranked[0].name)))
     rule = f"has little that tells its format: it may be {' or '.join(near)}"
     raise ScheduleError(who, rule, Fix("if it is, give {format}", format=repr(ranked[0].name)))
-
-
-def _because(seen: Evidence) -> str:
-    """Return the marks that were seen, for a message."""
-    return f" ({', '.join(seen.seen[:4])})" if seen.seen else ""
 
 
 def _named(content: Any, name: str) -> Format:

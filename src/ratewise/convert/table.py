@@ -160,7 +160,24 @@ CONFIGS: tuple[Row, ...] = (
         "{'learning_rate': 3e-4, 'lr_scheduler_type': 'linear', 'lr_scheduler_warmup_steps': 50, 'training_steps': 1000}",
         "a model card, or flags of a script"),
     Row("warm-up and cosine", "diffusers",
-        "'--learning_rate=3e-4 --lr_scheduler=cosine --lr_warmup_steps=50 --max_train_steps=1000'"),
+        "'--learning_rate=3e-4 --lr_scheduler=cosine --lr_warmup_steps=50 --max_train_steps=1000'",
+        "93 of its 110 scripts warm up over 500 updates unless they are told"),
+    Row("warm-up and cosine", "llama_factory",
+        "{'stage': 'sft', 'finetuning_type': 'lora', 'cutoff_len': 2048, 'learning_rate': 3e-4, "
+        "'lr_scheduler_type': 'cosine', 'warmup_ratio': 0.05, 'max_steps': 1000}",
+        "a warm-up ratio is rounded up to whole updates"),
+    Row("warm-up and cosine", "olmo",
+        "{'optimizer': {'learning_rate': 3e-4}, 'scheduler': {'name': 'cosine_with_warmup', 'units': 'steps', "
+        "'t_warmup': 50, 'alpha_f': 0.1}, 'max_duration': 1000}",
+        "updates are counted from 1, and the warm-up begins at a tenth of the peak"),
+    Row("warmup-stable-decay", "maxtext",
+        "{'learning_rate': 3e-4, 'lr_schedule_type': 'wsd', 'warmup_steps_fraction': 0.05, "
+        "'wsd_decay_steps_fraction': 0.2, 'learning_rate_final_fraction': 0.1, 'steps': 1000}",
+        "the last update is at the final fraction; what is left out is as in its base.yml"),
+    Row("warm-up and cosine", "verl",
+        "{'actor_rollout_ref': {'actor': {'optim': {'lr': 3e-4, 'lr_warmup_steps_ratio': 0.05, "
+        "'lr_scheduler_type': 'cosine', 'min_lr_ratio': 0.1, 'total_training_steps': 1000}}}}",
+        "lr_warmup_steps counts before the ratio where it is above 0"),
     Row("cosine", "hydra",
         "{'optimizer': {'_target_': 'torch.optim.AdamW', 'lr': 3e-4}, 'scheduler': {'_target_': "
         "'torch.optim.lr_scheduler.CosineAnnealingLR', 'T_max': 1000}, 'interval': 'step'}",

@@ -146,7 +146,6 @@ def test_what_versions_do_differently_is_asked_for(change: dict[str, Any], nb: i
         ({"optimizer": "MuSGD"}, "MuSGD"),
         ({"warmup_steps": 5}, "did you mean warmup_epochs"),
         ({"lr": 5}, "did you mean lr"),
-        ({"epoch": 5}, "did you mean epochs"),
         ({"epochs": 0}, "epochs"),
         ({"lrf": 2}, "lrf"),
         ({"epochs": 10**9}, "batches in all"),

@@ -1,111 +1,84 @@
-"""Public configs, trimmed to keys and values, have the rates that their own project gives them."""
+"""Public configs, retyped as keys and values, have the rates that their own project gives them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+import contextlib
+import functools
+import re
 
 import numpy as np
 import pytest
 
-from ratewise.convert.reading import guess, read_source
-
-HERE = Path(__file__).parent
-
-
-def cosine(p: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * p))
+from ratewise.convert.reading import formats, guess, read_source
+from ratewise.convert.sources import load
+from ratewise.schedule import Plan, ScheduleError
+from tests.convert.public.cases import CASES, HERE, REFUSED, Case, path
 
 
-def olmo(
-    peak: float, warmup: float, end: float, least: float, is_linear: bool = False
-) -> Callable[[int], float]:
-    """OLMo, in updates; the count of an update begins at 1."""
-
-    def rate(t: int) -> float:
-        now = t + 1
-        if now < warmup:
-            return least + (peak - least) * now / warmup
-        if now >= end:
-            return 0.1 * peak
-        done = (now - warmup) / (end - warmup)
-        return peak * (0.1 + 0.9 * (1 - done if is_linear else cosine(done)))
-
-    return rate
+def landmarks(total: int) -> list[int]:
+    """Every update of a short run; of a long one the beginning, the end and many between."""
+    return sorted({*range(0, total, max(total // 500, 1)), *range(min(total, 50)), total - 1})
 
 
-def maxtext(peak: float, steps: int, warmup: int, final: float) -> Callable[[int], float]:
-    """MaxText's cosine, whose last update is at the final fraction."""
-
-    def rate(t: int) -> float:
-        if t < warmup:
-            return peak * t / warmup
-        weight = cosine((t - warmup) / (steps - warmup - 1))
-        return peak * (weight + final * (1 - weight))
-
-    return rate
+@functools.cache
+def own(name: str) -> np.ndarray:
+    """The project's own rates at the landmarks."""
+    case = CASES[name]
+    rate = case.rate()
+    return np.array([rate(t) for t in landmarks(case.total)])
 
 
-def trainer(peak: float, steps: int, warmup: int, kind: str = "cosine") -> Callable[[int], float]:
-    """The Trainer of Transformers."""
-
-    def rate(t: int) -> float:
-        if kind == "constant":
-            return peak
-        if t < warmup:
-            return peak * t / warmup
-        return peak * max(0.0, cosine((t - warmup) / (steps - warmup)))
-
-    return rate
-
-
-CASES: dict[str, tuple[str, dict[str, Any], int, Callable[[int], float]]] = {
-    "olmo_OLMo-1B": ("olmo", {}, 739_328, olmo(4e-4, 2000, 739_328, 4e-5)),
-    "olmo_OLMo-7B": ("olmo", {}, 476_838, olmo(3e-4, 5000, 476_838, 3e-5, True)),
-    "olmo_OLMo-7B-0424": (
-        "olmo",
-        {"epoch": 400_000},
-        800_000,
-        olmo(3e-4, 2500, 3e12 / (1024 * 4096), 3e-5),
-    ),
-    "olmo_OLMo2-1B-stage1": (
-        "olmo",
-        {},
-        math.ceil(4e12 / (512 * 4096)),
-        olmo(4e-4, 4000, 5e12 / (512 * 4096), 0.0),
-    ),
-    "maxtext_base": ("maxtext", {}, 150_001, maxtext(3e-5, 150_001, 15_000, 0.1)),
-    "maxtext_distillation": ("maxtext", {}, 200_000, maxtext(2e-4, 200_000, 20_000, 0.1)),
-    "maxtext_distillation_gpt_oss_20b": (
-        "maxtext",
-        {},
-        100_000,
-        maxtext(5e-5, 100_000, 2000, 0.2),
-    ),
-    "llama_factory_llama3_sft": ("llama_factory", {"epoch": 50}, 1000, trainer(5e-6, 1000, 10)),
-    "llama_factory_qwen2_full_sft": ("llama_factory", {"epoch": 125}, 375, trainer(1e-5, 375, 38)),
-    "llama_factory_qwen3_5_full_sft_fsdp2": ("llama_factory", {}, 500, trainer(1e-5, 500, 50)),
-    "llama_factory_qwen3_moe_full": (
-        "llama_factory",
-        {"epoch": 100},
-        200,
-        trainer(3e-6, 200, 0, "constant"),
-    ),
-    "verl_fsdp": ("verl", {"total": 40}, 40, lambda t: 1e-3),
-    "verl_legacy_ppo_trainer": ("verl", {"total": 40}, 40, lambda t: 1e-6),
-}
+def rates(plan: Plan, case: Case) -> np.ndarray:
+    """The rates that were read."""
+    assert plan.lr is not None
+    level = plan.lr.resolve(case.total)
+    return plan.peak["lr"] * np.array([level(t) for t in landmarks(case.total)])
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_public_config_is_read_as_its_project_reads_it(name: str) -> None:
     """Its own reader claims it, its length is known, and so is the rate at every update."""
-    format, told, total, rate = CASES[name]
-    path = HERE / f"{name}.yaml"
-    assert guess(path).name == format
-    found = read_source(path, **told)
-    assert found.total == total
-    updates = sorted({*range(0, total, max(total // 500, 1)), *range(min(total, 50)), total - 1})
-    rates = found.plan.rates(total)[updates]
-    np.testing.assert_allclose(rates, [rate(t) for t in updates], rtol=1e-9, atol=1e-18)
+    case = CASES[name]
+    assert guess(path(name)).name == case.format
+    found = read_source(path(name), **case.told)
+    assert found.total == case.total
+    assert not found.plan.groups
+    np.testing.assert_allclose(rates(found.plan, case), own(name), rtol=1e-9, atol=1e-18)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_other_reader_takes_it_for_something_else(name: str) -> None:
+    """Forced to be read as any other format it is refused, or its rates are the same."""
+    case, content = CASES[name], load(path(name))
+    for other in formats():
+        told = case.told if other == case.format else {"total": case.total, **case.told}
+        with contextlib.suppress(ScheduleError):
+            plan = read_source(content, format=other, **told).plan
+            if "lr" not in plan.peak:
+                plan.rates(case.total)  # is refused without a peak
+            np.testing.assert_allclose(rates(plan, case), own(name), rtol=1e-9, atol=1e-18)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_in_the_file_is_asked_for(name: str) -> None:
+    """Where a project does more than can be read, that is said, and no rates are given."""
+    format, told, message = REFUSED[name]
+    assert guess(path(name)).name == format
+    with pytest.raises(ScheduleError, match=message):
+        read_source(path(name), **told)
+
+
+def test_every_file_stands_in_the_table_and_names_its_source() -> None:
+    """At least 60 files of at least 15 formats, each with the repository and path it is from."""
+    sources = {case.format for case in CASES.values()}
+    files = {
+        each.stem for each in HERE.iterdir() if each.suffix in (".json", ".sh", ".toml", ".yaml")
+    }
+    files |= {
+        each.stem for each in HERE.glob("*_*.py") if not each.stem.startswith(("test_", "__"))
+    }
+    ours = {name for name in files if any(name.startswith(f"{format}_") for format in sources)}
+    assert ours == {*CASES, *REFUSED}
+    assert all(re.match(r"[\w.-]+/[\w.-]+: \S", case.source) for case in CASES.values())
+    assert len(CASES) >= 60
+    assert len(sources) >= 15

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -62,12 +63,6 @@ class ComposerClock:
         given = read_time(who, "max_duration", duration)
         return cls(who, ctx, Time(int(given.value * scale), given.unit), scale)
 
-    def is_known(self) -> bool:
-        """Tell whether the run can be counted in updates."""
-        horizon = self.ctx.horizon
-        sizes = {"ba": 1, "ep": horizon.epoch, "sp": horizon.samples, "tok": horizon.tokens}
-        return self.duration.value > 0 and sizes[self.duration.unit] is not None
-
     def convert(self, time: Time, scale: float = 1.0) -> Time:
         """Return a time in batches, samples or tokens, cut to a whole number as Composer does."""
         if time.unit == "dur":
@@ -78,6 +73,14 @@ class ComposerClock:
         if time.unit == "ep":
             time = Time(time.value * self._epoch(), "ba")
         return Time(int(time.value * scale), time.unit)
+
+    def run(self) -> int | None:
+        """Return the updates of the run, where the config states them and nobody else has."""
+        needed = {"ep": "epoch", "sp": "samples", "tok": "tokens"}.get(self.duration.unit)
+        known = needed is None or getattr(self.ctx.horizon, needed) is not None
+        if self.ctx.total is not None or not known:
+            return None
+        return math.ceil(self.updates(self.convert(self.duration)))
 
     def updates(self, time: Time) -> Fraction:
         """Return a converted time in updates, which need not be whole."""

@@ -70,9 +70,21 @@ def read_config(
         if not constant:
             raise ScheduleError(who, "names no scheduler", "read the live object")
         return _constant(who, source, ctx)
+    notes += _left_out(source, found)
     rate = None if found.family[1] in torch.OWN_RATES else _rate(who, source, ctx, notes)
     plan = plan_of_instance(found, ctx, rate, at)
     return replace(plan, notes=(*notes, *plan.notes))
+
+
+def _left_out(source: Mapping[str, Any], found: Instance) -> list[str]:
+    """Return a note of the sections in which nothing was found."""
+    read = {
+        "trainer",
+        found.path.partition(".")[0],
+        *(p.partition(".")[0] for p, _ in _rates(source)),
+    }
+    left = [str(key) for key, value in source.items() if key not in read and value is not None]
+    return [f"Not read: {', '.join(left)}."] if left and found.path else []
 
 
 def _scheduler(who: str, source: Any) -> Instance | None:

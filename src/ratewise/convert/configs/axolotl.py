@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,12 +33,12 @@ class _AxolotlCase(Case):
     @property
     def name(self) -> Any:
         """The scheduler's name."""
-        return self.keys.given.get("lr_scheduler") or "cosine"
+        return self.keys.get("lr_scheduler", "cosine")
 
     @property
     def jagged(self) -> bool:
         """Whether restarts are put on top."""
-        return bool(self.keys.given.get("jagged_restart_steps"))
+        return _or(self.keys, "jagged_restart_steps", 0) > 0
 
     @property
     def rest(self) -> int:
@@ -66,7 +67,7 @@ def _one_cycle(case: _AxolotlCase) -> Plan:
         rule = "has jagged restarts of one_cycle, which step past its end"
         raise ScheduleError(_WHO, rule, "use another lr_scheduler")
     who = "axolotl lr_scheduler_kwargs"
-    keys = Keys(who, section(who, case.keys.given.get("lr_scheduler_kwargs") or {}))
+    keys = Keys(who, section(who, case.keys.given.get("lr_scheduler_kwargs")))
     keys.only(Cycle.KEYS, "cycle_momentum base_momentum max_momentum")
     cycle = Cycle.of(keys, case.run, case.warmup / case.run)
     if cycle.share * cycle.steps < 1:
@@ -108,7 +109,7 @@ def _transformers(case: _AxolotlCase) -> Plan:
     arguments = {
         "lr_scheduler_type": case.name,
         "learning_rate": case.peak,
-        "lr_scheduler_kwargs": case.keys.given.get("lr_scheduler_kwargs") or {},
+        "lr_scheduler_kwargs": case.keys.given.get("lr_scheduler_kwargs"),
         "warmup_steps": case.warmup,
     }
     return transformers_plan(arguments, case.ctx, case.notes)
@@ -135,8 +136,8 @@ def _jagged(case: _AxolotlCase, inner: Plan) -> Plan:
     """Return a plan times its restarts, one step later than it would be without them."""
     keys, total = case.keys, case.run
     every = keys.whole("jagged_restart_steps", low=1)
-    warmup = keys.whole("jagged_restart_warmup_steps", 0) or 10
-    anneal = keys.whole("jagged_restart_anneal_steps", 0) or 1
+    warmup = _or(keys, "jagged_restart_warmup_steps", 10)
+    anneal = _or(keys, "jagged_restart_anneal_steps", 1)
     low = keys.number("cosine_min_lr_ratio", 0.0, high=1.0) or 0.001
     late = 2 if case.name == "rex" else 1
     restarts = _restarts((every, warmup, anneal), low, total + late)
@@ -145,6 +146,11 @@ def _jagged(case: _AxolotlCase, inner: Plan) -> Plan:
     lr = _skip(inner.lr, 1, total + ahead) * _skip(restarts, late, total + late)
     note = "Jagged restarts skip the first step: update t uses the rate of t + 1."
     return replace(inner, lr=lr, notes=(*inner.notes, note))
+
+
+def _or(keys: Keys, name: str, default: int) -> int:
+    """Return a length; without one, with 0 and with false the default, as Axolotl does."""
+    return default if keys.given.get(name) in (None, False) else keys.whole(name) or default
 
 
 def _restarts(lengths: tuple[int, int, int], low: float, total: int) -> Schedule:
@@ -225,6 +231,9 @@ def _warmup(keys: Keys, ctx: RunFacts, notes: list[str]) -> int:
     """Return the updates of the warm-up as Axolotl rounds them."""
     zero_is_none = {name: keys.given.get(name) or None for name in ("warmup_steps", "warmup_ratio")}
     only_one(_WHO, zero_is_none, "warmup_steps", "warmup_ratio")
+    share = keys.number("warmup_steps", 0.0)
+    if 0 < share < 1:  # the Trainer takes it for a share of the run
+        return math.ceil(share * ctx.need_total(_WHO))
     if keys.has("warmup_steps"):
         steps = keys.whole("warmup_steps")
     elif keys.has("warmup_ratio"):
@@ -240,7 +249,7 @@ def _warmup(keys: Keys, ctx: RunFacts, notes: list[str]) -> int:
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, section(_WHO, source)).among(
-        _KEYS, _COSINE, _JAGGED, also=("cosine_", "jagged_")
+        _KEYS, _COSINE, _JAGGED, also=("cosine_", "jagged_", "relora_steps")
     )
     if ctx.total is None and keys.has("max_steps"):
         ctx = ctx.lasting(keys.whole("max_steps", low=1))
@@ -273,4 +282,5 @@ _FACTS = {
     "batch_size": "micro_batch_size",
     "accumulation": "gradient_accumulation_steps",
 }
-FORMATS = (Format("axolotl", "Axolotl YAML", _MARKS, _read, _FACTS),)
+_READS = f"{_KEYS} {_COSINE} {_JAGGED}"
+FORMATS = (Format("axolotl", "Axolotl YAML", _MARKS, _read, _FACTS, _READS),)

@@ -14,6 +14,7 @@ from ratewise.convert.configs._composer_clock import ComposerClock, Time, read_t
 from ratewise.convert.formats import Evidence, Format, FormatMark, Marks, RunFacts, dig
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section
+from ratewise.convert.pieces.layout import shorten
 from ratewise.convert.pieces.moves import (
     Piece,
     between,
@@ -314,14 +315,14 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     who = f"composer {name}"
     keys = Keys(who, found).only("name scale_schedule_ratio", known)
     told = ("scale_schedule_ratio", "max_duration")
-    run = {key: dig(source, key) or ctx.more.get(key) for key in told}
+    run = {key: ctx.more.get(key) if dig(source, key) is None else dig(source, key) for key in told}
     scale = Keys(who, run).number("scale_schedule_ratio", 1.0, above=True)
     clock = ComposerClock.of(who, ctx, run["max_duration"], scale)
-    rate = rate_at("composer optimizer", source, "optimizer.lr", ctx)
-    if ctx.total is None and run["max_duration"] is not None and clock.is_known():
-        ctx = ctx.lasting(count(clock.updates(clock.convert(Time(1.0, "dur")))))
-    case = _ComposerCase(keys, ctx, rate, clock=clock)
-    return case.of(build(case))
+    peak = rate_at("composer optimizer", source, "optimizer.lr", ctx)
+    run = clock.run()
+    case = _ComposerCase(keys, ctx if run is None else ctx.lasting(run), peak, clock=clock)
+    lr = build(case)
+    return case.of(lr if run is None else shorten(lr, run))
 
 
 _MARKS = Marks(FormatMark("name", value=_NAMES))
@@ -332,4 +333,9 @@ def _evidence(source: Any) -> Evidence:
 
 
 _FACTS = {"lr": "optimizer.lr parameters.optimizer.lr"}
-FORMATS = (Format("composer", "Composer or LLM Foundry YAML", _evidence, _read, _FACTS),)
+_READS = " ".join(
+    f"{path}{key}"
+    for path in ("", "parameters.")
+    for key in ("scheduler", "schedulers", "optimizer.lr", "max_duration", "scale_schedule_ratio")
+)
+FORMATS = (Format("composer", "Composer or LLM Foundry YAML", _evidence, _read, _FACTS, _READS),)

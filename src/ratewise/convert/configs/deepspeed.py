@@ -212,7 +212,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     kind = found.choice("type", _KINDS)
     build, known = _KINDS[kind]
     who = f"deepspeed {kind}"
-    params = section(f"{who} params", found.given.get("params") or {})
+    params = section(f"{who} params", found.given.get("params"))
     given = Keys(who, params).only(known, "last_batch_iteration").given
     return build(
         _DeepSpeedCase(Keys(who, _filled(who, given, ctx)), ctx, config=section(who, source))
@@ -238,4 +238,5 @@ def _filled(who: str, given: Mapping[str, Any], ctx: RunFacts) -> dict[str, Any]
 
 _MARKS = Marks(FormatMark("scheduler.type", value=_KINDS), FormatMark("type", value=_KINDS))
 _FACTS = {"total": "scheduler.params.total_num_steps params.total_num_steps"}
-FORMATS = (Format("deepspeed", "DeepSpeed JSON", _MARKS, _read, _FACTS),)
+_READS = "scheduler type params optimizer.type optimizer.params.lr optimizer.params.betas"
+FORMATS = (Format("deepspeed", "DeepSpeed JSON", _MARKS, _read, _FACTS, _READS),)

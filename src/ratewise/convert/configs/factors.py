@@ -97,4 +97,5 @@ def _is_product(text: Any) -> bool:
 
 
 _MARKS = Marks(FormatMark("", value=_is_product), FormatMark("factors", value=_is_product))
-FORMATS = (Format("factors", "factors of T5X and Flax", _MARKS, _read),)
+_READS = " ".join(["factors", *_DEFAULTS])
+FORMATS = (Format("factors", "factors of T5X and Flax", _MARKS, _read, reads=_READS),)

@@ -293,7 +293,10 @@ def _positions(key: Any) -> range | list[int]:
 
 # The format ---------------------------------------------------------------------------------
 
-_COMMON = "lr lr_scheduler max_update max_epoch warmup_updates warmup_init_lr"
+_COMMON = (
+    "lr lr_scheduler max_update max_epoch warmup_updates warmup_init_lr stop_min_lr "
+    "reset_lr_scheduler"
+)
 _KINDS: dict[str, tuple[Callable[[_FairseqCase], Plan], str]] = {
     "inverse_sqrt": (_inverse_sqrt, ""),
     "polynomial_decay": (_polynomial, "force_anneal end_learning_rate power total_num_update"),
@@ -321,7 +324,7 @@ def _gathered(source: Any) -> dict[str, Any]:
     inner = given.get("lr_scheduler")
     if not isinstance(inner, Mapping):
         return given
-    optimization = section("fairseq optimization", given.get("optimization") or {})
+    optimization = section("fairseq optimization", given.get("optimization"))
     outer = {key: optimization[key] for key in ("lr", "max_update") if key in optimization}
     return {**outer, **inner, "lr_scheduler": inner.get("_name")}
 
@@ -339,6 +342,8 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     keys.among(_COMMON, *every, _FEEDBACK_KEYS, also=_FAMILY, typed=True)
     if isinstance(dig(source, "lr_scheduler"), Mapping):
         Keys(keys.who, dig(source, "lr_scheduler")).only(_COMMON, known, "_name")
+    if ctx.total is None and keys.has("max_update") and keys.number("max_update"):
+        ctx = ctx.lasting(keys.whole("max_update"))
     return build(_FairseqCase(keys, ctx))
 
 
@@ -361,4 +366,12 @@ def _evidence(source: Any) -> Evidence:
 
 
 _FACTS = {"total": "max_update optimization.max_update"}
-FORMATS = (Format("fairseq", "fairseq flags or Hydra config", _evidence, _read, _FACTS),)
+_READS = " ".join(
+    [
+        _COMMON,
+        _FEEDBACK_KEYS,
+        "optimization.lr optimization.stop_min_lr",
+        *(own for _, own in _KINDS.values()),
+    ]
+)
+FORMATS = (Format("fairseq", "fairseq flags or Hydra config", _evidence, _read, _FACTS, _READS),)

@@ -15,6 +15,7 @@ from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
 from ratewise.convert.pieces.moves import Make, count, decay, floored, hold, part, rise, stay
 from ratewise.schedule import Plan, ScheduleError, Wave
+from ratewise.schedule.errors import shorten
 
 _WHO = "GPT-NeoX"
 _STYLES = ("constant", "linear", "cosine", "exponential")
@@ -27,7 +28,11 @@ _KEYS = (
 def _read(source: Any, ctx: RunFacts) -> Plan:
     given = flags(_WHO, source)
     keys = Keys(_WHO, given).among(_KEYS)
-    keys = keys.having(lr=given.get("lr", dig(given, "optimizer.params.lr")))
+    rate = dig(given, "optimizer.params.lr")
+    if rate is not None and given.get("lr") not in (None, rate):
+        rule = f"has lr={shorten(given['lr'])} and optimizer.params.lr={shorten(rate)}"
+        raise ScheduleError(_WHO, rule, "keep the one in optimizer.params")
+    keys = keys.having(lr=given.get("lr") if rate is None else rate)
     if ctx.total is None and keys.has("train_iters"):
         ctx = ctx.lasting(keys.whole("train_iters", low=1))
     case = Case(keys, ctx, keys.rate(ctx))
@@ -78,4 +83,4 @@ _MARKS = Marks(
     FormatMark("", -20, lambda source: isinstance(source, str)),
 )
 _FACTS = {"lr": "lr optimizer.params.lr", "total": "train_iters"}
-FORMATS = (Format("gpt_neox", "GPT-NeoX config", _MARKS, _read, _FACTS),)
+FORMATS = (Format("gpt_neox", "GPT-NeoX config", _MARKS, _read, _FACTS, _KEYS),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratewise.convert.configs.trainer import read_arguments
+from ratewise.convert.configs.trainer import READS, read_arguments
 from ratewise.convert.formats import TRAINER_FACTS, Format, Marks, marks
 
 _MARKS = Marks(
@@ -16,5 +16,6 @@ FORMATS = (
         _MARKS,
         lambda source, ctx: read_arguments("LLaMA-Factory", source, ctx, also=("loraplus_lr",)),
         TRAINER_FACTS,
+        READS,
     ),
 )

@@ -29,6 +29,7 @@ _KEYS = (
     "warmup_steps_fraction wsd_decay_steps_fraction wsd_decay_style steps"
 )
 _NO_RATES = (
+    "diloco_outer_lr",
     "distill_alpha_schedule",
     "distill_beta_schedule",
     "distill_temperature_schedule",
@@ -96,4 +97,5 @@ _MARKS = Marks(
     *marks("lr_schedule_type per_device_batch_size base_emb_dim", 1),
 )
 _FACTS = {"lr": "learning_rate", "total": "steps"}
-FORMATS = (Format("maxtext", "MaxText YAML", _MARKS, _read, _FACTS),)
+_READS = " ".join([_KEYS, *_NO_RATES])
+FORMATS = (Format("maxtext", "MaxText YAML", _MARKS, _read, _FACTS, _READS),)

@@ -65,7 +65,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     clock = _clock(keys, ctx, style)
     case = Case(keys, ctx, keys.rate(ctx))
     low, start = (keys.level(name, case.peak) for name in ("min_lr", "lr_warmup_init"))
-    total = count(clock.run) if ctx.total is None else ctx.total
+    total = max(int(clock.run), 1) if ctx.total is None else ctx.total  # the last batch is whole
     lr = lay(total, *pieces(case, style, clock, (start, low), total))
     return case.of(lr, **_weight_decay(keys, clock, total))
 
@@ -75,6 +75,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
 
 def _clock(keys: Keys, ctx: RunFacts, style: str) -> Lengths:
     given = keys.given
+    only_one(_WHO, given, "train_iters", "train_samples")
     unit = "samples" if keys.has("train_samples") else "iters"
     other = "iters" if unit == "samples" else "samples"
     for name in ("lr_decay", "lr_warmup", "lr_wsd_decay"):
@@ -140,7 +141,7 @@ def pieces(
     else:
         move, rest = decay(_DECAYS[style], low), clock.decay - clock.warmup
         down = [(stop - first, part(move, rest, first - clock.warmup))]
-    return [climb, *down, stay(low)]
+    return [climb, *down, stay(low, None if case.total is not None else total)]
 
 
 def _inverse_root(clock: Lengths, first: int, stop: int, low: float) -> list[Piece]:
@@ -212,4 +213,5 @@ _MARKS = Marks(
     *marks("lr_warmup_steps lr_warmup_steps_ratio lr_decay_steps lr_wsd_decay_steps", -20),  # verl
 )
 _FACTS = {"lr": "lr", "total": "train_iters"}
-FORMATS = (Format("megatron", "Megatron-LM flags", _MARKS, _read, _FACTS),)
+_READS = f"{_RATE} {_STABLE} {_WEIGHTS} train_samples global_batch_size rampup_batch_size"
+FORMATS = (Format("megatron", "Megatron-LM flags", _MARKS, _read, _FACTS, _READS),)

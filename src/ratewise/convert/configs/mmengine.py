@@ -91,7 +91,7 @@ class _Run:
     def __init__(self, source: Any, ctx: RunFacts) -> None:
         self.ctx = ctx
         config = source if isinstance(source, Mapping) else {}
-        self.loop = Keys("mmengine train_cfg", section(_WHO, dig(config, "train_cfg") or {}))
+        self.loop = Keys("mmengine train_cfg", section(_WHO, dig(config, "train_cfg")))
         self.optimizer: Any = dig(config, "optim_wrapper.optimizer") or {}
 
     def last(self, who: str, by_epoch: bool) -> int:
@@ -187,4 +187,10 @@ def _are_schedulers(source: Any) -> bool:
 
 
 _MARKS = Marks(FormatMark("param_scheduler"), FormatMark("", value=_are_schedulers))
-FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read),)
+_READS = "param_scheduler optim_wrapper.optimizer optim_wrapper.accumulative_counts auto_scale_lr"
+_FACTS = {
+    "lr": "optim_wrapper.optimizer.lr",
+    "total": "train_cfg.max_iters",
+    "epochs": "train_cfg.max_epochs",
+}
+FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read, _FACTS, _READS),)

@@ -56,4 +56,4 @@ _MARKS = Marks(
     FormatMark("--lr-decay-*", -20),
 )
 _FACTS = {"lr": "learning_rate", "total": "max_iters"}
-FORMATS = (Format("nanogpt", "nanoGPT config", _MARKS, _read, _FACTS),)
+FORMATS = (Format("nanogpt", "nanoGPT config", _MARKS, _read, _FACTS, _KEYS),)

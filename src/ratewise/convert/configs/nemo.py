@@ -11,7 +11,7 @@ from typing import Any
 
 from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, dig
 from ratewise.convert.pieces.case import IDLE, Case
-from ratewise.convert.pieces.keys import Keys, rate_at, section
+from ratewise.convert.pieces.keys import Keys, as_number, rate_at, section
 from ratewise.convert.pieces.moves import Piece, decay, floored, hold, lay, part, rise, stay, whole
 from ratewise.schedule import ExponentialDecay, Plan, Power, ScheduleError, Step
 
@@ -266,12 +266,15 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     name = Keys("nemo sched", found).choice("name", _KINDS, what="policy")
     build, known = _KINDS[name]
     who = f"nemo {name}"
-    given = {**found, **section(who, found.get("args") or {})}
+    given = {**found, **section(who, found.get("args"))}
     keys = Keys(who, {key: value for key, value in given.items() if key != "args"})
     keys.only(_COMMON, known)
     if given.get("max_steps") == -1:
         raise ScheduleError(who, "has max_steps=-1, with which there is no schedule", "give it")
     rate = None if name.startswith("T5") else rate_at("nemo optim", optim, "lr", ctx)
+    steps = as_number(dig(source, "trainer.max_steps"))
+    if ctx.total is None and steps not in (None, -1):
+        ctx = ctx.lasting(Keys("nemo trainer", {"max_steps": steps}).whole("max_steps", low=1))
     return build(_NeMoCase(keys, ctx, rate))
 
 
@@ -279,5 +282,5 @@ _MARKS = Marks(
     *(FormatMark(f"{path}sched.name", value=_KINDS) for path in ("model.optim.", "optim.", "")),
     FormatMark("name", value=_OWN),
 )
-_FACTS = {"total": "trainer.max_steps"}
-FORMATS = (Format("nemo", "NeMo optim.sched", _MARKS, _read, _FACTS),)
+_FACTS = {"total": "trainer.max_steps", "epochs": "trainer.max_epochs"}
+FORMATS = (Format("nemo", "NeMo optim.sched", _MARKS, _read, _FACTS, "model.optim optim sched"),)

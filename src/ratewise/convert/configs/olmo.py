@@ -30,7 +30,7 @@ _RATE = 1e-4
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
     who = f"{_WHO} scheduler"
-    keys = Keys(who, section(who, dig(source, "scheduler") or {})).only(_KEYS)
+    keys = Keys(who, section(who, dig(source, "scheduler"))).only(_KEYS)
     name = keys.choice("name", _NAMES, "cosine_with_warmup")
     notes: list[str] = []
     peak = rate_at(f"{_WHO} optimizer", source, "optimizer.learning_rate", ctx)
@@ -66,7 +66,7 @@ def _tokens(source: Any, ctx: RunFacts) -> Fraction:
     if ctx.horizon.tokens is not None:
         return ctx.horizon.tokens
     batch = Keys(_WHO, section(_WHO, source))
-    model = Keys(f"{_WHO} model", section(_WHO, dig(source, "model") or {}))
+    model = Keys(f"{_WHO} model", section(_WHO, dig(source, "model")))
     if batch.has("global_train_batch_size") and model.has("max_sequence_length"):
         sequences = batch.whole("global_train_batch_size", low=1)
         return Fraction(sequences * model.whole("max_sequence_length", low=1))
@@ -96,4 +96,5 @@ _MARKS = Marks(
     FormatMark("scheduler", -20, lambda found: isinstance(found, str)),
 )
 _FACTS = {"lr": "optimizer.learning_rate", "total": "max_duration"}
-FORMATS = (Format("olmo", "OLMo YAML", _MARKS, _read, _FACTS),)
+_READS = "scheduler optimizer.name global_train_batch_size model.max_sequence_length"
+FORMATS = (Format("olmo", "OLMo YAML", _MARKS, _read, _FACTS, _READS),)

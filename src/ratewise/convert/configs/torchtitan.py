@@ -112,4 +112,4 @@ _MARKS = Marks(
     *marks("optimizer._component_", -20),
 )
 _FACTS = {"lr": "optimizer.lr", "total": "training.steps"}
-FORMATS = (Format("torchtitan", "torchtitan TOML", _MARKS, _read, _FACTS),)
+FORMATS = (Format("torchtitan", "torchtitan TOML", _MARKS, _read, _FACTS, "lr_scheduler"),)

@@ -75,4 +75,5 @@ _MARKS = Marks(
     *marks("lr_scheduler_type learning_rate", 1),
     FormatMark("lr_scheduler", -20),
 )
-FORMATS = (Format("trainer", "Trainer flags or a model card", _MARKS, _read, TRAINER_FACTS),)
+READS = " ".join([_KEYS, *_CARD])
+FORMATS = (Format("trainer", "Trainer flags or a model card", _MARKS, _read, TRAINER_FACTS, READS),)

@@ -9,9 +9,7 @@ nominal batch size.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,6 @@ from ratewise.convert.formats import Format, Marks, RunFacts, ask, marks
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import Piecewise, Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import shorten
 
 _WHO = "Ultralytics"
 _DEFAULTS: dict[str, Any] = {
@@ -44,7 +41,6 @@ _LEAST = 100
 def _read(source: Any, ctx: RunFacts) -> Plan:
     given = {name: value for name, value in flags(_WHO, source).items() if value is not None}
     keys = Keys(_WHO, given).among(" ".join(_DEFAULTS), "warmup_momentum", also=("lr",))
-    _check_near_misses(given)
     left_out = {name: value for name, value in _DEFAULTS.items() if name not in given}
     notes: list[str] = []
     if left_out:
@@ -72,14 +68,6 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     notes.append("Biases fall from warmup_bias_lr: they are the group 'bias'.")
     own = _steps(levels * share + (1 - share) * bias / peak, run)
     return Plan(lr=lr, peak={"lr": peak}, groups={"bias": Plan(lr=own)}, notes=tuple(notes))
-
-
-def _check_near_misses(given: Mapping[str, Any]) -> None:
-    """Refuse a key that is almost one of ours, which would be left out otherwise."""
-    for key in given:
-        near = get_close_matches(key, _DEFAULTS, n=1, cutoff=0.8)
-        if near and key not in (*_DEFAULTS, "optimize"):
-            raise ScheduleError(_WHO, f"has the key {shorten(key)}", f"did you mean {near[0]}")
 
 
 def _rates(keys: Keys, ctx: RunFacts, notes: list[str]) -> tuple[float, float]:
@@ -205,4 +193,5 @@ _MARKS = Marks(
     *marks("anchor_t hyp lr_scheduler", -20),
 )
 _FACTS = {"epochs": "epochs"}
-FORMATS = (Format("ultralytics", "Ultralytics args.yaml", _MARKS, _read, _FACTS),)
+_READS = " ".join([*_DEFAULTS, "warmup_momentum time momentum optimize"])
+FORMATS = (Format("ultralytics", "Ultralytics args.yaml", _MARKS, _read, _FACTS, _READS),)

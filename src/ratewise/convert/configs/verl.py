@@ -130,4 +130,5 @@ _FACTS = {
     "total": f"trainer.total_training_steps {_paths('total_training_steps')}",
     "epochs": "trainer.total_epochs",
 }
-FORMATS = (Format("verl", "verl's optim", _matches, _read, _FACTS),)
+_READS = " ".join([*_MODELS, "critic.optim trainer.critic_warmup", _KEYS, _MEGATRON])
+FORMATS = (Format("verl", "verl's optim", _matches, _read, _FACTS, _READS),)

@@ -101,8 +101,9 @@ def clock_of(who: str, given: Mapping[str, Any], context: RunFacts) -> tuple[Tim
     total = steps_of(who, given, context)
     zero_is_none = {key: given.get(key) or None for key in ("warmup_steps", "warmup_ratio")}
     only_one(who, zero_is_none, "warmup_steps", "warmup_ratio")
-    steps = amount(who, "warmup_steps", given.get("warmup_steps") or 0)
-    ratio = amount(who, "warmup_ratio", given.get("warmup_ratio") or 0, high=1.0)
+    plain = {key: 0 if given.get(key) is None else given[key] for key in zero_is_none}
+    steps = amount(who, "warmup_steps", plain["warmup_steps"])
+    ratio = amount(who, "warmup_ratio", plain["warmup_ratio"], high=1.0)
     notes: list[str] = []
     if ratio:
         notes.append(

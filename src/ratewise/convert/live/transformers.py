@@ -69,6 +69,7 @@ def _read_config(source: Any, context: RunFacts) -> Plan:
     who = _WHO
     if isinstance(source, Mapping):
         given = dict(source)
+        Keys(who, given).among(*KEYS, "metric_for_best_model")
     elif _is_arguments(source):
         given = {key: getattr(source, key, None) for key in (*KEYS, "metric_for_best_model")}
         who = type(source).__name__
@@ -76,7 +77,6 @@ def _read_config(source: Any, context: RunFacts) -> Plan:
         rule = f"cannot be read from {shorten(source)}"
         raise ScheduleError(who, rule, "give TrainingArguments, or a dict with their keys")
     check_near_misses(who, given)
-    Keys(who, given).among(" ".join(KEYS))
     return _plan_of_config(who, given, context)
 
 
@@ -193,5 +193,6 @@ FORMATS = (
         lambda source: _is_config(source) or _is_scheduler(source),
         _read,
         TRAINER_FACTS,
+        " ".join((*KEYS, "metric_for_best_model")),
     ),
 )

@@ -93,7 +93,7 @@ class Keys:
         value = self.given.get(name)
         if value is None:
             return default
-        spelled = {"true": True, "false": False, "": True}
+        spelled = {"true": True, "false": False}
         if isinstance(value, str) and value.strip().lower() in spelled:
             return spelled[value.strip().lower()]
         if not isinstance(value, bool):
@@ -164,17 +164,18 @@ class Keys:
 
 
 _SCHEDULE = re.compile(
-    r"warm|decay|sched|anneal|cool_?down|restart|milestone|min_lr|end_lr|^lr_|^gamma$"
+    r"warm|decay|sched|anneal|cool_?down|restart|milestone|min_lr|end_lr|^gamma$"
+    r"|(^|_)b?lr_|_b?lr$|learning_rate_|_learning_rate"
 )
 _OTHERS = re.compile(
-    r"(weight|layer|ema)_decay|ema_|schedule_?free|param_scheduler|noise_sched|max_restarts"
-    r"|inprocess|cuda_graph|profil|pipeline"
+    r"(weight|layer|ema)_decay|decay_(norm|emb|bias)|ema_|schedule_?free|param_scheduler|noise_sched|max_restarts"
+    r"|inprocess|cuda_graph|profil|pipeline|(^|_)log_"
 )
-"""What these words mean elsewhere: other quantities, launchers, pipelines."""
+"""What these words mean elsewhere: other quantities, launchers, pipelines, logs."""
 
 
 def looks_scheduled(key: str) -> bool:
-    """Whether a key speaks of a schedule of the rate: weight decay, averages and such do not."""
+    """Whether a key speaks of a rate or its schedule: weight decay, averages and such do not."""
     return bool(_SCHEDULE.search(key) and not _OTHERS.search(key))
 
 
@@ -196,7 +197,9 @@ def as_number(value: Any) -> Any:
 
 
 def section(who: str, value: Any) -> Mapping[str, Any]:
-    """Return a mapping with texts as keys, or refuse what is none."""
+    """Return a mapping with texts as keys, an empty one for null; anything else is refused."""
+    if value is None:
+        return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ScheduleError(who, "needs a mapping of keys", "give a mapping", given=value)
     return value

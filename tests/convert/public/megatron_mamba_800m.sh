@@ -1,0 +1,28 @@
+# NVIDIA/Megatron-LM: examples/mamba/train.sh
+torchrun --nproc_per_node 8 ../../pretrain_hybrid.py \
+       --tensor-model-parallel-size 1 \
+       --use-distributed-optimizer \
+       --untie-embeddings-and-output-weights \
+       --init-method-std 0.02 \
+       --hybrid-layer-pattern "M-M-M--M-*M-M-M-M--*M-M-M-M-*M--M-M-M-*M-M--M-M-" \
+       --hidden-size 1024 \
+       --num-attention-heads 16 \
+       --seq-length 4096 \
+       --train-samples 73242188 \
+       --lr-warmup-samples 50000 \
+       --lr-decay-samples 73192188 \
+       --split 99,1,0 \
+       --distributed-backend nccl \
+       --micro-batch-size 4 \
+       --global-batch-size 32 \
+       --lr 2.5e-4 \
+       --min-lr 2.5e-5 \
+       --lr-decay-style cosine \
+       --weight-decay 0.1 \
+       --clip-grad 1.0 \
+       --adam-beta1 0.9 \
+       --adam-beta2 0.95 \
+       --log-interval 10 \
+       --eval-iters 32 \
+       --bf16 \
+       --spec megatron.core.models.hybrid.hybrid_layer_specs hybrid_stack_spec

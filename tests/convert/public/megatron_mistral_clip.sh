@@ -1,0 +1,31 @@
+# NVIDIA/Megatron-LM: examples/multimodal/pretrain_mistral_clip.sh
+torchrun --nproc_per_node 8 examples/multimodal/train.py \
+    --apply-layernorm-1p \
+    --use-distributed-optimizer \
+    --transformer-impl transformer_engine \
+    --normalization RMSNorm \
+    --exit-duration-in-mins 230 \
+    --rotary-base 1000000 \
+    --num-layers 32 \
+    --hidden-size 4096 \
+    --seq-length 576 \
+    --train-iters 20000 \
+    --micro-batch-size 1 \
+    --global-batch-size 256 \
+    --lr-decay-iters 20000 \
+    --lr-warmup-fraction .01 \
+    --lr 0.00015 \
+    --min-lr 1.0e-5 \
+    --lr-decay-style cosine \
+    --log-interval 10 \
+    --eval-iters 10 \
+    --clip-grad 1.0 \
+    --weight-decay 1e-2 \
+    --adam-beta1 0.9 \
+    --adam-beta2 0.95 \
+    --log-params-norm \
+    --bf16 \
+    --freeze-LM \
+    --dataloader-type external \
+    --language-model-type=mistral_7b \
+    --ckpt-format torch
