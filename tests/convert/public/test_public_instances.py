@@ -58,7 +58,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Callable[[], list[float]]]] = {
         {"epoch": 3},
         lambda: by_epoch(node(f"{T}CosineAnnealingLR", T_max=20), 1e-4, 3, 100),
     ),
-    "lightning_cli_omatg_linode": (
+    "omatg_linode": (
         "lightning_cli",
         {"epoch": 2},
         lambda: [0.0006689636445843722] * 4000,

@@ -64,27 +64,25 @@ def read_config(
     at, known = (None, set[str]()) if found is None else _interval(source, found, default(found))
     if found is None or found.path:
         check_keys(who, source, found, known)
-    notes: list[str] = []
+    notes = _left_out(source, found)
     ctx = _lasting(source, ctx, notes)
     if found is None or at is None:
         if not constant:
             raise ScheduleError(who, "names no scheduler", "read the live object")
-        return _constant(who, source, ctx)
-    notes += _left_out(source, found)
+        return _constant(who, source, ctx, notes)
     rate = None if found.family[1] in torch.OWN_RATES else _rate(who, source, ctx, notes)
     plan = plan_of_instance(found, ctx, rate, at)
     return replace(plan, notes=(*notes, *plan.notes))
 
 
-def _left_out(source: Mapping[str, Any], found: Instance) -> list[str]:
+def _left_out(source: Mapping[str, Any], found: Instance | None) -> list[str]:
     """Return a note of the sections in which nothing was found."""
-    read = {
-        "trainer",
-        found.path.partition(".")[0],
-        *(p.partition(".")[0] for p, _ in _rates(source)),
-    }
+    if found is not None and not found.path:
+        return []
+    paths = [path for path, _ in _rates(source)] + ([found.path] if found else [])
+    read = {"trainer", *(path.partition(".")[0] for path in paths)}
     left = [str(key) for key, value in source.items() if key not in read and value is not None]
-    return [f"Not read: {', '.join(left)}."] if left and found.path else []
+    return [f"Not read: {', '.join(left)}."] if left else []
 
 
 def _scheduler(who: str, source: Any) -> Instance | None:
@@ -111,7 +109,7 @@ def _rates(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
         given = each if found is None else found.given
         rate = given.get("lr") if isinstance(given, Mapping) else None
         if is_optimizers(key, found) and rate not in (None, "???"):
-            if any(_has_rate(each) for name, _, each in children(given)):
+            if any(_has_rate(each) for _, _, each in children(given)):
                 rule = "has groups with rates of their own"
                 raise ScheduleError(inner, rule, "read the live object")
             yield inner, number(inner, "lr", as_number(rate), above=True)
@@ -141,9 +139,9 @@ def _rate(who: str, source: Any, ctx: RunFacts, notes: list[str]) -> float | Non
     return next(iter(stated.values()), None)
 
 
-def _constant(who: str, source: Any, ctx: RunFacts) -> Plan:
+def _constant(who: str, source: Any, ctx: RunFacts, notes: list[str]) -> Plan:
     """Return the plan of an optimizer without a scheduler."""
-    notes = ["There is no scheduler: the rate stays."]
+    notes.append("There is no scheduler: the rate stays.")
     rate = _rate(who, source, ctx, notes)
     if rate is None:
         raise ScheduleError(who, "names no scheduler and no rate", "read the live object")

@@ -172,7 +172,7 @@ def _speaks_of_rates(key: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Arguments(Keys):
+class ClassKeys(Keys):
     """The arguments of a class; one that is missing may be told by its name.
 
     Attributes:
@@ -182,7 +182,7 @@ class Arguments(Keys):
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
-    def of(cls, found: Instance, ctx: RunFacts) -> Arguments:
+    def of(cls, found: Instance, ctx: RunFacts) -> ClassKeys:
         """Return the arguments of a class; "???" is Hydra's word for one that is missing."""
         given = {
             key: value
