@@ -316,6 +316,16 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (node(f"{T}OneCycleLR", max_lr=0.1, total_steps=40), {}, "ends after 40 steps"),
     (node(f"{T}SequentialLR", schedulers=[LINE, WAVE], milestones=[]), {}, "0 milestones"),
     (node(f"{T}SequentialLR", schedulers=[LINE, 5], milestones=[2]), {}, "no scheduler of PyTorch"),
+    (
+        node(
+            f"{T}SequentialLR",
+            schedulers=[LINE, node(f"{T}ReduceLROnPlateau")],
+            milestones=[2],
+        ),
+        {},
+        "listens to a metric",
+    ),
+    (node(f"{T}ReduceLROnPlateau", patients=5), {"monitor": "loss"}, "did you mean patience"),
     (node(f"{T}StepLR", _args_=[5], step_size=5), {}, "without names"),
     (node(f"{H}linear_schedule_with_warmup", num_warmup_steps=0.1), {}, "num_warmup_steps"),
     (node(f"{H}adafactor_schedule"), {}, "not known"),

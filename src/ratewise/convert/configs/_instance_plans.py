@@ -13,6 +13,7 @@ from ratewise.convert.configs._instances import ClassKeys, Instance, instance
 from ratewise.convert.formats import RunFacts, ask
 from ratewise.convert.live._curves import KeyLevels, by_epoch, epochs, plan_of
 from ratewise.convert.live._described import DescribedOptimizer, DescribedScheduler
+from ratewise.convert.live._feedback import plateau
 from ratewise.convert.live.timm import read as read_timm
 from ratewise.convert.live.torch import read as read_torch
 from ratewise.schedule import Plan, Schedule, ScheduleError
@@ -116,6 +117,9 @@ def _nested(ctx: RunFacts) -> torch.Nested:
             what = shorten(value) if found is None else found.name
             rule = f"holds {what}, which is no scheduler of PyTorch that is known"
             raise ScheduleError("schedulers", rule, "make it and read the live object")
+        if found.family[1] == torch.PLATEAU:
+            rule = f"hold {torch.PLATEAU}, which listens to a metric: PyTorch shows it none there"
+            raise ScheduleError("schedulers", rule, "write Warmup(…) >> Plateau(…)")
         return torch.describe(found.family[1], ClassKeys.of(found, ctx), optimizer, _nested(ctx))
 
     return make
@@ -124,18 +128,23 @@ def _nested(ctx: RunFacts) -> torch.Nested:
 def _torch(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) -> Plan:
     notes: list[str] = []
     keys = ClassKeys.of(found, ctx)
-    made = torch.describe(name, keys, DescribedOptimizer(rate), _nested(ctx))
-    if name == "ReduceLROnPlateau":
+    if name == torch.PLATEAU:
         _check_every(found, at)
-        told = ctx.more.get("metric")
-        metric = found.given.get("monitor", at.metric) if told is None else told
-        if not isinstance(metric, str):
-            raise ScheduleError(keys.who, "does not say what it listens to", ask("metric"))
-        return read_torch(made, replace(ctx, more={"metric": metric}))
+        return _listening(found, keys, ctx, rate, at)
+    made = torch.describe(name, keys, DescribedOptimizer(rate), _nested(ctx))
     interval, ctx = _stepped(keys.who, ctx, at, notes)
     _check_end(keys.who, made, epochs(ctx.horizon) if interval == "epoch" else ctx.total)
     plan = read_torch(made, replace(ctx, more={"interval": interval}))
     return replace(plan, notes=(*notes, *plan.notes))
+
+
+def _listening(found: Instance, keys: ClassKeys, ctx: RunFacts, rate: float, at: Interval) -> Plan:
+    told = ctx.more.get("metric")
+    metric = found.given.get("monitor", at.metric) if told is None else told
+    if not isinstance(metric, str):
+        raise ScheduleError(keys.who, "does not say what it listens to", ask("metric"))
+    note = f"It listens to {metric!r}: show it to `observe` under that name."
+    return plateau(keys.who, torch.plateau(keys), rate, metric, note)
 
 
 def _check_end(who: str, made: DescribedScheduler, run: int | None) -> None:

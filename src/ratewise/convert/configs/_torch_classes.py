@@ -138,7 +138,9 @@ def _swa(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     }
 
 
-def _plateau(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
+def plateau(keys: Keys) -> dict[str, Any]:
+    """Return the settings of a plateau, complete."""
+    keys.only("mode factor patience threshold threshold_mode cooldown min_lr eps monitor verbose")
     return {
         "mode": keys.choice("mode", ("min", "max"), "min"),
         "factor": keys.number("factor", 0.1),
@@ -146,10 +148,8 @@ def _plateau(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
         "threshold": keys.number("threshold", 1e-4),
         "threshold_mode": keys.choice("threshold_mode", ("rel", "abs"), "rel"),
         "cooldown": keys.whole("cooldown", 0),
-        "min_lrs": [keys.number("min_lr", 0.0)],
+        "min_lr": keys.number("min_lr", 0.0),
         "eps": keys.number("eps", 1e-8),
-        "last_epoch": 0,
-        "num_bad_epochs": 0,
     }
 
 
@@ -173,13 +173,10 @@ _CLASSES: dict[str, tuple[str, _Maker]] = {
         _one_cycle,
     ),
     "SWALR": ("swa_lr anneal_epochs anneal_strategy", _swa),
-    "ReduceLROnPlateau": (
-        "mode factor patience threshold threshold_mode cooldown min_lr eps monitor",
-        _plateau,
-    ),
 }
 _LISTS = {"SequentialLR": "schedulers milestones", "ChainedScheduler": "schedulers"}
-NAMES = (*_CLASSES, *_LISTS)
+PLATEAU = "ReduceLROnPlateau"
+NAMES = (*_CLASSES, *_LISTS, PLATEAU)
 OWN_RATES = ("CyclicLR", "OneCycleLR")
 """Classes that overwrite the rate that the optimizer was made with."""
 
