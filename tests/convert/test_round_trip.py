@@ -27,7 +27,7 @@ def arguments(draw):
         "polynomial": {"power": draw(st.sampled_from([0.5, 2.0])), "lr_end": 3e-6},
         "cosine_with_min_lr": {"min_lr_rate": draw(st.sampled_from([0.1, 0.25]))},
         "warmup_stable_decay": {
-            "num_decay_steps": draw(st.integers(3, 49))  # of two, a line is a cosine,
+            "num_decay_steps": draw(st.integers(3, 49)),  # of two, a line is a cosine
             "decay_type": draw(st.sampled_from(["linear", "cosine", "1-sqrt"])),
         },
     }

@@ -194,5 +194,14 @@ CONFIGS: tuple[Row, ...] = (
         "{'actor_rollout_ref': {'actor': {'optim': {'lr': 3e-4, 'lr_warmup_steps_ratio': 0.05, "
         "'lr_scheduler_type': 'cosine', 'min_lr_ratio': 0.1, 'total_training_steps': 1000}}}}",
         "lr_warmup_steps counts before the ratio where it is above 0"),
+    Row("cosine", "hydra",
+        "{'optimizer': {'_target_': 'torch.optim.AdamW', 'lr': 3e-4}, 'scheduler': {'_target_': "
+        "'torch.optim.lr_scheduler.CosineAnnealingLR', 'T_max': 1000}, 'interval': 'step'}",
+        "where the interval is not said, it has to be told"),
+    Row("step", "lightning_cli",
+        "{'model': {'class_path': 'Net', 'init_args': {'optimizer': {'class_path': 'torch.optim.AdamW', 'init_args': "
+        "{'lr': 3e-4}}, 'lr_scheduler': {'class_path': 'torch.optim.lr_scheduler.StepLR', 'init_args': "
+        "{'step_size': 300}}, 'interval': 'step'}}}",
+        "an lr_scheduler of its own is stepped once per epoch"),
 )  # fmt: skip
 """Configs of frameworks that are not run here; their traces are tested against the formulas."""

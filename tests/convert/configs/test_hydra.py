@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ratewise.convert.reading import guess, read, read_source
 from ratewise.schedule import Plan, Plateau, ScheduleError
@@ -128,6 +130,65 @@ def test_the_momentum_runs_against_the_rate(name: str) -> None:
     same(plan, stepped(NODES[name], RATE, 60, key="momentum"), key="momentum")
     still = {**NODES[name], "cycle_momentum": False}
     assert read(config(still, interval="step"), total=60).momentum is None
+
+
+factors = st.floats(0.05, 1.0)
+counts = st.integers(1, 40)
+single = st.one_of(
+    st.builds(lambda n, g: node(f"{T}StepLR", step_size=n, gamma=g), counts, factors),
+    st.builds(
+        lambda at, g: node(f"{T}MultiStepLR", milestones=at, gamma=g),
+        st.lists(counts, max_size=4),
+        factors,
+    ),
+    st.builds(lambda f, n: node(f"{T}ConstantLR", factor=f, total_iters=n), factors, counts),
+    st.builds(
+        lambda a, b, n: node(f"{T}LinearLR", start_factor=a, end_factor=b, total_iters=n),
+        factors,
+        factors,
+        counts,
+    ),
+    st.builds(lambda g: node(f"{T}ExponentialLR", gamma=g), factors),
+    st.builds(
+        lambda n, p: node(f"{T}PolynomialLR", total_iters=n, power=p), counts, st.floats(0.3, 3)
+    ),
+    st.builds(
+        lambda n, low: node(f"{T}CosineAnnealingLR", T_max=n, eta_min=low * RATE), counts, factors
+    ),
+    st.builds(
+        lambda n, k, low: node(
+            f"{T}CosineAnnealingWarmRestarts", T_0=n, T_mult=k, eta_min=low * RATE
+        ),
+        counts,
+        st.integers(1, 3),
+        factors,
+    ),
+)
+several = st.builds(
+    lambda inner, at: node(
+        f"{T}SequentialLR", schedulers=inner, milestones=sorted(at)[: len(inner) - 1]
+    ),
+    st.lists(single, min_size=1, max_size=3),
+    st.lists(counts, min_size=2, max_size=2, unique=True),
+)
+chains = st.builds(
+    lambda inner: node(f"{T}ChainedScheduler", schedulers=inner),
+    st.lists(single, min_size=1, max_size=3),
+)
+
+
+@settings(max_examples=150)
+@given(single | several | chains, st.sampled_from([1, 1, 3]))
+def test_whatever_is_composed_is_right_or_refused(value: dict[str, Any], every: int) -> None:
+    """A formula stands for all that the classes do together, or there is none."""
+    interval = {"interval": "step"} if every == 1 else {"interval": "epoch"}
+    try:
+        plan = read(config(value, **interval), total=70, epoch=every)
+    except ScheduleError:
+        assert "schedulers" in value
+        return
+    expected = stepped(value, RATE, 70, every=every)
+    np.testing.assert_allclose(plan.rates(70), expected, rtol=1e-9, atol=1e-9 * RATE)
 
 
 def test_the_interval_is_stated_told_or_asked_for() -> None:
@@ -255,11 +316,22 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (node(f"{T}OneCycleLR", max_lr=0.1, total_steps=40), {}, "ends after 40 steps"),
     (node(f"{T}SequentialLR", schedulers=[LINE, WAVE], milestones=[]), {}, "0 milestones"),
     (node(f"{T}SequentialLR", schedulers=[LINE, 5], milestones=[2]), {}, "no scheduler of PyTorch"),
+    (
+        node(
+            f"{T}SequentialLR",
+            schedulers=[LINE, node(f"{T}ReduceLROnPlateau")],
+            milestones=[2],
+        ),
+        {},
+        "listens to a metric",
+    ),
+    (node(f"{T}ReduceLROnPlateau", patients=5), {"monitor": "loss"}, "did you mean patience"),
     (node(f"{T}StepLR", _args_=[5], step_size=5), {}, "without names"),
     (node(f"{H}linear_schedule_with_warmup", num_warmup_steps=0.1), {}, "num_warmup_steps"),
     (node(f"{H}adafactor_schedule"), {}, "not known"),
     (PLAIN, {"interval": "batch"}, "interval"),
     (PLAIN, {"frequency": 2}, "every 2 batches"),
+    (PLAIN, {"frequncy": 2}, "did you mean frequency"),
     (PLAIN, {"warmup_steps": 100}, "model.warmup_steps"),
     (PLAIN, {"lr_decay": 0.5}, "model.lr_decay"),
     (PLAIN, {"second": node(f"{T}StepLR", step_size=1)}, "schedulers at model.scheduler and"),
@@ -267,6 +339,12 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (PLAIN, {"optimizer_d": node("torch.optim.SGD", lr=1)}, "model.optimizer_d.lr=1"),
     (PLAIN, {"optimizer": {"_target_": "a.B", "lr": 1, "warmup_steps": 5}}, "warmup_steps"),
     (PLAIN, {"optimizer": {"_target_": "a.B", "lr": "fast"}}, "lr"),
+    (PLAIN, {"optimizer": {"_target_": "a.B", "lr": 1, "params": [{"lr": 2}]}}, "groups"),
+    (PLAIN, {"backbone_lr": 1e-5}, "model.backbone_lr"),
+    (PLAIN, {"lr_scheduler": "cosine"}, "model.lr_scheduler and no class"),
+    (PLAIN, {"training_schedule": {"epochs": 3}}, "model.training_schedule"),
+    ({"_target_": "ratewise.torch.Scheduler", "schedul": "Hold()"}, {}, "did you mean schedule"),
+    ({"_target_": "ratewise.torch.Scheduler"}, {}, "has no schedule"),
 ]
 
 

@@ -112,6 +112,15 @@ def test_a_scheduler_of_the_model_is_stepped_as_the_model_says() -> None:
     np.testing.assert_allclose(found.plan.rates(4), [RATE, RATE, RATE / 2, RATE / 2])
 
 
+def test_what_lightning_is_told_may_stand_beside_the_arguments() -> None:
+    """Some projects have the interval in the section of the scheduler itself."""
+    given = {**lightning(f"{T}StepLR", step_size=2, gamma=0.5), "frequency": 1, "name": "lr"}
+    plan = read(config({**given, "interval": "step"}), total=4)
+    np.testing.assert_allclose(plan.rates(4), [RATE, RATE, RATE / 2, RATE / 2])
+    with pytest.raises(ScheduleError, match="did you mean frequency"):
+        read(config({**given, "interval": "step", "freqency": 2}), total=4)
+
+
 def test_without_a_scheduler_the_rate_stays() -> None:
     """The command line returns the optimizer alone; a model may do anything."""
     plan = read({"optimizer": OPTIMIZER, "trainer": {"max_steps": 3}})
@@ -145,6 +154,7 @@ def test_a_plateau_of_lightning_names_its_metric() -> None:
             },
             "LearningRateFinder",
         ),
+        (config({"class_path": f"{T}LinearLR", "init_arg": {"total_iters": 9}}), "init_arg"),
         ({**config(lightning(f"{T}StepLR", step_size=2)), "warmup": 5}, "has the key 'warmup'"),
         (
             {**config(lightning(f"{T}StepLR", step_size=2)), "lr_scheduler_2": {"gamma": 5}},

@@ -12,7 +12,8 @@ import pytest
 from ratewise.convert.reading import guess, read, read_source
 from tests.convert.configs.instantiate import node, stepped
 from tests.convert.configs.test_ultralytics import loop
-from tests.convert.public.test_public import HERE, cosine
+from tests.convert.public.cases import path
+from tests.convert.public.projects import cosine
 from tests.convert.test_read_feedback import rates as observed
 
 T = "torch.optim.lr_scheduler."
@@ -57,7 +58,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Callable[[], list[float]]]] = {
         {"epoch": 3},
         lambda: by_epoch(node(f"{T}CosineAnnealingLR", T_max=20), 1e-4, 3, 100),
     ),
-    "lightning_cli_omatg_linode": (
+    "omatg_linode": (
         "lightning_cli",
         {"epoch": 2},
         lambda: [0.0006689636445843722] * 4000,
@@ -78,18 +79,8 @@ CASES: dict[str, tuple[str, dict[str, Any], Callable[[], list[float]]]] = {
         lambda: at(2000, linear(1e-5, 2000, 0)),
     ),
     "wandb_peft_bert": ("transformers", {"epoch": 100}, lambda: at(300, linear(5e-5, 300, 0))),
-    "composer_mcli_1b_8k": ("composer", {}, lambda: at(24_800, falling(2e-4, 24_800, 100, 0.1))),
-    "torchtune_gemma_2B_lora": (
-        "torchtune",
-        {"epoch": 500},
-        lambda: at(500, falling(2e-5, 500, 10)),
-    ),
-    "torchtune_3B_full_grpo": (
-        "torchtune",
-        {"epoch": 60},
-        lambda: at(600, falling(1e-5, 600, 50)),
-    ),
-    "verl_megatron": ("verl", {"total": 40}, lambda: [1e-3] * 40),
+    "mcli_composer_1b_8k": ("composer", {}, lambda: at(24_800, falling(2e-4, 24_800, 100, 0.1))),
+    "optim_verl_megatron": ("verl", {"total": 40}, lambda: [1e-3] * 40),
 }
 
 
@@ -97,9 +88,9 @@ CASES: dict[str, tuple[str, dict[str, Any], Callable[[], list[float]]]] = {
 def test_a_public_config_is_read_as_its_project_reads_it(name: str) -> None:
     """Its own reader claims it, its length is known, and so is the rate at every update."""
     format, told, expected = CASES[name]
-    path = HERE / f"{name}.yaml"
-    assert guess(path).name == format
-    found, rates = read_source(path, **told), expected()
+    file = path(name)
+    assert guess(file).name == format
+    found, rates = read_source(file, **told), expected()
     assert found.total == len(rates)
     np.testing.assert_allclose(found.plan.rates(found.total), rates, rtol=1e-9, atol=1e-16)
 
@@ -122,10 +113,10 @@ DETECTION: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_a_run_of_ultralytics_has_the_rates_of_its_loop(name: str) -> None:
     """By batch in the warm-up and by epoch behind it, in every group."""
     told, args = DETECTION[name]
-    path = HERE / f"{name}.yaml"
-    assert guess(path).name == "ultralytics"
+    file = path(name)
+    assert guess(file).name == "ultralytics"
     expected = loop(args, 90, at_least=100, last=True)
-    found = read_source(path, batches=90, **told)
+    found = read_source(file, batches=90, **told)
     assert found.total == len(expected["weight"])
     groups = {"weight": None, **({"bias": "bias"} if found.plan.groups else {})}
     for which, group in groups.items():
@@ -151,8 +142,8 @@ def test_a_plateau_cuts_when_that_of_pytorch_does(name: str) -> None:
     import torch
 
     format, told, rate, given = PLATEAUS[name]
-    path = HERE / f"{name}.yaml"
-    assert guess(path).name == format
+    file = path(name)
+    assert guess(file).name == format
     metric = [math.exp(-t / 9) + 0.3 * (t % 4 == 1) + 0.2 * (t > 30) for t in range(120)]
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=rate)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **given)
@@ -161,4 +152,4 @@ def test_a_plateau_cuts_when_that_of_pytorch_does(name: str) -> None:
         scheduler.step(value)
         expected.append(optimizer.param_groups[0]["lr"])
     assert len({*expected}) > 2
-    np.testing.assert_allclose(observed(read(path, **told), metric), expected, rtol=1e-12)
+    np.testing.assert_allclose(observed(read(file, **told), metric), expected, rtol=1e-12)

@@ -67,12 +67,6 @@ class ComposerClock:
         given = read_time(who, "max_duration", duration)
         return cls(who, ctx, Time(int(given.value * scale), given.unit), scale)
 
-    def is_known(self) -> bool:
-        """Tell whether the run can be counted in updates."""
-        horizon = self.ctx.horizon
-        sizes = {"ba": 1, "ep": horizon.epoch, "sp": horizon.samples, "tok": horizon.tokens}
-        return self.duration.value > 0 and sizes[self.duration.unit] is not None
-
     def convert(self, time: Time, scale: float = 1.0) -> Time:
         """Return a time in batches, samples or tokens, cut to a whole number as Composer does."""
         if time.unit == "dur":

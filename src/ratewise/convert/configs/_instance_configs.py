@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any
 
@@ -63,15 +64,25 @@ def read_config(
     at, known = (None, set[str]()) if found is None else _interval(source, found, default(found))
     if found is None or found.path:
         check_keys(who, source, found, known)
-    notes: list[str] = []
+    notes = _left_out(source, found)
     ctx = _lasting(source, ctx, notes)
     if found is None or at is None:
         if not constant:
             raise ScheduleError(who, "names no scheduler", "read the live object")
-        return _constant(who, source, ctx)
+        return _constant(who, source, ctx, notes)
     rate = None if found.family[1] in torch.OWN_RATES else _rate(who, source, ctx, notes)
     plan = plan_of_instance(found, ctx, rate, at)
     return replace(plan, notes=(*notes, *plan.notes))
+
+
+def _left_out(source: Mapping[str, Any], found: Instance | None) -> list[str]:
+    """Return a note of the sections in which nothing was found."""
+    if found is not None and not found.path:
+        return []
+    paths = [path for path, _ in _rates(source)] + ([found.path] if found else [])
+    read = {"trainer", *(path.partition(".")[0] for path in paths)}
+    left = [str(key) for key, value in source.items() if key not in read and value is not None]
+    return [f"Not read: {', '.join(left)}."] if left else []
 
 
 def _scheduler(who: str, source: Any) -> Instance | None:
@@ -98,9 +109,16 @@ def _rates(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
         given = each if found is None else found.given
         rate = given.get("lr") if isinstance(given, Mapping) else None
         if is_optimizers(key, found) and rate not in (None, "???"):
+            if any(_has_rate(each) for _, _, each in children(given)):
+                rule = "has groups with rates of their own"
+                raise ScheduleError(inner, rule, "read the live object")
             yield inner, number(inner, "lr", as_number(rate), above=True)
         else:
             yield from _rates(each, inner)
+
+
+def _has_rate(value: Any) -> bool:
+    return any(key == "lr" or _has_rate(each) for key, _, each in children(value))
 
 
 def _rate(who: str, source: Any, ctx: RunFacts, notes: list[str]) -> float | None:
@@ -121,9 +139,9 @@ def _rate(who: str, source: Any, ctx: RunFacts, notes: list[str]) -> float | Non
     return next(iter(stated.values()), None)
 
 
-def _constant(who: str, source: Any, ctx: RunFacts) -> Plan:
+def _constant(who: str, source: Any, ctx: RunFacts, notes: list[str]) -> Plan:
     """Return the plan of an optimizer without a scheduler."""
-    notes = ["There is no scheduler: the rate stays."]
+    notes.append("There is no scheduler: the rate stays.")
     rate = _rate(who, source, ctx, notes)
     if rate is None:
         raise ScheduleError(who, "names no scheduler and no rate", "read the live object")
@@ -133,21 +151,33 @@ def _constant(who: str, source: Any, ctx: RunFacts) -> Plan:
 # The clock ----------------------------------------------------------------------------------
 
 
+_WORDS = ("interval", "frequency", "monitor")
+_OTHERS = ("name", "reduce_on_plateau", "strict")
+"""What else Lightning is told of a scheduler."""
+
+
 def _interval(source: Any, found: Instance, default: Interval) -> tuple[Interval, set[str]]:
     """Return how often a scheduler is stepped, and the keys beside it that say so."""
     place = found.path.rpartition(".")[0]
-    beside = dig(source, place) if place else source
+    around = dig(source, place) if place else source
+    around = around if isinstance(around, Mapping) else {}
+    Keys(found.path, found.beside).only(*_WORDS, *_OTHERS)
+    for key, value in around.items():
+        near = get_close_matches(str(key), _WORDS, n=1, cutoff=0.8)
+        if near and key not in _WORDS and isinstance(value, str | int):
+            raise ScheduleError(found.path, f"has {key} beside it", f"did you mean {near[0]}")
     known: set[str] = set()
 
     def look(word: str) -> Any:
+        if found.beside.get(word) is not None:
+            return found.beside[word]
         for key in (f"{found.key}_{word}", word, f"scheduler_{word}", f"lr_scheduler_{word}"):
-            value = beside.get(key) if isinstance(beside, Mapping) else None
-            if value is not None:
+            if around.get(key) is not None:
                 known.add(f"{place}.{key}".lstrip("."))
-                return value
+                return around[key]
         return None
 
-    word, every, metric = look("interval"), look("frequency"), look("monitor")
+    word, every, metric = (look(each) for each in _WORDS)
     often = Keys(found.path, {"frequency": every}).whole("frequency", 1, low=1)
     note = default.note if word is None else ""
     return Interval(default.word if word is None else word, often, metric, note), known

@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 from ratewise.convert.configs import _timm_classes as timm
 from ratewise.convert.configs import _torch_classes as torch
 from ratewise.convert.configs import _transformers_functions as transformers
-from ratewise.convert.configs._instances import Instance, InstanceKeys, instance
+from ratewise.convert.configs._instances import ClassKeys, Instance, instance
 from ratewise.convert.formats import RunFacts, ask
 from ratewise.convert.live._curves import KeyLevels, by_epoch, epochs, plan_of
-from ratewise.convert.live._described import Optimizer, SchedulerSketch
+from ratewise.convert.live._described import DescribedOptimizer, DescribedScheduler
+from ratewise.convert.live._feedback import plateau
 from ratewise.convert.live.timm import read as read_timm
 from ratewise.convert.live.torch import read as read_torch
 from ratewise.schedule import Plan, Schedule, ScheduleError
@@ -110,35 +111,43 @@ def _check_every(found: Instance, at: Interval) -> None:
 
 
 def _nested(ctx: RunFacts) -> torch.Nested:
-    def make(value: Any, optimizer: Optimizer) -> SchedulerSketch:
+    def make(value: Any, optimizer: DescribedOptimizer) -> DescribedScheduler:
         found = instance("schedulers", value)
         if found is None or found.family[0] != "torch":
             what = shorten(value) if found is None else found.name
             rule = f"holds {what}, which is no scheduler of PyTorch that is known"
             raise ScheduleError("schedulers", rule, "make it and read the live object")
-        return torch.describe(found.family[1], InstanceKeys.of(found, ctx), optimizer, _nested(ctx))
+        if found.family[1] == torch.PLATEAU:
+            rule = f"hold {torch.PLATEAU}, which listens to a metric: PyTorch shows it none there"
+            raise ScheduleError("schedulers", rule, "write Warmup(…) >> Plateau(…)")
+        return torch.describe(found.family[1], ClassKeys.of(found, ctx), optimizer, _nested(ctx))
 
     return make
 
 
 def _torch(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) -> Plan:
     notes: list[str] = []
-    keys = InstanceKeys.of(found, ctx)
-    made = torch.describe(name, keys, Optimizer(rate), _nested(ctx))
-    if name == "ReduceLROnPlateau":
+    keys = ClassKeys.of(found, ctx)
+    if name == torch.PLATEAU:
         _check_every(found, at)
-        told = ctx.more.get("metric")
-        metric = found.given.get("monitor", at.metric) if told is None else told
-        if not isinstance(metric, str):
-            raise ScheduleError(keys.who, "does not say what it listens to", ask("metric"))
-        return read_torch(made, replace(ctx, more={"metric": metric}))
+        return _listening(found, keys, ctx, rate, at)
+    made = torch.describe(name, keys, DescribedOptimizer(rate), _nested(ctx))
     interval, ctx = _stepped(keys.who, ctx, at, notes)
     _check_end(keys.who, made, epochs(ctx.horizon) if interval == "epoch" else ctx.total)
     plan = read_torch(made, replace(ctx, more={"interval": interval}))
     return replace(plan, notes=(*notes, *plan.notes))
 
 
-def _check_end(who: str, made: SchedulerSketch, run: int | None) -> None:
+def _listening(found: Instance, keys: ClassKeys, ctx: RunFacts, rate: float, at: Interval) -> Plan:
+    told = ctx.more.get("metric")
+    metric = found.given.get("monitor", at.metric) if told is None else told
+    if not isinstance(metric, str):
+        raise ScheduleError(keys.who, "does not say what it listens to", ask("metric"))
+    note = f"It listens to {metric!r}: show it to `observe` under that name."
+    return plateau(keys.who, torch.plateau(keys), rate, metric, note)
+
+
+def _check_end(who: str, made: DescribedScheduler, run: int | None) -> None:
     """Refuse a run that goes on behind the end of a one-cycle, where PyTorch fails."""
     end = getattr(made, "total_steps", None)
     if end is not None and run is not None and run > end:
@@ -148,7 +157,7 @@ def _check_end(who: str, made: SchedulerSketch, run: int | None) -> None:
 
 def _transformers(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) -> Plan:
     notes: list[str] = []
-    keys = InstanceKeys.of(found, ctx)
+    keys = ClassKeys.of(found, ctx)
     interval, ctx = _stepped(keys.who, ctx, at, notes)
     by_update = interval == "update"
     run = ctx.total if by_update else epochs(ctx.horizon)
@@ -160,7 +169,7 @@ def _transformers(found: Instance, name: str, ctx: RunFacts, rate: float, at: In
 
 
 def _timm(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) -> Plan:
-    made = timm.describe(name, InstanceKeys.of(found, ctx), Optimizer(rate))
+    made = timm.describe(name, ClassKeys.of(found, ctx), DescribedOptimizer(rate))
     _check_every(found, at)
     plan = read_timm(made, ctx)
     return replace(plan, notes=(_TIMM, *plan.notes))
@@ -168,6 +177,8 @@ def _timm(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) 
 
 def _ratewise(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) -> Plan:
     """Return our own plan, whose clock is the optimizer's updates whatever the interval."""
+    if name == "Scheduler":
+        ClassKeys.of(found, ctx).only("schedule total epoch samples tokens resume").need("schedule")
     inner: Any = (
         found.given.get("schedule") if name == "Scheduler" else {**found.given, "type": name}
     )

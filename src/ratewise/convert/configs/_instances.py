@@ -22,6 +22,7 @@ from ratewise.schedule.errors import nearest, shorten
 HYDRA = "_target_"
 LIGHTNING = "class_path"
 _OWN = {HYDRA, "_partial_", "_convert_", "_recursive_", "_args_"}
+_LIGHTNINGS_OWN = {LIGHTNING, "init_args", "dict_kwargs"}
 _TORCH = re.compile(r"torch\.optim\.(?:lr_scheduler|swa_utils)\.")
 _PLATEAU = re.compile(r"(?:pytorch_lightning|lightning\.pytorch)\.cli\.ReduceLROnPlateau")
 _TRANSFORMERS = re.compile(r"transformers\.(?:optimization\.)?(?=get_)")
@@ -46,11 +47,13 @@ class Instance:
         path: Where it lies, keys with points between them.
         name: The class, with its module.
         given: Its arguments.
+        beside: What stands beside them, where the arguments have a place of their own.
     """
 
     path: str
     name: str
     given: Mapping[str, Any] = field(hash=False)
+    beside: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
     @property
     def key(self) -> str:
@@ -107,7 +110,8 @@ def instance(path: str, value: Any) -> Instance | None:
     if isinstance(value.get(LIGHTNING), str):
         parts = (value.get("init_args"), value.get("dict_kwargs"))
         given = {k: v for part in parts if isinstance(part, Mapping) for k, v in part.items()}
-        return Instance(path, value[LIGHTNING], given)
+        beside = {key: each for key, each in value.items() if key not in _LIGHTNINGS_OWN}
+        return Instance(path, value[LIGHTNING], given, beside)
     return None
 
 
@@ -146,6 +150,9 @@ def check_keys(
             continue
         holds = used is not None and used.path.startswith(f"{inner}.") and bool(_PLACE.search(key))
         plain = not holds and instance(inner, each) is None and inner not in known
+        if plain and each not in (None, False) and _PLACE.search(key):
+            rule = f"has {inner} and no class in it"
+            raise ScheduleError(who, rule, "name its class, or read the live object")
         if plain and each not in (None, False) and _speaks_of_rates(key):
             near = nearest(
                 key, ["lr_scheduler", "scheduler", *(k.rpartition(".")[2] for k in known)]
@@ -154,12 +161,18 @@ def check_keys(
         check_keys(who, each, used, known, inner)
 
 
+_OTHER_RATES = re.compile(r"_(?:lr|learning_rate)$|lr_find|(?:lr|learning_rate)_mult")
+
+
 def _speaks_of_rates(key: str) -> bool:
+    """Whether a key is about the rate of a group, or changes that of all."""
+    if _OTHER_RATES.search(key):
+        return True
     return looks_scheduled(key) and (key.startswith("lr") or not _NO_RATES.search(key))
 
 
 @dataclass(frozen=True)
-class InstanceKeys(Keys):
+class ClassKeys(Keys):
     """The arguments of a class; one that is missing may be told by its name.
 
     Attributes:
@@ -169,9 +182,13 @@ class InstanceKeys(Keys):
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
-    def of(cls, found: Instance, ctx: RunFacts) -> InstanceKeys:
+    def of(cls, found: Instance, ctx: RunFacts) -> ClassKeys:
         """Return the arguments of a class; "???" is Hydra's word for one that is missing."""
-        given = {key: value for key, value in found.given.items() if value != "???"}
+        given = {
+            key: value
+            for key, value in found.given.items()
+            if value != "???" and key != "optimizer"  # which is given by the code
+        }
         if "_args_" in given:
             rule = "has arguments without names (_args_)"
             raise ScheduleError(found.name, rule, "name them")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ratewise.convert.live._described import Optimizer, SchedulerSketch
+from ratewise.convert.live._described import DescribedOptimizer, DescribedScheduler
 from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import ScheduleError
 
@@ -44,7 +44,7 @@ _DECAYS = ("linear", "1-sqrt", "cosine", "power", "exp")
 _OTHERS = "t_in_epochs noise_range_t noise_pct noise_std noise_seed initialize"
 
 
-def describe(name: str, keys: Keys, optimizer: Optimizer) -> SchedulerSketch:
+def describe(name: str, keys: Keys, optimizer: DescribedOptimizer) -> DescribedScheduler:
     """Return a scheduler of one of `CLASSES` as its constructor would leave it."""
     known = CLASSES[name]
     keys.only(" ".join(known), _OTHERS)
@@ -57,7 +57,7 @@ def describe(name: str, keys: Keys, optimizer: Optimizer) -> SchedulerSketch:
     _check_cycles(keys, kept)
     if kept.get("stable_fn", "constant") != "constant":
         kept["stable_timescale"] = kept["stable_timescale"] or kept["warmup_t"]
-    return SchedulerSketch(
+    return DescribedScheduler(
         name,
         optimizer,
         base_values=[optimizer.lr],

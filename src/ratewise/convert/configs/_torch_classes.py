@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ratewise.convert.live._described import Optimizer, SchedulerSketch
+from ratewise.convert.live._described import DescribedOptimizer, DescribedScheduler
 from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import ScheduleError
 
 _COMMON = "last_epoch verbose"
 """Arguments that change no rate, as long as a run starts at its beginning."""
 
-Nested = Callable[[Any, Optimizer], SchedulerSketch]
+Nested = Callable[[Any, DescribedOptimizer], DescribedScheduler]
 """Makes a scheduler that lies in the arguments of another one."""
-_Maker = Callable[[Keys, Optimizer], dict[str, Any]]
+_Maker = Callable[[Keys, DescribedOptimizer], dict[str, Any]]
 
 
-def _step(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _step(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     return {"step_size": keys.whole("step_size", low=1), "gamma": keys.number("gamma", 0.1)}
 
 
-def _multi_step(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _multi_step(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     at = Counter(keys.wholes("milestones"))
     return {"milestones": at, "gamma": keys.number("gamma", 0.1)}
 
 
-def _constant(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _constant(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     factor = keys.number("factor", 1 / 3, high=1.0)
     return {"factor": factor, "total_iters": keys.whole("total_iters", 5)}
 
 
-def _linear(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _linear(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     return {
         "start_factor": keys.number("start_factor", 1 / 3, high=1.0, above=True),
         "end_factor": keys.number("end_factor", 1.0, high=1.0),
@@ -41,26 +40,26 @@ def _linear(keys: Keys, o: Optimizer) -> dict[str, Any]:
     }
 
 
-def _exponential(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _exponential(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     return {"gamma": keys.number("gamma")}
 
 
-def _polynomial(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _polynomial(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     return {"total_iters": keys.whole("total_iters", 5), "power": keys.number("power", 1.0)}
 
 
-def _cosine(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _cosine(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     return {"T_max": keys.whole("T_max", low=1), "eta_min": keys.number("eta_min", 0.0)}
 
 
-def _restarts(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _restarts(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     kept = {
         name: keys.whole(name, default, low=1) for name, default in (("T_0", None), ("T_mult", 1))
     }
     return {**kept, "eta_min": keys.number("eta_min", 0.0)}
 
 
-def _cyclic(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _cyclic(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     up = keys.number("step_size_up", 2000.0, above=True)
     size = up + keys.number("step_size_down", up)
     mode = keys.choice("mode", ("triangular", "triangular2", "exp_range"), "triangular")
@@ -82,7 +81,7 @@ def _cyclic(keys: Keys, o: Optimizer) -> dict[str, Any]:
     }
 
 
-def _momentum(keys: Keys, o: Optimizer, low: float, high: float) -> dict[str, Any]:
+def _momentum(keys: Keys, o: DescribedOptimizer, low: float, high: float) -> dict[str, Any]:
     """Return what is kept of the momentum, which runs against the rate unless told not to."""
     low, high = keys.number("base_momentum", low), keys.number("max_momentum", high)
     o.param_groups[0].update(base_momentum=low, max_momentum=high)
@@ -90,7 +89,7 @@ def _momentum(keys: Keys, o: Optimizer, low: float, high: float) -> dict[str, An
     return {"cycle_momentum": cycles, "base_momentums": [low], "max_momentums": [high]}
 
 
-def _one_cycle(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _one_cycle(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     steps, share = _cycle_steps(keys), keys.number("pct_start", 0.3, high=1.0)
     three = keys.flag("three_phase")
     high = keys.number("max_lr", above=True)
@@ -130,7 +129,7 @@ def _cycle_steps(keys: Keys) -> int:
     return keys.whole("total_steps", low=1)
 
 
-def _swa(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def _swa(keys: Keys, o: DescribedOptimizer) -> dict[str, Any]:
     o.param_groups[0]["swa_lr"] = keys.number("swa_lr")
     is_linear = keys.choice("anneal_strategy", ("cos", "linear"), "cos") == "linear"
     return {
@@ -139,7 +138,9 @@ def _swa(keys: Keys, o: Optimizer) -> dict[str, Any]:
     }
 
 
-def _plateau(keys: Keys, o: Optimizer) -> dict[str, Any]:
+def plateau(keys: Keys) -> dict[str, Any]:
+    """Return the settings of a plateau, complete."""
+    keys.only("mode factor patience threshold threshold_mode cooldown min_lr eps monitor verbose")
     return {
         "mode": keys.choice("mode", ("min", "max"), "min"),
         "factor": keys.number("factor", 0.1),
@@ -147,12 +148,8 @@ def _plateau(keys: Keys, o: Optimizer) -> dict[str, Any]:
         "threshold": keys.number("threshold", 1e-4),
         "threshold_mode": keys.choice("threshold_mode", ("rel", "abs"), "rel"),
         "cooldown": keys.whole("cooldown", 0),
-        "min_lrs": [keys.number("min_lr", 0.0)],
+        "min_lr": keys.number("min_lr", 0.0),
         "eps": keys.number("eps", 1e-8),
-        "best": math.inf,
-        "last_epoch": 0,
-        "num_bad_epochs": 0,
-        "cooldown_counter": 0,
     }
 
 
@@ -176,33 +173,32 @@ _CLASSES: dict[str, tuple[str, _Maker]] = {
         _one_cycle,
     ),
     "SWALR": ("swa_lr anneal_epochs anneal_strategy", _swa),
-    "ReduceLROnPlateau": (
-        "mode factor patience threshold threshold_mode cooldown min_lr eps monitor",
-        _plateau,
-    ),
 }
 _LISTS = {"SequentialLR": "schedulers milestones", "ChainedScheduler": "schedulers"}
-NAMES = (*_CLASSES, *_LISTS)
+PLATEAU = "ReduceLROnPlateau"
+NAMES = (*_CLASSES, *_LISTS, PLATEAU)
 OWN_RATES = ("CyclicLR", "OneCycleLR")
 """Classes that overwrite the rate that the optimizer was made with."""
 
 
-def describe(name: str, keys: Keys, optimizer: Optimizer, nested: Nested) -> SchedulerSketch:
+def describe(
+    name: str, keys: Keys, optimizer: DescribedOptimizer, nested: Nested
+) -> DescribedScheduler:
     """Return a scheduler of one of `NAMES` as its constructor would leave it.
 
     Raises:
         ScheduleError: an argument is not known, missing, or out of its interval.
     """
     if name in _LISTS:
-        return SchedulerSketch(name, optimizer, **_list(name, keys, optimizer, nested))
+        return DescribedScheduler(name, optimizer, **_list(name, keys, optimizer, nested))
     known, make = _CLASSES[name]
     keys.only(known, _COMMON)
     _check_start(keys)
-    return SchedulerSketch(name, optimizer, **make(keys, optimizer))
+    return DescribedScheduler(name, optimizer, **make(keys, optimizer))
 
 
-def _list(name: str, keys: Keys, optimizer: Optimizer, nested: Nested) -> dict[str, Any]:
-    keys.only(_LISTS[name], _COMMON, "optimizer")
+def _list(name: str, keys: Keys, optimizer: DescribedOptimizer, nested: Nested) -> dict[str, Any]:
+    keys.only(_LISTS[name], _COMMON)
     _check_start(keys)
     inner = [nested(each, optimizer) for each in keys.items("schedulers")]
     if not inner:

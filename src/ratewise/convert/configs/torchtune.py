@@ -17,7 +17,6 @@ _COSINE = "get_cosine_schedule_with_warmup"
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
     if _has_optimizer(source):
-        Keys("torchtune", source).among("lr_scheduler")
         _check_epoch(source, ctx)
         if source.get("lr_scheduler") is None:
             return _constant(source, ctx)
@@ -82,5 +81,5 @@ _FACTS = {
     "batch_size": "batch_size",
     "accumulation": "gradient_accumulation_steps",
 }
-_READS = "lr_scheduler gamma"
+_READS = "lr_scheduler max_steps_per_epoch gamma"
 FORMATS = (Format("torchtune", "torchtune YAML", _MARKS, _read, _FACTS, _READS),)

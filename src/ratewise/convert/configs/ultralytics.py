@@ -18,6 +18,7 @@ from ratewise._arrays import Floats
 from ratewise.convert.formats import Format, Marks, RunFacts, ask, marks
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
+from ratewise.convert.unread import one_edit_apart
 from ratewise.schedule import Piecewise, Plan, Schedule, ScheduleError
 
 _WHO = "Ultralytics"
@@ -33,6 +34,8 @@ _DEFAULTS: dict[str, Any] = {
     "optimizer": "auto",
 }
 _OPTIMIZERS = ("SGD", "Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSProp", "auto")
+_OTHERS = ("nms", "optimize")
+"""Keys of other things, one letter away from these."""
 _MOST = 20_000_000
 _LEAST = 100
 """Batches of a warm-up at the least, up to some version."""
@@ -43,6 +46,11 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, given).among(" ".join(_DEFAULTS), "warmup_momentum", also=("lr",))
     left_out = {name: value for name, value in _DEFAULTS.items() if name not in given}
     notes: list[str] = []
+    for name in left_out:
+        others = [key for key in given if key not in (*_DEFAULTS, *_OTHERS)]
+        slips = [key for key in others if one_edit_apart(key, name)]
+        if slips:
+            raise ScheduleError(_WHO, f"has the key {slips[0]}", f"did you mean {name}")
     if left_out:
         values = ", ".join(f"{name}={value}" for name, value in left_out.items())
         notes.append(f"Left out, so Ultralytics' own: {values}.")
@@ -193,4 +201,5 @@ _MARKS = Marks(
     *marks("anchor_t hyp lr_scheduler", -20),
 )
 _FACTS = {"epochs": "epochs"}
-FORMATS = (Format("ultralytics", "Ultralytics args.yaml", _MARKS, _read, _FACTS),)
+_READS = " ".join([*_DEFAULTS, "warmup_momentum time momentum optimize"])
+FORMATS = (Format("ultralytics", "Ultralytics args.yaml", _MARKS, _read, _FACTS, _READS),)

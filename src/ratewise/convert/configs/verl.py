@@ -39,7 +39,7 @@ def _section(source: Any) -> Mapping[str, Any]:
 def _read(source: Any, ctx: RunFacts) -> Plan:
     given = _section(source)
     is_megatron = _is_megatron(given.get("_target_")) or "lr_decay_style" in given
-    keys = Keys(_WHO, given).among(_MEGATRON if is_megatron else _KEYS, also=("lr_",))
+    keys = Keys(_WHO, given).among(_MEGATRON if is_megatron else _KEYS, also=("lr_", "num_c"))
     _check_overrides(given)
     notes = [_CRITIC] if dig(source, "critic.optim") else []
     if dig(source, "actor_rollout_ref") is not None:
@@ -87,13 +87,17 @@ def _fsdp(case: Case) -> Plan:
 def _megatron(case: Case) -> Plan:
     keys = case.keys
     style = keys.choice("lr_decay_style", STYLES)
-    end = keys.whole("lr_decay_steps", low=1) if keys.has("lr_decay_steps") else case.run
-    warmup = _warmup(case, lambda: end)
+    levels = keys.level("lr_warmup_init", case.peak), keys.level("min_lr", case.peak)
+    has_end = keys.has("lr_decay_steps")
+    warmup = _warmup(case, lambda: keys.whole("lr_decay_steps", low=1) if has_end else case.run)
+    if style == "constant" and case.total is None and not has_end:
+        case.idle(warmup, levels[0])
+        return case.plan(rise(warmup, levels[0]), stay(1.0))
+    end = keys.whole("lr_decay_steps", low=1) if has_end else case.run
     if warmup >= end:
         rule = f"has a warm-up of {warmup} updates and {end} decay steps"
         raise ScheduleError(_WHO, rule, "make the warm-up shorter")
     last = keys.whole("lr_wsd_decay_steps", low=1) if style == "WSD" else 0
-    levels = keys.level("lr_warmup_init", case.peak), keys.level("min_lr", case.peak)
     run = case.total or end
     return case.plan(*pieces(case, style, Lengths(warmup, end, last, run, 1.0), levels, run))
 
@@ -126,5 +130,5 @@ _FACTS = {
     "total": f"trainer.total_training_steps {_paths('total_training_steps')}",
     "epochs": "trainer.total_epochs",
 }
-_READS = " ".join([*_MODELS, _KEYS])
+_READS = " ".join([*_MODELS, "critic.optim trainer.critic_warmup", _KEYS, _MEGATRON])
 FORMATS = (Format("verl", "verl's optim", _matches, _read, _FACTS, _READS),)

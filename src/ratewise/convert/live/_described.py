@@ -11,7 +11,7 @@ from typing import Any
 from ratewise.schedule import ScheduleError
 
 
-class Optimizer:
+class DescribedOptimizer:
     """What a scheduler keeps its rates in: one group."""
 
     def __init__(self, lr: float) -> None:
@@ -23,7 +23,7 @@ class Optimizer:
         return self.param_groups[0]["lr"]
 
 
-class SchedulerSketch:
+class DescribedScheduler:
     """A scheduler as its constructor would leave it.
 
     Args:
@@ -32,7 +32,7 @@ class SchedulerSketch:
         **kept: Its attributes.
     """
 
-    def __init__(self, name: str, optimizer: Optimizer, **kept: Any) -> None:
+    def __init__(self, name: str, optimizer: DescribedOptimizer, **kept: Any) -> None:
         self.name = name
         self.optimizer = optimizer
         self.base_lrs = [optimizer.lr]
@@ -45,12 +45,12 @@ class SchedulerSketch:
 
 def is_described(source: Any) -> bool:
     """Tell whether a scheduler is only described."""
-    return isinstance(source, SchedulerSketch)
+    return isinstance(source, DescribedScheduler)
 
 
 def called(source: Any) -> str:
     """Return the name of the class of a scheduler, live or described."""
-    return source.name if isinstance(source, SchedulerSketch) else type(source).__name__
+    return source.name if isinstance(source, DescribedScheduler) else type(source).__name__
 
 
 def refuse_unknown(who: str, *shapes: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from ratewise.convert.formats import RunFacts, ask, completed
 from ratewise.convert.live._curves import Parts, gather, level
-from ratewise.convert.live._described import called, is_described
 from ratewise.convert.live._torch_shapes import whole
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.pieces.layout import join
@@ -51,16 +50,14 @@ _TORCH = ("torch.optim.lr_scheduler", "ReduceLROnPlateau")
 
 
 def is_torch_plateau(source: Any) -> bool:
-    """Tell whether it is PyTorch's plateau, live or described, or of a class made from it."""
-    if is_described(source):
-        return called(source) == _TORCH[1]
+    """Tell whether an object is PyTorch's plateau, or of a class made from it."""
     return _TORCH in {(kind.__module__, kind.__name__) for kind in type(source).__mro__}
 
 
 def torch_plateau(who: str, source: Any, context: RunFacts) -> Plan:
     """Return the plan of PyTorch's `ReduceLROnPlateau`, which counts as it does."""
     groups = source.optimizer.param_groups
-    own = is_described(source) or (type(source).__module__, type(source).__name__) == _TORCH
+    own = (type(source).__module__, type(source).__name__) == _TORCH
     if not own or {"step", "_reduce_lr", "_is_better"} & vars(source).keys():
         rule = "is a plateau with methods of its own, of which nobody can tell what they do"
         raise ScheduleError(who, rule, "read the plain one, or the scheduler that it is a part of")

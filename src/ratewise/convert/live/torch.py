@@ -152,8 +152,9 @@ def formula(source: Any, key: str, i: int, total: int | None) -> tuple[float, Sh
     peak = _peak(source, key, i)
     maker = (_RATES if key == "lr" else MOMENTUM).get(name_of(source))
     shape = maker(source, i, peak, total) if maker is not None and peak > 0.0 else None
-    sure = shape is None or key != "lr" or is_described(source)
-    if sure or _is_there(source, i, peak, shape, total):
+    if shape is None or key != "lr" or is_described(source):
+        return peak, shape
+    if _is_there(source, i, peak, shape, total):
         return peak, shape
     return peak, None
 

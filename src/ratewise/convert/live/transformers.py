@@ -78,7 +78,6 @@ def _read_config(source: Any, context: RunFacts) -> Plan:
         rule = f"cannot be read from {shorten(source)}"
         raise ScheduleError(who, rule, "give TrainingArguments, or a dict with their keys")
     check_near_misses(who, given)
-    Keys(who, given).among(" ".join(KEYS))
     return _plan_of_config(who, given, context)
 
 
