@@ -190,17 +190,17 @@ def not_files(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.yaml", ALIASES, "has 50,000 values or more"),
+        ("a.yaml", ALIASES, "has more than 50,000 values"),
         ("a.yaml", "a: &a [*a]\n", r"has \*a inside of itself"),
         ("a.yaml", "[" * 200, "is nested too deeply"),
         ("a.json", "[" * 200 + "]" * 200, "is nested too deeply"),
-        ("a.yaml", ORDINARY, f"has {LARGEST['.yaml']:,} bytes or more"),
+        ("a.yaml", ORDINARY, f"has more than {LARGEST['.yaml']:,} bytes"),
         ("a.yaml", "lr: 1\nb: 2\nlr: 2\n", "has the key 'lr' twice: keep one of them"),
         ("a.json", '{"a": {"lr": 1, "lr": 2}}', "has the key 'lr' twice: keep one of them"),
         ("a.toml", "lr = 1\nlr = 2\n", "is not TOML"),
         ("a.yaml", f"seed: 1{'0' * 400}\n", "more than 300 digits"),
         ("a.py", "a = []\na.append(a)\n", "is nested too deeply"),
-        ("a.py", DOUBLING, "has 50,000 values or more"),
+        ("a.py", DOUBLING, "has more than 50,000 values"),
     ],
 )
 def test_what_is_too_much_is_said(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -258,19 +258,21 @@ def seeds(count: int) -> list[tuple[str, bytes]]:
 
 
 def test_broken_files_are_answered(tmp_path: Path) -> None:
-    """Of 2,000 broken configs each is a plan or one error, and together they take no time."""
-    begin, answers = time.process_time(), list[str]()
+    """Of 2,000 broken configs each is a plan or one error, at once."""
+    answers, times = list[str](), list[float]()
     for suffix, content in seeds(2000):
         path = tmp_path / f"config{suffix}"
         path.write_bytes(content)
+        begin = time.process_time()
         try:
             read(path, total=20, epoch=5)
             answers.append("")
         except ScheduleError as error:
             answers.append(str(error))
+        times.append(time.process_time() - begin)
     assert max(map(len, answers)) < 600
     assert 50 < answers.count("") < 1950
-    assert time.process_time() - begin < 20
+    assert max(times) < 1
 
 
 def test_what_is_shown_of_a_value_is_all_that_is_written() -> None:

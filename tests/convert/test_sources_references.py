@@ -109,7 +109,7 @@ def test_references_are_relative_to_where_they_stand() -> None:
         ("${now:%Y-%m-%d}", "needs now"),
         ("${hydra:runtime.cwd}", "needs hydra"),
         ("${multiply:${n}, 4}", "needs multiply"),
-        ("${oc.select:nothing,{a: 2}}", "not written that is not read"),
+        ("${oc.select:nothing,{a: 2}}", "not written as a reference"),
         ("${n", "not written as a reference"),
         ("${}", "not written as a reference"),
         ("${a b}", "not written as a reference"),

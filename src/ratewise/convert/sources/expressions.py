@@ -70,7 +70,6 @@ _ON_NUMBERS: dict[str, Callable[..., Any]] = {
     "math.sin": math.sin,
 }
 _CONSTANTS = {"math.pi": math.pi, "math.e": math.e, "math.inf": math.inf}
-_LAZY = ("LazyCall", "L")
 _CLASS_KEYS = {"type": False, "_target_": True}
 """Keys whose value may be a class, and whether by its full name."""
 
@@ -107,7 +106,7 @@ class Expressions:
         """Return the value of an expression, or `Unknown`."""
         self._nodes += 1
         if self._nodes > NODES:
-            raise too_large(self.who, NODES, NODES, "values")
+            raise too_large(self.who, NODES, "values")
         work: Callable[[Any], Any] | None = getattr(self, f"_{type(node).__name__}", None)
         self._depth += 1
         try:
@@ -189,6 +188,24 @@ class Expressions:
             else:
                 name = self.scalar(key)
                 found[name] = _class_name(name, self.value(value))
+        return found
+
+    def _ListComp(self, node: ast.ListComp) -> list[Any]:
+        """Return `[f(x) for x in items]`; the name is that of the brackets alone."""
+        (loop,) = node.generators
+        if not isinstance(loop.target, ast.Name) or loop.is_async:
+            raise Unclear
+        name, found = loop.target.id, list[Any]()
+        outside = self.names.get(name, self)  # `self` is no value
+        try:
+            for item in _a(self.known(loop.iter), (list, tuple)):
+                self.names[name] = item
+                if all(self.known(test) for test in loop.ifs):
+                    found.append(self.value(node.elt))
+        finally:
+            self.names.pop(name, None)
+            if outside is not self:
+                self.names[name] = outside
         return found
 
     def _JoinedStr(self, node: ast.JoinedStr) -> str:
@@ -335,7 +352,8 @@ class Expressions:
 
     def _lazy(self, func: ast.Call, node: ast.Call) -> Partial:
         """Return `LazyCall(target)(…)` of Detectron2 as the mapping that it is."""
-        if self._callee(func.func).rpartition(".")[2] not in _LAZY or node.args or func.keywords:
+        name = self._callee(func.func).rpartition(".")[2]
+        if name != "LazyCall" or node.args or func.keywords:
             raise Unclear
         (target,) = func.args
         return _joined(

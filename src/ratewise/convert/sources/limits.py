@@ -31,12 +31,10 @@ ENTRIES = 200
 CHAIN = 12
 """Files that stand on each other."""
 
-_FIX = "give a config file"
 
-
-def too_large(who: Who, size: int, most: int, what: str = "bytes") -> ScheduleError:
+def too_large(who: Who, most: int, what: str) -> ScheduleError:
     """Return the error for something that is more than is read."""
-    return ScheduleError(who, f"has {size:,} {what} or more", f"a config has at most {most:,}")
+    return ScheduleError(who, f"has more than {most:,} {what}", "give a config alone")
 
 
 def too_deep(who: Who) -> ScheduleError:
@@ -60,7 +58,7 @@ class _Copy:
     def of(self, value: Any, depth: int) -> Any:
         self.nodes += 1
         if self.nodes > NODES:
-            raise too_large(self.who, NODES, NODES, "values")
+            raise too_large(self.who, NODES, "values")
         if depth > DEEPEST:
             raise too_deep(self.who)
         if isinstance(value, dict):

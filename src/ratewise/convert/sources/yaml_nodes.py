@@ -62,7 +62,7 @@ def _loader() -> Any:
             self.nodes += self.sizes.get(anchor, 1) if alias else 1
             self.depth += 1
             if self.nodes > NODES:
-                raise too_large(self.who, NODES, NODES, "values")
+                raise too_large(self.who, NODES, "values")
             if self.depth > DEEPEST:
                 raise too_deep(self.who)
             node = super().compose_node(parent, index)
