@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import inspect
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -148,7 +149,7 @@ def _tree(text: Any) -> ast.expr:
     if deepest > DEEPEST:
         raise ScheduleError(who, f"got {deepest:,} nested brackets", f"use at most {DEEPEST}")
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return _expression(text)
     except SyntaxError as error:
         where = f"is not an expression at character {error.offset or 0}"
     except (ValueError, RecursionError, MemoryError):
@@ -158,9 +159,15 @@ def _tree(text: Any) -> ast.expr:
 
 def _tried(text: str) -> ast.expr | None:
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return _expression(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def _expression(text: str) -> ast.expr:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Python finds strange is answered by an error
+        return ast.parse(text.strip(), mode="eval").body
 
 
 def _advised(text: str) -> str:
