@@ -17,7 +17,7 @@ from ratewise import ScheduleError
 from ratewise.convert import read
 from ratewise.convert.reading import formats
 from ratewise.convert.sources import load
-from ratewise.convert.sources.limits import LARGEST
+from ratewise.convert.sources.limits import LARGEST, SLOW_YAML
 
 NEMO = """\
 model:
@@ -221,16 +221,25 @@ def test_a_key_that_says_the_same_twice_is_one(tmp_path: Path) -> None:
     assert load('{"a": 1, "a": 1}') == {"a": 1}
 
 
-def test_yaml_is_that_of_pyyaml() -> None:
-    """Whatever PyYAML's own safe loader makes of a config, floats such as 1e-4 apart."""
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_yaml_is_that_of_pyyaml(monkeypatch: pytest.MonkeyPatch, is_fast: bool) -> None:
+    """Whatever PyYAML's own safe loader makes of a config, with its fast parser and without."""
     import yaml
 
+    from ratewise.convert.sources.yaml_nodes import safe_loader
+
+    monkeypatch.setattr(yaml, "__with_libyaml__", is_fast)
+    monkeypatch.setattr("ratewise.convert.sources.yaml_nodes.safe_loader", safe_loader.__wrapped__)
     text = (
         "a: 1_000\nb: 0x1f\nc: 010\nd: yes\ne: ~\nf: 1.5e+3\ng: .inf\nh: 2024-01-02\ni: !!str 1\n"
         "j: &j [1, {k: v}]\nl: *j\nm: |\n  text\n  more\nn: 'it''s'\no: -.5\np: [a, b: c]\n"
         "q: {x, y: }\n? z\n: 1\n1: one\nnull: two\nr: !!set {s, t}\nu: 1.\nv: +1\nw: 0o7\n"
     )
     assert load(text) == yaml.safe_load(text)
+    for hostile in (ALIASES, MERGES, "[" * 10**5, "- " * 10**5):
+        assert load(hostile) == hostile
+    much = ORDINARY[: 2 * SLOW_YAML].rpartition("\n")[0]
+    assert isinstance(load(much), dict if is_fast else str)
 
 
 def seeds(count: int) -> list[tuple[str, bytes]]:

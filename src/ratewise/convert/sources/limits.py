@@ -10,6 +10,8 @@ from ratewise.schedule.errors import Who
 
 LARGEST = {".json": 5_000_000, ".py": 150_000, ".toml": 250_000, ".yaml": 500_000}
 """Bytes of a file, by its suffix."""
+SLOW_YAML = 50_000
+"""Characters of YAML where the fast parser is not there."""
 LARGEST_TEXT = 1_000_000
 """Bytes of any other file, and characters of a text."""
 NODES = 50_000
@@ -26,6 +28,8 @@ BITS = 1023
 """Bits of a whole number: more is more than a float can be."""
 FILES = 50
 """Files that a config stands on."""
+LARGEST_OF_ALL = 500_000
+"""Characters of all of them."""
 ENTRIES = 200
 """Entries of the defaults lists of a config of Hydra."""
 CHAIN = 12

@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ratewise.convert.sources.expressions import Expressions, Unclear
+from ratewise.convert.sources.expressions import Expressions
 from ratewise.convert.sources.unknown import Elsewhere, Partial, Unknown, rest_of
+from ratewise.convert.sources.values import Unclear, bounded, operated
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Who
 
@@ -176,11 +177,11 @@ class _Module(Expressions):
         before = self.known(node.target)
         more = self.known(node.value)
         if isinstance(before, list) and isinstance(node.op, ast.Add):
-            before.extend(self.joined(ast.Add(), [], list(more)))  # pyright: ignore
+            before.extend(operated(ast.Add(), [], list(more)))  # pyright: ignore
         elif isinstance(before, dict) and isinstance(node.op, ast.BitOr):
             before.update(more)  # pyright: ignore
         else:
-            self._set(node.target, self._bounded(self.joined(node.op, before, more)))
+            self._set(node.target, bounded(operated(node.op, before, more)))
 
     def _do_Expr(self, node: ast.Expr) -> None:
         call = node.value
