@@ -82,6 +82,14 @@ def test_a_base_is_followed_and_merged(write: Write) -> None:
     agree(read(changed, epoch=10), steps_of([3, 5], 12, 0.005, 10), slack=3e-13)
 
 
+def test_a_line_of_a_base_is_told_with_its_file(write: Write) -> None:
+    """What is unknown in a base is refused by the line and the name of that file."""
+    base = SCHEDULE_1X.replace("lr=0.02", "lr=scaled(2)")
+    path = write({"a.py": "_base_ = 'base.py'\nx = 1\n", "base.py": base})
+    with pytest.raises(ScheduleError, match=r"scaled\(2\) \(line 8 of base.py is not worked out\)"):
+        read(path, epoch=10)
+
+
 def test_a_mapping_may_replace_that_of_its_base(write: Write) -> None:
     """`_delete_` leaves nothing of the base's mapping, at any depth."""
     base = "a = dict(b=dict(c=1, d=2), e=3)\nf = [1, 2]\ng = dict(h=1)\n"
@@ -142,7 +150,7 @@ def test_a_base_that_is_not_there_gives_no_default(write: Write) -> None:
     agree(
         plan, trace(120, 0.004, [warm, Scheduler("CosineAnnealing", 60, 120, 1, keys)]), slack=3e-13
     )
-    assert any("default_runtime.py (is not there)" in note for note in plan.notes)
+    assert any("default_runtime.py and others (is not there)" in note for note in plan.notes)
     for old, new, message in [
         ("optimizer=dict(type='AdamW', lr=base_lr)", "clip=1", "has no lr|absolute rate"),
         ("_delete_=True, optimizer=dict(type='AdamW', lr=base_lr)", "clip=1", "lr.*is not there"),

@@ -38,10 +38,12 @@ class Expressions:
     Args:
         who: The file, for messages.
         text: Its text.
+        file: Its name, if lines are to be told with it.
     """
 
-    def __init__(self, who: Who, text: str) -> None:
+    def __init__(self, who: Who, text: str, file: str = "") -> None:
         self.who = who
+        self._of_file = f" of {file}" if file else ""
         self.names: dict[str, Any] = {}
         self._lines = re.split(r"\r\n|\r|\n", text)
         self._nodes = self._depth = 0
@@ -54,7 +56,7 @@ class Expressions:
         text = self._lines[line - 1].encode()[getattr(node, "col_offset", 0) :]
         if getattr(node, "end_lineno", line) == line:
             text = text[: getattr(node, "end_col_offset", 0) - getattr(node, "col_offset", 0)]
-        return Unknown(text[:200].decode(errors="replace"), f"line {line} {why}")
+        return Unknown(text[:200].decode(errors="replace"), f"line {line}{self._of_file} {why}")
 
     def value(self, node: ast.expr) -> Any:
         """Return the value of an expression, or `Unknown`."""

@@ -129,7 +129,10 @@ class _Files:
                 rule = f"stands on two files that both have {shorten(min(both, key=str))}"
                 raise ScheduleError(who, rule, "keep one of them")
             found.update(base)
-            found.rest = base.rest if found.rest is None else found.rest
+            if found.rest is None or base.rest is None:
+                found.rest = base.rest if found.rest is None else found.rest
+            else:
+                found.rest = Unknown(f"{found.rest.text} and others", base.rest.why)
         return found
 
     def _base(self, path: Path, name: str) -> Partial:
@@ -139,7 +142,7 @@ class _Files:
         if base.suffix.lower() not in _SUFFIXES:
             raise ScheduleError(called(base), "is no config file", f"give {', '.join(_SUFFIXES)}")
         if not os.path.exists(base):
-            return Partial(None, Unknown(name, "is not there"))
+            return Partial(None, Unknown(base.name, "is not there"))
         value = self.of(base)
         if not isinstance(value, dict):
             raise ScheduleError(called(base), "is no mapping", "give a config")
@@ -150,7 +153,9 @@ class _Files:
     def _python(self, path: Path) -> Any:
         who, text = called(path), _OF_BASE.sub(r"_base_.\1", self._text(path))
         bases = self._bases(path, _bases_named(who, text))
-        found = settled(who, assigned(who, text, bases, functools.partial(self._module, path)))
+        imported = functools.partial(self._module, path)
+        file = path.name if len(self._chain) > 1 else ""
+        found = settled(who, assigned(who, text, bases, imported, file))
         over = bool(bases) or rest_of(bases) is not None
         known = any(not isinstance(value, Unknown) for value in found.values())
         if not (known or over) and rest_of(found) is None:
