@@ -38,6 +38,11 @@ CONFIG_HEAD = """
 Read from a mapping, a text or a file; these frameworks are not run in the tests, their traces are
 compared with the published formulas.
 
+A file is read and never run. `${a.b}` of OmegaConf, arithmetic on the names of a Python config,
+`_base_` of MMEngine, `_BASE_` of Detectron2 and the defaults of Hydra are followed, as far as their
+files are there. What cannot be worked out (a call, the environment, a file that is missing) is
+refused where the schedule needs it, by its line or its file, and changes nothing elsewhere.
+
 | shape | format | there | here | to know |
 |---|---|---|---|---|
 """

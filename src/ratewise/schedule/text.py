@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import inspect
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -151,7 +152,7 @@ def _tree(text: Any) -> ast.expr:
     check_brackets(who, text)
     check_links(who, text)
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return _expression(text)
     except SyntaxError as error:
         where = f"is not an expression at character {error.offset or 0}"
     except (ValueError, RecursionError, MemoryError):
@@ -161,9 +162,15 @@ def _tree(text: Any) -> ast.expr:
 
 def _tried(text: str) -> ast.expr | None:
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return _expression(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def _expression(text: str) -> ast.expr:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Python finds strange is answered by an error
+        return ast.parse(text.strip(), mode="eval").body
 
 
 def _advised(text: str) -> str:

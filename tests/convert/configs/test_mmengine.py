@@ -276,3 +276,32 @@ def test_several_optimizers_are_read_one_by_one() -> None:
     """A dict of lists is for several optimizers; one list is asked for."""
     with pytest.raises(ScheduleError, match="several optimizers"):
         read(FORMATS, {"param_scheduler": {"generator": [], "discriminator": []}})
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"auto_scale_lr": {"enable": True, "base_batch_size": 16}}, "multiplies lr by the batch"),
+        (
+            {"optim_wrapper": {"optimizer": {"lr": LR}, "accumulative_counts": 4}},
+            "count batches, not updates",
+        ),
+    ],
+)
+def test_what_changes_rates_elsewhere_is_refused(more: dict[str, Any], message: str) -> None:
+    """MMEngine scales lr before training if told to, and steps schedulers at every batch."""
+    source = {**config([Scheduler("Step", 0, 9, 1, {"step_size": 2, "gamma": 0.1})]), **more}
+    with pytest.raises(ScheduleError, match=message):
+        read(FORMATS, source, 9)
+
+
+def test_the_length_of_the_run_is_that_of_its_loop() -> None:
+    """What the config states need not be told; a rate that is told counts more than its own."""
+    from ratewise.convert.reading import read_source
+
+    schedulers = [Scheduler("Step", 0, 6, EPOCH, {"step_size": 2, "gamma": 0.1})]
+    for loop, told in (({"max_epochs": 6}, 6 * EPOCH), ({"max_iters": 40}, 40)):
+        found = read_source({**config(schedulers), "train_cfg": loop}, epoch=EPOCH, lr=0.5)
+        assert found.total == told
+        schedulers[0].clock = schedulers[0].last = -1
+        agree(found.plan, trace(told, 0.5, schedulers))

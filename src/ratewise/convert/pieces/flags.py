@@ -29,7 +29,7 @@ def typed(who: str, source: Any) -> dict[str, Any]:
     if not isinstance(source, str):
         raise ScheduleError(who, "needs flags", "give a text or a mapping", given=source)
     if len(source) > LONGEST_FLAGS:
-        raise too_large(who, len(source), LONGEST_FLAGS, "characters")
+        raise too_large(who, LONGEST_FLAGS, "characters")
     found, wrong = _split(source)
     if wrong:
         raise ScheduleError(who, f"cannot be split: {wrong}", "close the quotes")

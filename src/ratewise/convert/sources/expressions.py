@@ -7,76 +7,29 @@ from __future__ import annotations
 
 import ast
 import copy
-import math
-import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ratewise.convert.sources.limits import (
-    BITS,
-    DEEPEST,
-    LONGEST_ITEMS,
-    LONGEST_STRING,
-    NODES,
-    too_large,
-)
+from ratewise.convert.sources.limits import DEEPEST, NODES, too_large
 from ratewise.convert.sources.unknown import Elsewhere, Partial, Unknown
+from ratewise.convert.sources.values import (
+    COMPARISONS,
+    CONSTANTS,
+    FORMAT,
+    SCALARS,
+    SIGNS,
+    Unclear,
+    bounded,
+    called,
+    joined,
+    one_of,
+    operated,
+)
 from ratewise.schedule.errors import Who
 
-SCALARS = (bool, int, float, str, type(None))
-_NUMBERS = (bool, int, float)
-_ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-}
-_SIGNS: dict[type, Callable[[Any], Any]] = {
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Not: operator.not_,
-}
-_COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: lambda a, b: a is b if a is None or b is None else a == b,
-    ast.IsNot: lambda a, b: a is not b if a is None or b is None else a != b,
-    ast.In: lambda a, b: a in b,
-    ast.NotIn: lambda a, b: a not in b,
-}
-_FORMAT = re.compile(r"(\.\d{1,2})?[defg%]?")
-_ON_NUMBERS: dict[str, Callable[..., Any]] = {
-    "abs": abs,
-    "max": max,
-    "min": min,
-    "round": round,
-    "math.ceil": math.ceil,
-    "math.exp": math.exp,
-    "math.floor": math.floor,
-    "math.log": math.log,
-    "math.log2": math.log2,
-    "math.log10": math.log10,
-    "math.pow": math.pow,
-    "math.sqrt": math.sqrt,
-    "math.cos": math.cos,
-    "math.sin": math.sin,
-}
-_CONSTANTS = {"math.pi": math.pi, "math.e": math.e, "math.inf": math.inf}
-_LAZY = ("LazyCall", "L")
 _CLASS_KEYS = {"type": False, "_target_": True}
 """Keys whose value may be a class, and whether by its full name."""
-
-
-class Unclear(Exception):
-    """An expression cannot be worked out."""
 
 
 class Expressions:
@@ -85,10 +38,12 @@ class Expressions:
     Args:
         who: The file, for messages.
         text: Its text.
+        file: Its name, if lines are to be told with it.
     """
 
-    def __init__(self, who: Who, text: str) -> None:
+    def __init__(self, who: Who, text: str, file: str = "") -> None:
         self.who = who
+        self._of_file = f" of {file}" if file else ""
         self.names: dict[str, Any] = {}
         self._lines = re.split(r"\r\n|\r|\n", text)
         self._nodes = self._depth = 0
@@ -101,19 +56,19 @@ class Expressions:
         text = self._lines[line - 1].encode()[getattr(node, "col_offset", 0) :]
         if getattr(node, "end_lineno", line) == line:
             text = text[: getattr(node, "end_col_offset", 0) - getattr(node, "col_offset", 0)]
-        return Unknown(text[:200].decode(errors="replace"), f"line {line} {why}")
+        return Unknown(text[:200].decode(errors="replace"), f"line {line}{self._of_file} {why}")
 
     def value(self, node: ast.expr) -> Any:
         """Return the value of an expression, or `Unknown`."""
         self._nodes += 1
         if self._nodes > NODES:
-            raise too_large(self.who, NODES, NODES, "values")
+            raise too_large(self.who, NODES, "values")
         work: Callable[[Any], Any] | None = getattr(self, f"_{type(node).__name__}", None)
         self._depth += 1
         try:
             if work is None or self._depth > DEEPEST:
                 raise Unclear
-            return self._bounded(work(node))
+            return bounded(work(node))
         except (Unclear, ArithmeticError, LookupError, TypeError, ValueError):
             self.spoil(node)
             return self.unknown(node)
@@ -129,7 +84,7 @@ class Expressions:
 
     def scalar(self, node: ast.expr) -> Any:
         """Return a number, a text or None."""
-        return _a(self.known(node), SCALARS)
+        return one_of(self.known(node), SCALARS)
 
     def spoil(self, node: ast.AST) -> None:
         """Forget what unknown code may have changed: all that it was handed."""
@@ -150,19 +105,10 @@ class Expressions:
             elif isinstance(one, list):
                 one[:] = [instead]  # pyright: ignore
 
-    def _bounded(self, value: Any) -> Any:
-        if isinstance(value, complex) or (isinstance(value, int) and value.bit_length() > BITS):
-            raise Unclear
-        if isinstance(value, str) and len(value) > LONGEST_STRING:
-            raise Unclear
-        if isinstance(value, list | tuple | dict) and len(value) > LONGEST_ITEMS:  # pyright: ignore
-            raise Unclear
-        return value  # pyright: ignore
-
     # Literals and containers
 
     def _Constant(self, node: ast.Constant) -> Any:
-        return _a(node.value, SCALARS)
+        return one_of(node.value, SCALARS)
 
     def _Name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
@@ -173,7 +119,7 @@ class Expressions:
         items: list[Any] = []
         for item in node.elts:
             if isinstance(item, ast.Starred):
-                items.extend(_a(self.known(item.value), (list, tuple)))
+                items.extend(one_of(self.known(item.value), (list, tuple)))
             else:
                 items.append(self.value(item))
         return items
@@ -185,10 +131,28 @@ class Expressions:
         found = Partial()
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
-                found = _joined(found, self.known(value))
+                found = joined(found, self.known(value))
             else:
                 name = self.scalar(key)
                 found[name] = _class_name(name, self.value(value))
+        return found
+
+    def _ListComp(self, node: ast.ListComp) -> list[Any]:
+        """Return `[f(x) for x in items]`; the name is that of the brackets alone."""
+        (loop,) = node.generators
+        if not isinstance(loop.target, ast.Name) or loop.is_async:
+            raise Unclear
+        name, found = loop.target.id, list[Any]()
+        outside = self.names.get(name, self)  # `self` is no value
+        try:
+            for item in one_of(self.known(loop.iter), (list, tuple)):
+                self.names[name] = item
+                if all(self.known(test) for test in loop.ifs):
+                    found.append(self.value(node.elt))
+        finally:
+            self.names.pop(name, None)
+            if outside is not self:
+                self.names[name] = outside
         return found
 
     def _JoinedStr(self, node: ast.JoinedStr) -> str:
@@ -196,7 +160,7 @@ class Expressions:
 
     def _FormattedValue(self, node: ast.FormattedValue) -> str:
         wanted = "" if node.format_spec is None else self.scalar(node.format_spec)
-        if node.conversion != -1 or not _FORMAT.fullmatch(wanted):
+        if node.conversion != -1 or not FORMAT.fullmatch(wanted):
             raise Unclear
         return format(self.scalar(node.value), wanted)
 
@@ -204,29 +168,10 @@ class Expressions:
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
         value = self.scalar(node.operand)
-        return _SIGNS[type(node.op)](value)
+        return SIGNS[type(node.op)](value)
 
     def _BinOp(self, node: ast.BinOp) -> Any:
-        return self.joined(node.op, self.known(node.left), self.known(node.right))
-
-    def joined(self, op: ast.operator, a: Any, b: Any) -> Any:
-        """Return what an operator makes of two values."""
-        if isinstance(op, ast.BitOr) and isinstance(a, dict):
-            return _joined(a, b)
-        work = _ARITHMETIC[type(op)]
-        if isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):
-            if isinstance(op, ast.Pow):
-                _check_power(a, b)
-            return work(a, b)
-        if isinstance(op, ast.Mult) and isinstance(b, list | tuple | str) and isinstance(a, int):
-            a, b = b, a
-        if isinstance(op, ast.Mult) and isinstance(a, list | tuple | str) and isinstance(b, int):
-            if len(a) * b > LONGEST_ITEMS:  # pyright: ignore
-                raise Unclear
-            return a * b  # pyright: ignore
-        if isinstance(op, ast.Add) and type(a) is type(b) and isinstance(a, list | tuple | str):
-            return a + b  # pyright: ignore
-        raise Unclear
+        return operated(node.op, self.known(node.left), self.known(node.right))
 
     def _BoolOp(self, node: ast.BoolOp) -> Any:
         stop = isinstance(node.op, ast.Or)
@@ -243,10 +188,10 @@ class Expressions:
             if isinstance(op, ast.In | ast.NotIn):
                 right = self.known(part)
                 if isinstance(right, list | tuple):
-                    right = [_a(item, SCALARS) for item in right]  # pyright: ignore
+                    right = [one_of(item, SCALARS) for item in right]  # pyright: ignore
             else:
                 right = self.scalar(part)
-            if not _COMPARISONS[type(op)](left, right):
+            if not COMPARISONS[type(op)](left, right):
                 return False
             left = right
         return True
@@ -260,11 +205,11 @@ class Expressions:
         owner = self.value(node.value)
         if isinstance(owner, Elsewhere):
             name = f"{owner.name}.{node.attr}"
-            return _CONSTANTS.get(name, Elsewhere(name, owner.why))
-        return _a(owner, (dict,))[node.attr]
+            return CONSTANTS.get(name, Elsewhere(name, owner.why))
+        return one_of(owner, (dict,))[node.attr]
 
     def _Subscript(self, node: ast.Subscript) -> Any:
-        owner = _a(self.known(node.value), (dict, list, tuple, str))
+        owner = one_of(self.known(node.value), (dict, list, tuple, str))
         if isinstance(node.slice, ast.Slice):
             ends = (node.slice.lower, node.slice.upper, node.slice.step)
             return owner[slice(*(None if end is None else self.scalar(end) for end in ends))]
@@ -282,17 +227,20 @@ class Expressions:
         name = self._callee(node.func)
         if name == "dict":
             first = [self.known(argument) for argument in node.args]
-            return _joined(*first, self.keywords(node))
+            return joined(*first, self.keywords(node))
         if node.keywords:
             raise Unclear
-        return self._called(name, [self.known(argument) for argument in node.args])
+        given = [self.known(argument) for argument in node.args]
+        if name in ("copy.copy", "copy.deepcopy") and len(given) == 1:
+            return self._copied(given[0])
+        return called(name, given)
 
     def keywords(self, node: ast.Call) -> Partial:
         """Return the keywords of a call."""
         found = Partial()
         for keyword in node.keywords:
             if keyword.arg is None:
-                found = _joined(found, self.known(keyword.value))
+                found = joined(found, self.known(keyword.value))
             else:
                 found[keyword.arg] = _class_name(keyword.arg, self.value(keyword.value))
         return found
@@ -306,39 +254,17 @@ class Expressions:
             raise Unclear
         return found.name
 
-    def _called(self, name: str, given: list[Any]) -> Any:
-        if name in _ON_NUMBERS:
-            only = given[0] if len(given) == 1 and isinstance(given[0], list | tuple) else given
-            return _ON_NUMBERS[name](*(_a(item, _NUMBERS) for item in only))  # pyright: ignore
-        (value,) = given if name != "range" else (given,)
-        if name == "range":
-            numbers = range(*(_a(item, (int,)) for item in given))
-            if len(numbers) > LONGEST_ITEMS:
-                raise Unclear
-            return list(numbers)
-        if name in ("int", "float", "bool", "str"):
-            made = {"int": int, "float": float, "bool": bool, "str": str}[name]
-            return made(_a(value, SCALARS))
-        if name == "len":
-            return len(_a(value, (dict, list, tuple, str)))
-        if name in ("list", "tuple"):
-            return {"list": list, "tuple": tuple}[name](_a(value, (list, tuple)))
-        if name == "sum":
-            return sum(_a(item, _NUMBERS) for item in _a(value, (list, tuple)))
-        if name in ("copy.copy", "copy.deepcopy"):
-            return self._copied(value)
-        raise Unclear
-
     def _copied(self, value: Any) -> Any:
         self._nodes += sum(1 for _ in _inside(value))
         return copy.deepcopy(value)
 
     def _lazy(self, func: ast.Call, node: ast.Call) -> Partial:
         """Return `LazyCall(target)(…)` of Detectron2 as the mapping that it is."""
-        if self._callee(func.func).rpartition(".")[2] not in _LAZY or node.args or func.keywords:
+        name = self._callee(func.func).rpartition(".")[2]
+        if name != "LazyCall" or node.args or func.keywords:
             raise Unclear
         (target,) = func.args
-        return _joined(
+        return joined(
             {"_target_": _class_name("_target_", self.value(target))}, self.keywords(node)
         )
 
@@ -346,9 +272,9 @@ class Expressions:
         given = [self.value(argument) for argument in node.args]
         if isinstance(owner, dict):
             if name in ("update", "merge"):
-                return owner.update(_joined(*given, self.keywords(node)))
+                return owner.update(joined(*given, self.keywords(node)))
             if name == "copy" and not given:
-                return _joined(owner)  # pyright: ignore
+                return joined(owner)  # pyright: ignore
             if name in ("get", "pop", "setdefault") and not node.keywords:
                 return self._keyed(owner, name, given)  # pyright: ignore
         if isinstance(owner, list) and not node.keywords:
@@ -357,7 +283,7 @@ class Expressions:
                 return owner.append(item)  # pyright: ignore
             if name == "extend":
                 (items,) = given
-                return owner.extend(_a(items, (list, tuple)))  # pyright: ignore
+                return owner.extend(one_of(items, (list, tuple)))  # pyright: ignore
             if name == "copy" and not given:
                 return list(owner)  # pyright: ignore
         raise Unclear
@@ -366,29 +292,7 @@ class Expressions:
         key, *default = given
         if isinstance(owner, Partial) and owner.rest is not None and key not in owner:
             raise Unclear
-        return getattr(owner, name)(_a(key, SCALARS), *default)
-
-
-def _a(value: Any, kinds: tuple[type, ...]) -> Any:
-    if not isinstance(value, kinds):
-        raise Unclear
-    return value
-
-
-def _check_power(a: float, b: float) -> None:
-    if isinstance(a, int) and isinstance(b, int) and a.bit_length() * abs(b) > 2 * BITS:
-        raise Unclear
-
-
-def _joined(*parts: Any) -> Partial:
-    """Return mappings joined as `dict(a, **b)` does; the last counts."""
-    found = Partial()
-    for part in parts:
-        given = _a(part, (dict,))
-        if isinstance(given, Partial) and given.rest is not None:
-            raise Unclear
-        found.update(given)
-    return found
+        return getattr(owner, name)(one_of(key, SCALARS), *default)
 
 
 def _class_name(key: Any, value: Any) -> Any:

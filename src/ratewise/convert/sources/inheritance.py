@@ -16,7 +16,7 @@ from typing import Any
 
 from ratewise.convert.sources.expressions import Expressions
 from ratewise.convert.sources.hydra import Defaults, has_defaults
-from ratewise.convert.sources.limits import CHAIN, FILES, settled
+from ratewise.convert.sources.limits import CHAIN, FILES, LARGEST_OF_ALL, settled, too_large
 from ratewise.convert.sources.merging import merged
 from ratewise.convert.sources.parsers import parse_json, parse_toml, parse_yaml
 from ratewise.convert.sources.paths import called, text_of
@@ -54,7 +54,7 @@ class _Files:
 
     def __init__(self) -> None:
         self._chain: list[Path] = []
-        self._count = 0
+        self._count = self._size = 0
 
     def of(self, path: Path) -> Any:
         """Return what a file holds, with that of the files that it stands on."""
@@ -64,7 +64,7 @@ class _Files:
             value = self._parsed(path)
             if not isinstance(value, dict):
                 return value
-            if has_defaults(value):
+            if has_defaults(value) and path.suffix.lower() in (".yaml", ".yml"):
                 return Defaults(path, self._read_group).composed(value)
             return self._based(path, value)
 
@@ -87,13 +87,21 @@ class _Files:
         finally:
             self._chain.pop()
 
+    def _text(self, path: Path) -> str:
+        """Return the text of a file, of which all together may not be too long."""
+        text = text_of(path)
+        self._size += len(text) if len(self._chain) > 1 else 0
+        if self._size > LARGEST_OF_ALL:
+            raise too_large(called(path), LARGEST_OF_ALL, "characters with those before it")
+        return text
+
     def _parsed(self, path: Path) -> Any:
-        return _PARSERS[path.suffix.lower()](called(path), text_of(path))
+        return _PARSERS[path.suffix.lower()](called(path), self._text(path))
 
     def _read_group(self, path: Path) -> tuple[Any, str]:
         """Return what a file of Hydra's holds, and its text."""
         with self._entered(path):
-            text = text_of(path)
+            text = self._text(path)
             return parse_yaml(called(path), text), text
 
     # Bases
@@ -121,7 +129,10 @@ class _Files:
                 rule = f"stands on two files that both have {shorten(min(both, key=str))}"
                 raise ScheduleError(who, rule, "keep one of them")
             found.update(base)
-            found.rest = base.rest if found.rest is None else found.rest
+            if found.rest is None or base.rest is None:
+                found.rest = base.rest if found.rest is None else found.rest
+            else:
+                found.rest = Unknown(f"{found.rest.text} and others", base.rest.why)
         return found
 
     def _base(self, path: Path, name: str) -> Partial:
@@ -131,7 +142,7 @@ class _Files:
         if base.suffix.lower() not in _SUFFIXES:
             raise ScheduleError(called(base), "is no config file", f"give {', '.join(_SUFFIXES)}")
         if not os.path.exists(base):
-            return Partial(None, Unknown(name, "is not there"))
+            return Partial(None, Unknown(base.name, "is not there"))
         value = self.of(base)
         if not isinstance(value, dict):
             raise ScheduleError(called(base), "is no mapping", "give a config")
@@ -140,9 +151,11 @@ class _Files:
     # Python
 
     def _python(self, path: Path) -> Any:
-        who, text = called(path), _OF_BASE.sub(r"_base_.\1", text_of(path))
+        who, text = called(path), _OF_BASE.sub(r"_base_.\1", self._text(path))
         bases = self._bases(path, _bases_named(who, text))
-        found = settled(who, assigned(who, text, bases, functools.partial(self._module, path)))
+        imported = functools.partial(self._module, path)
+        file = path.name if len(self._chain) > 1 else ""
+        found = settled(who, assigned(who, text, bases, imported, file))
         over = bool(bases) or rest_of(bases) is not None
         known = any(not isinstance(value, Unknown) for value in found.values())
         if not (known or over) and rest_of(found) is None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ratewise.convert.sources.limits import DEEPEST, LONGEST_STRING, settled
+from ratewise.convert.sources.limits import DEEPEST, LONGEST_STRING, NODES, settled, too_large
 from ratewise.convert.sources.unknown import Unknown, like, rest_of
 from ratewise.schedule.errors import Who
 
@@ -29,7 +29,7 @@ def resolved(who: Who, value: Any) -> Any:
     """Return a config with its references resolved; one that cannot be is `Unknown`."""
     if not isinstance(value, dict) or not _any_reference(value):
         return value
-    return settled(who, _Resolver(value).inside(value, ()))
+    return settled(who, _Resolver(who, value).inside(value, ()))
 
 
 def _any_reference(value: Any) -> bool:
@@ -86,11 +86,11 @@ _Path = tuple[Any, ...]
 class _Resolver:
     """Resolves the references of a config, each once."""
 
-    def __init__(self, root: dict[Any, Any]) -> None:
-        self._root = root
+    def __init__(self, who: Who, root: dict[Any, Any]) -> None:
+        self._who, self._root = who, root
         self._active: list[_Path] = []
         self._known: dict[_Path, Any] = {}
-        self._nested = 0
+        self._nested = self._count = 0
 
     def inside(self, value: Any, path: _Path) -> Any:
         """Return a value at a path with all references in it resolved."""
@@ -99,6 +99,9 @@ class _Resolver:
         if path in self._active or len(self._active) > DEEPEST:
             rule = "refers to itself" if path in self._active else "is nested too deeply"
             raise _Unresolved(rule)
+        self._count += 1
+        if self._count > NODES:
+            raise too_large(self._who, NODES, "values")
         self._active.append(path)
         try:
             self._known[path] = found = self._made(value, path)

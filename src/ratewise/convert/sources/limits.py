@@ -10,6 +10,8 @@ from ratewise.schedule.errors import Who
 
 LARGEST = {".json": 5_000_000, ".py": 150_000, ".toml": 250_000, ".yaml": 500_000}
 """Bytes of a file, by its suffix."""
+SLOW_YAML = 50_000
+"""Characters of YAML where the fast parser is not there."""
 LARGEST_TEXT = 1_000_000
 """Bytes of any other file, and characters of a text."""
 NODES = 50_000
@@ -26,17 +28,17 @@ BITS = 1023
 """Bits of a whole number: more is more than a float can be."""
 FILES = 50
 """Files that a config stands on."""
+LARGEST_OF_ALL = 500_000
+"""Characters of all of them."""
 ENTRIES = 200
 """Entries of the defaults lists of a config of Hydra."""
 CHAIN = 12
 """Files that stand on each other."""
 
-_FIX = "give a config file"
 
-
-def too_large(who: Who, size: int, most: int, what: str = "bytes") -> ScheduleError:
+def too_large(who: Who, most: int, what: str) -> ScheduleError:
     """Return the error for something that is more than is read."""
-    return ScheduleError(who, f"has {size:,} {what} or more", f"a config has at most {most:,}")
+    return ScheduleError(who, f"has more than {most:,} {what}", "give a config alone")
 
 
 def too_deep(who: Who) -> ScheduleError:
@@ -60,7 +62,7 @@ class _Copy:
     def of(self, value: Any, depth: int) -> Any:
         self.nodes += 1
         if self.nodes > NODES:
-            raise too_large(self.who, NODES, NODES, "values")
+            raise too_large(self.who, NODES, "values")
         if depth > DEEPEST:
             raise too_deep(self.who)
         if isinstance(value, dict):

@@ -52,7 +52,7 @@ def _text(who: Who, text: str) -> Any:
     Flags and calls are texts, even where YAML would find a mapping in them.
     """
     if len(text) > LARGEST_TEXT:
-        raise too_large(who, len(text), LARGEST_TEXT, "characters")
+        raise too_large(who, LARGEST_TEXT, "characters")
     if _CALLS.match(text):
         return text
     parsers: tuple[Callable[[Who, str], Any], ...] = (parse_json, parse_toml, parse_yaml)

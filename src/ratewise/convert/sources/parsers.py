@@ -66,7 +66,7 @@ def twice(who: Who, key: object) -> ScheduleError:
 def parse_toml(who: Who, text: str) -> Any:
     """Return the value of TOML."""
     if len(text) > LARGEST[".toml"]:
-        raise too_large(who, len(text), LARGEST[".toml"], "characters")
+        raise too_large(who, LARGEST[".toml"], "characters")
     for line in text.splitlines():  # the parser walks all of a dotted key for each of its parts
         keys = line if line.lstrip().startswith("[") else line.rpartition("=")[0]
         if keys.count(".") > DEEPEST:
@@ -77,7 +77,7 @@ def parse_toml(who: Who, text: str) -> Any:
 def parse_yaml(who: Who, text: str) -> Any:
     """Return the value of YAML, without tags that make objects."""
     if len(text) > LARGEST[".yaml"]:
-        raise too_large(who, len(text), LARGEST[".yaml"], "characters")
+        raise too_large(who, LARGEST[".yaml"], "characters")
     return _parsed(who, "YAML", functools.partial(read_yaml, who), text)
 
 

@@ -58,7 +58,7 @@ def text_of(path: Path) -> str:
     if content.startswith(_MAGIC):
         refuse_pickle(who)
     if len(content) > most:
-        raise too_large(who, most, most)
+        raise too_large(who, most, "bytes")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ratewise.convert.sources.expressions import Expressions, Unclear
+from ratewise.convert.sources.expressions import Expressions
 from ratewise.convert.sources.unknown import Elsewhere, Partial, Unknown, rest_of
+from ratewise.convert.sources.values import Unclear, bounded, operated
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Who
 
@@ -33,7 +34,11 @@ def parsed(who: Who, text: str) -> ast.Module:
 
 
 def assigned(
-    who: Who, text: str, bases: dict[str, Any] | None = None, imported: Import | None = None
+    who: Who,
+    text: str,
+    bases: dict[str, Any] | None = None,
+    imported: Import | None = None,
+    file: str = "",
 ) -> Partial:
     """Return the names that a Python file assigns at its top level, with their values.
 
@@ -42,9 +47,10 @@ def assigned(
         text: Its text.
         bases: What the name `_base_` stands for in it.
         imported: Returns the names of the bases that it imports.
+        file: Its name, if lines are to be told with it.
     """
     tree = parsed(who, text)
-    module = _Module(who, text, imported)
+    module = _Module(who, text, imported, file)
     if "def" in text or "lambda" in text:
         module.watch(tree)
     if bases is not None:
@@ -75,8 +81,8 @@ def _names(node: ast.AST) -> Iterator[str]:
 class _Module(Expressions):
     """The statements of a file, one behind the other."""
 
-    def __init__(self, who: Who, text: str, imported: Import | None) -> None:
-        super().__init__(who, text)
+    def __init__(self, who: Who, text: str, imported: Import | None, file: str) -> None:
+        super().__init__(who, text, file)
         self.rest: Unknown | None = None
         self._imported = imported
         self._walrus = ":=" in text
@@ -176,11 +182,11 @@ class _Module(Expressions):
         before = self.known(node.target)
         more = self.known(node.value)
         if isinstance(before, list) and isinstance(node.op, ast.Add):
-            before.extend(self.joined(ast.Add(), [], list(more)))  # pyright: ignore
+            before.extend(operated(ast.Add(), [], list(more)))  # pyright: ignore
         elif isinstance(before, dict) and isinstance(node.op, ast.BitOr):
             before.update(more)  # pyright: ignore
         else:
-            self._set(node.target, self._bounded(self.joined(node.op, before, more)))
+            self._set(node.target, bounded(operated(node.op, before, more)))
 
     def _do_Expr(self, node: ast.Expr) -> None:
         call = node.value

@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Any
 
-from ratewise.convert.sources.limits import DEEPEST, NODES, too_deep, too_large
+from ratewise.convert.sources.limits import DEEPEST, NODES, SLOW_YAML, too_deep, too_large
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Who, shorten
 
@@ -25,7 +25,11 @@ def read_yaml(who: Who, text: str) -> Any:
     """
     if len(re.findall(r"^%", text, re.MULTILINE)) > _DIRECTIVES:
         raise ScheduleError(who, "has too many directives", f"keep {_DIRECTIVES} of them")
-    loader = _loader()(text)
+    import yaml
+
+    if len(text) > SLOW_YAML and not yaml.__with_libyaml__:
+        raise too_large(who, SLOW_YAML, "characters")
+    loader = safe_loader()(text)
     loader.who = who
     try:
         return loader.get_single_data()
@@ -34,7 +38,7 @@ def read_yaml(who: Who, text: str) -> Any:
 
 
 @functools.cache
-def _loader() -> Any:
+def safe_loader() -> Any:
     """Return the loader, which also knows 1e-4 as a number, as YAML 1.2 does."""
     import yaml
     from yaml.composer import Composer
@@ -62,7 +66,7 @@ def _loader() -> Any:
             self.nodes += self.sizes.get(anchor, 1) if alias else 1
             self.depth += 1
             if self.nodes > NODES:
-                raise too_large(self.who, NODES, NODES, "values")
+                raise too_large(self.who, NODES, "values")
             if self.depth > DEEPEST:
                 raise too_deep(self.who)
             node = super().compose_node(parent, index)
