@@ -37,6 +37,7 @@ _EXAMPLES = {
 _LENGTH = re.compile(
     r""""[^"]*"|'[^']*'|(?<![\w.])(\d[\d_]*(?:\.\d*)?[kMB]?\s*(?:%|\s(?:epochs?|samples?|tokens?)\b))"""
 )
+_PAIR = re.compile(r"\b(\w+):\s+")
 _FLAG = re.compile(r"--([A-Za-z]\w*)(?:=|\s+)([^\s'\"]+)")
 
 
@@ -132,6 +133,7 @@ def parse(text: str) -> Schedule | Plan:
     value = _Reader(_tree(text), text).read()
     if not isinstance(value, Schedule | Plan):
         told = foreign.call(value, {})[1] if isinstance(value, str) else _advised(text)
+        told = foreign.settings(value) if isinstance(value, dict) else told
         raise ScheduleError(Call("parse", value=text), "found no schedule", told or _HOW)
     return value
 
@@ -166,7 +168,11 @@ def _tried(text: str) -> ast.expr | None:
 
 
 def _advised(text: str) -> str:
-    return (_quoted(text) or _settings(text)) if len(text) <= LONGEST_ADVISED else ""
+    if len(text) > LONGEST_ADVISED:
+        return ""
+    words = "_".join(re.split(r"[\s-]+", text.strip()))
+    named = foreign.call(words, {})[1] if words.isidentifier() else ""
+    return named or _quoted(text) or _settings(text) or _settings(_PAIR.sub(r"\1=", text))
 
 
 def _quoted(text: str) -> str:
@@ -316,7 +322,9 @@ class _Reader:
             name = func.id
         elif isinstance(func, ast.Attribute) and re.fullmatch(r"[\w.]+", ast.unparse(func)):
             name = func.attr
-        if name and len(self.text) <= LONGEST_ADVISED:
+        if name and len(self.text) > LONGEST_ADVISED:
+            self.refuse_foreign(node.func, name, {}, [])
+        elif name:
             given = {k.arg or "": self.said(k.value) for k in node.keywords}
             self.refuse_foreign(node, name, given, [self.said(a) for a in node.args])
 
