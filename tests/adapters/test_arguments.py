@@ -157,12 +157,10 @@ def test_odd_optimizers_and_updates_are_refused() -> None:
         for call in (Scheduler.of, effective_rate, made.seek, made.load_state_dict):
             with pytest.raises(rw.ScheduleError):
                 call(odd)
-        for call in (
-            lambda odd=odd: Scheduler(odd, rw.Hold()),
-            lambda odd=odd: follow_modes(1, odd),
-        ):
-            with pytest.raises(rw.ScheduleError):
-                call()
+        with pytest.raises(rw.ScheduleError):
+            Scheduler(odd, rw.Hold())  # pyright: ignore[reportArgumentType]
+        with pytest.raises(rw.ScheduleError):
+            follow_modes(made.optimizer, odd)  # pyright: ignore[reportArgumentType]
 
 
 def test_advice_of_a_face_comes_before_the_nearest_name() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
-from ratewise.schedule.foreign import RUN, argument, call, namesakes
+from ratewise.schedule.foreign import RUN, argument, call, namesakes, run_argument
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -25,8 +25,11 @@ def advice(name: str, key: str, given: Mapping[str, Any], known: Collection[str]
     """
     if any(given.keys() <= set(theirs.names) for theirs in namesakes(name)):
         return call(name, given)[1]
-    if "total" in known:
-        return f"write {RUN[key]}=…" if RUN.get(key) in known else nearest(key, known)
+    if "total" in known:  # where a run is described, with its schedule or without
+        ours = f"write {RUN[key]}=…" if RUN.get(key) in known else ""
+        with_schedule = {"schedule", "plan", "s"} & {*known}
+        told = run_argument(key, given[key], known) if with_schedule else ours
+        return told or nearest(key, known)
     told = {wrong: argument(wrong, given[wrong], known, name) for wrong in given}
     if not told[key]:
         return nearest(key, known)
