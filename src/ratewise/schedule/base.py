@@ -27,7 +27,7 @@ class Described(metaclass=Strict):
     """A frozen value that can be written down: as code, as a dict, and as JSON."""
 
     def __repr__(self) -> str:
-        from ratewise.schedule.text import spell
+        from ratewise.schedule.spelling import spell
 
         return spell(self)
 

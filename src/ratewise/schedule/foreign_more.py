@@ -247,6 +247,20 @@ def _flat(a: Arguments) -> str:
 
 
 _HF = "num_warmup_steps num_training_steps"
+
+
+def _by_name(a: Arguments) -> Instead:
+    """`get_scheduler`: what is told of the type that it is given."""
+    kind = NAMES.get(str(a["name"]), NAMES["linear"])
+    return kind.advice({"warmup_steps": a["num_warmup_steps"]} if a["num_warmup_steps"] else {})
+
+
+def _warm_annealing(a: Arguments) -> Instead:
+    start, to = a.share("warmup_start_lr", "start"), a.share("eta_min")
+    write = f"Warmup({_each(a, 'warmup_epochs')}, start={start}) >> Cosine(to={to})"
+    return a.advice(write, same=False, note="max_epochs is the run's own length")
+
+
 _WARMED = Foreign("other trainers", NAMES["cosine"].signature, NAMES["cosine"].told)
 
 MORE: dict[str, Foreign] = {
@@ -284,6 +298,13 @@ MORE: dict[str, Foreign] = {
     "get_cosine_with_min_lr_schedule_with_warmup": Foreign(
         "Transformers", f"{_HF} num_cycles=0.5 min_lr=None min_lr_rate=None",
         NAMES["cosine_with_min_lr"].told,
+    ),
+    "get_scheduler": Foreign(
+        "Transformers", "name optimizer=None num_warmup_steps=0 num_training_steps=None", _by_name
+    ),
+    "LinearWarmupCosineAnnealingLR": Foreign(
+        "PyTorch add-ons", "warmup_epochs max_epochs warmup_start_lr=0.0 eta_min=0.0",
+        _warm_annealing,
     ),
     "get_reduce_on_plateau_schedule": NAMES["reduce_lr_on_plateau"],
     "cosine_annealing": _WARMED,
