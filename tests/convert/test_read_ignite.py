@@ -207,8 +207,14 @@ def test_a_group_that_is_left_alone_stays_out_of_the_plan() -> None:
 
 
 def test_metrics_and_engines_are_refused() -> None:
-    """What depends on metrics, or sets nothing of an optimizer, is refused by name."""
-    with pytest.raises(rw.ScheduleError, match="feedback"):
-        read(ig.ReduceLROnPlateauScheduler(optimizer_of(), "loss"), total=10)
+    """What depends on metrics among others, or sets nothing of an optimizer, is refused by name."""
+    one = optimizer_of()
+    plateau = ig.ReduceLROnPlateauScheduler(one, "loss")
+    assert read(plateau, total=10).schedules()["lr"].listens
+    other = ig.LinearCyclicalScheduler(one, "lr", 0.0, 1.0, 4)
+    both = ig.ConcatScheduler([other, other], durations=[5])
+    both.schedulers = [other, plateau]
+    with pytest.raises(rw.ScheduleError, match="holds a scheduler that listens"):
+        read(both, total=10)
     with pytest.raises(rw.ScheduleError, match="of an engine"):
         read(ExpStateScheduler(1.0, 0.9, "temperature"), total=10)

@@ -224,10 +224,12 @@ def test_scales_of_groups_and_steps_taken_do_not_matter() -> None:
 
 
 def test_metrics_and_missing_lengths_are_refused() -> None:
-    """A plateau depends on metrics, and epochs need their length."""
+    """A plateau that has heard metrics is not read, and epochs need their length."""
     with pytest.warns(FutureWarning):
         plateau = timm.PlateauLRScheduler(optimizer_of(0.1))
-    with pytest.raises(rw.ScheduleError, match="feedback"):
+    assert read(plateau, total=10).schedules()["lr"].listens
+    plateau.step(1, 0.5)
+    with pytest.raises(rw.ScheduleError, match="has been shown metrics"):
         read(plateau, total=10)
     by_epoch = timm.CosineLRScheduler(optimizer_of(0.1), 10)
     with pytest.raises(rw.ScheduleError, match=r"epoch=…"):
