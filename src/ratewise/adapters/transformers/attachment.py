@@ -16,6 +16,7 @@ from ratewise.adapters.torch.scheduler import (
     Scheduler,
     feedback_of,
     rates_of_groups,
+    recall,
     rewind,
     show,
 )
@@ -167,7 +168,9 @@ class Follow(TrainerCallback):
         self._end(args, control)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
-        """Stop listening."""
+        """Stop listening, and leave in the groups what the last update used: none is to come."""
+        if self.attachment.scheduler is not None:
+            recall(self.attachment.scheduler)
         self._scheduler = None
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **parts: Any) -> None:
