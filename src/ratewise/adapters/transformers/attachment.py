@@ -12,14 +12,8 @@ from transformers import Trainer, TrainerCallback
 
 from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.torch.adaptive import unwrap
-from ratewise.adapters.torch.scheduler import (
-    Scheduler,
-    feedback_of,
-    rates_of_groups,
-    recall,
-    rewind,
-    show,
-)
+from ratewise.adapters.torch.logs import rates_of_groups
+from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, recall, rewind, show
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, speaking
 
