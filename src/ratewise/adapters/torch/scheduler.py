@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -35,10 +36,10 @@ class Scheduler(LRScheduler):
     the plan's peak; else the peak of a schedule that had moved the rate, a detached one of ours or
     PyTorch's `initial_lr`; else the rate that the group has when the scheduler is made. f(0) is in
     place at once; after an update the group holds the rate that it used. `step()` may be called at
-    any time and moves nothing: it puts the rates of the coming update into the groups, where a loop
-    that calls it behind each update finds them with PyTorch's own schedulers; a loop that does not
-    finds there what the last update used, until the next one. `get_last_lr()` is the rate of the
-    last update in both. Many calls without an update are answered with one warning.
+    any time and moves nothing: it puts the coming rates into the groups, where a loop finds them
+    with PyTorch's own schedulers; without it they hold the last update's until the next one.
+    `get_last_lr()` is the last update's in any case. Many calls without an update are answered
+    with one warning.
 
     Args:
         optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it.
@@ -319,29 +320,26 @@ def show(scheduler: Scheduler, metrics: Mapping[str, Any]) -> None:
 
 def announce(scheduler: Scheduler) -> None:
     """Put the values of the coming update into the groups, where a framework reads them first."""
-    _synced_clock_of(scheduler).announce()
+    synced_clock_of(scheduler).announce()
 
 
 def recall(scheduler: Scheduler) -> None:
     """Put the values of the last update back into the groups, if the coming ones are there."""
-    _synced_clock_of(scheduler).recall()
+    synced_clock_of(scheduler).recall()
 
 
-def rates_of_groups(scheduler: Scheduler) -> dict[str, float]:
-    """Return the rate that each group used last by its name, or its place where that is none.
-
-    Empty where one rate is that of all groups, whatever the update.
-    """
-    clock = _synced_clock_of(scheduler)
-    groups = scheduler.optimizer.param_groups
-    if len({clock.follows(member, "lr") for member in clock.members}) < 2:
-        return {}
-    names = [group.get("name") for group in groups]
-    rates = map(float, scheduler.get_last_lr())
-    return {
-        str(i) if name is None or names.count(name) > 1 else str(name): rate
-        for i, (name, rate) in enumerate(zip(names, rates, strict=True))
-    }
+@contextlib.contextmanager
+def overruled(optimizer: Optimizer) -> Iterator[None]:
+    """Let the rates of an optimizer be set by others for a while, as a range test does."""
+    if (clock := _bound.get(optimizer)) is None:
+        yield
+        return
+    policy, clock.hands.policy = clock.hands.policy, "ignore"
+    try:
+        yield
+    finally:
+        clock.write_again()  # what is there now is no longer somebody else's
+        clock.hands.policy = policy
 
 
 def rewind(scheduler: Scheduler) -> None:
@@ -359,7 +357,8 @@ def _give_back(member: Member) -> None:
                 member.group[kept_as(key)] = member.peak[key]
 
 
-def _synced_clock_of(scheduler: Scheduler) -> Clock:
+def synced_clock_of(scheduler: Scheduler) -> Clock:
+    """Return the clock of a scheduler, its groups matched to the optimizer's."""
     return scheduler._synced()  # pyright: ignore[reportPrivateUsage]
 
 

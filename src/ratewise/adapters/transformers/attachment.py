@@ -12,13 +12,8 @@ from transformers import Trainer, TrainerCallback
 
 from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.torch.adaptive import unwrap
-from ratewise.adapters.torch.scheduler import (
-    Scheduler,
-    feedback_of,
-    rates_of_groups,
-    rewind,
-    show,
-)
+from ratewise.adapters.torch.logs import rates_of_groups
+from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, recall, rewind, show
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, speaking
 
@@ -167,7 +162,9 @@ class Follow(TrainerCallback):
         self._end(args, control)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
-        """Stop listening."""
+        """Stop listening, and leave in the groups what the last update used: none is to come."""
+        if self.attachment.scheduler is not None:
+            recall(self.attachment.scheduler)
         self._scheduler = None
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **parts: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.adapters.torch.device import overflow
+from ratewise.adapters.torch.scheduler import overruled
 from ratewise.schedule import ScheduleError
 
 torch = require("torch", extra="torch")
@@ -79,19 +81,20 @@ class HookedRates:
     def __init__(self, groups: RateSetter, rates: Sequence[float]) -> None:
         self.made = self._next = 0
         self._groups, self._rates = groups, rates
-        self._hooks: list[Any] = []
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         optimizer = self._groups.optimizer
-        self._hooks = [
+        self._stack.enter_context(overruled(optimizer))
+        for hook in (
             optimizer.register_step_pre_hook(self._before),
             optimizer.register_step_post_hook(self._after),
-        ]
+        ):
+            self._stack.callback(hook.remove)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
+        self._stack.close()
 
     def _before(self, *_: Any) -> None:
         self._groups.set(self._rates[min(self.made, len(self._rates) - 1)])
