@@ -18,7 +18,7 @@ class Move(Schedule, abc.ABC):
     """One piece of a schedule: it starts where the last one ended and takes `over` updates.
 
     A subclass is a frozen dataclass with fields `over` and (if it can start elsewhere) `start`,
-    and either `weight` and `to`, or `path` or `piece`.
+    and either `weight` and `to`, or `piece`.
     """
 
     over: int | float | str | None
@@ -28,18 +28,12 @@ class Move(Schedule, abc.ABC):
     first: ClassVar[float] = 1.0
     """Level at which it starts when nothing comes before it."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        own = cls.path is not Move.path or cls.piece is not Move.piece
-        if own and cls.weight is Move.weight:
-            setattr(cls, "weight", None)  # noqa: B010  (it has none, and nobody asks for it)
-
     def __post_init__(self) -> None:
         self.check_ends()
 
-    @abc.abstractmethod
     def weight(self, xp: Any, k: Any, n: Any) -> Any:
         """Return the weight of the start level at position `k` of `n`: 1 at k=0, 0 at k=n."""
+        raise NotImplementedError
 
     def rest(self, xp: Any, k: Any, n: Any, u: Any) -> Any:
         """Return the weight of the end level, 1 - u, in the form that is most exact."""
