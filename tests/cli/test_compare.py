@@ -105,6 +105,12 @@ def test_compare_prints_the_table_and_the_verdict(task: str, folder: Path) -> No
     assert "updates trained for 320" in result.stdout
 
 
+def test_advice_of_a_verdict_is_told_in_options(folder: Path) -> None:
+    """One seed is too few, and more of them are an option."""
+    result = run("compare", "parabola:task", *COMPARED, "--seeds", "1")
+    assert "Repeat with --seeds 3 or more." in result.stdout
+
+
 def test_compare_writes_what_it_found(folder: Path) -> None:
     """`--out` makes a folder with every run in it, and nothing beside it."""
     result = run("compare", "parabola:task", *COMPARED, "--seeds", "2", "--out", "deep/found")

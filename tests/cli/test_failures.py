@@ -35,25 +35,25 @@ WHAT: list[tuple[str, Mapping[str, tuple[str, ...]], int, str]] = [
     ("left", EVERY, 1, r"called sys\.exit\(0\): mend mine\.py, line \d+, in leaves"),
     ("peakless", {"choose": CHOOSE}, 1, r"Task Peakless raised KeyError \('no such rate'\): mend"),
     ("make", EVERY, 1, f"'mine.py:make' {RAISES}: {MINE}"),
-    ("nothing", EVERY, 2, r"Nothing\.open\(0\) returned what has no train\(\), got None: return a"),
+    ("nothing", EVERY, 1, r"Nothing\.open\(0\) returned what has no train\(\), got None: return a"),
     ("number", TRAINED, 2, r"needs a task with open\(seed\), got 5"),
     ("number", {"find": EVERY["find"]}, 2, "cannot train 5: name a task"),
     ("needs", EVERY, 2, r"cannot be called \(missing a required argument: 'what'\)"),
     ("nothng", EVERY, 2, "mine.py has no 'nothng': did you mean nothing"),
-    ("nan", TRAINED, 2, "'loss' was nan at the end of"),
-    ("inf", TRAINED, 2, "'loss' was inf at the end of"),
-    ("text", TRAINED, 2, r"Broken\.measure\(\) returned 'good' as 'loss': return a number"),
-    ("pair", COMPARED, 2, r"returned array\(\[1\., 1\.\]\) as 'loss': return a number"),
-    ("none", COMPARED, 2, "returned None as 'loss': return a number"),
-    ("complex_", COMPARED, 2, "returned 1j as 'loss': return a number"),
-    ("unnamed", COMPARED, 2, "gave the name 3 to a metric: return a dict whose keys are texts"),
+    ("nan", TRAINED, 1, "'loss' was nan at the end of"),
+    ("inf", TRAINED, 1, "'loss' was inf at the end of"),
+    ("text", TRAINED, 1, r"Broken\.measure\(\) returned 'good' as 'loss': return a number"),
+    ("pair", COMPARED, 1, r"returned array\(\[1\., 1\.\]\) as 'loss': return a number"),
+    ("none", COMPARED, 1, "returned None as 'loss': return a number"),
+    ("complex_", COMPARED, 1, "returned 1j as 'loss': return a number"),
+    ("unnamed", COMPARED, 1, "gave the name 3 to a metric: return a dict whose keys are texts"),
     ("empty", COMPARED, 2, "got no metric from the task: return at least one"),
-    ("plain", COMPARED, 2, "returned no dict, got 0.5: return a dict of numbers"),
+    ("plain", COMPARED, 1, "returned no dict, got 0.5: return a dict of numbers"),
     ("gone", TRAINED, 1, "returned no 'loss' this time, but more"),
-    ("losses_none", EVERY, 0, "returned losses that are no numbers, got None"),
-    ("losses_few", EVERY, 0, r"returned losses of shape \(1,\) for \d+ rates"),
-    ("losses_text", COMPARED, 0, "returned losses that are no numbers"),
-    ("losses_complex", COMPARED, 0, "returned losses that are no numbers"),
+    ("losses_none", EVERY, 1, "returned losses that are no numbers, got None"),
+    ("losses_few", EVERY, 1, r"returned losses of shape \(1,\) for \d+ rates"),
+    ("losses_text", COMPARED, 1, "returned losses that are no numbers"),
+    ("losses_complex", COMPARED, 1, "returned losses that are no numbers"),
     ("unsaved", {"choose": CHOOSE}, 2, r"The state that save\(\) returns cannot be kept"),
 ]
 ASKED = [(name, what, *told) for what, commands, *told in WHAT for name in commands]
@@ -73,7 +73,7 @@ def ended(words: tuple[str, ...], code: int, said: str, file: str = "mine.py") -
     """Check how a command has ended that cannot do what it is asked for; return its last line."""
     result = run(*words)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code == code if code else result.exit_code in (1, 2), result.output
+    assert result.exit_code == code, result.output
     assert result.stdout == ""
     line = failure_of(result.stderr, file)
     assert re.search(said, line), line

@@ -90,6 +90,20 @@ def test_no_answer_is_said_and_is_no_error() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["hollow:Parabola", "--lowest", "1e-6", "--highest", "1e-4"], "give --highest 0.01"),
+        (["hollow:Parabola", "--lowest", "1", "--highest", "100"], "give --lowest 1e-4, or look"),
+    ],
+)
+def test_advice_is_told_in_options(words: list[str], advice: str) -> None:
+    """On the screen and in JSON; in Python the same advice speaks of arguments."""
+    options = ["--seeds", "1", "--rungs", "20"]
+    assert advice in " ".join(run(*words, *options).output.split())
+    assert advice in json.loads(run(*words, *options, "--json").output)["advice"]
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["hollow:Nothing"],

@@ -93,8 +93,9 @@ def test_an_exception_leaves_nothing_behind(error: type[BaseException]) -> None:
     """A failing step in the middle of a sweep: it is passed on, and all is put back."""
     module, batches = Module(fails=5, error=error), loader()
     was = state(module, batches)
-    with pytest.raises(error):
+    with pytest.raises((ScheduleError, KeyboardInterrupt)) as caught:
         find(module, batches=batches, rungs=10, updates=1, seeds=2)
+    assert isinstance(caught.value.__cause__ or caught.value, error)
     assert state(module, batches) == was
     assert attached(module) is None
 

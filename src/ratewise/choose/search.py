@@ -211,7 +211,8 @@ class ScheduleSearch:
             self.spent[stage] = self.spent.get(stage, 0) + updates
             self.trials.append(Trial(stage, record.name, record.peak, value, *expected, updates))
             self.searcher.tell(one.run, self.sign * value)
-        if any(before < count <= len(self.records) for count in REFITS):
+        due = any(before < count <= len(self.records) for count in REFITS)
+        if due and not self._hopeless():
             self._fit_law()
 
     def _fit_law(self) -> None:

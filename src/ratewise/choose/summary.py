@@ -11,6 +11,7 @@ from ratewise.compare.comparison import Comparison, failed
 from ratewise.range_test import RangeTestResult
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix
+from ratewise.tasks.failures import TaskError
 from ratewise.view.format import format_rate
 
 
@@ -67,7 +68,7 @@ def _none_finished(search: ScheduleSearch) -> ScheduleError:
     if told:
         rule = f"found no run that finishes: {told[0]}"
         fix = Fix("look at the metric, or name another with {metric}", metric="…")
-        return ScheduleError(who, rule, fix)
+        return TaskError(who, rule, fix)
     rule = f"found no run that finishes: {len(runs)} were tried, and all broke"
     fix = Fix("give lower {peaks}, or look at the task", peaks="…")
     return ScheduleError(who, rule, fix)

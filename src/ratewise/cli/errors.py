@@ -106,15 +106,16 @@ def typed(value: str) -> str:
 def spoken_errors(context: Options) -> Generator[None]:
     """Turn errors into one line on standard error; only what is a fault of ours passes.
 
-    The exit code is 2 for what was typed wrong, 1 for what fails elsewhere (in a task, whose own
-    frames come before the line, or in the system), and 130 for Ctrl-C.
+    The exit code is 2 for what cannot mean what it says, 1 for what fails (a task, whose own frames
+    come before the line, or the system), and 130 for Ctrl-C.
     """
     try:
         with speaking(context):
             yield
         return
     except TaskError as error:
-        say(error.traceback.rstrip(), err=True)
+        if error.traceback:
+            say(error.traceback.rstrip(), err=True)
         told, code = str(error), 1
     except (ScheduleError, MissingExtra) as error:
         told, code = str(error), 2

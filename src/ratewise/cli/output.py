@@ -66,6 +66,7 @@ def check_failures(comparison: Any, only: bool = False) -> None:
         only: Whether to do so only if no run has a number at its end.
     """
     from ratewise.compare.comparison import failed
+    from ratewise.tasks.failures import TaskError
 
     runs, failures = comparison.runs, comparison.failures
     finished = any(math.isfinite(run.metrics[comparison.metric]) for run in runs)
@@ -76,7 +77,7 @@ def check_failures(comparison: Any, only: bool = False) -> None:
     rule = f"has not all it was asked for: {told}"
     if broken is not None:
         raise broken.as_error(Call("compare"), rule)
-    raise ScheduleError(Call("compare"), rule, "look at the metric")
+    raise TaskError(Call("compare"), rule, "look at the metric")
 
 
 def check_figure(path: Path) -> None:

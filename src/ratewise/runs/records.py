@@ -80,7 +80,8 @@ class Record:
         """
         assert self.failure is not None
         error = TaskError(who, rule, self.failure.fix, traceback=self.failure.traceback)
-        error.__cause__ = self.failure.__cause__ or RaisedElsewhere(self.error or "")
+        text, cause = self.failure.traceback, self.failure.__cause__
+        error.__cause__ = cause or (RaisedElsewhere(text) if text else self.failure)
         return error
 
     def to_dict(self) -> dict[str, Any]:

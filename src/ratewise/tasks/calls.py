@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Who, shorten
-from ratewise.tasks.failures import name_of, users_code
+from ratewise.tasks.failures import TaskError, name_of, users_code
 from ratewise.tasks.protocols import Losses, Rates, Run, Task
 
 _RUN = ("train", "measure", "save", "restore")
@@ -19,8 +18,7 @@ def opened(task: Task, seed: int, needs: Iterable[str] = _RUN) -> Run:
     """Return a run before its first update.
 
     Raises:
-        TaskError: the task's code raised.
-        ScheduleError: what it returned is no run.
+        TaskError: the task's code raised, or returned what is no run.
     """
     with users_code(name_of(task)):
         run: Any = task.open(seed)
@@ -28,7 +26,7 @@ def opened(task: Task, seed: int, needs: Iterable[str] = _RUN) -> Run:
     if missing:
         who, rule = f"{type(task).__name__}.open({seed})", f"returned what has no {missing[0]}()"
         fix = "return a run that has train, measure, save and restore"
-        raise ScheduleError(who, rule, fix, given=run)
+        raise TaskError(who, rule, fix, given=run)
     return run
 
 
@@ -36,7 +34,7 @@ def trained(run: Any, rates: Rates) -> Losses:
     """Make one update per rate, and return the loss of each.
 
     Raises:
-        ScheduleError: it returned something else.
+        TaskError: it returned something else.
     """
     given = run.train(rates)
     fix = "return one training loss for each rate, float64[k]"
@@ -44,10 +42,10 @@ def trained(run: Any, rates: Rates) -> Losses:
     try:
         losses = _floats(given)
     except Exception:  # whatever another framework raises, too
-        raise ScheduleError(who, "returned losses that are no numbers", fix, given=given) from None
+        raise TaskError(who, "returned losses that are no numbers", fix, given=given) from None
     if losses.shape != rates.shape:
         rule = f"returned losses of shape {losses.shape} for {len(rates)} rates"
-        raise ScheduleError(who, rule, fix)
+        raise TaskError(who, rule, fix)
     return losses
 
 
@@ -59,19 +57,19 @@ def measured(run: Any, names: Iterable[str] = ()) -> dict[str, float]:
         names: What it measured before, and has to measure again.
 
     Raises:
-        ScheduleError: they are no numbers by name, or one is missing.
+        TaskError: they are no numbers by name, or one is missing.
     """
     who = f"{type(run).__name__}.measure()"
     given = run.measure()
     if not isinstance(given, Mapping):
         fix = 'return a dict of numbers, such as {"loss": 0.5}'
-        raise ScheduleError(who, "returned no dict", fix, given=given)
+        raise TaskError(who, "returned no dict", fix, given=given)
     found = as_metrics(who, given)
     for name in names:
         if name not in found:
             has = ", ".join(found) or "nothing"
             rule = f"returned no {name!r} this time, but {has}"
-            raise ScheduleError(who, rule, "return the same names every time")
+            raise TaskError(who, rule, "return the same names every time")
     return found
 
 
@@ -91,7 +89,7 @@ def as_metrics(who: Who, given: Any) -> dict[str, float]:
     """Return what a metric returned as a dict; one number alone is called "metric".
 
     Raises:
-        ScheduleError: it is neither a number nor a dict of numbers by name.
+        TaskError: it is neither a number nor a dict of numbers by name.
     """
     named: Mapping[Any, Any] = given if isinstance(given, Mapping) else {"metric": given}
     return {_name(who, name): _number(who, name, value) for name, value in named.items()}
@@ -100,7 +98,7 @@ def as_metrics(who: Who, given: Any) -> dict[str, float]:
 def _name(who: Who, name: Any) -> str:
     if not isinstance(name, str):
         rule = f"gave the name {shorten(name)} to a metric"
-        raise ScheduleError(who, rule, "return a dict whose keys are texts")
+        raise TaskError(who, rule, "return a dict whose keys are texts")
     return name
 
 
@@ -111,7 +109,7 @@ def _number(who: Who, name: Any, value: Any) -> float:
     except Exception:  # tensors of several numbers, None, and whatever else
         rule = f"returned {shorten(value)} as {shorten(name)}"
         fix = "return a number, or a dict of numbers by name"
-        raise ScheduleError(who, rule, fix) from None
+        raise TaskError(who, rule, fix) from None
 
 
 def _float(value: Any) -> float:

@@ -34,20 +34,23 @@ LONG = 200
 
 
 class TaskError(ScheduleError):
-    """A task, a metric or a file of the user whose own code raised.
+    """A task, a metric or a file of the user whose own code raised, or returned what it may not.
 
     Args:
         who: What it was.
         rule: What it did.
         fix: Where to look.
+        given: What it returned, if the rule does not say it.
         traceback: The frames that are the user's own, and the exception, as text.
 
     Attributes:
         traceback: The same.
     """
 
-    def __init__(self, who: Who, rule: str, fix: str | Fix, *, traceback: str = "") -> None:
-        super().__init__(who, rule, fix)
+    def __init__(
+        self, who: Who, rule: str, fix: str | Fix, *, given: Any = ..., traceback: str = ""
+    ) -> None:
+        super().__init__(who, rule, fix, given=given)
         self.traceback = traceback
 
     @classmethod
