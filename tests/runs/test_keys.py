@@ -39,7 +39,7 @@ def named(state: Any) -> str:
     return fingerprint(object(), state, {"loss": 1.0})
 
 
-@settings(max_examples=1000, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(values, values)
 def test_states_that_differ_have_names_that_differ(one: Any, two: Any) -> None:
     """The parts of a state cannot be told in two ways."""
