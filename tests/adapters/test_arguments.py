@@ -103,6 +103,66 @@ def test_an_unknown_keyword_is_answered_with_ours(
     assert caught.value.fix == fix
 
 
+def transformers_attach(*args: Any, **options: Any) -> Any:
+    pytest.importorskip("transformers")
+    from ratewise.transformers import attach
+
+    return attach(*args, **options)
+
+
+def lightning_attach(*args: Any, **options: Any) -> Any:
+    pytest.importorskip("lightning")
+    from ratewise.lightning import attach
+
+    return attach(*args, **options)
+
+
+CALLED = {**FACES, "Callback": callback, "attach": lightning_attach, " attach": transformers_attach}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_call_of_a_face_that_does_not_fit_is_an_error_of_ours(name: str) -> None:
+    """Too many arguments, none at all, names of other libraries."""
+    face, who = CALLED[name], name.strip()
+    with pytest.raises(rw.ScheduleError, match=rf"^{who} takes \d arguments? without a name"):
+        face(rw.Hold(), *range(9))
+    with pytest.raises(rw.ScheduleError, match=f"^{who} has no "):
+        face()
+    if name not in ("inject", "listen"):  # what they do not know is the optimizer's
+        for key, part in (("num_warmup_steps", "write Warmup(7) >> in front"), ("gamma", "rate=7")):
+            with pytest.raises(rw.ScheduleError) as caught:
+                face(rw.Hold(), **{key: 7})
+            assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FACES)
+@pytest.mark.parametrize("odd", [None, True, "", [1], {}, float("nan"), 1j, object(), rw.Hold])
+def test_odd_schedules_and_lengths_are_refused(name: str, odd: Any) -> None:
+    """In place of the schedule, and of each length that a run is told of."""
+    with pytest.raises(rw.ScheduleError):
+        FACES[name](odd)
+    for key in ("total", "epoch", "samples", "tokens"):
+        if odd is not None:
+            with pytest.raises(rw.ScheduleError):
+                FACES[name](rw.Hold(), **{key: odd})
+
+
+def test_odd_optimizers_and_updates_are_refused() -> None:
+    """What is not an optimizer; what is not a number of updates or a state."""
+    pytest.importorskip("torch")
+    from ratewise.torch import Scheduler, effective_rate, follow_modes
+
+    made = scheduler(rw.Hold())
+    for odd in (None, True, "x", [], {}, 0.5, float("nan"), object()):
+        for call in (Scheduler.of, effective_rate, made.seek, made.load_state_dict):
+            with pytest.raises(rw.ScheduleError):
+                call(odd)
+        with pytest.raises(rw.ScheduleError):
+            Scheduler(odd, rw.Hold())  # pyright: ignore[reportArgumentType]
+        with pytest.raises(rw.ScheduleError):
+            follow_modes(made.optimizer, odd)  # pyright: ignore[reportArgumentType]
+
+
 def test_advice_of_a_face_comes_before_the_nearest_name() -> None:
     """What has no counterpart says why."""
     with pytest.raises(rw.ScheduleError) as caught:

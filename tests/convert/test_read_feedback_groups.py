@@ -75,7 +75,7 @@ def agree(
     first, second = optimizer_of(*groups), optimizer_of(*groups)
     native = make(first)
     plan = read(make(second), metric="loss")
-    scheduler = Scheduler(second, plan, **({"epoch": EVERY} if epoch else {}))
+    scheduler = Scheduler(second, plan, epoch=EVERY if epoch else None)
     for i, value in enumerate(values[:18]):
         for _ in range(EVERY):
             first.step()
@@ -216,7 +216,7 @@ def test_timm_scales_groups_by_their_layers() -> None:
 def test_the_epochs_of_timm_need_not_be_known(known: bool) -> None:
     """Without the updates of an epoch, lengths are told in epochs; a short run cuts them."""
     source = timm_plateau(optimizer_of([1e-3]), warmup_t=2)
-    plan = read(source, metric="loss", **({"epoch": 5} if known else {}))
+    plan = read(source, metric="loss", epoch=5 if known else None)
     assert plan.lr is not None
     level = plan.lr.resolve(total=100, epoch=5).machine()
     assert [level.level(level.init(), t) for t in (0, 4, 5, 9, 10)] == [0.0, 0.0, 0.5, 0.5, 1.0]

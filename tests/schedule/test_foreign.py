@@ -6,6 +6,7 @@ import ast
 import importlib
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,47 @@ ANSWERS = [
     ("WSD(warmup_steps=5, decay=9)", "write warmup=5"),
     ("Cosine(T_max=100)", "write over=100"),
     ("x=Cosine()", "write a schedule such as"),
+    (
+        "ExponentialDecay(1e-3, 100, 0.9)",
+        "if it is that of Keras, write ExponentialDecay(0.9, every=100)",
+    ),
+    (
+        "ExponentialDecay(1e-3, 100, 0.9, True)",
+        "write ExponentialDecay(0.9, every=100, staircase=True)",
+    ),
+    ("ExponentialDecay(0.5, gamma=0.9)", "write ExponentialDecay(0.9)"),
+    ("InverseTimeDecay(0.5, gamma=0.9)", "a name of Paddle: write InverseTime(0.9)"),
+    ("InverseTimeDecay(1e-3, 100, 0.9)", "a name of Keras: write InverseTime(0.9, every=100)"),
+    ("exponential_decay(step_size=1, decay_steps=9, decay_rate=0.5)", "a name of JAX"),
+    ("exponential_decay(1e-3, 0.9)", "a name of MLX: write ExponentialDecay(0.9)"),
+    ("paddle.optimizer.lr.NoamDecay(d_model=512, warmup_steps=4000)", "write Noam(4000, 512)"),
+    ("mx.lr_scheduler.FactorScheduler(100, 0.5)", "write Step(0.5, every=100)"),
+    ("WarmupLR(warmup_num_steps=9)", 'write Warmup(9, shape="log") >> Hold()'),
+    ("OneCycle(cycle_min_lr=1e-4, cycle_max_lr=1e-3)", "write Linear(to=1, over=2000, start=0.1)"),
+    ("CosineLRScheduler(opt, t_initial=9, lr_min=1e-5)", 'over="9 epochs"'),
+    ("SchedulerType.COSINE", "write Cosine(to=0)"),
+    ("rw.Cosine(to=0.1)", "write Cosine(to=0.1)"),
+    ("rw.Warmup(5) >> rw.Cosine(to=0.1)", "write Warmup(5)"),
+    ("ratewise.schedule.Rex()", "write Rex()"),
+    ("rw.Cosine", "write Cosine(to=0)"),
+    ("cosine(to=0.1)", "write Cosine(to=0.1)"),
+    ("warmup(over=5)", "write Warmup(over=5)"),
+    ("get_scheduler('cosine', optimizer, 5, 100)", "write Warmup(5) >> Cosine(to=0)"),
+    ("get_scheduler(name='linear', num_warmup_steps=5)", "write Warmup(5) >> Linear(to=0)"),
+    (
+        "LinearWarmupCosineAnnealingLR(optimizer, 5, 100)",
+        'write Warmup("5 epochs", start=0) >> Cos',
+    ),
+    ("optax.cosine_decay_schedule", "write Cosine(to=0, over=decay_steps)"),
+    ("cosine with warmup", "write Cosine(to=0)"),
+    ("lr_scheduler: cosine, warmup_steps: 9", "write Warmup(9) >> Cosine(to=0)"),
+    ("{'type': 'CosineAnnealingLR', 'T_max': 9}", "write Cosine(to=0, over=9)"),
+    ("warmup", "write Warmup(500) >> Cosine(to=0)"),
+    ("linear_schedule(1, 0, 9, 5, 7)", "7 not counted in"),
+    ("Cosin(to=1)", "did you mean Cosine."),
+    ("Warmup(num_warmup_steps=9)", "write Warmup(9);"),
+    ("Warmup(steps=9)", "write over=9"),
+    ("WSD(warmup_steps=5)", "write warmup=5"),
 ]
 
 
@@ -171,6 +213,12 @@ SAME = [
     ("optax", "exponential_decay(3e-4, 100, 0.9, transition_begin=50)"),
     ("optax", "linear_schedule(3e-4, 3e-5, 900)"),
     ("optax", "constant_schedule(3e-4)"),
+    ("optax", "linear_schedule(3e-4, 3e-5, 900, 50)"),
+    ("optax", "polynomial_schedule(3e-4, 3e-5, 2.0, 900)"),
+    ("optax", "piecewise_constant_schedule(3e-4, {100: 0.1, 200: 0.5})"),
+    ("optax", "warmup_constant_schedule(0.0, 3e-4, 50)"),
+    ("optax", "warmup_exponential_decay_schedule(0.0, 3e-4, 50, 100, 0.9)"),
+    ("keras", "PiecewiseConstantDecay([100, 700], [3e-4, 3e-5, 3e-6])"),
 ]  # fmt: skip
 
 
@@ -224,6 +272,34 @@ def test_every_advice_can_be_read(name: str) -> None:
     advice = NAMES[name].advice(numbers)
     assert isinstance(rw.parse(advice.text(RATE)), rw.Schedule | rw.Plan)
     assert call(name, numbers)[1] == str(advice)
+
+
+HOSTILE = [
+    "a" * 90_000,
+    f"Cosin{'x' * 50_000}(to=1)",
+    f"StepLR({','.join(['1'] * 20_000)})",
+    "StepLR(" * 90 + ")" * 90,
+    "a." * 5_000 + "cosine",
+    "--a b " * 15_000,
+    "cosine_decay_schedule(1e-3, 9**9**9)",
+    "PiecewiseDecay([1], [1e308, 1e-308])",
+    "PiecewiseDecay('ab', 'cd')",
+    "PiecewiseConstantDecay(['a'], [1.0, 2.0])",
+    "piecewise_constant_schedule(1.0, {'a': 'b', 1: 2})",
+    "polynomial_schedule(1e-320, 1e308, 1e999, 10)",
+    "CosineLRScheduler(o, t_initial='x', warmup_t=[1])",
+    "{1: 2, 'type': []}",
+    "warmup_ratio='x'",
+    "cosine\x00",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_texts_are_answered_at_once(text: str) -> None:
+    """One error of ours, short and soon, whatever stands where a number should."""
+    begun = time.process_time()
+    assert len(refusal(text)) < 600
+    assert time.process_time() - begun < 1
 
 
 def test_the_page_has_rows() -> None:

@@ -115,9 +115,9 @@ class Run:
     def load(self, both: bool) -> None:
         optimizer, scheduler = copy.deepcopy(self.saved)
         self.optimizer.load_state_dict(optimizer)
-        known = scheduler is not None and scheduler[0] == self.plan
-        if both and known and self.scheduler is not None:
-            self.scheduler.load_state_dict(scheduler[1])
+        plan, state = scheduler or (None, None)
+        if both and self.scheduler is not None and plan == self.plan:
+            self.scheduler.load_state_dict(state)
 
     def do(self, what: str, *arguments: Any) -> None:
         if what.startswith("load"):
@@ -142,13 +142,12 @@ def decayed(kind: str, rates: list[float], names: bool, native: bool) -> Any:
     """The state of an optimizer whose rates a schedule, ours or PyTorch's, has brought down."""
     optimizer = begun(kind, rates, names)
     if native:
-        theirs = lr_scheduler.CosineAnnealingLR(optimizer, TOTAL)
+        scheduler: Any = lr_scheduler.CosineAnnealingLR(optimizer, TOTAL)
     else:
-        Scheduler(optimizer, rw.Cosine(to=0), total=TOTAL)
+        scheduler = Scheduler(optimizer, rw.Cosine(to=0), total=TOTAL)
     for _ in range(10):
         optimizer.step()
-        if native:
-            theirs.step()
+        scheduler.step()
     return copy.deepcopy(optimizer.state_dict())
 
 

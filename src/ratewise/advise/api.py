@@ -10,6 +10,7 @@ from ratewise.advise.plans import factor, plans
 from ratewise.advise.rules import Fitting, Rule, rules
 from ratewise.schedule.errors import ScheduleError, shorten
 from ratewise.schedule.plan import Plan
+from ratewise.schedule.strict import strict
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Advice:
         return format_advice(known, self.rules, self.conflicts, self.plans, self.origins)
 
 
+@strict
 def advise(facts: Facts | None = None, **known: Any) -> Advice:
     """Return the rules that fit some facts, where they disagree, and schedules to try.
 

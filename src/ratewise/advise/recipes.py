@@ -11,6 +11,7 @@ from ratewise.advise.api import advise
 from ratewise.advise.facts import Facts
 from ratewise.schedule.errors import Call, ScheduleError, nearest
 from ratewise.schedule.plan import Plan
+from ratewise.schedule.strict import strict
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Recipe:
     origin: tuple[str, ...]
 
 
+@strict
 def recipes() -> dict[str, Plan]:
     """Return the plans of all recipes by name.
 
@@ -41,6 +43,7 @@ def recipes() -> dict[str, Plan]:
     return {name: known.plan for name, known in cookbook().items()}
 
 
+@strict
 def recipe(name: str) -> Plan:
     """Return the plan of a recipe; its notes name the rules that it was built from.
 

@@ -23,6 +23,7 @@ from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, RunSpec, read_candidates
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, Context, number, speaking, whole
+from ratewise.schedule.strict import strict
 from ratewise.tasks.protocols import Task
 
 USUAL = 20
@@ -33,6 +34,7 @@ ON_RAY, MOST_AT_ONCE = 4, 8
 
 
 @speaking(Context(called="choose"))
+@strict
 def choose(
     task: Task,
     candidates: Mapping[str, Candidate] | Iterable[Schedule | Plan | str] | None = None,

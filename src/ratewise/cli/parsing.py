@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratewise import ScheduleError, parse
 from ratewise.schedule.errors import shorten
+from ratewise.schedule.foreign import settings
 
 if TYPE_CHECKING:
     from ratewise.convert.reading import Reading
@@ -57,7 +58,12 @@ def read_readings(
 
 def _named(given: str) -> tuple[str, str]:
     match = re.fullmatch(r"\s*([^=,(\"'{\[]+?)\s*=(.*)", given, re.DOTALL)
-    return (match[1], match[2]) if match else (given, given)
+    if not match:
+        return given, given
+    name, spec = match[1], match[2]
+    plain = "(" not in spec and not _exists(spec.strip())
+    theirs = plain and settings({name: spec.strip()})  # then `parse` says what to write
+    return (given, given) if theirs else (name, spec)
 
 
 def _exists(text: str) -> bool:

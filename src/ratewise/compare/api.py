@@ -17,10 +17,12 @@ from ratewise.runs.optimizers import Tasks
 from ratewise.runs.specs import Candidate, Peaks, read_candidates
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Context, Fix, number, speaking
+from ratewise.schedule.strict import strict
 from ratewise.tasks.protocols import Task
 
 
 @speaking(Context(called="compare"))
+@strict
 def compare(
     task: Task,
     candidates: Mapping[str, Candidate],

@@ -18,12 +18,14 @@ from ratewise.runs.records import Results
 from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, number, shorten
+from ratewise.schedule.strict import strict
 from ratewise.tasks.protocols import Rates
 
 Train = Callable[[Sequence[RunSpec], int], Results]
 """Trains runs; the second number is what was trained before them."""
 
 
+@strict
 @dataclass(frozen=True)
 class Halving:
     """How candidates are dropped on the way.

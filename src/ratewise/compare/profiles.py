@@ -14,6 +14,7 @@ from ratewise.compare.comparison import Comparison
 from ratewise.compare.time_to_target import TimeToTarget
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
+from ratewise.schedule.strict import strict
 from ratewise.view.format import format_table
 
 TAUS = (1.0, 1.25, 2.0)
@@ -115,6 +116,7 @@ class Profile:
         return f"{self.table()}\n\n{text}"
 
 
+@strict
 def profile(
     comparisons: Mapping[str, Comparison | TimeToTarget] | Iterable[Comparison | TimeToTarget],
 ) -> Profile:

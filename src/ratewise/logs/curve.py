@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from ratewise._arrays import Floats
 from ratewise.schedule import Schedule, ScheduleError
 from ratewise.schedule.errors import whole
+from ratewise.schedule.strict import strict
 
 FEWEST = 8
 """Points below which a curve says nothing of its form."""
@@ -21,6 +22,7 @@ BLOWN_UP = 1.5
 """A loss that ends above this multiple of its first value has diverged."""
 
 
+@strict
 @dataclass(frozen=True, eq=False)
 class Curve:
     """One training run as its log tells it: after how many updates which rate gave which loss.

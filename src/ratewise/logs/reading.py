@@ -18,6 +18,7 @@ from ratewise.logs.table import LogTable
 from ratewise.runs.specs import Written
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Fix
+from ratewise.schedule.strict import strict
 
 MOST = 10**8
 """Updates beyond which a column counts something else, tokens or samples."""
@@ -40,6 +41,7 @@ class LogCurves:
     notes: tuple[str, ...]
 
 
+@strict
 def read_curves(
     path: LogPath | Iterable[LogPath],
     *,

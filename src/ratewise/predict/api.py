@@ -20,6 +20,7 @@ from ratewise.predict.result import Fit
 from ratewise.predict.solve import WEIGHT, Observations, Solution, solve
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, nearest
+from ratewise.schedule.strict import strict
 
 FORMS: dict[str, Callable[[Sequence[RateGrid], float], LawForm]] = {
     "power": PowerForm.around,
@@ -78,6 +79,7 @@ class FittedLaw:
     misfit: float
 
 
+@strict
 def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     """Fit a loss-curve law to one run or several of one task.
 

@@ -16,6 +16,7 @@ from ratewise.runs.specs import Written
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, shorten, whole
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.strict import strict
 
 Levels = Written | Sequence[float] | NDArray[Any]
 """A schedule, a plan, the text of one, or the level of every update."""
@@ -82,6 +83,7 @@ class Bound:
         return np.array([start / peak + noise * peak for start, noise in terms])
 
 
+@strict
 def bound(
     schedule: Levels, total: int | None = None, *, norms: ArrayLike = 1.0, distance: float = 1.0
 ) -> Bound:

@@ -12,6 +12,7 @@ from ratewise._arrays import Floats
 from ratewise.logs.curve import FEWEST, check_steps, one_row
 from ratewise.schedule import Piecewise, Schedule, ScheduleError, Warmup
 from ratewise.schedule.errors import nearest, number, shorten, whole
+from ratewise.schedule.strict import strict
 
 POINTS = 10_000
 """Points that the norms are resampled to."""
@@ -26,6 +27,7 @@ LOW = 0.25
 """Level below which errors no longer count by the level itself."""
 
 
+@strict
 def refine(
     norms: ArrayLike,
     *,

@@ -14,6 +14,7 @@ from ratewise.predict.bound import bound
 from ratewise.runs.specs import Written
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import number
+from ratewise.schedule.strict import strict
 
 THEORY = 1.0, 0.5
 """Share of the log-ratio of shapes, and exponent of the length, by theory."""
@@ -71,6 +72,7 @@ class Transfer:
         return f"{told}; by theory {self.theory:.2f} times; {self.how}"
 
 
+@strict
 def transfer(
     lr: float,
     old: Written,

@@ -10,8 +10,10 @@ from ratewise.range_test.result import RangeTestResult, conclude
 from ratewise.range_test.sources import choose_source
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, whole
+from ratewise.schedule.strict import strict
 
 
+@strict
 def find(
     task: Any = None,
     *,

@@ -33,7 +33,7 @@ class Described(metaclass=Strict):
     """Schedules that it may hold."""
 
     def __repr__(self) -> str:
-        from ratewise.schedule.text import spell
+        from ratewise.schedule.spelling import spell
 
         return spell(self)
 

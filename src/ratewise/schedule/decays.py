@@ -88,9 +88,9 @@ class Timed(Ratio, abc.ABC):
     start: float | None = None
 
     def __post_init__(self) -> None:
+        self.check_staircase()
         super().__post_init__()
         self.check("rate")
-        self.check_staircase()
 
     def check_staircase(self) -> None:
         """Refuse a number: Keras' namesakes have the rate there, behind another length."""
@@ -99,7 +99,9 @@ class Timed(Ratio, abc.ABC):
         try:
             self.keep("staircase", flag(who, "staircase", self.staircase))
         except ScheduleError as error:
-            theirs = call(name, {}, [self.rate, self.every, self.staircase])[1]
+            placed = [self.rate, self.every, self.staircase]
+            placed += [self.over] if isinstance(self.over, bool) else []
+            theirs = call(name, {}, placed)[1]
             told = f"; if it is that of Keras, {theirs}" if theirs else ""
             raise error.about(who, f"give one of them{told}") from None
 
@@ -128,9 +130,9 @@ class ExponentialDecay(Timed, written=True):
     """
 
     def __post_init__(self) -> None:
+        self.check_staircase()
         Ratio.__post_init__(self)
         self.check("rate", above=True)
-        self.check_staircase()
 
     def ratio(self, xp: Any, k: Any) -> Any:
         return xp.power(self.rate, self.periods(xp, k))

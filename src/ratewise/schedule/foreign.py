@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ratewise.schedule.foreign_calls import spell
+from ratewise.schedule.foreign_calls import Foreign, spell
 from ratewise.schedule.foreign_more import ALSO, MORE, fits
 from ratewise.schedule.foreign_names import NAMES as FIRST
 
@@ -22,6 +22,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("T_mult", "t_mul", "cycle_mul"), ("grow",)),
     **dict.fromkeys(("alpha", "min_lr_ratio", "min_lr_rate"), ("to", "floor", "low")),
     **dict.fromkeys(("gamma", "decay_rate"), ("rate", "factor")),
+    **dict.fromkeys(("steps", "num_steps", "n_steps", "duration", "length"), ("over", "every")),
     "milestones": ("at",),
     "num_cycles": ("cycles", "times"),
     "start_factor": ("start",),
@@ -51,8 +52,8 @@ RUN = {
 """What is told where a schedule is run, by its names elsewhere: what it is called here."""
 
 
-def argument(key: str, value: Any, takes: Iterable[str]) -> str:
-    """Return what to write for an argument of theirs; "" if its name is not known.
+def argument(key: str, value: Any, takes: Iterable[str], of: str = "") -> str:
+    """Return what to write for an argument of theirs, given to `of`; "" if its name is not known.
 
     >>> argument("eta_min", 1e-5, ["to", "over"])
     'write to=…, the share of the peak: to = eta_min / lr = 1e-05 / lr'
@@ -72,9 +73,9 @@ def argument(key: str, value: Any, takes: Iterable[str]) -> str:
             length = f'"{value * 100:g}%"'
         if type(value) in (int, float) and key == "warmup_epochs":
             length = f'"{value:g} epochs"'
-        return (
-            f"write warmup={length}" if "warmup" in own else f"write Warmup({length}) >> in front"
-        )
+        if "warmup" in own:
+            return f"write warmup={length}"
+        return f"write Warmup({length})" + (" >> in front" if of != "Warmup" else "")
     if key in TOTALS:
         return (
             f"leave it out: the run has one length, total={spell(value)} where it is run or shown"
@@ -90,10 +91,15 @@ def run_argument(key: str, value: Any, takes: Iterable[str]) -> str:
     >>> run_argument("T_max", 100, ["total"]), run_argument("eta_min", 0.1, ["total"])[:13]
     ('write total=…', 'write to=…, t')
     """
-    if RUN.get(key) in takes:
+    if key in RUN and RUN[key] in takes:
         return f"write {RUN[key]}=…"
     told = argument(key, value, EVERYTHING)
     return f"{told}, in the schedule" if told.startswith("write") else told
+
+
+def namesakes(name: str) -> tuple[Foreign, ...]:
+    """Return what a name is elsewhere; several libraries may have it."""
+    return (NAMES[name], *ALSO.get(name, ())) if name in NAMES else ()
 
 
 def call(name: str, given: Mapping[str, Any], placed: Sequence[Any] = ()) -> tuple[str, str]:
@@ -102,17 +108,20 @@ def call(name: str, given: Mapping[str, Any], placed: Sequence[Any] = ()) -> tup
     >>> call("CosineAnnealingLR", {"T_max": 100})[1].partition(";")[0]
     'write Cosine(to=0, over=100)'
     """
-    known = name if name in NAMES else name.lower()
-    if known not in NAMES:
+    several = namesakes(name) or namesakes(name.lower())
+    if not several:
         return "", ""
-    several = (NAMES[known], *ALSO.get(known, ()))
-    found = next((one for one in several if fits(one, given, len(placed))), several[0])
+    known = [one for one in several if given.keys() <= {*one.names}] or several
+    found = next((one for one in known if fits(one, given, len(placed))), known[0])
     return found.library, str(found.advice(given, placed))
 
 
 EVERYTHING = ("over", "every", "at", "to", "rate", "factor", "grow", "cycles", "start", "metric")
 
-TYPES = ("lr_scheduler_type", "lr_scheduler", "scheduler_type", "scheduler", "schedule")
+TYPES = (
+    *("lr_scheduler_type", "lr_scheduler", "lr_schedule", "lr_decay_style", "lr_policy"),
+    *("scheduler_type", "scheduler_name", "scheduler", "schedule", "sched", "type", "name"),
+)
 
 
 def settings(pairs: Mapping[str, Any]) -> str:

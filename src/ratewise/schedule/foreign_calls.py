@@ -92,7 +92,7 @@ class Arguments:
         if self[name] in (0, None):
             return "0"
         if peak and self.known(name, peak) and self[peak]:
-            return spell(self[name] / self[peak])
+            return spell(float(f"{self[name] / self[peak]:.12g}"))
         self.rates[to] = self[name]
         return f"{{{to}}}"
 

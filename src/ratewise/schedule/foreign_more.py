@@ -18,8 +18,13 @@ def _warm(a: Arguments, steps: str = "warmup_steps", start: str = "", more: str 
 
 def _levels(values: Any) -> list[float] | None:
     """Return rates as shares of the first, if they are numbers."""
-    known = isinstance(values, list | tuple) and all(type(v) in (int, float) for v in values)  # pyright: ignore
-    return [float(f"{v / values[0]:.12g}") for v in values] if known and values[0] else None
+    known = _numbers(values) and values[0]
+    return [float(f"{v / values[0]:.12g}") for v in values] if known else None
+
+
+def _numbers(values: Any) -> bool:
+    several: Any = values if isinstance(values, list | tuple) else ()
+    return len(several) > 0 and all(type(value) in (int, float) for value in several)
 
 
 def _stairs(shift: int = 0) -> Told:
@@ -27,7 +32,7 @@ def _stairs(shift: int = 0) -> Told:
 
     def told(a: Arguments) -> Instead:
         places, levels = a["boundaries"], _levels(a["values"])
-        if levels is None or not isinstance(places, list | tuple):
+        if levels is None or not _numbers(places):
             return a.advice("Piecewise({0: 1, 100: 0.1})", same=False, note="levels are shares")
         points: list[Any] = list(places)  # pyright: ignore
         pairs = zip([0, *(point + shift for point in points)], levels, strict=False)
@@ -40,7 +45,7 @@ def _stairs(shift: int = 0) -> Told:
 def _scales(a: Arguments) -> Instead:
     """Optax: factors, each from its place on, on what was there before."""
     scales: Any = a["boundaries_and_scales"]
-    if not isinstance(scales, dict):
+    if not isinstance(scales, dict) or not _numbers([*scales, *scales.values()]):
         return a.advice("Piecewise({0: 1, 100: 0.1})", same=False, note="levels are shares")
     pairs: list[Any] = sorted(scales.items())  # pyright: ignore
     points, level = {0: 1.0}, 1.0
@@ -88,8 +93,8 @@ def _sgdr(a: Arguments) -> Instead:
     return a.advice("Restarts(1000)", same=False, note="its cycles are written one after the other")
 
 
-def _decayed(write: Callable[[Arguments], str], note: str = EPOCHS) -> Told:
-    return lambda a: a.advice(write(a), note=note)
+def _decayed(write: Callable[[Arguments], str], note: str = EPOCHS, *, same: bool = True) -> Told:
+    return lambda a: a.advice(write(a), same=same, note=note)
 
 
 def _annealed(peak: str, low: str, over: str) -> Callable[[Arguments], str]:
@@ -168,6 +173,8 @@ _MXNET = {
     ),
 }  # fmt: skip
 
+_FROM_ONE = "base_lr is the peak, lr; there the first update is 1"
+
 _DS_WARM = "warmup_min_lr=0 warmup_max_lr=0.001 warmup_num_steps=1000 warmup_type='log'"
 
 
@@ -199,7 +206,7 @@ def _timm(tail: Callable[[Arguments], str]) -> Told:
     def told(a: Arguments) -> Instead:
         length, begin = a["warmup_t"], a.share("warmup_lr_init", "start")
         front = f'Warmup("{length} epochs", start={begin}) >> ' if length not in (0, None) else ""
-        note = "timm counts epochs unless t_in_epochs=False"
+        note = "timm counts epochs unless t_in_epochs=False, and those of the warm-up too"
         return a.advice(front + tail(a), same=False, note=note)
 
     return told
@@ -240,6 +247,20 @@ def _flat(a: Arguments) -> str:
 
 
 _HF = "num_warmup_steps num_training_steps"
+
+
+def _by_name(a: Arguments) -> Instead:
+    """`get_scheduler`: what is told of the type that it is given."""
+    kind = NAMES.get(str(a["name"]), NAMES["linear"])
+    return kind.advice({"warmup_steps": a["num_warmup_steps"]} if a["num_warmup_steps"] else {})
+
+
+def _warm_annealing(a: Arguments) -> Instead:
+    start, to = a.share("warmup_start_lr", "start"), a.share("eta_min")
+    write = f"Warmup({_each(a, 'warmup_epochs')}, start={start}) >> Cosine(to={to})"
+    return a.advice(write, same=False, note="max_epochs is the run's own length")
+
+
 _WARMED = Foreign("other trainers", NAMES["cosine"].signature, NAMES["cosine"].told)
 
 MORE: dict[str, Foreign] = {
@@ -247,7 +268,7 @@ MORE: dict[str, Foreign] = {
     "PiecewiseDecay": Foreign("Paddle", "boundaries values", _stairs()),
     "PiecewiseConstantDecay": Foreign("Keras", "boundaries values", _stairs(1)),
     "LambdaDecay": Foreign("Paddle", "learning_rate lr_lambda", NAMES["LambdaLR"].told),
-    **{name: Foreign("MXNet", names, _decayed(told, "the base rate is the peak, lr"))
+    **{name: Foreign("MXNet", names, _decayed(told, _FROM_ONE, same=False))
        for name, (names, told) in _MXNET.items()},
     "WarmupLR": Foreign("DeepSpeed", _DS_WARM, _ds(lambda _: "Hold()")),
     "WarmupDecayLR": Foreign("DeepSpeed", f"total_num_steps {_DS_WARM}",
@@ -277,6 +298,13 @@ MORE: dict[str, Foreign] = {
     "get_cosine_with_min_lr_schedule_with_warmup": Foreign(
         "Transformers", f"{_HF} num_cycles=0.5 min_lr=None min_lr_rate=None",
         NAMES["cosine_with_min_lr"].told,
+    ),
+    "get_scheduler": Foreign(
+        "Transformers", "name optimizer=None num_warmup_steps=0 num_training_steps=None", _by_name
+    ),
+    "LinearWarmupCosineAnnealingLR": Foreign(
+        "PyTorch add-ons", "warmup_epochs max_epochs warmup_start_lr=0.0 eta_min=0.0",
+        _warm_annealing,
     ),
     "get_reduce_on_plateau_schedule": NAMES["reduce_lr_on_plateau"],
     "cosine_annealing": _WARMED,

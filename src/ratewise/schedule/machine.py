@@ -19,6 +19,7 @@ from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
 from ratewise.schedule.feedback import Feedback, State
 from ratewise.schedule.frames import Frame
 from ratewise.schedule.repeat import Repeat
+from ratewise.schedule.strict import strict
 from ratewise.schedule.track import Track
 
 
@@ -28,6 +29,7 @@ def never_measured(move: Feedback, seen: Collection[str]) -> ScheduleError:
     return ScheduleError(repr(move), rule, nearest(move.metric, seen))
 
 
+@strict
 class Machine:
     """A resolved schedule as a pure state machine.
 

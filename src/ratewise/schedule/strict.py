@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ratewise.schedule.budget import weigh
 from ratewise.schedule.errors import ScheduleError, nearest, shorten
-from ratewise.schedule.foreign import NAMES, RUN, argument, call
+from ratewise.schedule.foreign import RUN, argument, call, namesakes, run_argument
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -24,15 +24,17 @@ def advice(name: str, key: str, given: Mapping[str, Any], known: Collection[str]
 
     It may be that of a namesake in another library, or of its like there, or misspelt.
     """
-    theirs = NAMES.get(name)
-    if theirs and given.keys() <= set(theirs.names):
+    if any(given.keys() <= set(theirs.names) for theirs in namesakes(name)):
         return call(name, given)[1]
-    if "total" in known:
-        return f"write {RUN[key]}=…" if RUN.get(key) in known else nearest(key, known)
-    told = (argument(wrong, given[wrong], known) for wrong in given if wrong not in known)
-    if not argument(key, given[key], known):
+    if "total" in known:  # where a run is described, with its schedule or without
+        ours = f"write {RUN[key]}=…" if RUN.get(key) in known else ""
+        with_schedule = {"schedule", "plan", "s"} & {*known}
+        told = run_argument(key, given[key], known) if with_schedule else ours
+        return told or nearest(key, known)
+    told = {wrong: argument(wrong, given[wrong], known, name) for wrong in given}
+    if not told[key]:
         return nearest(key, known)
-    return "; ".join(text for text in told if text)
+    return "; ".join(dict.fromkeys(told[wrong] for wrong in given if wrong not in known))
 
 
 def refuse_misfit(
@@ -63,7 +65,8 @@ def refuse_misfit(
     placed = [p.name for p in named if p.kind is not p.KEYWORD_ONLY]
     if len(args) > len(placed):
         more = ", ".join(shorten(value, 30) for value in args[len(placed) :][:3])
-        rule = f"takes {len(placed) or 'no'} arguments without a name, got {len(args)}"
+        several = f"{len(placed) or 'no'} argument{'s' * (len(placed) != 1)}"
+        rule = f"takes {several} without a name, got {len(args)}"
         raise ScheduleError(who, rule, f"name what {more} is for; {takes}")
     for name, value in zip(placed, args, strict=False):
         if name in given:
@@ -87,7 +90,7 @@ def strict(given: _F) -> _F:
     if isinstance(given, type):
         kind: Any = given
         kind.__init__ = strict(kind.__init__)
-        return given
+        return kind
     function: Callable[..., Any] = given
     bound = function.__code__.co_varnames[:1] in (("self",), ("cls",))
     who = function.__qualname__.removesuffix(".__init__").removeprefix("Schedule.")

@@ -1,30 +1,27 @@
-"""The text form: `repr` writes it, `parse` reads it, nothing is ever evaluated."""
+"""The text form, read: `repr` writes it, `parse` reads it, nothing is ever evaluated."""
 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import difflib
 import inspect
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ratewise._printable import literal
 from ratewise.schedule import cyclic, foreign, named
 from ratewise.schedule.base import Schedule
 from ratewise.schedule.budget import check_brackets, check_links
 from ratewise.schedule.compose import Product, Sequence, Several
 from ratewise.schedule.errors import Call, ScheduleError, nearest, shorten
 from ratewise.schedule.foreign_calls import Verbatim
-from ratewise.schedule.frames import Around, Between, Clip, Scale, Until
+from ratewise.schedule.frames import Around
 from ratewise.schedule.plan import Plan
+from ratewise.schedule.spelling import spell
 from ratewise.schedule.strict import strict
 
 LONGEST_TEXT = 100_000
 LONGEST_ADVISED = 1000
-_FIRST = {"Warmup": "over", "Hold": "level", "Step": "factor"}
-_ALWAYS = {"to", "factor", "metric"}
 _ALONE = {"Sequence": Sequence, "Product": Product}
 """What is written with an operator, and by its name where it holds one schedule alone."""
 METHODS = ("between", "clip", "cool", "until")
@@ -40,84 +37,8 @@ _EXAMPLES = {
 _LENGTH = re.compile(
     r""""[^"]*"|'[^']*'|(?<![\w.])(\d[\d_]*(?:\.\d*)?[kMB]?\s*(?:%|\s(?:epochs?|samples?|tokens?)\b))"""
 )
+_PAIR = re.compile(r"\b(\w+):\s+")
 _FLAG = re.compile(r"--([A-Za-z]\w*)(?:=|\s+)([^\s'\"]+)")
-
-
-# Writing ------------------------------------------------------------------------------------
-
-
-def spell(value: Any) -> str:
-    """Return the text form of a schedule, a plan, or a value inside one."""
-    if isinstance(value, Several) and len(value.parts) == 1:  # without an operator, by its name
-        return f"{type(value).__name__}(({spell(value.parts[0])},))"
-    if isinstance(value, Sequence):
-        return " >> ".join(_inner(move, ()) for move in value.moves)
-    if isinstance(value, Product):
-        first, *others = value.factors
-        return " * ".join(
-            [_inner(first, (Sequence,)), *(_inner(f, (Sequence, Scale)) for f in others)]
-        )
-    if isinstance(value, Scale):
-        return f"{_inner(value.schedule, (Sequence,))} * {spell(value.factor)}"
-    if isinstance(value, Clip):
-        low, high = value.low, value.high
-        bounds = [] if low is None else [spell(low)]
-        bounds += [] if high is None else [spell(high) if bounds else f"high={spell(high)}"]
-        return f"{_owner(value)}.clip({', '.join(bounds)})"
-    if isinstance(value, Between):
-        return f"{_owner(value)}.between({spell(value.low)}, {spell(value.high)})"
-    if isinstance(value, Until):
-        return f"{_owner(value)}.until({spell(value.over)})"
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return f"{type(value).__name__}({', '.join(_arguments(value))})"
-    return _literal(value)
-
-
-def _owner(value: Around) -> str:
-    return _inner(value.schedule, (Sequence, Product, Scale))
-
-
-def _inner(value: Schedule, brackets: tuple[type[Any], ...]) -> str:
-    return f"({spell(value)})" if isinstance(value, brackets) else spell(value)
-
-
-def _arguments(value: Any) -> list[str]:
-    kind, out = type(value).__name__, []
-    for index, field in enumerate(dataclasses.fields(value)):
-        content = getattr(value, field.name)
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        required = default is dataclasses.MISSING
-        shown = required or (field.name in _ALWAYS and kind != "Warmup")
-        if content == default and not shown:
-            continue
-        positional = index == 0 and (required or _FIRST.get(kind) == field.name)
-        text = _points(content) if field.name == "points" else spell(content)
-        out.append(text if positional else f"{field.name}={text}")
-    return out
-
-
-def _points(points: Any) -> str:
-    return "{" + ", ".join(f"{spell(x)}: {spell(y)}" for x, y in points) + "}"
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and value < 1e16 else repr(value)
-    if isinstance(value, str):
-        return literal(value)
-    if isinstance(value, tuple):
-        items: tuple[Any, ...] = value
-        return "(" + ", ".join(spell(v) for v in items) + ("," if len(items) == 1 else "") + ")"
-    if isinstance(value, dict):
-        pairs: dict[Any, Any] = value
-        return "{" + ", ".join(f"{spell(k)}: {spell(v)}" for k, v in pairs.items()) + "}"
-    return getattr(value, "__qualname__", None) or repr(value)
-
-
-# Reading ------------------------------------------------------------------------------------
-
 _HOW = "write a schedule such as Warmup(500) >> Cosine(to=0.1)"
 
 
@@ -137,6 +58,7 @@ def parse(text: str) -> Schedule | Plan:
     value = _Reader(_tree(text), text).read()
     if not isinstance(value, Schedule | Plan):
         told = foreign.call(value, {})[1] if isinstance(value, str) else _advised(text)
+        told = foreign.settings(value) if isinstance(value, dict) else told
         raise ScheduleError(Call("parse", value=text), "found no schedule", told or _HOW)
     return value
 
@@ -167,7 +89,11 @@ def _tried(text: str) -> ast.expr | None:
 
 
 def _advised(text: str) -> str:
-    return (_quoted(text) or _settings(text)) if len(text) <= LONGEST_ADVISED else ""
+    if len(text) > LONGEST_ADVISED:
+        return ""
+    words = "_".join(re.split(r"[\s-]+", text.strip()))
+    named = foreign.call(words, {})[1] if words.isidentifier() else ""
+    return named or _quoted(text) or _settings(text) or _settings(_PAIR.sub(r"\1=", text))
 
 
 def _quoted(text: str) -> str:
@@ -288,6 +214,12 @@ class _Reader:
 
     def _Attribute(self, node: ast.Attribute) -> NoReturn:
         if re.fullmatch(r"[\w.]+", ast.unparse(node)):
+            if node.attr in constructors():
+                self.refuse(
+                    node,
+                    "is a bare name",
+                    f"write {_example(node.attr, constructors()[node.attr])}",
+                )
             self.refuse_foreign(node, node.attr, {}, [])
         self.refuse(node, "is not part of the language")
 
@@ -317,7 +249,12 @@ class _Reader:
             name = func.id
         elif isinstance(func, ast.Attribute) and re.fullmatch(r"[\w.]+", ast.unparse(func)):
             name = func.attr
-        if name and len(self.text) <= LONGEST_ADVISED:
+        ours = _ours(name, node)
+        if name and ours:
+            self.refuse(node, f"calls {ast.unparse(func)[:60]}", f"write {ours}")
+        if name and len(self.text) > LONGEST_ADVISED:
+            self.refuse_foreign(node.func, name, {}, [])
+        elif name:
             given = {k.arg or "": self.said(k.value) for k in node.keywords}
             self.refuse_foreign(node, name, given, [self.said(a) for a in node.args])
 
@@ -339,6 +276,20 @@ class _Reader:
         if node.id not in {**known, **_ALONE}:
             self.refuse(node, "is not a name of ratewise", _near(node.id))
         return {**known, **_ALONE}[node.id]
+
+
+def _ours(name: str, node: ast.Call) -> str:
+    """Return a call of one of our names, `rw.Cosine(to=0)` or `cosine(to=0)`, as we write it."""
+    known = {kind.lower(): kind for kind in constructors()}
+    ours = known.get(name.lower(), "")
+    if not ours or any(k.arg is None for k in node.keywords):
+        return ""
+    takes = inspect.signature(constructors()[ours]).parameters
+    given = {k.arg or "" for k in node.keywords}
+    if name != ours and not (given and given <= {*takes}):
+        return ""
+    text = ast.unparse(ast.Call(ast.Name(ours), node.args, node.keywords))
+    return text if len(text) <= 200 else f"{ours}(…)"
 
 
 def _near(name: str) -> str:

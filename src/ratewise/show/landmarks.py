@@ -23,6 +23,7 @@ from ratewise.schedule.compose import span
 from ratewise.schedule.errors import Fix, shorten
 from ratewise.schedule.lengths import Horizon
 from ratewise.schedule.repeat import Cycles
+from ratewise.schedule.strict import strict
 from ratewise.show.survey import survey
 
 MOST = 10
@@ -46,6 +47,7 @@ class Landmark(NamedTuple):
     what: str
 
 
+@strict
 def landmarks(schedule: Schedule) -> tuple[Landmark, ...]:
     """Return the landmarks of a resolved schedule, in order.
 

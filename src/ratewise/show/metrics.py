@@ -12,11 +12,13 @@ from typing import Any
 from ratewise._json import log_history
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.strict import strict
 
 STEPS = ("update", "step", "global_step", "iteration", "t")
 Recorded = list[tuple[int, dict[str, float]]]
 
 
+@strict
 def read_metrics(path: str | os.PathLike[str]) -> Recorded:
     """Return the metrics in a file, by update, in rising order.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.strict import strict
 from ratewise.show.curves import ScheduleCurve, What, gather
 from ratewise.show.landmarks import Landmark
 from ratewise.show.metrics import Recorded, read_metrics
@@ -92,6 +93,7 @@ class Picture:
             return None
 
 
+@strict
 def show(
     what: What,
     total: int | str | None = None,
@@ -140,6 +142,7 @@ def show(
     return picture
 
 
+@strict
 def figure(what: What, total: int | str | None = None, **options: Any) -> Any:
     """Return a `matplotlib.figure.Figure` of schedules; arguments as of `show`.
 

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from ratewise.schedule import Schedule, ScheduleError, from_dict, from_json, parse
+from ratewise.schedule.strict import strict
 
 Check = Callable[[Schedule, Schedule], None]
 _FAR = 2**40
 
 
+@strict
 def check_schedule(
     schedule: Schedule, total: int = 1000, *, written: bool = True, **horizon: float | None
 ) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ratewise._arrays import Floats
 from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.strict import strict
 from ratewise.testing.frameworks import (
     innermost,
     is_trainer,
@@ -106,6 +107,7 @@ def _difference(used: Floats, wanted: Floats, t: int, start: int) -> str:
     return said
 
 
+@strict
 @contextmanager
 def trace(source: Any, key: str = "lr") -> Generator[Trace]:
     """Record what each committed update of a run uses, whoever sets it.

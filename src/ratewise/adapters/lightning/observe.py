@@ -9,8 +9,10 @@ from torch import Tensor
 
 from ratewise.adapters.lightning.guard import check_schedulers, schedulers_of
 from ratewise.adapters.torch.scheduler import Scheduler, announce, feedback_of, recall, show
+from ratewise.schedule.strict import strict
 
 
+@strict
 class Observe(Callback):
     """Shows the schedulers what was logged, and stops the trainer when one of them is finished.
 

@@ -28,6 +28,7 @@ UNTRACEABLE = (
 )
 
 
+@strict
 @dataclass(frozen=True, repr=False)
 class Rate:
     """Maps a count of updates to a rate; made by `schedule`.

@@ -238,13 +238,7 @@ def _greedy_of(
     if given["smooth"]:
         rule = "averages the metric over a window (smooth=True)"
         raise ScheduleError(who, rule, "write rw.Greedy(metric, smoothing=0.9)")
-    words = ("a rate", "min_lr", "max_lr")
-    told = [
-        tuple(
-            number(who, w, LARGEST if x == math.inf else x) for w, x in zip(words, one, strict=True)
-        )
-        for one in bounds
-    ]
+    told = [_bounds(who, *one) for one in bounds]
     rate, low, high = told[i]
     if rate == 0.0:
         return Hold(), 0.0
@@ -259,6 +253,11 @@ def _greedy_of(
         **{name: given[name] for name in kept},
     )
     return move, rate
+
+
+def _bounds(who: str, rate: Any, low: Any, high: Any) -> tuple[float, float, float]:
+    most = number(who, "max_lr", LARGEST if high == math.inf else high)
+    return number(who, "a rate", rate), number(who, "min_lr", low), most
 
 
 # Keras --------------------------------------------------------------------------------------

@@ -116,7 +116,11 @@ def _is_scheduler(source: Any) -> bool:
     if kind.__name__ != "LambdaLR" or not kind.__module__.startswith("torch."):
         return False
     lambdas = getattr(source, "lr_lambdas", [])
-    return bool(lambdas) and all(_known(each) is not None for each in lambdas)
+    return (
+        bool(lambdas)
+        and isinstance(lambdas, list)
+        and all(_known(each) is not None for each in lambdas)
+    )
 
 
 def _known(function: Any) -> str | None:

@@ -12,6 +12,7 @@ import numpy as np
 from ratewise._extras import require
 from ratewise.adapters.keras.drive import committed, innermost
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.strict import strict
 from ratewise.tasks.batches import TAPE_BYTES
 from ratewise.tasks.keras.batches import KerasTape, stream
 from ratewise.tasks.keras.snapshot import VariableSnapshot, as_numpy, built, to_mode
@@ -24,6 +25,7 @@ from ratewise.tasks.updates import IDLE
 keras = require("keras", extra="keras")
 
 
+@strict
 @dataclass(frozen=True)
 class KerasTask(ReadyTask):
     """Train a compiled Keras model batch by batch; the rates come from `compare`.

@@ -11,6 +11,7 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.strict import strict
 from ratewise.tasks.lightning.segment import FitSegment
 from ratewise.tasks.lightning.trainer import DATA, configured, library
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
@@ -27,6 +28,7 @@ _OURS = frozenset(
 )
 
 
+@strict
 @dataclass(frozen=True)
 class LightningTask(ReadyTask):
     """Train a Lightning module with a `lightning.Trainer`; the rates come from `compare`.

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train
+from ratewise.schedule.strict import strict
 from ratewise.tasks.batches import TAPE_BYTES
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.ready import ReadyTask, as_metrics
@@ -28,6 +29,7 @@ torch = require("torch", extra="torch")
 _OPTIMIZER = "TorchTask(optimizer=…)"
 
 
+@strict
 @dataclass(frozen=True)
 class TorchTask(ReadyTask):
     """Train a PyTorch model: five functions say what, the rates come from `compare`.

@@ -11,6 +11,7 @@ import numpy as np
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train, unwrap
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.strict import strict
 from ratewise.tasks.protocols import Losses, Parts, Rates, length_of
 from ratewise.tasks.ready import ReadyTask, as_metrics
 from ratewise.tasks.torch.groups import RateSetter
@@ -28,6 +29,7 @@ _RUNNING = ("runtime", "per_second", "model_preparation_time", "compilation_time
 """How the names of what an evaluation says about itself end; besides, it names the epoch."""
 
 
+@strict
 @dataclass(frozen=True)
 class TrainerTask(ReadyTask):
     """Train with a `transformers.Trainer`; the rates come from `compare`.
