@@ -137,7 +137,7 @@ forms = st.recursive(
 )
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(forms)
 def test_any_form_is_a_value_or_an_error_of_ours(form: Any) -> None:
     """JSON of any shape, types and keys of ours thrown together, ends in one of two ways."""

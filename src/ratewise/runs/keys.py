@@ -94,8 +94,8 @@ def _add(digest: Any, value: Any) -> None:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         _head(digest, f"dataclass {type(value).__name__}", 1)
         _add(digest, {one.name: getattr(value, one.name) for one in dataclasses.fields(value)})
-    elif callable(getattr(value, "get_state", None)):  # a generator of PyTorch
-        _add(digest, value.get_state())
+    elif callable(own := getattr(value, "get_state", None)):  # a generator of PyTorch
+        _add(digest, own())
     else:
         try:
             pickled = pickle.dumps(value)

@@ -125,5 +125,6 @@ class Strict(abc.ABCMeta):
             except TypeError:
                 refuse_misfit(cls.__name__, cls.__signature__, args, kwargs)
                 raise
-            weigh(made)
+            if hasattr(made, "nests"):  # a schedule or a plan
+                weigh(made)
             return made

@@ -37,7 +37,8 @@ CALLS = set(
     re.findall(
         r"\S+",
         """
-    LambdaLR PlanScheduler __init__ array asarray cast clip expand_dims fill_ float full
+    LambdaLR PlanScheduler __init__ enumerate str
+    array asarray cast clip expand_dims fill_ float full
     get get_config hasattr int isinstance items keys_of level make_scheduler max maximum
     min minimum partition place read real register_keras_serializable register_step rstrip
     searchsorted select setdefault shape step sum super take value where write
