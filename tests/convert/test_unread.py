@@ -69,6 +69,9 @@ def test_where_all_is_read_there_is_nothing_to_list() -> None:
         ({"learning_rate": 1e-4, "lr_scheduler_type": "cosine", "min_lr": 1e-5}, "has the key min_lr"),
         # the length of the run by a name of another project
         ({**NEOX, "max_iters": 100}, "has the key max_iters"),
+        # files that are referred to and may say more
+        (f"{TRAINER} --config recipe.yaml", "has --config 'recipe.yaml', a file with keys of its own"),
+        ({"base_config": "post_train/sft.yml", "warmup_steps_fraction": 0.1, "steps": 9}, "has base_config='post_train/sft.yml'"),
         # values where keys have to be
         ({**OLMO, "optimizer": "adamw"}, "needs a mapping of keys"),
         # two rates
