@@ -177,7 +177,7 @@ CONFIGS: tuple[Row, ...] = (
         "a model card, or flags of a script"),
     Row("warm-up and cosine", "diffusers",
         "'--learning_rate=3e-4 --lr_scheduler=cosine --lr_warmup_steps=50 --max_train_steps=1000'",
-        "93 of its 110 scripts warm up over 500 updates unless they are told"),
+        "most of its scripts warm up over 500 updates unless they are told otherwise"),
     Row("warm-up and cosine", "llama_factory",
         "{'stage': 'sft', 'finetuning_type': 'lora', 'cutoff_len': 2048, 'learning_rate': 3e-4, "
         "'lr_scheduler_type': 'cosine', 'warmup_ratio': 0.05, 'max_steps': 1000}",

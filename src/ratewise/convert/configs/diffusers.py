@@ -22,7 +22,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     if isinstance(source, str) and name != "constant":  # scripts differ in the default
         keys.need("lr_warmup_steps")
     if name != "constant" and not keys.has("lr_warmup_steps"):
-        notes.append("lr_warmup_steps is not given and read as 0; some scripts use 500.")
+        notes.append("lr_warmup_steps is not given and read as 0; most scripts use 500.")
     kwargs: dict[str, Any] = {}
     if name == "cosine_with_restarts":
         kwargs = {"num_cycles": keys.whole("lr_num_cycles", 1)}

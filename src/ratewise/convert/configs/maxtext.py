@@ -15,6 +15,7 @@ from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys
 from ratewise.convert.pieces.moves import Piece, decay, part, rise, stay
 from ratewise.schedule import Plan, ScheduleError
+from ratewise.schedule.errors import shorten
 
 _WHO = "MaxText"
 _DEFAULTS = {
@@ -52,6 +53,10 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, given).among(_KEYS, also=_ALSO).having(**told)
     notes: list[str] = []
     left_out = {name: value for name, value in _DEFAULTS.items() if name not in keys.given}
+    base = str(keys.given.get("base_config", "base.yml"))
+    if left_out and not base.endswith("base.yml"):
+        rule = f"has base_config={shorten(base)}, which may have {', '.join(left_out)}"
+        raise ScheduleError(_WHO, rule, "give these keys as well")
     if left_out:
         values = ", ".join(f"{name}={value}" for name, value in left_out.items())
         notes.append(f"Left out, so MaxText's own: {values}.")
@@ -97,5 +102,5 @@ _MARKS = Marks(
     *marks("lr_schedule_type per_device_batch_size base_emb_dim", 1),
 )
 _FACTS = {"lr": "learning_rate", "total": "steps"}
-_READS = " ".join([_KEYS, *_NO_RATES])
+_READS = " ".join([_KEYS, "base_config", *_NO_RATES])
 FORMATS = (Format("maxtext", "MaxText YAML", _MARKS, _read, _FACTS, _READS),)

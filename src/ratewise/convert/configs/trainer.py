@@ -17,7 +17,8 @@ from ratewise.convert.formats import (
 from ratewise.convert.pieces.case import transformers_plan
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys, as_number, names
-from ratewise.schedule import Plan
+from ratewise.schedule import Plan, ScheduleError
+from ratewise.schedule.errors import shorten
 
 _WHO = "Trainer"
 _KEYS = (
@@ -48,6 +49,9 @@ def read_arguments(who: str, source: Any, ctx: RunFacts, also: tuple[str, ...] =
     """
     given = flags(who, source)
     keys = Keys(who, given).among(_KEYS, *_CARD, also=also)
+    if isinstance(source, str) and keys.has("config"):
+        rule = f"has --config {shorten(given['config'])}, a file with keys of its own"
+        raise ScheduleError(who, rule, "read that file, or give all flags")
     for card, own in _CARD.items():
         only_one(who, given, card, own)
         if keys.has(card):
