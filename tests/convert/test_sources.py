@@ -98,6 +98,8 @@ HOSTILE: dict[str, tuple[str, str | bytes]] = {
     "too much Python": ("a.py", "a = [" + "1, " * 4_000_000 + "]\n"),
     "references that explode": ("a.yaml", REFERENCES),
     "references in texts that explode": ("a.yaml", JOINED),
+    "references far inside": (
+        "a.yaml", "{a: " * 95 + "[" + "x, " * 40_000 + "'${a}']" + "}" * 95),
     "references in circles": ("a.yaml", "a: ${b}\nb: ${a}\nc: ${.c}\nd: {e: '${d}'}\n"),
     "references in references": ("a.yaml", "a: '" + "${" * 50_000 + "'\n"),
     "many references": ("a.yaml", "a: '" + "${b}" * 100_000 + "'\nb: 1\n"),

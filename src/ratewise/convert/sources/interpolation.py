@@ -32,13 +32,17 @@ def resolved(who: Who, value: Any) -> Any:
     return settled(who, _Resolver(who, value).inside(value, ()))
 
 
+def _refers(value: Any) -> bool:
+    return isinstance(value, str) and "${" in value
+
+
 def _any_reference(value: Any) -> bool:
     """Whether there is a reference in a config; nothing but dicts and lists is looked into."""
     seen: set[int] = set()
     waiting = [value]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, str) and "${" in one:
+        if _refers(one):
             return True
         if isinstance(one, dict | list) and id(one) not in seen:  # pyright: ignore
             seen.add(id(one))  # pyright: ignore
@@ -88,7 +92,7 @@ class _Resolver:
 
     def __init__(self, who: Who, root: dict[Any, Any]) -> None:
         self._who, self._root = who, root
-        self._active: list[_Path] = []
+        self._active: set[_Path] = set()
         self._known: dict[_Path, Any] = {}
         self._nested = self._count = 0
 
@@ -102,11 +106,11 @@ class _Resolver:
         self._count += 1
         if self._count > NODES:
             raise too_large(self._who, NODES, "values")
-        self._active.append(path)
+        self._active.add(path)
         try:
             self._known[path] = found = self._made(value, path)
         finally:
-            self._active.pop()
+            self._active.discard(path)
         return found
 
     def _made(self, value: Any, path: _Path) -> Any:
@@ -115,9 +119,11 @@ class _Resolver:
             return like(items, {k: self._safe(item, (*path, k)) for k, item in items.items()})
         if isinstance(value, list):
             return [self._safe(item, (*path, i)) for i, item in enumerate(value)]  # pyright: ignore
-        return self._text(value, path) if isinstance(value, str) and "${" in value else value
+        return self._text(value, path) if _refers(value) else value
 
     def _safe(self, value: Any, path: _Path) -> Any:
+        if not isinstance(value, dict | list) and not _refers(value):
+            return value
         try:
             return self.inside(value, path)
         except _Unresolved as error:
