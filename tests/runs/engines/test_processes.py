@@ -161,7 +161,7 @@ def test_what_cannot_be_hired_is_refused():
         ({"workers": -1}, "needs a number of workers"),
         ({"workers": "many"}, "needs a number of workers"),
         ({"engine": "serial", "workers": 2}, "takes no workers"),
-        ({"address": "auto"}, "has no address"),
+        ({"address": "auto"}, "is for a cluster of Ray"),
         ({"checkpoint_every": -1}, "checkpoint_every"),
     ]
     for options, message in cases:
