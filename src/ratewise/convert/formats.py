@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from ratewise.convert.pieces.flags import flags, typed
-from ratewise.convert.sources.unknown import Unknown, like
+from ratewise.convert.sources.unknown import Unknown, known_part, like, rest_of
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import Fix, nearest, shorten
 from ratewise.schedule.lengths import Horizon
@@ -195,7 +195,8 @@ class Format:
 
     def evidence(self, source: Any) -> Evidence:
         """Return what speaks for the source being in this format."""
-        found = self.matches(source)
+        whole = isinstance(self.matches, Marks) or rest_of(source) is None
+        found = self.matches(source if whole else known_part(source))
         return found if isinstance(found, Evidence) else Evidence(SURE if found else 0)
 
     def stated(self, source: Any, fact: str) -> tuple[str, Any] | None:

@@ -61,7 +61,7 @@ _LIVE = ("fvcore", "function", "ignite", "timm", "torch")
 """Formats of nothing but live objects."""
 _GENERAL = ("torch",)
 """Formats that match whatever is built on them: another one that matches knows more."""
-_CAREFUL = ("mmengine",)
+_CAREFUL = ("detectron2", "mmengine")
 """Formats whose readers refuse a key that they need and that may lie in a file that is missing."""
 _HORIZON = (
     "accumulation",

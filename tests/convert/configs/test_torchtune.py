@@ -26,11 +26,14 @@ def config(lr: float = 2e-5, **keys: Any) -> dict[str, Any]:
 @many
 @given(lengths, lengths, warmups, st.sampled_from([0.5, 1.0, 0.75]) | st.floats(0.1, 3), rates)
 def test_cosine(n: int, total: int, warmup: int, cycles: float, lr: float) -> None:
-    """The plan is the formula at every update, past the planned end as well."""
+    """The plan is the formula at every update, past the planned end as well.
+
+    There the angle grows to thousands, of which a unit in the last place is 4.5e-13.
+    """
     keys = {"num_warmup_steps": warmup, "num_cycles": cycles}
     expected = formulas.cosine(n, total, warmup, cycles)
     plan = read(FORMATS, config(lr, num_training_steps=total, **keys), n)
-    agree(plan, [lr * x for x in expected], slack=1e-13)
+    agree(plan, [lr * x for x in expected], slack=1e-12)
     expected = formulas.cosine(n, n, warmup, cycles)
     agree(read(FORMATS, config(lr, **keys), n), [lr * x for x in expected], slack=1e-13)
 

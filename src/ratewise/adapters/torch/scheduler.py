@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -329,7 +329,7 @@ def recall(scheduler: Scheduler) -> None:
 
 
 @contextlib.contextmanager
-def overruled(optimizer: Optimizer) -> Iterator[None]:
+def overruled(optimizer: Optimizer) -> Generator[None]:
     """Let the rates of an optimizer be set by others for a while, as a range test does."""
     if (clock := _bound.get(optimizer)) is None:
         yield

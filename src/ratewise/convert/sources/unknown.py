@@ -85,6 +85,14 @@ def rest_of(value: Any) -> Unknown | None:
     return value.rest if isinstance(value, Partial) else None
 
 
+def known_part(value: Any) -> Any:
+    """Return a value with nothing in its mappings but what they have."""
+    if not isinstance(value, Mapping):
+        return value
+    keys: Mapping[Any, Any] = value
+    return {key: known_part(inner) for key, inner in keys.items()}
+
+
 def like(mapping: Any, known: dict[Any, Any]) -> dict[Any, Any]:
     """Return a mapping of which as much is unknown as of another."""
     rest = rest_of(mapping)
