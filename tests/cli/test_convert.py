@@ -126,6 +126,7 @@ def test_what_is_auto_can_be_set(tmp_path):
     told = ("--total", "100", "--set", "warmup_num_steps=20")
     assert "20" in run("show", str(path), *told).stdout
     assert "--set" in run("show", str(path), "--total", "9", "--set", "warmup", code=2).stderr
+    assert "give --set warmup_num_steps=…" in run("show", str(path), "--total", "9", code=2).stderr
     assert "write --total" in run("show", str(path), "--set", "total=9", code=2).stderr
 
 

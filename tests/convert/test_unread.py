@@ -130,3 +130,63 @@ def test_two_projects_in_one_file_are_asked_about() -> None:
     nemo = {"optim": {"lr": 1e-3, "sched": {"name": "CosineAnnealing", "max_steps": 100}}}
     with pytest.raises(ScheduleError, match=r"looks like llama_factory .* and nemo"):
         read({**nemo, "stage": "sft", "finetuning_type": "lora", "cutoff_len": 8})
+
+
+VARIABLES = {
+    "nemo": """
+warmup_len: 10
+top_lr: 0.01
+model: {optim: {lr: "${top_lr}", sched: {name: CosineAnnealing, warmup_steps: "${warmup_len}"}}}
+trainer: {max_steps: 100}
+""",
+    "composer": """
+warmup_len: 10ba
+top_lr: 0.01
+scheduler: {name: linear_decay_with_warmup, t_warmup: "${warmup_len}"}
+optimizer: {name: adamw, lr: "${top_lr}"}
+max_duration: 100ba
+""",
+    "hydra": """
+warmup_len: 10
+top_lr: 0.01
+scheduler: {_target_: torch.optim.lr_scheduler.ConstantLR, total_iters: "${warmup_len}"}
+optimizer: {_target_: torch.optim.SGD, lr: "${top_lr}"}
+""",
+}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_what_others_refer_to_is_a_variable(name: str) -> None:
+    """A plain value that a reference names is read where it stands; without one it is refused."""
+    text, more = (
+        VARIABLES[name],
+        {"total": 100} | ({"interval": "update"} if name == "hydra" else {}),
+    )
+    found = read_source(text, **more)
+    assert found.format.name == name
+    assert found.plan.peak == {"lr": 0.01}
+    with pytest.raises(ScheduleError, match="warmup_len"):
+        read_source(text.replace('"${warmup_len}"', "10ba" if name == "composer" else "10"), **more)
+
+
+def test_the_variables_of_a_python_config_are_its_own(tmp_path: Any) -> None:
+    """MMEngine looks at none of them."""
+    path = tmp_path / "config.py"
+    path.write_text(
+        "warmup_iters = 10\nbase_lr = 0.01\n"
+        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=base_lr))\n"
+        "train_cfg = dict(by_epoch=False, max_iters=100)\n"
+        "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=warmup_iters)]\n",
+        encoding="utf-8",
+    )
+    found = read_source(path)
+    assert (found.format.name, found.total, found.plan.peak) == ("mmengine", 100, {"lr": 0.01})
+    path.write_text(path.read_text(encoding="utf-8").replace("param_scheduler", "param_schedulers"))
+    with pytest.raises(ScheduleError):
+        read_source(path)
+
+
+def test_a_log_is_no_config() -> None:
+    """The state that a Trainer writes holds a log, and is told from its config."""
+    with pytest.raises(ScheduleError, match="is the log of a run"):
+        read({"log_history": [{"learning_rate": 1e-4, "step": 10}], "max_steps": 10})

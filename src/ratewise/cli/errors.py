@@ -59,6 +59,8 @@ class Options(Context):
 
     def argument(self, name: str, example: str) -> str:
         """Return an argument as an option; in Python where the command has none."""
+        if name not in self.options and name and "settings" in self.options:
+            return f"{self.options['settings'][0]} {name}={example}"
         if name not in self.options:
             return super().argument(name, example) if name else typed(example)
         option, placeholder = self.options[name]

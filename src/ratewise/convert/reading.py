@@ -312,6 +312,8 @@ def _nothing(content: Any) -> tuple[str, str]:
     names = ", ".join(sorted(formats()))
     if isinstance(content, type):
         return "is a class, not a scheduler", "make one and give that"
+    if isinstance(content, Mapping) and "log_history" in content:
+        return "is the log of a run", "read it as a log, or give the config of the run"
     if isinstance(content, str) and ("(" in content or ">>" in content):
         try:
             parse(content)

@@ -9,6 +9,7 @@ from typing import Any
 from ratewise.convert.formats import Format, dig
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import looks_scheduled, names, section
+from ratewise.convert.sources.unknown import is_variable
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest
 
@@ -39,12 +40,22 @@ def unread(source: Any, format: Format) -> list[str]:
         meant = _meant(path, known - siblings, is_flag=is_flag)
         speaks = looks_scheduled(name) and not parent.endswith("model")  # of losses and masks
         speaks = (speaks or path in _LENGTHS) and not _is_repeated(path, keys, own)
+        if _is_variable(source, path, format):
+            continue
         if speaks or (meant and min(len(name), len(meant)) >= _SHORT):
             rule = f"has the {'flag' if is_flag else 'key'} {spelled(path)}, which is not read"
             fix = f"did you mean {spelled(meant)}" if meant else nearest(path, own)
             raise ScheduleError(format.name, rule, fix)
         found.append(f"{path} (did you mean {meant}?)" if meant else path)
     return found
+
+
+def _is_variable(source: Any, path: str, format: Format) -> bool:
+    """Whether a key is one of the file's own, for other values to be made of."""
+    if not isinstance(source, Mapping) or path not in source:
+        return False
+    plain = format.variables and not isinstance(source[path], Mapping | list)
+    return plain or is_variable(source, path)
 
 
 def _is_repeated(path: str, keys: Mapping[str, Any], own: set[str]) -> bool:

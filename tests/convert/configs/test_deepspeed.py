@@ -169,6 +169,16 @@ def test_auto_is_filled_in_by_the_caller() -> None:
         read(FORMATS, config, warmup_num_steps=10)
 
 
+def test_auto_of_the_trainer_is_its_own_rate() -> None:
+    """The Trainer fills in 0 for the lowest rate and its learning rate for the highest."""
+    names = ("warmup_min_lr", "warmup_max_lr")
+    auto = {**dict.fromkeys(names, "auto"), "warmup_num_steps": 10, "total_num_steps": 100}
+    config = {"scheduler": {"type": "WarmupDecayLR", "params": auto}}
+    agree(read(FORMATS, config, lr=3e-4), formulas.ds_warmup_decay(100, 100, 0.0, 3e-4, 10, "log"))
+    with pytest.raises(ScheduleError, match=r"warmup_max_lr=\"auto\": call read\(…, lr="):
+        read(FORMATS, config)
+
+
 def test_an_optimizer_without_betas_keeps_its_momentum() -> None:
     """DeepSpeed cycles betas only; with SGD the plan schedules the rate alone, and says so."""
     params = {"cycle_min_lr": 0.1, "cycle_max_lr": 1.0}

@@ -92,7 +92,7 @@ def test_what_is_left_out_is_said() -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"cosine_learning_rate_final_fraction": 0.1}, "did you mean learning_rate_final_fraction"),
+        ({"cosine_learning_rate_final_fractions": 0.1}, "did you mean"),
         ({"lr_schedule_type": "linear"}, "has lr_schedule_type"),
         ({"steps": -1}, "has no steps"),
         ({"lr_schedule_type": "wsd", "warmup_steps_fraction": 1.0}, "longer than the schedule"),
@@ -102,3 +102,26 @@ def test_what_is_wrong_is_named(keys: dict[str, Any], message: str) -> None:
     """Older names and other types are refused."""
     with pytest.raises(ScheduleError, match=message):
         read_any({**config(steps=100), **keys}, format="maxtext")
+
+
+@many
+@given(lengths, shares, shares, st.integers(0, 5))
+def test_an_older_file_has_the_older_cosine(
+    steps: int, warm: float, final: float, more: int
+) -> None:
+    """Under the former name of the floor the cosine comes to it one update later."""
+    keys = {"learning_rate": RATE, "learning_rate_schedule_steps": steps, "steps": steps + more}
+    older = {"warmup_steps_fraction": warm, "cosine_learning_rate_final_fraction": final}
+    warmup, low = int(steps * warm), RATE * final
+
+    def rate(t: int) -> float:
+        if t < warmup:
+            return RATE * t / warmup
+        if t >= steps:
+            return 0.0
+        weight = 0.5 * (math.cos(math.pi * (t - warmup) / (steps - warmup)) + 1)
+        return RATE * weight + low * (1 - weight)
+
+    agree(read_any({**keys, **older}), [rate(t) for t in range(steps + more)], slack=1e-15)
+    with pytest.raises(ScheduleError, match="older versions"):
+        read_any({**keys, **older, "lr_schedule_type": "cosine"})

@@ -16,6 +16,7 @@ from ratewise.convert.configs import _torch_classes as torch
 from ratewise.convert.configs import _transformers_functions as transformers
 from ratewise.convert.formats import RunFacts, ask
 from ratewise.convert.pieces.keys import Keys, looks_scheduled
+from ratewise.convert.sources.unknown import is_variable
 from ratewise.schedule import Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
@@ -146,7 +147,7 @@ def check_keys(
     or the class of something else.
     """
     for key, inner, each in children(source, path):
-        if used is not None and inner == used.path:
+        if (used is not None and inner == used.path) or (not path and is_variable(source, key)):
             continue
         holds = used is not None and used.path.startswith(f"{inner}.") and bool(_PLACE.search(key))
         plain = not holds and instance(inner, each) is None and inner not in known

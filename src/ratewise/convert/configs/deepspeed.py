@@ -219,6 +219,10 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     )
 
 
+_AUTO: dict[str, Any] = {"warmup_min_lr": 0.0, "warmup_max_lr": "lr"}
+"""What the Trainer puts in place of "auto", where it needs no more than its learning rate."""
+
+
 def _filled(who: str, given: Mapping[str, Any], ctx: RunFacts) -> dict[str, Any]:
     """Return the parameters with what was told in place of "auto"."""
     filled = dict(given)
@@ -229,9 +233,10 @@ def _filled(who: str, given: Mapping[str, Any], ctx: RunFacts) -> dict[str, Any]
         if value == "auto" and name == "total_num_steps":
             filled[name] = ctx.more.get(name, ctx.total)
         elif value == "auto":
-            filled[name] = ctx.more.get(name)
+            filled[name] = ctx.more.get(name, _AUTO.get(name))
+            filled[name] = ctx.more.get("lr") if filled[name] == "lr" else filled[name]
         if value == "auto" and filled[name] is None:
-            fix = "total" if name == "total_num_steps" else name
+            fix = {"total_num_steps": "total", "warmup_max_lr": "lr"}.get(name, name)
             raise ScheduleError(who, f'has {name}="auto"', ask(fix))
     return filled
 

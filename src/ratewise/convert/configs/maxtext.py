@@ -2,7 +2,8 @@
 
 With S the steps of the schedule, W = int(S · warmup_steps_fraction) and f the final fraction, the
 level of update t is t/W up to W, then falls to f, which update S - 1 runs at; behind it the rate
-is 0.
+is 0. Before January 2026 there was the cosine alone, under another name of its floor, and it came
+to f at update S, which is behind it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from ratewise.convert.formats import Format, Marks, RunFacts, marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
-from ratewise.convert.pieces.keys import Keys
+from ratewise.convert.pieces.keys import Keys, names
 from ratewise.convert.pieces.moves import Piece, decay, part, rise, stay
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import shorten
@@ -40,6 +41,9 @@ _NO_RATES = (
     "use_splash_scheduler",
 )
 """Keys that speak of other things."""
+_FORMERLY = "cosine_learning_rate_final_fraction"
+"""The floor of the versions whose cosine ends an update later; they know no other shape."""
+_SINCE = "learning_rate_final_fraction lr_schedule_type wsd_decay_steps_fraction wsd_decay_style"
 _ALSO = ("cosine_", "learning_rate_", "wsd_", "lr_")
 
 
@@ -49,6 +53,13 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
         for name, value in flags(_WHO, source).items()
         if value is not None and name not in _NO_RATES
     }
+    is_older = _FORMERLY in given
+    if is_older:
+        newer = [name for name in names(_SINCE) if name in given]
+        if newer:
+            rule = f"has {_FORMERLY} of older versions beside {newer[0]}"
+            raise ScheduleError(_WHO, rule, "keep the one that your version reads")
+        given["learning_rate_final_fraction"] = given.pop(_FORMERLY)
     told = {} if ctx.total is None else {"steps": ctx.total}
     keys = Keys(_WHO, given).among(_KEYS, also=_ALSO).having(**told)
     notes: list[str] = []
@@ -70,7 +81,10 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
         notes.append(f"From update {steps} on the rate is 0.")
     rest = stay(0.0, max(run - steps, 0))
     if keys.choice("lr_schedule_type", ("cosine", "wsd")) == "cosine":
-        return case.plan(rise(warmup), _fall("cosine", low, steps - warmup), rest)
+        left = steps - warmup
+        down = part(decay("cosine", low), max(left, 1))
+        fall = (left, down) if is_older else _fall("cosine", low, left)
+        return case.plan(rise(warmup), fall, rest)
     last = int(steps * keys.number("wsd_decay_steps_fraction", 0.1, high=1.0))
     if last + warmup > steps:
         rule = "has a warm-up and a decay that are longer than the schedule"
@@ -98,9 +112,10 @@ def _fall(style: str, low: float, n: int) -> Piece:
 
 _MARKS = Marks(
     *marks("learning_rate_schedule_steps learning_rate_final_fraction warmup_steps_fraction"),
+    *marks(_FORMERLY),
     *marks("wsd_decay_steps_fraction wsd_decay_style", 3),
     *marks("lr_schedule_type per_device_batch_size base_emb_dim", 1),
 )
 _FACTS = {"lr": "learning_rate", "total": "steps"}
-_READS = " ".join([_KEYS, "base_config", *_NO_RATES])
+_READS = " ".join([_KEYS, "base_config", _FORMERLY, *_NO_RATES])
 FORMATS = (Format("maxtext", "MaxText YAML", _MARKS, _read, _FACTS, _READS),)

@@ -212,4 +212,6 @@ _FACTS = {
     "total": "train_cfg.max_iters",
     "epochs": "train_cfg.max_epochs",
 }
-FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read, _FACTS, _READS),)
+FORMATS = (
+    Format("mmengine", "MMEngine param_scheduler", _MARKS, _read, _FACTS, _READS, variables=True),
+)

@@ -7,13 +7,15 @@ environment is not read, and other resolvers are code of somebody else's: their 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ratewise.convert.sources.limits import DEEPEST, LONGEST_STRING, NODES, settled, too_large
-from ratewise.convert.sources.unknown import Unknown, like, rest_of
+from ratewise.convert.sources.unknown import Partial, Unknown, like, rest_of
 from ratewise.schedule.errors import Who
 
+_VARIABLE = re.compile(r"\$\{([^\\{}()\[\]:. \t'\"]++)\}")
 _OPENING = re.compile(r"(\\*+)\$\{")
 _KEY = re.compile(r"""[^\\{}()\[\]:. \t'"]++""")
 _RESOLVER = re.compile(r"\s*+([A-Za-z_][\w.]*+)\s*+:")
@@ -29,7 +31,13 @@ def resolved(who: Who, value: Any) -> Any:
     """Return a config with its references resolved; one that cannot be is `Unknown`."""
     if not isinstance(value, dict) or not _any_reference(value):
         return value
-    return settled(who, _Resolver(who, value).inside(value, ()))
+    found = settled(who, _Resolver(who, value).inside(value, ()))
+    return Partial(found, rest_of(found), frozenset(_named_in(value)))
+
+
+def _named_in(value: Any) -> set[str]:
+    """Return the keys at the top level that the references in a config name."""
+    return {name for text in _texts(value) for name in _VARIABLE.findall(text)}
 
 
 def _refers(value: Any) -> bool:
@@ -37,17 +45,20 @@ def _refers(value: Any) -> bool:
 
 
 def _any_reference(value: Any) -> bool:
-    """Whether there is a reference in a config; nothing but dicts and lists is looked into."""
+    return any(True for _ in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Return the texts with references of a config; only dicts and lists are looked into."""
     seen: set[int] = set()
     waiting = [value]
     while waiting:
         one = waiting.pop()
         if _refers(one):
-            return True
+            yield one
         if isinstance(one, dict | list) and id(one) not in seen:  # pyright: ignore
             seen.add(id(one))  # pyright: ignore
             waiting.extend(one.values() if isinstance(one, dict) else one)  # pyright: ignore
-    return False
 
 
 class _Unresolved(Exception):

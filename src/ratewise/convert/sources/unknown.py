@@ -64,11 +64,18 @@ class Partial(dict[Any, Any]):
     Args:
         known: The keys that are known.
         rest: What stands for the others; None if there are none, so that it is a plain dict.
+        referred: The keys at its top level that references in it have named.
     """
 
-    def __init__(self, known: Mapping[Any, Any] | None = None, rest: Unknown | None = None) -> None:
+    def __init__(
+        self,
+        known: Mapping[Any, Any] | None = None,
+        rest: Unknown | None = None,
+        referred: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(known or {})
         self.rest = rest
+        self.referred = referred
 
     def __missing__(self, key: Any) -> Any:
         if self.rest is None:
@@ -83,6 +90,12 @@ class Partial(dict[Any, Any]):
 def rest_of(value: Any) -> Unknown | None:
     """Return what stands for the keys that a mapping does not have, if they may be elsewhere."""
     return value.rest if isinstance(value, Partial) else None
+
+
+def is_variable(mapping: Any, key: str) -> bool:
+    """Tell whether a plain value of a config stands there for references to be made to it."""
+    referred = mapping.referred if isinstance(mapping, Partial) else ()
+    return key in referred and not isinstance(mapping[key], dict | list)
 
 
 def known_part(value: Any) -> Any:
