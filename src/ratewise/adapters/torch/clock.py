@@ -358,12 +358,6 @@ class Clock:
         """Return (member, key) for each cell, in the order of `row` and `last`."""
         return [(member, key) for member, key, *_ in self._cells]
 
-    def follows(self, member: Member, key: str) -> tuple[Any, float]:
-        """Return what makes the values of a group's key: those of equal ones are always equal."""
-        if key not in member.places:
-            return None, float((member.group or {})[key])
-        return id(self.used.parts(member.name)[key][0]), member.peak[key]
-
     def following(self) -> int:
         """Return the update after the one under way; the same one, if it is to be skipped."""
         return self._next
