@@ -219,11 +219,13 @@ class Part(Move, written=True):
     def __post_init__(self) -> None:
         self.check_ends()
         move: Any = self.move
-        who = f"Part({shorten(move)})"
+        broken = fix = ""
         if not isinstance(move, Move) or isinstance(move, Part) or not hasattr(move, "to"):
-            raise ScheduleError(who, "needs a move with an end level", "write Part(Cosine(to=0))")
-        if move.over is not None:
-            raise ScheduleError(who, "has a move with a length", "give Part(…, of=…, over=…)")
+            broken, fix = "needs a move with an end level", "write Part(Cosine(to=0))"
+        elif move.over is not None:
+            broken, fix = "has a move with a length", "give Part(…, of=…, over=…)"
+        if broken:
+            raise ScheduleError(f"Part({shorten(move)})", broken, fix)
         self.check("begin")
         self.check("warp", above=True)
         if self.of is not None:
