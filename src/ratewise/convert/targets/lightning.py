@@ -12,17 +12,17 @@ def optimizer_and_scheduler(optimizer: Optimizer) -> OptimizerLRSchedulerConfig:
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 '''
 
-USE = """\
-Use, in your LightningModule:
-    def configure_optimizers(self):
-        optimizer = torch.optim.AdamW(self.parameters(), lr={peak})
-        return optimizer_and_scheduler(optimizer)"""
+USE = [
+    "Use, in your LightningModule, with the optimizer that you train with:",
+    "    def configure_optimizers(self):",
+    "        optimizer = …",
+    "        return optimizer_and_scheduler(optimizer)",
+]
 
 
 def write(job: WritingJob) -> str:
     """Return the file."""
-    use = USE.format(peak=job.plan.peak.get("lr", "…")).splitlines()
-    top = header("Learning rates for Lightning, one for each update.", job, use)
+    top = header("Learning rates for Lightning, one for each update.", job, USE)
     imports = "from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig"
     return file(top, *torch.body(job, imports), CONFIGURE)
 
