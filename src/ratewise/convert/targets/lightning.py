@@ -12,17 +12,18 @@ def optimizer_and_scheduler(optimizer: Optimizer) -> OptimizerLRSchedulerConfig:
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 '''
 
-USE = [
-    "Use, in your LightningModule, with the optimizer that you train with:",
-    "    def configure_optimizers(self):",
-    "        optimizer = …",
-    "        return optimizer_and_scheduler(optimizer)",
-]
+USE = """\
+Use, in your LightningModule, with the optimizer that you train with:
+    def configure_optimizers(self):
+        optimizer = …({made})
+        return optimizer_and_scheduler(optimizer)"""
 
 
 def write(job: WritingJob) -> str:
     """Return the file."""
-    top = header("Learning rates for Lightning, one for each update.", job, USE)
+    plain = f"self.parameters(), lr={job.plan.peak.get('lr', '…')}"
+    use = USE.format(made="…" if job.plan.groups else plain).splitlines()
+    top = header("Learning rates for Lightning, one for each update.", job, use)
     imports = "from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig"
     return file(top, *torch.body(job, imports), CONFIGURE)
 
