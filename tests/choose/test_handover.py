@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ratewise import Plan, ScheduleError, from_dict, parse
+from ratewise import Cosine, Plan, ScheduleError, from_dict, parse
 from ratewise.choose import Choice, choose
 from ratewise.choose.handover import TaskOptimizer
-from ratewise.tasks.protocols import GroupShare
+from ratewise.tasks.protocols import GroupShare, Parts
 
 torch = pytest.importorskip("torch")
 
@@ -84,12 +85,13 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "adamw, named alike": lambda net: adamw(net, 0.01, 0.001, names=("it", "it")),
     "adamw, one name, a number": lambda net: adamw(net, 0.003, 0.001, names=("0", 7)),
     "sgd, once scheduled": with_initial,
+    "adamw, rates that are tensors": lambda net: adamw(net, *map(torch.tensor, (0.004, 0.01))),
 }
 every = pytest.mark.parametrize("kind", OPTIMIZERS)
 
 
 @contextlib.contextmanager
-def noted(optimizer: Any, rows: Rows) -> Iterator[None]:
+def noted(optimizer: Any, rows: Rows) -> Generator[None]:
     """Note the rates of all groups at every step."""
 
     def note(*_: Any) -> None:
@@ -203,6 +205,21 @@ def test_groups_that_no_key_tells_apart_are_refused_before_anything_is_trained()
         choose(task, SHAPES, total=TOTAL, peaks=[0.01, 0.02])
 
 
+def unmade() -> Parts:
+    raise RuntimeError("only where it is trained")
+
+
+def undeclared() -> Parts:
+    return Parts(None, OPTIMIZERS["sgd 1:10"](model()))
+
+
+@pytest.mark.parametrize("parts", [unmade, undeclared])
+def test_groups_of_which_nothing_is_known_are_told_of(parts: Callable[[], Parts]) -> None:
+    """A task that cannot be looked at, and one that does not say what it sets them to."""
+    optimizer = TaskOptimizer.of(SimpleNamespace(parts=parts))
+    assert "is not known" in str(optimizer.plan(Cosine(to=0), 0.1).notes)
+
+
 @pytest.mark.parametrize(
     ("framework", "line"),
     [
@@ -215,12 +232,12 @@ def test_groups_that_no_key_tells_apart_are_refused_before_anything_is_trained()
 def test_the_snippet_is_that_of_the_task(framework: str, line: str) -> None:
     """A trainer, a module and a Keras model follow a plan by ways of their own."""
     optimizer = TaskOptimizer("Lion", (GroupShare(None, 1.0), GroupShare(None, 0.5)), framework)
-    lines = optimizer.use(parse("Cosine(to=0)"), 0.1, TOTAL)
+    lines = optimizer.use(Cosine(to=0), 0.1, TOTAL)
     assert f"    {line}" in lines
     written = next(one for one in lines if "plan = parse" in one)
     read: Mapping[str, Any] = pasted(written.strip(), parse=parse)
     assert read["plan"] == Plan(
-        lr=parse("Cosine(to=0)"),
+        lr=Cosine(to=0),
         peak={"lr": 0.1},
-        groups={"1": Plan(lr=parse("Cosine(to=0)"), peak={"lr": 0.05})},
+        groups={"1": Plan(lr=Cosine(to=0), peak={"lr": 0.05})},
     )

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ratewise import Plan, parse
+from ratewise import Cosine, Plan, Warmup
 from ratewise.choose.handover import TaskOptimizer
 
 torch = pytest.importorskip("torch")
 
-SCHEDULE, PEAK, TOTAL = parse("Warmup(2) >> Cosine(to=0.1)"), 0.002, 6
+SCHEDULE, PEAK, TOTAL = Warmup(2) >> Cosine(to=0.1), 0.002, 6
 RATES = PEAK * SCHEDULE.resolve(TOTAL).values()
 
 
@@ -35,7 +35,8 @@ def test_a_trainer_that_follows_the_plan_has_the_rates_that_were_measured(tmp_pa
         options: dict[str, Any] = {"eval_dataset": rows(4), "max_steps": TOTAL}
         return make(tmp_path, model=model(seed=seed), seed=seed, **options)
 
-    run = (task := TrainerTask(made)).open(0)
+    task = TrainerTask(made)
+    run: Any = task.open(0)
     run.train(RATES)
     optimizer = TaskOptimizer.of(task)
     assert (optimizer.name, optimizer.framework) == ("Recorder", "transformers")

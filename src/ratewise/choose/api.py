@@ -114,7 +114,7 @@ def choose(
     length = Hold().resolve(total, **units).length
     with users_code(name_of(task)):
         known = Facts(**infer(task)[0]) if facts is None else facts
-        optimizer = TaskOptimizer.of(task)
+    optimizer = TaskOptimizer.of(task)
     advice = advise(replace(known, total=known.total or length))
     schedules = read_schedules(candidates) if candidates is not None else standard(advice, length)
     asked = read_candidates(schedules, seeds=seeds, peaks=[1.0], total=total, **units)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.plan import groups_meant
+from ratewise.tasks.failures import TaskError, name_of, users_code
 from ratewise.tasks.protocols import GroupShare, Parts
 from ratewise.view.format import format_rate
 
@@ -23,6 +24,7 @@ class TaskOptimizer:
         name: Name of its class, or None if the task does not tell.
         groups: What each group gets of the rate that is searched; empty if that is all of it.
         framework: What trains it, "torch", "transformers", "lightning", "keras" or "".
+        known: Whether it is known what the groups get.
 
     Raises:
         ScheduleError: a group that has a rate of its own cannot be told by name or place.
@@ -31,6 +33,7 @@ class TaskOptimizer:
     name: str | None = None
     groups: tuple[GroupShare, ...] = ()
     framework: str = ""
+    known: bool = True
 
     def __post_init__(self) -> None:
         self.shares()
@@ -40,9 +43,15 @@ class TaskOptimizer:
         """Return what a task tells of its optimizer, by `parts()` if it has them."""
         if not hasattr(task, "parts"):
             return cls()
-        parts = Parts(*task.parts())
+        try:
+            with users_code(name_of(task)):
+                parts = Parts(*task.parts())
+        except TaskError:  # what can only be made where it is trained, and trains there
+            return cls(known=False)
         name = None if parts.optimizer is None else type(parts.optimizer).__name__
-        return cls(name, parts.groups, parts.framework)
+        several = {float(one["lr"]) for one in getattr(parts.optimizer, "param_groups", ())}
+        known = bool(parts.groups) or len(several) < 2
+        return cls(name, parts.groups, parts.framework, known)
 
     def shares(self) -> dict[str, float]:
         """Return the shares other than 1 by the keys of `Plan.groups` that mean those groups."""
@@ -60,6 +69,8 @@ class TaskOptimizer:
 
     def notes(self, peak: float) -> tuple[str, ...]:
         """Return what to know of it, each a sentence."""
+        if not self.known:
+            return (_UNKNOWN,)
         if self.name is None:
             return ()
         rate = "" if self.shares() else f", at a rate of {peak!r}"
@@ -90,6 +101,11 @@ class TaskOptimizer:
             'Without it: choice.code("torch"), or "transformers", "keras", "optax", "lightning".',
         ]
 
+
+_UNKNOWN = (
+    "Make the optimizer as in the task. What its groups get of this rate is not known: if they "
+    "have rates of their own, each needs its own peak, Plan(groups=…)."
+)
 
 _FACES = {
     "torch": ("torch", "Scheduler", "scheduler = Scheduler(optimizer, plan, "),

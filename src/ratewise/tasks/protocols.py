@@ -125,7 +125,7 @@ class Task(Protocol):
     of which more is better (of all others less is); `peak`, the learning rate to use when neither
     the call nor a plan names one; `with_optimizer(optimizer)`, which returns the same task with
     another optimizer, for candidates that bring one; and `parts()`, which returns the `Parts` that
-    advice looks at.
+    advice looks at, and that a choice hands its plan over for.
     """
 
     def open(self, seed: int) -> Run:
