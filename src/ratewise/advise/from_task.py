@@ -33,7 +33,7 @@ def infer(task: Any) -> tuple[dict[str, Any], list[str]]:
     known: dict[str, Any] = {"peak": float(peak)} if peak else {}
     told = [f"the optimizer's rate is {known['peak']:g}"] if known else []
     if hasattr(task, "parts"):
-        for name, value, why in _facts(*task.parts()):
+        for name, value, why in _facts(*task.parts()[:4]):
             known[name] = value
             told.append(f"{name} is {value}: {why}")
     return known, told

@@ -10,6 +10,7 @@ from typing import Any
 
 from ratewise.advise import Facts, advise
 from ratewise.advise.from_task import infer
+from ratewise.choose.handover import TaskOptimizer
 from ratewise.choose.peak_range import where_to_look
 from ratewise.choose.result import Choice, ChoiceInterrupted
 from ratewise.choose.search import ScheduleSearch
@@ -113,6 +114,7 @@ def choose(
     length = Hold().resolve(total, **units).length
     with users_code(name_of(task)):
         known = Facts(**infer(task)[0]) if facts is None else facts
+    optimizer = TaskOptimizer.of(task)
     advice = advise(replace(known, total=known.total or length))
     schedules = read_schedules(candidates) if candidates is not None else standard(advice, length)
     asked = read_candidates(schedules, seeds=seeds, peaks=[1.0], total=total, **units)
@@ -144,8 +146,9 @@ def choose(
         try:
             search.run()
         except KeyboardInterrupt as stop:  # while it trained, or while it thought
-            raise ChoiceInterrupted(conclude(search, advice, found, interrupted=True)) from stop
-        return conclude(search, advice, found)
+            so_far = conclude(search, advice, found, optimizer, interrupted=True)
+            raise ChoiceInterrupted(so_far) from stop
+        return conclude(search, advice, found, optimizer)
 
 
 def _train(

@@ -104,20 +104,5 @@ def rest(expected: Sequence[Expected], next_steps: Sequence[str]) -> list[str]:
     return [head, *lines, *(f"Worth trying: {step}" for step in next_steps)]
 
 
-def use(schedule: Schedule, peak: float, total: int) -> list[str]:
-    """Return how to use a schedule."""
-    return [
-        "With ratewise, in PyTorch (the optimizer's lr is the peak):",
-        "",
-        "    from ratewise import parse",
-        "    from ratewise.torch import Scheduler",
-        "",
-        f"    optimizer = torch.optim.AdamW(model.parameters(), lr={peak:g})",
-        f"    scheduler = Scheduler(optimizer, parse({str(schedule)!r}), total={total})",
-        "",
-        'Without it: choice.code("torch"), or "transformers", "keras", "optax", "lightning".',
-    ]
-
-
 def _indented(text: str) -> list[str]:
     return [f"  {line}" for line in text.splitlines()]

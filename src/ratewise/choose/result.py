@@ -17,6 +17,7 @@ from ratewise._json import plain
 from ratewise._printable import printable
 from ratewise.advise import Advice
 from ratewise.choose import report
+from ratewise.choose.handover import TaskOptimizer
 from ratewise.choose.search import Expected, Trial
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.verdict import Verdict, judge
@@ -51,6 +52,7 @@ class Choice:
         stopped: Why the search ended.
         notes: What else there is to know, each a sentence.
         next_steps: What would be worth trying next, each a sentence.
+        optimizer: The task's own optimizer, with which it was measured.
     """
 
     name: str
@@ -68,11 +70,16 @@ class Choice:
     stopped: str
     notes: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
+    optimizer: TaskOptimizer = field(default_factory=TaskOptimizer, repr=False)
 
     @property
     def plan(self) -> Plan:
-        """The schedule with its peak."""
-        return Plan(lr=self.schedule, peak={"lr": self.peak})
+        """The schedule with its peak, and that of each group that has another.
+
+        It is for the optimizer that the task makes: on that, every group has the rates that were
+        measured. Of what is no rate it changes nothing.
+        """
+        return self.optimizer.plan(self.schedule, self.peak)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -92,17 +99,23 @@ class Choice:
         return sum(self.spent.values())
 
     def rates(self) -> Floats:
-        """Return the learning rate of every update, float64[total]."""
+        """Return the learning rate of every update, of the group where it is largest.
+
+        Returns float64[total].
+        """
         return self.peak * self.schedule.resolve(self.total).values()
 
     def code(self, target: str = "torch") -> str:
-        """Return the schedule as source code of a framework, to be pasted.
+        """Return the plan as source code of a framework, to be pasted.
+
+        It is for the optimizer that the task makes, and says which that is.
 
         Args:
             target: "torch", "transformers", "keras", "optax", "lightning" or "deepspeed".
 
         Raises:
-            ScheduleError: no such target, or it cannot express the schedule.
+            ScheduleError: no such target, or it cannot express the plan: groups at rates
+                of their own are for "torch", "transformers" and "lightning".
         """
         from ratewise.convert import write
 
@@ -141,7 +154,7 @@ class Choice:
             report.SEARCH: [*tried, *report.ending(self.stopped), self._cost],
             report.PROOF: report.proved(proof, verdict),
             report.REST: report.rest(self.expected, self.next_steps),
-            report.USE: report.use(self.schedule, self.peak, self.total),
+            report.USE: self.optimizer.use(self.schedule, self.peak, self.total),
         }
 
     def figure(self) -> Any:

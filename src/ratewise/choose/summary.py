@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ratewise.advise import Advice
+from ratewise.choose.handover import TaskOptimizer
 from ratewise.choose.result import Choice
 from ratewise.choose.search import Ending, ScheduleSearch
 from ratewise.compare.comparison import Comparison, failed
@@ -19,6 +20,7 @@ def conclude(
     search: ScheduleSearch,
     advice: Advice,
     range_test: RangeTestResult | None,
+    optimizer: TaskOptimizer,
     interrupted: bool = False,
 ) -> Choice:
     """Return what a search comes to, or has come to when it was interrupted.
@@ -55,6 +57,7 @@ def conclude(
         stopped=ending.value if ending else "",
         notes=(*search.notes, *failed(list(search.records.values()), search.metric)),
         next_steps=tuple(_next_steps(search, proof)),
+        optimizer=optimizer,
     )
 
 

@@ -71,6 +71,18 @@ Opener = Callable[[int], Run | LiveRun]
 """Opens a run for a seed; a run of what is there already begins as it was given."""
 
 
+class GroupShare(NamedTuple):
+    """What a group of an optimizer gets of the rate that a run is trained with.
+
+    Args:
+        name: What the group is called, or None.
+        share: Its rate, as a share of that rate, in [0, 1].
+    """
+
+    name: Any
+    share: float
+
+
 class Parts(NamedTuple):
     """What a ready task is made of, opened with seed 0 and not trained.
 
@@ -79,12 +91,16 @@ class Parts(NamedTuple):
         optimizer: Its optimizer, or None.
         batch: Samples in an update, or None.
         examples: Samples to train on, or None.
+        groups: What each of the optimizer's groups gets of the rate; empty where there are none.
+        framework: "torch", "transformers", "lightning", "keras", or "" for another.
     """
 
     model: Any
     optimizer: Any
     batch: int | None = None
     examples: int | None = None
+    groups: tuple[GroupShare, ...] = ()
+    framework: str = ""
 
 
 def sizes_of(data: Any) -> tuple[int | None, int | None]:
@@ -109,7 +125,7 @@ class Task(Protocol):
     of which more is better (of all others less is); `peak`, the learning rate to use when neither
     the call nor a plan names one; `with_optimizer(optimizer)`, which returns the same task with
     another optimizer, for candidates that bring one; and `parts()`, which returns the `Parts` that
-    advice looks at.
+    advice looks at, and that a choice hands its plan over for.
     """
 
     def open(self, seed: int) -> Run:

@@ -43,8 +43,9 @@ def write(job: WritingJob) -> str:
     doc = "Return the level of update `t`: what the peak rate is multiplied by."
     functions.add("level", formulas(rate), doc)
     peak = job.plan.peak.get("lr")
-    use = f"    optimizer = keras.optimizers.AdamW(Schedule({'peak=…' if peak is None else ''}))"
-    top = header("Learning rates for Keras, one for each update.", job, [*left_out, "Use:", use])
+    use = "Use, as the rate of the optimizer that you train with:"
+    rate_of = f"    learning_rate=Schedule({'peak=…' if peak is None else ''})"
+    top = header("Learning rates for Keras, one for each update.", job, [*left_out, use, rate_of])
     needs = any("real(" in text for text in functions.texts)
     math = "import math\n\n" if any("math." in text for text in functions.texts) else ""
     default = "" if peak is None else f" = {peak!r}"

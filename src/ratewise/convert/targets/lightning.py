@@ -13,15 +13,16 @@ def optimizer_and_scheduler(optimizer: Optimizer) -> OptimizerLRSchedulerConfig:
 '''
 
 USE = """\
-Use, in your LightningModule:
+Use, in your LightningModule, with the optimizer that you train with:
     def configure_optimizers(self):
-        optimizer = torch.optim.AdamW(self.parameters(), lr={peak})
+        optimizer = …({made})
         return optimizer_and_scheduler(optimizer)"""
 
 
 def write(job: WritingJob) -> str:
     """Return the file."""
-    use = USE.format(peak=job.plan.peak.get("lr", "…")).splitlines()
+    plain = f"self.parameters(), lr={job.plan.peak.get('lr', '…')}"
+    use = USE.format(made="…" if job.plan.groups else plain).splitlines()
     top = header("Learning rates for Lightning, one for each update.", job, use)
     imports = "from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig"
     return file(top, *torch.body(job, imports), CONFIGURE)

@@ -63,7 +63,7 @@ def _use(job: WritingJob) -> list[str]:
         word = USUAL.get(key, name.removesuffix("_") or key)
         arguments.append(f"{word}={name}schedule({peak})")
     if list(job.plan.schedules()) == ["lr"]:
-        return ["Use:", f"    optimizer = optax.adamw({arguments[0]})"]
+        return ["Use, in the optimizer that you train with:", f"    {arguments[0]}"]
     lines = ["Use (Adam calls its momentum b1):", "    optimizer = optax.inject_hyperparams("]
     return [*lines, "        optax.sgd", f"    )({', '.join(arguments)})"]
 

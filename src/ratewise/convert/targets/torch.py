@@ -23,7 +23,7 @@ def make_scheduler(optimizer: Optimizer) -> LambdaLR:
 
 PEAK = """\
     for group in optimizer.param_groups:
-        group["lr"] = {peak}
+        group["initial_lr"] = {peak}
 """
 
 GENERAL = '''\
@@ -65,8 +65,10 @@ class PlanScheduler(LRScheduler):
     def __init__(self, optimizer: Optimizer) -> None:
         for i, group in enumerate(optimizer.param_groups):
             for key, (_, peak) in keys_of(group, i).items():
-                value = float(read(group, key)) if peak is None else peak
-                group.setdefault("initial_" + key, value)
+                if peak is None:
+                    group.setdefault("initial_" + key, float(read(group, key)))
+                else:
+                    group["initial_" + key] = peak
         super().__init__(optimizer)
 
     def value(self, group: dict, i: int, key: str):

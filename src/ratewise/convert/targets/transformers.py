@@ -14,10 +14,14 @@ from ratewise.convert.targets._text import Target, WritingJob, file, header
 LONGEST = 2_000_000
 """Updates up to which a plan is compared with the types of Transformers."""
 
-USE = """\
-Use:
-    optimizer = torch.optim.AdamW(model.parameters(), lr={peak})
-    trainer = Trainer(…, optimizers=(optimizer, make_scheduler(optimizer)))"""
+USE = [
+    "Use, with the optimizer that you train with:",
+    "    trainer = Trainer(…, optimizers=(optimizer, make_scheduler(optimizer)))",
+]
+
+OWN = """\
+They make the Trainer's own optimizer. To one that it is given, "learning_rate" is nothing:
+    Trainer(…, args, optimizers=(optimizer, None)), an optimizer with lr={peak!r}"""
 
 
 def write(job: WritingJob) -> str:
@@ -25,8 +29,7 @@ def write(job: WritingJob) -> str:
     named = find(job)
     if named is not None:
         return _keywords(job, named)
-    use = USE.format(peak=job.plan.peak.get("lr", "…")).splitlines()
-    top = header("Learning rates for a Trainer, one for each update.", job, use)
+    top = header("Learning rates for a Trainer, one for each update.", job, USE)
     return file(top, *torch.body(job))
 
 
@@ -61,6 +64,8 @@ def _keywords(job: WritingJob, named: TrainerType) -> str:
         inner = ", ".join(f"{literal(k)}: {_literal(v)}" for k, v in named.more.items())
         lines.append(f'"lr_scheduler_kwargs": {{{inner}}},')
     use = ["Use:", "    args = TrainingArguments(output_dir=…, **arguments)"]
+    if "lr" in job.plan.peak:
+        use += OWN.format(peak=job.plan.peak["lr"]).splitlines()
     top = header("Learning rates for a Trainer, as a type that it knows.", job, use)
     return f"{top}\n\narguments = {{\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 

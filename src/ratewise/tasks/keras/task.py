@@ -84,7 +84,9 @@ class KerasTask(ReadyTask):
     def parts(self) -> Parts:
         """Return the model, its optimizer, and what the data say of their sizes."""
         model = self.model()
-        return Parts(model, getattr(model, "optimizer", None), *sizes_of(self.data(0)))
+        own = getattr(model, "optimizer", None)
+        optimizer = own if self.optimizer is None else self.optimizer(model)
+        return Parts(model, optimizer, *sizes_of(self.data(0)), framework="keras")
 
     @cached_property
     def peak(self) -> float:

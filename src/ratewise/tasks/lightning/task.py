@@ -17,6 +17,7 @@ from ratewise.tasks.lightning.segment import FitSegment
 from ratewise.tasks.lightning.trainer import DATA, configured, library
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.ready import ReadyTask
+from ratewise.tasks.torch.groups import shares_of
 from ratewise.tasks.torch.loader_state import StatefulLoader
 from ratewise.tasks.torch.measuring import measuring
 from ratewise.tasks.torch.random_stream import TorchRandomStream
@@ -94,7 +95,9 @@ class LightningTask(ReadyTask):
             optimizer = (self.optimizer or configured)(module)
             batch, examples = sizes_of(self.data(0))
         every = int(self.trainer.get("accumulate_grad_batches", 1))
-        return Parts(module, optimizer, batch * every if batch else None, examples)
+        groups = () if optimizer is None else shares_of(optimizer, keys=("initial_lr",))
+        sizes = batch * every if batch else None, examples
+        return Parts(module, optimizer, *sizes, groups, "lightning")
 
 
 class LightningRun:

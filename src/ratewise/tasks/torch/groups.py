@@ -12,6 +12,7 @@ from ratewise._extras import require
 from ratewise.adapters.torch.device import overflow
 from ratewise.adapters.torch.scheduler import overruled
 from ratewise.schedule import ScheduleError
+from ratewise.tasks.protocols import GroupShare
 
 torch = require("torch", extra="torch")
 
@@ -50,6 +51,12 @@ class RateSetter:
         self.reference = max(valid[0])
         self._ratios = [rate / self.reference for rate in valid[0]]
 
+    @property
+    def shares(self) -> tuple[GroupShare, ...]:
+        """What each group gets of the rate that is set."""
+        groups = zip(self.optimizer.param_groups, self._ratios, strict=True)
+        return tuple(GroupShare(group.get("name"), ratio) for group, ratio in groups)
+
     def set(self, rate: float) -> None:
         """Set the rate of the largest group, and of the others in proportion."""
         for group, ratio in zip(self.optimizer.param_groups, self._ratios, strict=True):
@@ -57,6 +64,17 @@ class RateSetter:
                 group["lr"].fill_(rate * ratio)
             else:
                 group["lr"] = rate * ratio
+
+
+def shares_of(optimizer: Any, keys: Sequence[str] = ("lr",)) -> tuple[GroupShare, ...]:
+    """Return what each group gets of a rate that is set; empty if there is no rate above 0.
+
+    Such an optimizer is refused when a run is opened.
+    """
+    try:
+        return RateSetter("", optimizer, keys).shares
+    except ScheduleError:
+        return ()
 
 
 def _rates(optimizer: Any, key: str) -> list[float]:

@@ -16,7 +16,7 @@ from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
 from ratewise.tasks.ready import ReadyTask
 from ratewise.tasks.torch.batches import TorchTape
-from ratewise.tasks.torch.groups import RateSetter, check_optimizer
+from ratewise.tasks.torch.groups import RateSetter, check_optimizer, shares_of
 from ratewise.tasks.torch.measuring import check_loss, measuring, on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import (
@@ -89,7 +89,9 @@ class TorchTask(ReadyTask):
     def parts(self) -> Parts:
         """Return the model, its optimizer, and what the data say of their sizes."""
         with TorchRandomStream(0, settings=True):
-            return Parts(*_made(self), *sizes_of(self.data(0)))
+            model, optimizer = _made(self)
+            sizes = sizes_of(self.data(0))
+        return Parts(model, optimizer, *sizes, shares_of(optimizer), "torch")
 
     @cached_property
     def peak(self) -> float:

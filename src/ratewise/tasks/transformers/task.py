@@ -15,7 +15,7 @@ from ratewise.schedule.strict import strict
 from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.protocols import Losses, Parts, Rates, length_of
 from ratewise.tasks.ready import ReadyTask
-from ratewise.tasks.torch.groups import RateSetter, check_optimizer
+from ratewise.tasks.torch.groups import RateSetter, check_optimizer, shares_of
 from ratewise.tasks.torch.loader_state import StatefulLoader, SwappedState
 from ratewise.tasks.torch.measuring import measuring, on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
@@ -84,7 +84,9 @@ class TrainerTask(ReadyTask):
             trainer.create_optimizer()
         args = trainer.args
         batch = int(args.train_batch_size) * int(args.gradient_accumulation_steps)
-        return Parts(trainer.model, trainer.optimizer, batch, length_of(trainer.train_dataset))
+        sizes = batch, length_of(trainer.train_dataset)
+        groups = shares_of(trainer.optimizer, keys=("initial_lr",))
+        return Parts(trainer.model, trainer.optimizer, *sizes, groups, "transformers")
 
 
 class TrainerRun:
