@@ -184,7 +184,6 @@ class Format:
         facts: Where a config says what is known of its run: paths of keys, with spaces between
             them, by the name of the fact: "lr", "total", "epochs", "batch_size", "accumulation".
         reads: Paths of what else is read, or plays no part; what lies below one goes with it.
-        variables: Whether plain values at the top level may be variables of the file's own.
     """
 
     name: str
@@ -193,7 +192,6 @@ class Format:
     read: Callable[[Any, RunFacts], Plan]
     facts: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     reads: str = ""
-    variables: bool = False
 
     def evidence(self, source: Any) -> Evidence:
         """Return what speaks for the source being in this format."""

@@ -30,7 +30,7 @@ def check_named(source: Any, chosen: Format, known: Iterable[Format]) -> None:
     Called behind its reader, which may know better what is wrong.
     """
     mine = chosen.evidence(source)
-    if mine or chosen.name in ("ratewise", "function"):
+    if mine or callable(source) or chosen.name in ("ratewise", "function"):
         return
     who = f"read({shorten(source)}, format={chosen.name!r})"
     others = {each: each.evidence(source) for each in known}

@@ -40,7 +40,7 @@ def unread(source: Any, format: Format) -> list[str]:
         meant = _meant(path, known - siblings, is_flag=is_flag)
         speaks = looks_scheduled(name) and not parent.endswith("model")  # of losses and masks
         speaks = (speaks or path in _LENGTHS) and not _is_repeated(path, keys, own)
-        if _is_variable(source, path, format):
+        if is_variable(source, path):
             continue
         if speaks or (meant and min(len(name), len(meant)) >= _SHORT):
             rule = f"has the {'flag' if is_flag else 'key'} {spelled(path)}, which is not read"
@@ -48,14 +48,6 @@ def unread(source: Any, format: Format) -> list[str]:
             raise ScheduleError(format.name, rule, fix)
         found.append(f"{path} (did you mean {meant}?)" if meant else path)
     return found
-
-
-def _is_variable(source: Any, path: str, format: Format) -> bool:
-    """Whether a key is one of the file's own, for other values to be made of."""
-    if not isinstance(source, Mapping) or path not in source:
-        return False
-    plain = format.variables and not isinstance(source[path], Mapping | list)
-    return plain or is_variable(source, path)
 
 
 def _is_repeated(path: str, keys: Mapping[str, Any], own: set[str]) -> bool:

@@ -212,6 +212,4 @@ _FACTS = {
     "total": "train_cfg.max_iters",
     "epochs": "train_cfg.max_epochs",
 }
-FORMATS = (
-    Format("mmengine", "MMEngine param_scheduler", _MARKS, _read, _FACTS, _READS, variables=True),
-)
+FORMATS = (Format("mmengine", "MMEngine param_scheduler", _MARKS, _read, _FACTS, _READS),)

@@ -129,6 +129,7 @@ class _Files:
                 rule = f"stands on two files that both have {shorten(min(both, key=str))}"
                 raise ScheduleError(who, rule, "keep one of them")
             found.update(base)
+            found.referred |= base.referred
             if found.rest is None or base.rest is None:
                 found.rest = base.rest if found.rest is None else found.rest
             else:
@@ -161,12 +162,19 @@ class _Files:
         if not (known or over) and rest_of(found) is None:
             rule = "assigns no literal at its top level, and nothing in it is ever run"
             raise ScheduleError(who, rule, "give a config file, or the live object")
-        return settled(who, merged(who, found, bases, delete=True)) if over else found
+        whole = settled(who, merged(who, found, bases, delete=True)) if over else found
+        return Partial(whole, rest_of(whole), bases.referred | _names_used(who, text))
 
     def _module(self, path: Path, module: str, level: int) -> dict[str, Any] | None:
         """Return the names of a module beside a file, None if it is not there."""
         base = path.parent.joinpath(*[".."] * (level - 1), *module.split(".")).with_suffix(".py")
         return self.of(base) if os.path.exists(base) else None
+
+
+def _names_used(who: Any, text: str) -> set[str]:
+    """Return the names that a Python file reads: what stands behind them is made of them."""
+    nodes = ast.walk(parsed(who, text))
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
 def _bases_named(who: Any, text: str) -> Any:

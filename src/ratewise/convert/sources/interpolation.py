@@ -32,7 +32,8 @@ def resolved(who: Who, value: Any) -> Any:
     if not isinstance(value, dict) or not _any_reference(value):
         return value
     found = settled(who, _Resolver(who, value).inside(value, ()))
-    return Partial(found, rest_of(found), frozenset(_named_in(value)))
+    before = value.referred if isinstance(value, Partial) else frozenset[str]()
+    return Partial(found, rest_of(found), before | _named_in(value))
 
 
 def _named_in(value: Any) -> set[str]:

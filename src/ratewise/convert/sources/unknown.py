@@ -64,7 +64,7 @@ class Partial(dict[Any, Any]):
     Args:
         known: The keys that are known.
         rest: What stands for the others; None if there are none, so that it is a plain dict.
-        referred: The keys at its top level that references in it have named.
+        referred: The keys at its top level that other values of it are made of.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ def rest_of(value: Any) -> Unknown | None:
 
 
 def is_variable(mapping: Any, key: str) -> bool:
-    """Tell whether a plain value of a config stands there for references to be made to it."""
-    referred = mapping.referred if isinstance(mapping, Partial) else ()
-    return key in referred and not isinstance(mapping[key], dict | list)
+    """Tell whether a plain value of a config stands there for others to be made of it."""
+    referred = mapping.referred if isinstance(mapping, Partial) else frozenset[str]()
+    return key in referred and key in mapping and not isinstance(mapping[key], dict | list)
 
 
 def known_part(value: Any) -> Any:
