@@ -102,6 +102,7 @@ def _timm(there: str) -> Any:
     if "timm" not in sys.modules:  # its other parts want what is not there
         spec = importlib.util.find_spec("timm")
         package = types.ModuleType("timm")
+        package.__spec__ = spec  # others ask whether it is there
         package.__path__ = list(spec.submodule_search_locations)
         sys.modules["timm"] = package
     scheduler = importlib.import_module("timm.scheduler")

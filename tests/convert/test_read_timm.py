@@ -30,6 +30,7 @@ def schedulers() -> Any:
         if spec is None or spec.origin is None:
             pytest.skip("timm is not installed", allow_module_level=True)
         package = types.ModuleType("timm")
+        package.__spec__ = spec  # others ask whether it is there
         package.__path__ = [str(Path(spec.origin).parent)]
         sys.modules["timm"] = package
         return importlib.import_module("timm.scheduler")
