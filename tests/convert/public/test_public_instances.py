@@ -13,6 +13,7 @@ from ratewise.convert.reading import guess, read, read_source
 from tests.convert.configs.instantiate import node, stepped
 from tests.convert.configs.test_ultralytics import loop
 from tests.convert.public.cases import path
+from tests.convert.public.forced import check_other_readers
 from tests.convert.public.projects import cosine
 from tests.convert.test_read_feedback import rates as observed
 
@@ -93,6 +94,14 @@ def test_a_public_config_is_read_as_its_project_reads_it(name: str) -> None:
     found, rates = read_source(file, **told), expected()
     assert found.total == len(rates)
     np.testing.assert_allclose(found.plan.rates(found.total), rates, rtol=1e-9, atol=1e-16)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_other_reader_takes_it_for_something_else(name: str) -> None:
+    """Forced to be read as any other format it is refused, or its rates are the same."""
+    format, told, expected = CASES[name]
+    rates = expected()
+    check_other_readers(path(name), format, told, range(len(rates)), rates)
 
 
 ARGS = {"warmup_epochs": 3, "warmup_bias_lr": 0.1, "nbs": 64, "lrf": 0.01, "cos_lr": False}

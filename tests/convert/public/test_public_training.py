@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ratewise.convert.reading import guess, read_source
+from tests.convert.public.forced import check_other_readers
 
 HERE = Path(__file__).parent
 Rate = Callable[[int], float]
@@ -107,3 +108,11 @@ def test_a_public_config_is_read_as_its_project_reads_it(name: str) -> None:
     updates = sorted({*range(0, total, max(total // 500, 1)), *range(min(total, 50)), total - 1})
     rates = found.plan.rates(total)[updates]
     np.testing.assert_allclose(rates, [rate(t) for t in updates], rtol=1e-9, atol=1e-18)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_other_reader_takes_it_for_something_else(name: str) -> None:
+    """Forced to be read as any other format it is refused, or its rates are the same."""
+    format, told, total, rate = CASES[name]
+    updates = sorted({*range(0, total, max(total // 500, 1)), *range(min(total, 50)), total - 1})
+    check_other_readers(HERE / name, format, told, updates, [rate(t) for t in updates])
