@@ -189,3 +189,10 @@ def test_a_call_that_does_not_fit_is_a_value_error() -> None:
     """There is one error: who catches `ScheduleError`, or `ValueError`, has caught this one too."""
     with pytest.raises(ValueError, match="does not take"):
         rw.Cosine(zzz=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("other", [5, 0.5, "cosine", None])
+def test_what_is_no_schedule_is_not_joined(other: object) -> None:
+    """The operator answers as every call does."""
+    with pytest.raises(rw.ScheduleError, match=r">> .* joins schedules: write"):
+        rw.Warmup(10) >> other  # type: ignore[operator]

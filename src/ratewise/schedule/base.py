@@ -218,7 +218,9 @@ class Schedule(Described):
     def __rshift__(self, other: Schedule) -> Schedule:
         from ratewise.schedule.compose import Sequence
 
-        return Sequence((self, other)) if isinstance(other, Schedule) else NotImplemented
+        if not isinstance(other, Schedule):
+            raise ScheduleError(f"… >> {shorten(other)}", "joins schedules", "write … >> Hold()")
+        return Sequence((self, other))
 
     def __mul__(self, other: Schedule | float) -> Schedule:
         from ratewise.schedule.compose import Product
