@@ -208,7 +208,10 @@ _KINDS: dict[str, tuple[Callable[[_DeepSpeedCase], Plan], str]] = {
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
-    found = Keys("deepspeed scheduler", section("deepspeed scheduler", under(source, "scheduler")))
+    given = section("deepspeed scheduler", under(source, "scheduler"))
+    found = Keys("deepspeed scheduler", given)
+    if given is not source:
+        found.only("type params")
     kind = found.choice("type", _KINDS)
     build, known = _KINDS[kind]
     who = f"deepspeed {kind}"
