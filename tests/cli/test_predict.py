@@ -94,14 +94,15 @@ def test_a_log_without_rates_and_its_schedule() -> None:
     assert result.exit_code == 2
     assert "--rate NAME" in result.output
     assert "--schedule SPEC" in result.output
-    result = run(path, "--schedule", "Warmup(50) >> Hold()", "--lr", "1e-3", "--json")
+    result = run(path, "--schedule", "Warmup(50) >> Linear(to=0)", "--lr", "1e-3", "--json")
     assert result.exit_code == 0, result.output
     assert all(one["peak"] == 1e-3 for one in json.loads(result.output)["predictions"])
 
 
 def test_runs_that_broke_are_left_out_and_said() -> None:
     steps = np.arange(1, 41) * 25
-    good = log("good.csv", step=steps, lr=[1e-3] * 40, loss=2 + 3 / np.sqrt(steps))
+    rates = 1e-3 * np.linspace(1, 0.1, 40)
+    good = log("good.csv", step=steps, lr=rates, loss=2 + 3 / np.sqrt(steps))
     bad = log("bad.csv", step=steps, lr=[1e-1] * 40, loss=[*range(20, 40)] + ["nan"] * 20)
     log("flat.csv", step=steps, lr=[1e-3] * 40, loss=[3.0] * 40)
     result = run(good, bad, "flat.csv", "--law", "momentum")

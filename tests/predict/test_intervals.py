@@ -11,7 +11,7 @@ import ratewise as rw
 from ratewise.choose import Curve, Fit, fit
 from ratewise.predict.ema import EmaLaw
 from ratewise.predict.final_loss import exact
-from ratewise.predict.result import PLAIN
+from ratewise.predict.result import PLAIN, UNTESTED
 from tests.predict.curves import TEST, TRAIN, load
 from tests.predict.test_laws import SHAPES
 
@@ -123,9 +123,19 @@ def test_near_peaks_count_more():
     assert told.error_at(1e-9) == told.error_at(1e-4)
 
 
-def test_without_runs_held_out_it_is_the_plain_error():
-    assert Fit(LAW, (), "ema").error == Fit(LAW, (), "ema").error_at(1e-3) == PLAIN
-    assert fit(load(25, TRAIN[0])).held == ()
+def test_without_anything_held_out_it_is_the_error_of_the_untested():
+    assert Fit(LAW, (), "ema").error == Fit(LAW, (), "ema").error_at(1e-3) == UNTESTED > 10 * PLAIN
+
+
+def test_a_single_run_is_held_against_its_own_later_points():
+    """Three looks ahead; a run of the law's form is foreseen well, one that falls at once not."""
+    rng = np.random.default_rng(0)
+    smooth = noisy("cosine", 1e-3, 3e-3, rng)
+    steps, losses = np.asarray(smooth.steps), np.asarray(smooth.losses)
+    fallen = Curve.trained(smooth.every_rate, steps, losses * np.where(steps > 500, 0.6, 1.0))
+    good, bad = fit(smooth), fit(fallen)
+    assert len(good.held) == len(bad.held) == len(good.weights) == 3
+    assert good.error < 0.05 < 0.1 < bad.error
 
 
 def test_left_out_runs_count_as_held_out():

@@ -79,10 +79,15 @@ def _completed(known: dict[str, Any], source: str) -> dict[str, Any]:
             found, told = infer(task)
     else:
         from ratewise.advise.from_log import read_facts
+        from ratewise.logs.signs import signs_in
         from ratewise.logs.trainer_state import read_state
 
         state = read_state(source)
+        signs = signs_in(source)
         found, told = read_facts(state.rows, state.made, state.planned)
+        if any(sign.stops for sign in signs):  # no rule speaks of such a run's course
+            found, told = {k: v for k, v in found.items() if k != "seen"}, told[:2]
+        told = [*map(str, signs), *told]
     for line in told:
         say(f"{source}: {line}", err=True)
     signs = {*known.get("seen", ()), *found.get("seen", ())}

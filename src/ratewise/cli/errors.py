@@ -26,6 +26,9 @@ from ratewise.tasks.failures import TaskError
 STOPPED = 130
 """Exit code of what was stopped by Ctrl-C, as shells have it."""
 
+NO_RECOMMENDATION = 4
+"""Exit code of a command that did its work and has nothing to recommend."""
+
 
 @dataclass(frozen=True)
 class Options(Context):

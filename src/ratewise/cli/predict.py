@@ -11,6 +11,7 @@ import typer
 from ratewise import Hold, ScheduleError
 from ratewise._extras import require
 from ratewise.cli.arguments import Json, Out, Png, Word
+from ratewise.cli.errors import NO_RECOMMENDATION
 from ratewise.cli.output import check_figure, save_figure, say, say_json, write_results
 from ratewise.cli.parsing import read_peaks, read_specs, read_total
 from ratewise.schedule.errors import Call, number
@@ -48,7 +49,10 @@ def predict(
     figure: Png = None,
     as_json: Json = False,
 ) -> None:
-    """Fit a law to the loss curves in logs, and rank schedules that nobody has trained."""
+    """Fit a law to the loss curves in logs, and rank schedules that nobody has trained.
+
+    Exit code 4: nothing is ranked, for a reason that is said.
+    """
     require("scipy", extra="search")
     from ratewise.logs.rates import RateSource
     from ratewise.logs.reading import read_logs
@@ -74,6 +78,8 @@ def predict(
         say(found.text(), coloured=True)
     if out is not None:
         say(write_results(found, out), err=as_json)
+    if not found.predictions:
+        raise typer.Exit(NO_RECOMMENDATION)
 
 
 def split(words: list[str], specs: list[str]) -> tuple[list[str], list[str]]:

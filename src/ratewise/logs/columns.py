@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
 
 from ratewise.logs.table import LogTable
 from ratewise.schedule import ScheduleError
@@ -21,6 +24,7 @@ TRAINING = (
     *("loss", "train_loss", "train_loss_step", "training_loss", "loss_train", "loss_training"),
     *("loss_step", "train_loss_epoch", "loss_epoch"),
 )
+EPOCHS = ("epoch", "epochs", "train_epoch")
 RATES = ("lr", "learning_rate", "rate", "train_lr", "train_learning_rate", "optim_lr")
 MANY = 20
 """Columns that an error lists."""
@@ -109,6 +113,34 @@ def loss_column(table: LogTable, name: str | None, kind: str | None) -> str:
     if name is not None:
         return chosen(table, "loss", name)
     return next(one for one in kinds_of(table) if plain(one) == kind)
+
+
+def facts_beside(table: LogTable, step: str, loss: str) -> dict[str, Any]:
+    """Return what a log says of a run beside one of its losses, in the words of `Curve.beside`."""
+    facts: dict[str, Any] = {"planned": table.planned, "epoch": _epoch(table, step)}
+    if plain(loss) in VALIDATION:
+        return facts | {"validation": True}
+    other = next((one for one in kinds_of(table) if plain(one) in VALIDATION), None)
+    if other is None:
+        return facts
+    steps, losses, _ = table.series(step, other)
+    return facts | {"evaluations": tuple(zip(steps.tolist(), losses.tolist(), strict=True))}
+
+
+def _epoch(table: LogTable, step: str) -> float | None:
+    """Return the updates of an epoch, where a column counts epochs or parts of them."""
+    name = next((one for one in table.columns if plain(one) in EPOCHS), None)
+    if name is None:
+        return None
+    steps, epochs, _ = table.series(step, name)
+    rising = (epochs > 0) & (steps > 0)
+    if not rising.any() or epochs.max() <= 1:
+        return None
+    parts = epochs[rising]
+    if (parts == np.floor(parts)).all():  # epochs that ended, or began
+        starts = steps[rising][np.diff(parts, prepend=-1) > 0]
+        return float(np.diff(starts).mean()) if len(starts) > 2 else None
+    return float(np.median(steps[rising] / parts))
 
 
 def _is_group(name: str) -> bool:

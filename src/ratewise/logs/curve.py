@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,16 @@ FEWEST = 8
 BLOWN_UP = 1.5
 """A loss that ends above this multiple of its first value has diverged."""
 
+LOST = 0.25
+"""Share of its fall that a run must have lost to have diverged without that."""
+
+AROUND = 0.1
+"""Share of losses of 0 or less from which on a curve is of another kind."""
+
+
+class AnotherKind(ScheduleError):
+    """Losses that no law here is of, such as those of reinforcement learning around 0."""
+
 
 @strict
 @dataclass(frozen=True, eq=False)
@@ -39,6 +50,10 @@ class Curve:
         losses: Losses there, float[n], all of one kind: training or validation.
         name: What the run is called.
         warmup: Updates of linear warm-up from 0; it ends before the first point or at it.
+        validation: Whether the losses are of data that are not trained on.
+        evaluations: Beside losses of training, (updates made, validation loss) as far as logged.
+        planned: Updates that the run was to make, if its log says so.
+        epoch: Updates of one pass through the data, if its log says so.
 
     Attributes:
         excluded: What was left out, in words.
@@ -54,6 +69,10 @@ class Curve:
     losses: ArrayLike
     name: str = ""
     warmup: int = 0
+    validation: bool = False
+    evaluations: tuple[tuple[float, float], ...] = ()
+    planned: int | None = None
+    epoch: float | None = None
     excluded: tuple[str, ...] = field(default=(), init=False)
     diverged: str = field(default="", init=False)
 
@@ -119,6 +138,15 @@ class Curve:
         curve.__dict__["every_rate"] = every[: int(np.asarray(curve.steps)[-1])]
         return curve
 
+    def beside(self, **facts: Any) -> Curve:
+        """Return the same curve with other facts: validation, evaluations, planned, epoch."""
+        found = copy.copy(self)
+        for name, value in facts.items():
+            if name not in ("validation", "evaluations", "planned", "epoch"):
+                raise ScheduleError("Curve.beside", f"knows no {name}", "give planned=, epoch=, …")
+            object.__setattr__(found, name, value)
+        return found
+
     @cached_property
     def every_rate(self) -> Floats:
         """The rate of every update until the last point, float64[steps[-1]]."""
@@ -177,6 +205,10 @@ def _check(who: str, steps: Floats, rates: Floats, losses: Floats) -> None:
         raise ScheduleError(who, rule, "log the learning rate, or use Curve.of(schedule, …)")
     if not (rates > 0).any():
         raise ScheduleError(who, "has no rate above 0", "give the rates that were used")
+    if (losses <= 0).mean() > AROUND:
+        rule = f"has losses around 0, from {losses.min():g} to {losses.max():g}, as of rewards"
+        fix = "no law here is of such curves: give a loss that falls towards a floor above 0"
+        raise AnotherKind(who, rule, fix)
     if (losses <= 0).any():
         rule = f"has a loss of {losses.min():g}; laws are of losses above 0"
         raise ScheduleError(who, rule, "give the loss itself, not its logarithm or a score")
@@ -185,9 +217,31 @@ def _check(who: str, steps: Floats, rates: Floats, losses: Floats) -> None:
 
 
 def _diverged(losses: Floats, blown: bool) -> str:
+    """Return why a run diverged: it ends high above where it was, and much of the fall is lost.
+
+    Where it was is the lowest running median of five, which one low point does not move.
+    """
     if blown:
         return "its loss became infinite"
     last = float(np.median(losses[-max(3, len(losses) // 10) :]))
-    if last > BLOWN_UP * float(losses[0]) or last > math.e * float(losses.min()):
-        return f"its loss went up from {losses.min():.4g} to {last:.4g}"
+    first, lowest = float(losses[0]), float(running_medians(losses, 5).min())
+    lost = last > math.e * lowest and last - lowest > LOST * (first - lowest)
+    if last > BLOWN_UP * first or lost:
+        return f"its loss went up from {lowest:.4g} to {last:.4g}"
     return ""
+
+
+def running_medians(values: Floats, width: int) -> Floats:
+    """Return the running median, float64[n], with windows cut at both ends."""
+    reach = width // 2
+    cut = [values[max(0, i - reach) : i + reach + 1] for i in range(len(values))]
+    return np.array([float(np.median(part)) for part in cut])
+
+
+def jitter(losses: Floats) -> float:
+    """Return the size of the jitter from point to point, as a share of the loss.
+
+    The median size of second differences of log(loss), for a normal jitter: .6745·√6·σ.
+    """
+    bends = np.diff(np.log(losses), 2)
+    return float(np.median(np.abs(bends)) / 0.6745 / np.sqrt(6.0))

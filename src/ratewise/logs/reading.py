@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.logs.columns import loss_column, loss_of, step_of
-from ratewise.logs.curve import FEWEST, Curve
+from ratewise.logs.columns import facts_beside, loss_column, loss_of, step_of
+from ratewise.logs.curve import FEWEST, AnotherKind, Curve
 from ratewise.logs.folders import read_tables
 from ratewise.logs.rates import RateSource
 from ratewise.logs.table import LogTable
@@ -124,7 +124,13 @@ def read_logs(
 
 
 class NoCurve(ScheduleError):
-    """A run that makes no curve, too short or constant; others may."""
+    """A run that makes no curve, too short or constant; others may.
+
+    Attributes:
+        another_kind: Whether its losses are of a kind that no law here is of.
+    """
+
+    another_kind = False
 
 
 def _curve(table: LogTable, step: str, loss: str, rates: RateSource) -> tuple[Curve, list[str]]:
@@ -139,9 +145,12 @@ def _curve(table: LogTable, step: str, loss: str, rates: RateSource) -> tuple[Cu
         raise NoCurve(f"Log {table.where!r}", rule, fix)
     every = rates.of(table, step, int(steps[-1]))
     try:
-        return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
+        curve = Curve.trained(every, steps.astype(np.int64), losses, table.name)
+        return curve.beside(**facts_beside(table, step, loss)), said
     except ScheduleError as error:
-        raise NoCurve(f"Log {table.where!r}", error.broken, error.fix) from None
+        found = NoCurve(f"Log {table.where!r}", error.broken, error.fix)
+        found.another_kind = isinstance(error, AnotherKind)
+        raise found from None
 
 
 def _check(table: LogTable, step: str, steps: Floats) -> None:

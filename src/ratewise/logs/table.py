@@ -27,6 +27,7 @@ class LogTable:
         ahead: Updates by which a logged rate is ahead of the one just used.
         rates: The rate of every update, float64[updates], if the log says so.
         said: What was left out while reading, in words.
+        planned: Updates that the run was to make, if the log says so.
     """
 
     where: str
@@ -36,6 +37,7 @@ class LogTable:
     ahead: int = 0
     rates: Floats | None = None
     said: tuple[str, ...] = ()
+    planned: int | None = None
 
     def series(self, step: str, column: str) -> tuple[Floats, Floats, int]:
         """Return updates made and values of a column, rising, and how many points were replaced.

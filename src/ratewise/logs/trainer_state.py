@@ -63,7 +63,8 @@ def read(path: Path, name: str) -> LogTable:
     rows = [row for row in state.rows if "step" in row]
     if not rows:
         raise unreadable(str(path), "has an empty log_history", "train with logging_steps=N")
-    return LogTable(str(path), name, from_rows(rows), ahead=int(_ahead(rows, state.planned)))
+    ahead = int(_ahead(rows, state.planned))
+    return LogTable(str(path), name, from_rows(rows), ahead=ahead, planned=state.planned)
 
 
 def _ahead(rows: list[dict[str, Any]], total: int | None) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ratewise._printable import printable
 from ratewise.logs.curve import Curve
+from ratewise.logs.signs import Sign, read_signs
 from ratewise.predict.api import fit
 from ratewise.predict.grid import distinct_peaks
 from ratewise.predict.result import Fit, Prediction
@@ -31,6 +32,12 @@ SHAPES = {
 FREE = "any form"
 """What the schedule is called that the law likes best of all forms."""
 
+MISFIT = 0.1
+"""Relative miss of a run's own end, beyond its jitter, from which on a law is not used to rank."""
+
+UNFORESEEN = 0.25
+"""Relative error of what was held out from which on nothing is ranked."""
+
 READ = 12
 """Runs that are told of one by one."""
 
@@ -44,15 +51,22 @@ class Forecast:
 
     Args:
         fit: The fitted law.
-        predictions: What it says of each candidate at each peak.
+        predictions: What it says of each candidate at each peak; none where a sign stops it.
         schedules: The text of each candidate by name.
         notes: What was left out on the way.
+        signs: What the runs show before any law speaks.
     """
 
     fit: Fit
     predictions: tuple[Prediction, ...]
     schedules: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    signs: tuple[Sign, ...] = ()
+
+    @property
+    def stopped(self) -> tuple[Sign, ...]:
+        """The signs for which nothing is ranked."""
+        return tuple(sign for sign in self.signs if sign.stops)
 
     def table(self) -> str:
         """Return the ranking, a line each: name, peak, loss, interval and notes."""
@@ -80,21 +94,30 @@ class Forecast:
         runs = [f"read {_told(one)}" for one in self.fit.curves[:READ]]
         if len(self.fit.curves) > READ:
             runs.append(f"read {len(self.fit.curves) - READ} more")
+        signs = [f"seen: {sign}" for sign in self.signs]
         notes = [f"note: {note}" for note in self.notes]
-        lines = map(printable, [*runs, *notes])
+        lines = map(printable, [*signs, *runs, *notes])
         told = [textwrap.fill(line, width, subsequent_indent="  ") for line in lines]
         law = [textwrap.fill(printable(line), width) for line in str(self.fit).splitlines()]
         picture = draw_text(*self.fit.drawn(self.predictions), width, colour)
         advice = textwrap.fill(printable(self.advice()), width)
-        return "\n".join([*told, *law, "", picture, self.table(), "", advice])
+        table = [self.table(), ""] if self.predictions else []
+        return "\n".join([*told, *law, "", picture, *table, advice])
 
     def advice(self) -> str:
-        """Return which to train, and how sure that is."""
+        """Return which to train, and how sure that is; or why none is named."""
+        if not self.predictions:
+            why = "; ".join(dict.fromkeys(sign.sentence for sign in self.stopped))
+            first = next((sign.advice for sign in self.stopped if sign.advice), "")
+            return f"No schedule is ranked: {why}." + (f" What to do: {first}." if first else "")
         best = self.predictions[0]
         peak = format_rate(best.peak, 4)
         said = f"The best is “{best.name}” at a peak of {peak}: {self.schedules[best.name]}."
         near = sum(one.low <= best.high for one in self.predictions[1:])
-        if near:
+        if near and near == len(self.predictions) - 1:
+            said = f"No schedule is told from another: all intervals overlap. {said}"
+            said = said.replace("The best", "The lowest", 1)
+        elif near:
             said += f" The intervals of {near} more overlap with its own."
         return f"{said} No law foresees divergence: train the first few to prove it."
 
@@ -113,6 +136,15 @@ class Forecast:
             "law": {"name": self.fit.name, "error": self.fit.error, "value": repr(self.fit.law)},
             "predictions": [self._prediction(one) for one in self.predictions],
             "notes": [*self.notes, *self.fit.notes],
+            "signs": [
+                {
+                    "kind": one.kind,
+                    "sentence": one.sentence,
+                    "advice": one.advice,
+                    "stops": one.stops,
+                }
+                for one in self.signs
+            ],
         }
 
     def _prediction(self, one: Prediction) -> dict[str, Any]:
@@ -121,7 +153,10 @@ class Forecast:
         return told | {"notes": list(one.notes)}
 
     def __str__(self) -> str:
-        return f"{self.fit}\n{self.table()}\n{self.advice()}"
+        table = f"{self.table()}\n" if self.predictions else ""
+        return "".join(
+            [*(f"{sign}\n" for sign in self.signs), f"{self.fit}\n", table, self.advice()]
+        )
 
 
 def forecast(
@@ -144,16 +179,23 @@ def forecast(
         law: The law, as `fit` takes it.
         notes: What was left out before.
 
+    Nothing is ranked where a run shows that a ranking would be made up: see `read_signs`, and a
+    law that misses the ends of its own runs, or the later part of the only one, by too much.
+
     Raises:
         ScheduleError: no law can be fitted, or a candidate does not fit into the run.
     """
-    fitted = fit(curves, law)
+    given = list(curves)
+    fitted = fit(given, law)
+    signs = (*read_signs(fitted.curves), *law_signs(fitted))
     length = max(len(one.every_rate) for one in fitted.curves) if total is None else total
     tried = distinct_peaks(one.peak for one in fitted.curves) if peaks is None else list(peaks)
     said = list(notes)
     climb = min(warmup_of(fitted.curves), length // 2)
     asked = behind(climb) if candidates is None else candidates
     found = fitted.rank(asked, lr=tried, total=length)
+    if any(sign.stops for sign in signs):
+        return Forecast(fitted, (), {}, tuple(said), signs)
     texts = {name: _text(one) for name, one in asked.items()}
     if candidates is None:
         try:
@@ -164,7 +206,22 @@ def forecast(
             best = fitted.rank({FREE: free}, lr=found[0].peak, total=length)
             found = tuple(sorted([*found, *best], key=lambda one: one.loss))
             texts[FREE] = repr(free)
-    return Forecast(fitted, found, texts, tuple(said))
+    return Forecast(fitted, found, texts, tuple(said), signs)
+
+
+def law_signs(fitted: Fit) -> tuple[Sign, ...]:
+    """Return what a fit itself shows: that it misses its own runs, or what was held out."""
+    found: list[Sign] = []
+    own = fitted.own_miss()
+    if own > MISFIT:
+        said = f"the law misses the ends of the runs that it was fitted to, by up to {own:.1%}"
+        advice = "compare by training: these runs are of no form that it knows"
+        found.append(Sign("misfit", said, advice, stops=True))
+    if len(fitted.held) and fitted.error > UNFORESEEN:
+        said = f"what was held out is missed by about {fitted.error:.0%}"
+        advice = "log more points, or compare by training"
+        found.append(Sign("unforeseen", said, advice, stops=True))
+    return tuple(found)
 
 
 def warmup_of(curves: Sequence[Curve]) -> int:

@@ -46,6 +46,8 @@ class MultiPowerLaw(Law):
         c = np.array([self.floor - self.drop, self.amount, self.drop])
         grid = RateGrid.of(rates, steps, len(rates))
         sums = np.cumsum(rates) / self.reference / self.length
+        moved = sums[sums > 0]
+        sums = np.maximum(sums, moved[0] if len(moved) else 1.0)  # before, nothing was learned
         smooth = self.amount * sums**-self.exponent
         least = form.columns(grid, theta) @ c - smooth[steps - 1]
         return smooth + np.interp(np.arange(1, len(rates) + 1), steps, least)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ratewise._arrays import Floats
-from ratewise.logs.curve import Curve
+from ratewise.logs.curve import Curve, jitter
 from ratewise.predict.final_loss import exact
 from ratewise.predict.law import Law
 from ratewise.predict.optimum import optimal
@@ -31,6 +31,12 @@ Candidates = Mapping[str, Candidate] | Iterable[Written]
 
 PLAIN, BEFORE = 0.004, 0.5
 """Relative error of a final loss before any run was held out, and how many runs that counts for."""
+
+UNTESTED = 0.1
+"""Relative error of a run with too few points to hold any out: the median of real fine-tunes'."""
+
+TINY, MOST = 1e-300, 100.0
+"""Bounds that keep an interval a number."""
 
 NEAR = 1.0
 """Distance in log peak at which a run that was held out says less of a prediction."""
@@ -83,8 +89,10 @@ class Fit:
         curves: The runs it was fitted to.
         name: What kind of law it is.
         notes: What was left out, and why.
-        held: Relative errors of the final losses of runs that were held out.
+        held: Relative errors of the final losses of runs that were held out; of a single run, of
+            its later points, foreseen from its earlier ones.
         peaks: The peaks of these runs.
+        weights: What each of these errors counts for; left out, all the same.
     """
 
     law: Law
@@ -93,6 +101,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     held: tuple[float, ...] = ()
     peaks: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
 
     def losses(self, *, steps: ArrayLike, rates: ArrayLike) -> Floats:
         """Return the predicted losses at some updates.
@@ -229,11 +238,31 @@ class Fit:
         return self._error(np.exp(-0.5 * ((at - np.log(self.peaks)) / NEAR) ** 2))
 
     def _error(self, weights: Floats) -> float:
+        if not self.held:
+            return UNTESTED
+        weights = weights * (self.weights or np.ones(len(self.held)))
         missed = weights @ np.abs(np.array(self.held)) * np.sqrt(np.pi / 2)
         return max(float((BEFORE * PLAIN + missed) / (BEFORE + weights.sum())), LEAST)
 
+    def own_miss(self) -> float:
+        """Return by how much the law misses the last tenth of its own runs, the largest share.
+
+        What jitter may do to the mean of so many points, three standard errors, is taken off.
+        """
+        found = [0.0]
+        for curve in self.curves:
+            losses, at = np.asarray(curve.losses), np.asarray(curve.steps, dtype=np.int64)
+            last = max(len(at) // 10, 1)
+            said = self.law.losses(curve.every_rate)[at[-last:] - 1].mean()
+            noise = 3 * jitter(losses) / np.sqrt(last)
+            found.append(float(abs(said / losses[-last:].mean() - 1) - noise))
+        return max(found)
+
     def interval(self, rates: ArrayLike) -> tuple[float, float]:
         """Return the ends of the 90 % interval of the loss after the last update of a run.
+
+        loss·exp(±1.8·√(e² + s²)) with e the error expected at this peak, and s the spread of the
+        laws whose mean is taken, as a share of the loss.
 
         Args:
             rates: The rate of every update, float[total], not all 0.
@@ -243,8 +272,8 @@ class Fit:
 
     def _interval(self, rates: Floats, loss: float) -> tuple[float, float]:
         apart = np.std([exact(law, rates) for law in self.law.parts])
-        half = WIDTH * float(np.hypot(self.error_at(float(rates.max())) * loss, apart))
-        return max(loss - half, 0.0), loss + half
+        off = WIDTH * float(np.hypot(self.error_at(float(rates.max())), apart / max(loss, TINY)))
+        return loss * float(np.exp(-off)), loss * float(np.exp(min(off, MOST)))
 
     def _predicted(self, one: RunSpec) -> Prediction:
         losses = self.law.losses(one.rates)
@@ -270,8 +299,15 @@ class Fit:
     def __str__(self) -> str:
         runs = f"{len(self.curves)} run" + "s" * (len(self.curves) > 1)
         kind = "the mean of two laws" if self.name == "mixed" else f"the law {self.name!r}"
-        told = [f"{kind} fitted to {runs}; final losses are missed by about {self.error:.1%}"]
+        told = [f"{kind} fitted to {runs}; {self._missed()}"]
         return "\n".join([*told, *self.notes])
+
+    def _missed(self) -> str:
+        if not self.held:
+            return "too few points to tell by how much it misses a final loss"
+        what = "a final loss is missed" if len(self.curves) == 1 else "final losses are missed"
+        how = "foreseen from its earlier points" if len(self.curves) == 1 else "each held out once"
+        return f"{what} by about {self.error:.1%}, {how}"
 
 
 def _named(candidates: Any) -> Mapping[str, Any]:
