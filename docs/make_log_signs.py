@@ -1,4 +1,4 @@
-"""Write docs/log-signs.md: what real records of fine-tunes show, and how well their ends are foreseen.
+"""Write docs/log-signs.md: what real records of fine-tunes show, and how their ends are foreseen.
 
     python docs/make_log_signs.py FOLDER
 
@@ -23,9 +23,10 @@ from ratewise.schedule import ScheduleError
 PAGE = Path(__file__).with_name("log-signs.md")
 HEAD = """# What real records show
 
-Facts from `trainer_state.json` files of public repositories, at most 60 points of each. A law is fitted
-to the first 60 % of the points; “foreseen” compares its mean over the last tenth with the measured one
-(+ is too high), “inside” says whether the difference is within the 90 % interval plus the jitter.
+Facts from `trainer_state.json` files of public repositories, at most 60 points of each. A law is
+fitted to the first 60 % of the points; “foreseen” compares its mean over the last tenth with the
+measured one (+ is too high), “inside” says whether the difference is within the 90 % interval plus
+the jitter.
 Made by `docs/make_log_signs.py`.
 
 | record | points | seen | foreseen | inside |
@@ -34,6 +35,7 @@ Made by `docs/make_log_signs.py`.
 
 
 def main() -> None:
+    """Write the page."""
     folder = Path(sys.argv[1])
     lines: list[str] = []
     agreed: list[bool] = []
