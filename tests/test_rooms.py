@@ -27,6 +27,7 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
     "advise": ("schedule",),
     **dict.fromkeys(FACES, ("adapters",)),
     "testing": FACES,
+    "launch": FACES,
     "tasks": ("adapters",),
     "runs": ("tasks",),
     "range_test": ("tasks", "view"),
@@ -34,7 +35,7 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
     "compare": ("runs", "view"),
     "predict": ("logs", "view"),
     "choose": ("advise", "compare", "convert", "predict", "range_test", "show"),
-    "cli": ("choose", "testing"),
+    "cli": ("choose", "launch", "testing"),
 }
 """What a room is built on; whatever that is built on, it may import as well."""
 

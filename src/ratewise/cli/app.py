@@ -17,6 +17,7 @@ from ratewise.cli.errors import Commands, Options, spoken_errors
 from ratewise.cli.find import find
 from ratewise.cli.predict import predict
 from ratewise.cli.recipes import recipes
+from ratewise.cli.run import run
 from ratewise.cli.show import show
 from ratewise.cli.status import status
 
@@ -36,7 +37,7 @@ def ratewise(
         typer.echo(context.get_help())
 
 
-for _command in (show, compare, find, status, convert, advise, choose, predict, recipes):
+for _command in (show, compare, find, status, convert, advise, choose, predict, recipes, run):
     app.command()(spoken_errors(Options.of(_command))(_command))
 
 

@@ -25,7 +25,7 @@ class ModuleAttachment:
     @staticmethod
     def to(module: Any, settings: AttachSettings) -> Any:
         """Attach to a module and return it."""
-        if isinstance(getattr(module.configure_optimizers, "__self__", None), ModuleAttachment):
+        if is_attached(module):
             fix = "attach once; give a list with one schedule for each optimizer"
             raise ScheduleError("attach", "found a schedule on this module", fix)
         trainer = trainer_of(module)
@@ -46,6 +46,11 @@ class ModuleAttachment:
         parts = [config["lr_scheduler"] for config in configs if "lr_scheduler" in config]
         self._schedulers = [part["scheduler"] for part in parts]
         return configs if len(configs) > 1 else configs[0]
+
+
+def is_attached(module: Any) -> bool:
+    """Tell whether a module follows a schedule already."""
+    return isinstance(getattr(module.configure_optimizers, "__self__", None), ModuleAttachment)
 
 
 def _optimizers(found: Any) -> list[Any]:

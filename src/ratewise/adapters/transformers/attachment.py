@@ -231,7 +231,7 @@ def check_trainer(trainer: Any) -> None:
     if not isinstance(trainer, Trainer):
         rule = "needs a transformers.Trainer"
         raise ScheduleError("attach", rule, "write attach(trainer, schedule)", given=trainer)
-    if isinstance(getattr(trainer.create_scheduler, "__self__", None), TrainerAttachment):
+    if is_attached(trainer):
         rule = "found a schedule on this trainer"
         raise ScheduleError("attach", rule, "attach once; put several schedules in a Plan")
     if trainer.is_in_train:
@@ -243,6 +243,11 @@ def check_trainer(trainer: Any) -> None:
         raise ScheduleError("attach", rule, fix)
     check_optimizer(trainer)
     _check_arguments(trainer.args)
+
+
+def is_attached(trainer: Any) -> bool:
+    """Tell whether a trainer follows a schedule already."""
+    return isinstance(getattr(trainer.create_scheduler, "__self__", None), TrainerAttachment)
 
 
 def check_optimizer(trainer: Any) -> None:
