@@ -9,6 +9,13 @@ or, from outside, for a module that returns optimizers alone:
     attach(module, Warmup("5%") >> Cosine(to=0.1))
     lightning.Trainer(…).fit(module)
 
+or, in the file of a Lightning command line, without a line of Python:
+
+    trainer:
+      callbacks:
+        - class_path: ratewise.lightning.Attach
+          init_args: {schedule: "Warmup('5%') >> Cosine(to=0.1)"}
+
 The optimizer counts its own updates, so neither the interval nor the frequency matters, and manual
 optimization needs no `scheduler.step()`.
 """
@@ -23,18 +30,20 @@ from ratewise._extras import require
 require("torch", extra="lightning")
 require("lightning", extra="lightning")
 
+from lightning.pytorch import Callback, LightningModule, Trainer  # noqa: E402
 from torch.optim import Optimizer  # noqa: E402
 
 from ratewise.adapters.arguments import given, refuse_unknown  # noqa: E402
-from ratewise.adapters.lightning.attachment import ModuleAttachment  # noqa: E402
+from ratewise.adapters.lightning.attachment import ModuleAttachment, is_attached  # noqa: E402
 from ratewise.adapters.lightning.configure import AttachSettings, configure, is_module  # noqa: E402
 from ratewise.adapters.lightning.observe import Observe  # noqa: E402
 from ratewise.adapters.torch.hands import check_by_hand  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
+from ratewise.schedule.given import read_given  # noqa: E402
 from ratewise.schedule.strict import strict  # noqa: E402
 
-__all__ = ["Observe", "attach"]
+__all__ = ["Attach", "Observe", "attach"]
 
 Given = Schedule | Plan | str
 _ADVICE = {
@@ -114,3 +123,49 @@ def attach(
         )
     configs = configure(list(optimizers), settings, module)
     return configs[0] if isinstance(target, Optimizer) else configs
+
+
+class Attach(Callback):
+    """A callback that attaches a schedule to the module, as `attach(module, schedule)` does.
+
+    It is for where there is no place to call `attach`: the file of a command line, or a list of
+    callbacks that is handed on.
+
+    Args:
+        schedule: As of `attach`.
+        total: Updates in the run, in place of the trainer's.
+        epoch: Updates in an epoch, in place of the trainer's.
+        samples: Samples in an update, in place of the trainer's.
+        tokens: Tokens in an update.
+        resume: As of `attach`.
+        by_hand: As of `attach`.
+        name: As of `attach`.
+
+    Raises:
+        ScheduleError: the schedule is none; when the trainer fits, what `attach` refuses.
+    """
+
+    def __init__(
+        self,
+        schedule: str | list[str | None] | Schedule | Plan,
+        total: int | str | None = None,
+        epoch: float | None = None,
+        samples: float | None = None,
+        tokens: float | None = None,
+        resume: str | None = None,
+        by_hand: str = "warn",
+        name: str | list[str] | None = None,
+    ) -> None:
+        """Keep what is to be attached; a text is read at once, so that a slip is heard early."""
+        for each in schedule if isinstance(schedule, list) else [schedule]:
+            if each is not None:
+                read_given("Attach", each, "write Attach(schedule='Cosine(to=0)')")
+        horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
+        policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
+        self._schedule = schedule
+        self._asked: dict[str, Any] = {**horizon, **policies, "name": name}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Attach before the module configures its optimizers."""
+        if stage == "fit" and not is_attached(pl_module):
+            attach(pl_module, self._schedule, **self._asked)

@@ -29,7 +29,7 @@ class ModuleAttachment:
             fix = "attach once; give a list with one schedule for each optimizer"
             raise ScheduleError("attach", "found a schedule on this module", fix)
         trainer = trainer_of(module)
-        if trainer is not None and trainer.training:
+        if trainer is not None and trainer.training and trainer.optimizers:
             rule = f"came after training had started (step {trainer.global_step})"
             raise ScheduleError("attach", rule, "attach before trainer.fit(module)")
         module.configure_optimizers = ModuleAttachment(module, settings).configure_optimizers

@@ -288,20 +288,20 @@ class _Resolver:
 
 
 def _own_key(value: Any, key: Any) -> Any:
-    """Return a key as a mapping or a list has it, `_ABSENT` if it has none."""
+    """Return a key as a mapping or a list has it, `_ABSENT` if it has none.
+
+    As in OmegaConf, a reference counts no list from its end, and its words are no numbers.
+    """
     if isinstance(value, list):
         try:
             place = int(key)
         except (TypeError, ValueError):
             return _ABSENT
-        return place if -len(value) <= place < len(value) else _ABSENT  # pyright: ignore
+        return place if 0 <= place < len(value) else _ABSENT  # pyright: ignore
     if not isinstance(value, dict):
         return _ABSENT
     names: dict[Any, Any] = value
-    if key in names or rest_of(names) is not None:
-        return key
-    same = [each for each in names if not isinstance(each, str) and str(each) == key]
-    return same[0] if same else _ABSENT
+    return key if key in names or rest_of(names) is not None else _ABSENT
 
 
 def _as_text(value: Any) -> str:
