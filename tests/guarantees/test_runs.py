@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +16,14 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.schedule import ScheduleError
+from tests import warm
 from tests.guarantees.drivers import FRAMEWORKS, driver
 from tests.guarantees.setup import LR, UPDATES, Setup
 from tests.schedule.strategies import shapes
 
-ROOT = Path(__file__).resolve().parents[2]
 PLAN = rw.Warmup(3) >> rw.Cosine(to=0.1)
+WARM = dict.fromkeys(FRAMEWORKS, warm.TORCH)
+WARM |= {"lightning": warm.LIGHTNING, "keras": warm.KERAS, "optax": warm.JAX}
 FLUSHING = [name for name in FRAMEWORKS if name not in ("keras", "optax")]
 RESUMING = ["torch", "accelerate", "transformers", "lightning"]
 every = pytest.mark.parametrize("name", FRAMEWORKS)
@@ -168,8 +169,8 @@ def test_killed_and_resumed_is_the_whole_run(name, tmp_path):
 
     def run(folder, stop):  # each in a process of its own, which nothing has trained in before
         folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "tests.guarantees.killed", name, str(folder), str(stop)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300, text=True)
+        words = ["-m", "tests.guarantees.killed", name, folder, stop]
+        return warm.run(words, imported=WARM[name])
 
     def used(folder):
         return [line.split() for line in (folder / "used.txt").read_text().splitlines()]
