@@ -7,12 +7,14 @@ one half of the reviews held out stops falling, cools down and stops. All are ju
 half. Prints the losses, whether the run that listens is within noise of the best fixed length,
 and draws the figure.
 
-    python examples/early_cool.py [--lengths N N …] [--every N] [--seeds N] [--out DIR]
+    python examples/early_cool.py [--lengths N N …] [--every N] [--seeds N] [--judges N]
+                                  [--out DIR]
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,15 +25,15 @@ import torch
 from torch import nn
 
 import ratewise as rw
-from ratewise.choose import Comparison, compare
+from ratewise.choose import Comparison, TorchTask, compare
 
 PEAK = 1e-3
 WARMUP = 25
 
 
-def metric(model: nn.Module) -> dict[str, float]:
+def metric(model: nn.Module, judges: int = sentiment.HELD_OUT) -> dict[str, float]:
     """Return the loss on the half that judges, and on the half that is listened to."""
-    ids, mask, labels = sentiment.reviews()[1].tensors
+    ids, mask, labels = sentiment.reviews()[1][:judges]
     with torch.no_grad():
         losses = nn.functional.binary_cross_entropy_with_logits(
             model(ids, mask), labels, reduction="none"
@@ -39,7 +41,10 @@ def metric(model: nn.Module) -> dict[str, float]:
     return {"loss": losses[0::2].mean().item(), "heard": losses[1::2].mean().item()}
 
 
-task = replace(sentiment.task, metric=metric, higher_is_better=())
+def asked(judges: int) -> TorchTask:
+    """Return the fine-tune, judged and listened to by so many reviews."""
+    judged = functools.partial(metric, judges=judges)
+    return replace(sentiment.task, metric=judged, higher_is_better=())
 
 
 def fixed(length: int) -> tuple[rw.Schedule, int]:
@@ -59,7 +64,7 @@ class Heard:
     schedule: str
 
 
-def listen(schedule: rw.Schedule, longest: int, every: int, seed: int) -> Heard:
+def listen(task: TorchTask, schedule: rw.Schedule, longest: int, every: int, seed: int) -> Heard:
     """Train with a schedule that listens until it ends the run, evaluating at intervals."""
     machine = schedule.resolve(longest).machine()
     state, t, heard = machine.init(), 0, []
@@ -131,16 +136,19 @@ def main() -> None:
     options.add_argument("--every", type=int, default=50, help="updates between evaluations")
     options.add_argument("--patience", type=int, default=3, help="bad evaluations tolerated")
     options.add_argument("--seeds", type=int, default=3)
+    held_out = sentiment.HELD_OUT
+    options.add_argument("--judges", type=int, default=held_out, help="reviews held out")
     options.add_argument("--out", type=Path, default=Path("results"), help="where the figure goes")
     chosen = options.parse_args()
 
+    task = asked(chosen.judges)
     candidates = {f"{length:,} updates": fixed(length) for length in chosen.lengths}
     result = compare(task, candidates, peaks=[PEAK], seeds=chosen.seeds, metric="loss")
     print(result.table())
     early = rw.EarlyCool("heard", patience=chosen.patience, decay="25%")
     longest = max(chosen.lengths)
     found = [
-        listen(rw.Warmup(WARMUP) >> early, longest, chosen.every, seed)
+        listen(task, rw.Warmup(WARMUP) >> early, longest, chosen.every, seed)
         for seed in range(chosen.seeds)
     ]
     for one in found:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
+import os
+import shutil
+import tempfile
 
 from hypothesis import settings
 
 settings.register_profile("ratewise", deadline=None)  # a busy machine is no failure
 settings.load_profile("ratewise")
+
+# What JAX has compiled once, in this process or in one that a test starts, is not compiled again.
+COMPILED = tempfile.mkdtemp(prefix="jax-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
 
 if importlib.util.find_spec("torch") is not None:
     from tests.tasks.fixtures import noisy, truth, valleys  # noqa: F401

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests import warm
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
@@ -83,8 +85,8 @@ def test_console_commands_succeed(page: Path, tmp_path: Path) -> None:
     """Every `$ ratewise …` line on a page exits with 0."""
     for block in blocks(page, "console"):
         for command in commands(block):
-            words = [sys.executable, "-m", "ratewise", *shlex.split(command, comments=True)[1:]]
-            run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+            words = ["-m", "ratewise", *shlex.split(command, comments=True)[1:]]
+            run = warm.run(words, imported=warm.CHOOSE, cwd=tmp_path)
             assert run.returncode == 0, f"{block.place}: $ {command}\n{run.stdout}{run.stderr}"
 
 

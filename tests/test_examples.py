@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 ROOT = Path(__file__).resolve().parent.parent
 ARGUMENTS = {
     "adaptive.py": ["--total", "60", "--seeds", "1"],
-    "early_cool.py": ["--lengths", "40", "60", "--every", "10", "--patience", "0", "--seeds", "2"],
-    "sentiment.py": ["--total", "8", "--budget", "64", "--seeds", "2"],
+    "early_cool.py": [
+        *("--lengths", "30", "40", "--every", "5", "--patience", "0", "--seeds", "2"),
+        *("--judges", "60"),
+    ],
+    "sentiment.py": ["--total", "8", "--budget", "64", "--seeds", "2", "--judges", "60"],
     "trainer_task.py": ["--total", "20", "--seeds", "1"],
 }
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
@@ -21,8 +24,8 @@ EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 def run(name, folder, *more):
     """What an example prints."""
-    command = [sys.executable, str(ROOT / "examples" / name), *more]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    words = [ROOT / "examples" / name, *more]
+    done = warm.run(words, imported=warm.TORCH, cwd=folder, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples" / "pains"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("[a-z]*.py"))
@@ -19,8 +19,7 @@ def test_both_sides_are_run_and_differ(name, tmp_path):
     """The script ends well, with what the framework did and what ratewise did, and they differ."""
     pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
-    command = [sys.executable, str(FOLDER / name), "--json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = warm.run([FOLDER / name, "--json"], imported=warm.TORCH, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.strip().splitlines()[-1])
     assert said["theirs"]
@@ -43,8 +42,6 @@ def test_a_script_that_no_longer_holds_fails(tmp_path):
             "from _side_by_side import show\n"
             f"show('x', {{'a': [1]}}, {{'b': [2]}}, lesson='', right={right}, bitten={bitten})"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True
-        )
+        done = warm.run(["-c", code], imported=warm.TORCH, cwd=FOLDER)
         assert done.returncode == 1
         assert message in done.stderr

@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
+from tests import warm
+
 ROOT = Path(__file__).parents[2]
 TASK = f"{ROOT / 'tests' / 'choose' / 'valley.py'}:valley"
 QUICK = (TASK, "--total", "40", "--peaks", "0.05,0.1,0.2,0.4", "--seeds", "2", "--budget", "480")
 
 
 def ratewise(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ratewise", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return warm.run(["-m", "ratewise", *words], imported=warm.CHOOSE, cwd=ROOT)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

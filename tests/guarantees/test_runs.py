@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.schedule import ScheduleError
+from tests import warm
 from tests.guarantees.drivers import FRAMEWORKS, driver
 from tests.guarantees.setup import LR, UPDATES, Setup
 from tests.schedule.strategies import shapes
 
-ROOT = Path(__file__).resolve().parents[2]
 PLAN = rw.Warmup(3) >> rw.Cosine(to=0.1)
+WARM = dict.fromkeys(FRAMEWORKS, warm.TORCH)
+WARM |= {"lightning": warm.LIGHTNING, "keras": warm.KERAS, "optax": warm.JAX}
 FLUSHING = [name for name in FRAMEWORKS if name not in ("keras", "optax")]
 RESUMING = ["torch", "accelerate", "transformers", "lightning"]
 every = pytest.mark.parametrize("name", FRAMEWORKS)
@@ -168,8 +170,8 @@ def test_killed_and_resumed_is_the_whole_run(name, tmp_path):
 
     def run(folder, stop):  # each in a process of its own, which nothing has trained in before
         folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "tests.guarantees.killed", name, str(folder), str(stop)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300, text=True)
+        words = ["-m", "tests.guarantees.killed", name, folder, stop]
+        return warm.run(words, imported=WARM[name])
 
     def used(folder):
         return [line.split() for line in (folder / "used.txt").read_text().splitlines()]
@@ -190,24 +192,40 @@ def test_killed_and_resumed_is_the_whole_run(name, tmp_path):
         assert float(rate) == last[int(t)]
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """Begins a run that stops after two epochs, once, and gives copies of its folder."""
+    runs = {}
+
+    def copied(name, folder):
+        if name not in runs:
+            first = tmp_path_factory.mktemp(name)
+            runs[name] = first, train(name, PLAN, first, stop=2).used
+        first, used = runs[name]
+        shutil.copytree(first, folder)
+        return used
+
+    return copied
+
+
 CHANGES = {
-    "longer": (PLAN, rw.Warmup(3) >> rw.Cosine(to=0.1), {"epochs": 8}),
-    "shorter": (PLAN, rw.Warmup(3) >> rw.Cosine(to=0.1), {"epochs": 4}),
-    "another shape": (PLAN, rw.Warmup(3) >> rw.Linear(to=0), {}),
-    "half the peak": (PLAN, 0.5 * (rw.Warmup(3) >> rw.Cosine(to=0.1)), {}),
+    "longer": (rw.Warmup(3) >> rw.Cosine(to=0.1), {"epochs": 8}),
+    "shorter": (rw.Warmup(3) >> rw.Cosine(to=0.1), {"epochs": 4}),
+    "another shape": (rw.Warmup(3) >> rw.Linear(to=0), {}),
+    "half the peak": (0.5 * (rw.Warmup(3) >> rw.Cosine(to=0.1)), {}),
 }
 
 
 @quietly
 @pytest.mark.parametrize("name", RESUMING)
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_plan_needs_a_policy_and_is_never_a_mixture(name, change, tmp_path, capfd):
+def test_a_changed_plan_needs_a_policy_and_is_never_a_mixture(name, change, begun, tmp_path, capfd):
     """Without a policy it is refused; with one the rates are one plan's or the other's, at the
     place that the policy says, and the rates before and after are printed."""
-    old, new, asked = CHANGES[change]
+    new, asked = CHANGES[change]
     stop, total = 2 * UPDATES, asked.get("epochs", 5) * UPDATES
     levels = new.resolve(total).values(total)
-    before = old.resolve(20)
+    before = PLAN.resolve(20)
     shifted = round(stop * total / 20)
     wanted = {
         "checkpoint": before.values(total),
@@ -217,14 +235,14 @@ def test_a_changed_plan_needs_a_policy_and_is_never_a_mixture(name, change, tmp_
     }
     for policy, meant_levels in wanted.items():
         folder = tmp_path / policy
-        first = train(name, old, folder, stop=2).used
+        first = begun(name, folder)
         if policy == "checkpoint":
             with pytest.raises(ScheduleError, match="resume="):
                 train(name, new, folder, resume=True, **asked)
         capfd.readouterr()
         rest = train(name, new, folder, resume=True, policy=policy, **asked).used
         said = "".join(capfd.readouterr())
-        same(first, meant(old)[:stop])
+        same(first, meant(PLAN)[:stop])
         np.testing.assert_allclose(rest, LR * meant_levels[stop:total], rtol=1e-6, atol=1e-12)
         assert f"{before(stop) * LR:.3g}"[:4] in said or policy == "checkpoint", said
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import textwrap
 from typing import Any
 
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 
 from ratewise.keras import Callback, LearningRate
+from tests import warm
 from tests.keras.tools import BACKEND, PLAN, Moves, assert_close, fit, model, rates
 
 
@@ -117,10 +115,8 @@ MIRRORED = """
 @pytest.mark.parametrize("kind", ["rate", "callback"])
 def test_two_mirrored_devices_make_one_update(kind: str) -> None:
     """Under `MirroredStrategy` with two replicas, update t uses f(t)."""
-    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(MIRRORED), kind]
-    done = subprocess.run(
-        command, env=dict(os.environ), capture_output=True, text=True, timeout=300, check=False
-    )
+    words = ["-W", "ignore", "-c", textwrap.dedent(MIRRORED), kind]
+    done = warm.run(words, imported=warm.KERAS, KERAS_BACKEND=BACKEND)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,8 @@ import pytest
 
 import ratewise as rw
 from ratewise.keras import Callback, LearningRate
-from tests.keras.tools import JITS, PLAN, Moves, assert_close, fit, model, rates
+from tests import warm
+from tests.keras.tools import BACKEND, JITS, PLAN, Moves, assert_close, fit, model, rates
 
 SCHEDULES = [PLAN, rw.Restarts("2 epochs", grow=2), rw.Piecewise({0: 1, "50%": 0.5}), PLAN * PLAN]
 
@@ -132,10 +130,9 @@ RUN = """
 @pytest.mark.parametrize("kind", ["rate", "callback"])
 def test_a_killed_run_ends_as_if_it_had_not_been(kind: str, tmp_path: Path) -> None:
     """SIGKILL between epochs, start again from the file: the 16 updates use f(0) … f(15)."""
-    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(RUN), str(tmp_path), kind]
+    words = ["-W", "ignore", "-c", textwrap.dedent(RUN), tmp_path, kind]
     codes = [
-        subprocess.run(command, env=dict(os.environ), timeout=300, check=False).returncode
-        for _ in range(2)
+        warm.run(words, imported=warm.KERAS, KERAS_BACKEND=BACKEND).returncode for _ in range(2)
     ]
     assert codes == [-signal.SIGKILL, 0]
     moved = [float(line) for line in (tmp_path / "trace").read_text().split()]

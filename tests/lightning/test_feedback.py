@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 import ratewise as rw
 from ratewise.lightning import attach
 from ratewise.torch import Scheduler
+from tests import warm
 from tests.lightning import ranks, tiny
 from tests.lightning.killed import EVERY, LOSSES, PLAN, TOTAL, losses
 
 pytestmark = pytest.mark.filterwarnings("ignore:::lightning")
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def simulated(plan: Any, total: int, name: str, measured: Any) -> list[float]:
@@ -81,8 +79,8 @@ def test_saved_with_a_validation_the_state_has_heard_it(tmp_path: Any) -> None:
 def test_killed_at_a_random_update_the_run_is_the_same(tmp_path: Path) -> None:
     """SIGKILL, then resumed from the last checkpoint: the rates of a run that lived."""
     update = random.randrange(5, TOTAL)
-    command = [sys.executable, "-m", "tests.lightning.killed", str(tmp_path), str(update)]
-    died = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    words = ["-m", "tests.lightning.killed", tmp_path, update]
+    died = warm.run(words, imported=warm.LIGHTNING)
     assert died.returncode == -signal.SIGKILL, died.stderr
     expected = truth()
     assert [float(x) for x in (tmp_path / "used").read_text().split()] == expected[:update]
@@ -96,8 +94,8 @@ def test_killed_at_a_random_update_the_run_is_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_several_processes_hear_the_first(tmp_path: Path) -> None:
     """Where each process measures something else, all follow what the first one measured."""
-    command = [sys.executable, "-m", "tests.lightning.ranks", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    words = ["-m", "tests.lightning.ranks", tmp_path]
+    done = warm.run(words, imported=warm.LIGHTNING)
     assert done.returncode == 0, done.stderr
     used = [[float(x) for x in (tmp_path / str(r)).read_text().split()] for r in range(2)]
     heard = [(t, {"val_loss": 1.0}) for t in range(3, 12, 3)]

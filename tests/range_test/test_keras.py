@@ -1,12 +1,11 @@
-"""A compiled Keras model, on every backend: every variable is put back to the bit."""
+"""A compiled Keras model: every variable is put back to the bit.
+
+`tests/keras/test_backends.py` holds it on the other backends.
+"""
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,8 +18,6 @@ from ratewise.choose import find
 # Keras itself asks numpy in a way that numpy 2 does not like.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-HERE = Path(__file__).resolve()
-BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 LADDER: dict[str, Any] = {"rungs": 12, "updates": 1, "seeds": 2}
 
 
@@ -166,18 +163,3 @@ def test_what_cannot_be_tested_is_refused() -> None:
     for model, batches, why in cases:
         with pytest.raises(ScheduleError, match=why):
             find(model, batches=batches)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("RATEWISE_ONE_BACKEND" in os.environ, reason="this is one of those runs")
-@pytest.mark.parametrize("backend", [one for one in BACKENDS if one != keras.backend.backend()])
-def test_the_same_holds_on_the_other_backends(backend: str) -> None:
-    """The claims of this file, in a process of their own."""
-    pytest.importorskip(BACKENDS[backend])
-    env = {**os.environ, "KERAS_BACKEND": backend, "RATEWISE_ONE_BACKEND": "1"}
-    command = [sys.executable, "-m", "pytest", str(HERE), "-q", "-k", "every or rates"]
-    done = subprocess.run(
-        command, env=env, cwd=HERE.parents[2], capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "passed" in done.stdout

@@ -1,11 +1,10 @@
-"""The task around a Keras model, on every backend: the same as `model.fit()`, shared or not."""
+"""The task around a Keras model: the same as `model.fit()`, shared or not.
+
+`tests/keras/test_backends.py` holds it on the other backends.
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,6 @@ from tests.tasks.models import RATES, X, Y, made, task_of, weights
 
 # Keras itself asks numpy in a way that numpy 2 does not like.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-HERE = Path(__file__).resolve()
-FILES = [str(HERE), str(HERE.with_name("test_keras_task.py"))]
-BACKENDS = ["jax", "tensorflow", "torch"]
 
 
 @pytest.mark.parametrize(
@@ -107,18 +102,3 @@ def test_sharing_changes_no_bit() -> None:
     """Every loss and metric of a comparison is that of the run trained alone in one go."""
     task = task_of(metric=lambda model: model.evaluate(X, Y, verbose=0, return_dict=True))
     check_sharing(task, 1e-2)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("RATEWISE_ONE_BACKEND" in os.environ, reason="this is one of those runs")
-@pytest.mark.parametrize("backend", [one for one in BACKENDS if one != keras.backend.backend()])
-def test_the_same_holds_on_the_other_backends(backend: str) -> None:
-    """The claims of both files, in a process of their own."""
-    pytest.importorskip(backend)
-    env = {**os.environ, "KERAS_BACKEND": backend, "RATEWISE_ONE_BACKEND": "1"}
-    command = [sys.executable, "-m", "pytest", *FILES, "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        command, env=env, cwd=HERE.parents[2], capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "passed" in done.stdout

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,10 @@ import transformers
 
 import ratewise as rw
 from ratewise.transformers import attach
+from tests import warm
 from tests.transformers import killed, tiny
 
 PLAN = rw.Warmup("25%") >> rw.Cosine(to=0.1)
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def simulated(history: list[dict[str, Any]]) -> list[float]:
@@ -38,8 +36,8 @@ def test_killed_at_a_random_update_the_run_is_the_same(tmp_path: Path) -> None:
     update = random.randrange(4, killed.TOTAL)
     folder = tmp_path / "killed"
     folder.mkdir()
-    command = [sys.executable, "-m", "tests.transformers.killed", str(folder), str(update)]
-    died = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    words = ["-m", "tests.transformers.killed", folder, update]
+    died = warm.run(words, imported=warm.TORCH)
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert [float(x) for x in (folder / "used").read_text().split()] == expected[:update]
     second = killed.make(folder)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import math
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +15,9 @@ import transformers
 import ratewise as rw
 from ratewise.torch import Scheduler
 from ratewise.transformers import attach
+from tests import warm
 from tests.transformers import ranks, tiny
 
-ROOT = Path(__file__).resolve().parents[2]
 PLAN = rw.Warmup("25%") >> rw.Cosine(to=0.1)
 CASES = {
     "max_steps": ({"max_steps": 7}, 7),
@@ -258,8 +256,8 @@ def test_several_processes_count_more_samples_and_no_more_updates(tmp_path: Any)
 @pytest.mark.slow
 def test_two_processes_make_the_same_updates(tmp_path: Path) -> None:
     """Counted over both, an epoch is its updates; each process uses the rates of the other."""
-    command = [sys.executable, "-m", "tests.transformers.ranks", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    words = ["-m", "tests.transformers.ranks", tmp_path]
+    done = warm.run(words, imported=warm.TORCH)
     assert done.returncode == 0, done.stderr
     used = [[float(x) for x in (tmp_path / str(r)).read_text().split()] for r in range(2)]
     heard = ast.literal_eval((tmp_path / "heard-0").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any
 
@@ -93,6 +94,15 @@ class Threads(Bowl):
 
         run = super().open(seed)
         run.measure = lambda: {"threads": float(torch.get_num_threads())}
+        return run
+
+
+class Light(Bowl):
+    """Measures whether PyTorch was imported where it is trained."""
+
+    def open(self, seed: int) -> Run:
+        run = super().open(seed)
+        run.measure = lambda: {"torch": float("torch" in sys.modules)}
         return run
 
 

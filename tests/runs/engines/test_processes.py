@@ -15,7 +15,7 @@ from ratewise.choose import Search, compare
 from ratewise.compare.comparison import Interrupted
 from ratewise.runs.journal import status
 from ratewise.schedule import ScheduleError
-from tests.runs.engines.tasks import Failing, Killer, Slow, Threads, mixed, same
+from tests.runs.engines.tasks import Failing, Killer, Light, Slow, Threads, mixed, same
 from tests.runs.journal.tasks import ASKED, SCHEDULES, TOTAL, Bowl, records
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -151,6 +151,13 @@ def test_workers_compute_with_as_many_threads():
     finally:
         torch.set_num_threads(before)
     assert result.runs[0].metrics["threads"] == 3
+
+
+def test_workers_import_no_pytorch_that_the_task_does_not():
+    """It takes seconds; that it is in use where the comparison was asked for does not matter."""
+    pytest.importorskip("torch")
+    result = compare(Light(), {"late": SCHEDULES["late"]}, total=TOTAL, workers=1)
+    assert result.runs[0].metrics["torch"] == 0
 
 
 def test_what_cannot_be_hired_is_refused():

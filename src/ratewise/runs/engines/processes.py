@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import multiprocessing
 import os
 import pickle
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing, WorkerDied
+from ratewise.runs.engines.threads import threads, use_threads
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.failures import TaskError, name_of
@@ -169,18 +168,10 @@ def unready(index: int, error: TaskError) -> Fatal:
     return Fatal(index, rule, error.fix, error.traceback)
 
 
-def threads() -> int | None:
-    """Return how many threads PyTorch computes with here; None if it is not in use."""
-    torch: Any = sys.modules.get("torch")
-    return torch.get_num_threads() if torch is not None else None
-
-
 def unpacked(sent: bytes, count: int | None) -> Worker:
     """Return a worker with what was packed elsewhere, computing with so many threads."""
+    use_threads(count)
     tasks, states = pickle.loads(sent)
-    if count is not None:
-        torch: Any = importlib.import_module("torch")
-        torch.set_num_threads(count)
     return Worker(tasks, states)
 
 

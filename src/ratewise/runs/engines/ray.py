@@ -11,7 +11,8 @@ from typing import Any
 
 from ratewise._extras import require
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, WorkerDied
-from ratewise.runs.engines.processes import packed, threads, unpacked, unready
+from ratewise.runs.engines.processes import packed, unpacked, unready
+from ratewise.runs.engines.threads import threads
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.failures import TaskError, name_of
