@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 
 LONGEST_NAME = 80
 """Characters of a text that are kept in the name of a file."""
@@ -25,6 +26,20 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def shown(text: str, stream: Any) -> str:
+    r"""Return a text as a stream can show it: printable, and in the characters of its encoding.
+
+    Consoles have all kinds of encodings, and what one of them does not have would be an error.
+
+    >>> import io
+    >>> shown("\u2265 \x1b[31m", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+    '\\u2265 \\x1b[31m'
+    """
+    text = printable(text, keep="\n")
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def literal(text: str) -> str:
