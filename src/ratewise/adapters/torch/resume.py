@@ -25,6 +25,7 @@ POLICIES = ("checkpoint", "code", "rescale", "continue")
 AHEAD = 16
 """Updates of which the values are looked at before a checkpoint is taken up."""
 _WHO = "Scheduler.load_state_dict"
+_FIX = "load another checkpoint"
 
 Values = dict[str, float]
 
@@ -233,8 +234,10 @@ def _prepared(clock: Clock, saved: Saved, course: Course, told: bool) -> Start:
     announced = saved.announced and not course.source.is_open_function
     asked = AHEAD if course.source.form is not None else int(announced or told)
     position = saved.committed + course.shift
-    ahead = {m: _ahead(course.source, feedback, one, position, asked) for m, one in members.items()}
-    return Start(feedback, members, ahead)
+    coming = {
+        m: _ahead(course.source, feedback, one, position, asked) for m, one in members.items()
+    }
+    return Start(feedback, members, coming)
 
 
 def _ahead(
@@ -242,29 +245,43 @@ def _ahead(
 ) -> Values:
     """Return the values of a member at a position; those behind it are looked at as well."""
     coming: Values = {}
-    for key, (schedule, _) in source.parts(member.entry).items() if count else ():
+    parts = source.parts(member.entry)
+    for key, place in member.places.items():
+        _check_fits(member, key, place, member.last[key])
+        if not count:
+            continue
         try:
-            values = member.peak[key] * feedback.view(schedule).values(count, position)
+            levels = feedback.view(parts[key][0]).values(count, position)
         except ScheduleError:
             raise
         except Exception as error:
             rule = f"got a schedule that has no level at update {position}: {shorten(error)}"
-            raise ScheduleError(_WHO, rule, "load another checkpoint") from error
-        worst = float(np.abs(values).max())
-        if not abs(worst) <= _largest(member, key):
-            rule = f"got a state in which {key} comes to {worst:g}"
-            raise ScheduleError(_WHO, rule, "load another checkpoint")
+            raise ScheduleError(_WHO, rule, _FIX) from error
+        with np.errstate(over="ignore"):
+            values = member.peak[key] * levels
+        _check_fits(member, key, place, float(np.abs(values).max()))
         coming[key] = float(values[0])
     return coming
 
 
-def _largest(member: Member, key: str) -> float:
-    """Return the largest number that the place of a key can hold."""
-    name, index = member.places[key]
-    value = (member.group or {}).get(name)
-    value = value if index is None or value is None else value[index]
-    known = isinstance(value, Tensor) and value.is_floating_point()
-    return torch.finfo(value.dtype if known else torch.float64).max
+def _check_fits(member: Member, key: str, place: tuple[str, int | None], value: float) -> None:
+    """Refuse a value with which no optimizer could step.
+
+    Betas are below 1; other numbers, and their squares, are finite in the precision of the
+    parameters, and of the tensor that they are put into.
+    """
+    name, index = place
+    group = member.group or {}
+    kinds = [p.dtype for p in group.get("params", ()) if p.is_floating_point()]
+    precision = torch.float64 if kinds and {*kinds} == {torch.float64} else torch.float32
+    most = math.sqrt(torch.finfo(precision).max)
+    held = group.get(name) if index is None else group[name][index]
+    if isinstance(held, Tensor) and held.is_floating_point():
+        most = min(most, torch.finfo(held.dtype).max)
+    if not abs(value) <= most or (name == "betas" and value >= 1):
+        whose = "" if member.name is None else f" of {who_is(member.name, 0)}"
+        rule = f"got a state in which {key}{whose} comes to {value:g}"
+        raise ScheduleError(_WHO, rule, _FIX)
 
 
 def _commit(clock: Clock, saved: Saved, course: Course, start: Start) -> None:
