@@ -26,7 +26,17 @@ NUMBERS: list[Any] = [
 ]
 OTHERS: list[Any] = [
     *(None, True, False, "", "1", "5%", "a\x1b[31m\n\x00", "\ud800", "x" * 10_000, b"x"),
-    *([], [1], {}, {"a": 1}, {1: 2}, (), (1, 2), {"type": "Cosine"}, {"type": "Hold", "over": "5%"}),
+    *(
+        [],
+        [1],
+        {},
+        {"a": 1},
+        {1: 2},
+        (),
+        (1, 2),
+        {"type": "Cosine"},
+        {"type": "Hold", "over": "5%"},
+    ),
     *(np.float64(0.5), np.float32(0.5), np.int64(3), np.bool_(True), np.array(0.5), np.ones(3)),
     *(object(), len, int, range(3), {1, 2}),
 ]
@@ -39,6 +49,13 @@ def tensors() -> list[Any]:
     except ImportError:
         return []
     return [torch.tensor(0.5), torch.tensor(3), torch.ones(2), torch.tensor(float("nan"))]
+
+
+def check_told(error: Exception) -> None:
+    """Assert that an error can be shown anywhere, however odd what it is about."""
+    message = str(error)
+    assert message.isprintable()
+    assert len(message) < 5000
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:

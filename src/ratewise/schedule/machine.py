@@ -83,7 +83,10 @@ class Machine:
             ScheduleError: a name that no evaluation measures, once one comes round again.
         """
         t = whole("observe", "the updates made", t)
-        values = {str(name): value for name, value in metrics.items()}
+        if not isinstance(metrics, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            fix = 'write observe(state, t, {"val_loss": 1.2})'
+            raise ScheduleError("observe", "needs metrics by name", fix, given=metrics)
+        values = {_name(name): value for name, value in metrics.items()}
         if not values or not self.moves:
             return state
         again = bool(set(values) & set(state["seen"]))
@@ -210,6 +213,13 @@ class Machine:
                 for i, part in enumerate(node.parts)
             )
         )
+
+
+def _name(given: Any) -> str:
+    try:
+        return str(given)
+    except Exception:  # Python writes no integer of more than 4,300 digits
+        return shorten(given)
 
 
 def _under(path: str, i: int) -> str:
