@@ -57,6 +57,13 @@ class Described(metaclass=Strict):
         """Set a field of this frozen value, at construction."""
         object.__setattr__(self, name, value)
 
+    def __copy__(self) -> Self:
+        """Return itself: what never changes needs no copy, however deep it is."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
 
 class Schedule(Described):
     """A map from updates `t` = 0, 1, … to levels in [0, inf), as a frozen value.

@@ -104,7 +104,10 @@ def _advised(text: str) -> str:
         return ""
     words = "_".join(re.split(r"[\s-]+", text.strip()))
     named = foreign.call(words, {})[1] if words.isidentifier() else ""
-    return named or _quoted(text) or _settings(text) or _settings(_PAIR.sub(r"\1=", text))
+    try:
+        return named or _quoted(text) or _settings(text) or _settings(_PAIR.sub(r"\1=", text))
+    except RecursionError:  # what is nested is written out again
+        return ""
 
 
 def _quoted(text: str) -> str:
