@@ -1,0 +1,64 @@
+"""Print the files of tests that the packages of this Python allow, one a line.
+
+A file is left out if it, or what it imports of the tests, imports a package that is not here. A
+face of ratewise, such as `ratewise.torch`, needs its framework.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FACES = {"torch", "keras", "optax", "transformers", "lightning"}
+
+
+def modules(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, at the top or in a function."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def missing(path: Path) -> frozenset[str]:
+    """Return the packages that a file needs and that are not here."""
+    found: set[str] = set()
+    for name in modules(path):
+        top, *rest = name.split(".")
+        here = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+        if top == "tests" and here.is_file() and here != path:
+            found |= missing(here)
+        elif top == "ratewise":
+            found |= {face for face in FACES & {*rest} if not importlib.util.find_spec(face)}
+        elif top == "tests" or (path.parent / f"{top}.py").is_file():
+            continue
+        elif not importlib.util.find_spec(top):
+            found.add(top)
+    setting = path.parent / "conftest.py"
+    return frozenset(found | (missing(setting) if setting.is_file() and setting != path else set()))
+
+
+def main() -> None:
+    """Print what can be run, and to standard error how much cannot and for want of what."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    left = {path: missing(path) for path in files}
+    for path in files:
+        if not left[path]:
+            print(path.relative_to(ROOT).as_posix())
+    wanting = sorted(set().union(*left.values()))
+    if wanting:
+        count = sum(map(bool, left.values()))
+        told = f"{count} of {len(files)} files of tests are left out: no {', '.join(wanting)} here"
+        print(told, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
