@@ -51,17 +51,27 @@ def literal(text: str) -> str:
     return '"' + printable(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
+RESERVED = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE
+)
+"""Names that are devices on Windows, whatever follows them behind a dot."""
+
+
 def file_name(text: str) -> str:
     """Return a text as a part of a file's name; no two texts get the same, on any system.
 
     Small letters, digits and -_.+% stay. Anything else, capitals too, as some systems do not tell
-    them from small letters, adds ten digits of the text's hash behind a ~.
+    them from small letters, adds ten digits of the text's hash behind a ~; so do the names of
+    devices, a dot at either end, and nothing at all.
 
-    >>> file_name("warm-up 5%"), file_name("cosine")
-    ('warm-up_5%~210d1d6095', 'cosine')
+    >>> file_name("warm-up 5%"), file_name("cosine"), file_name("nul"), file_name("..")
+    ('warm-up_5%~210d1d6095', 'cosine', '_nul~99e6242759', '_.~5ec1f7e700')
     """
     plain = re.sub(r"[^a-zA-Z0-9.%+_-]+", "_", text)[:LONGEST_NAME]
-    if plain == text and text == text.lower():
+    device = RESERVED.fullmatch(plain) is not None
+    usual = plain.strip(".") == plain != "" and not device
+    if usual and plain == text == text.lower():
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{plain}~{digest[:10]}"
+    safe = f"_{plain}" if device else re.sub(r"^\.", "_", plain)
+    return f"{safe}~{digest[:10]}"
