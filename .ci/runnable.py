@@ -25,6 +25,9 @@ def modules(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and "import_module(f" in ast.unparse(node):
+            beside = path.parent.relative_to(ROOT).as_posix().replace("/", ".")  # any of them
+            yield from (f"{beside}.{one.stem}" for one in path.parent.glob("[!t_]*.py"))
         elif isinstance(node, ast.Call) and path.name == "conftest.py":
             asked = [a.value for a in node.args if isinstance(a, ast.Constant)]
             yield from asked if ast.unparse(node.func) == "pytest.importorskip" else ()

@@ -120,36 +120,10 @@ GONE = {
 }
 """Names that a Python from 3.12 to 3.14 took away, or warns of."""
 
-GONE_MODULES = set(
-    [
-        "aifc",
-        "asynchat",
-        "asyncore",
-        "audioop",
-        "cgi",
-        "cgitb",
-        "chunk",
-        "crypt",
-        "distutils",
-        "imghdr",
-        "imp",
-        "lib2to3",
-        "mailcap",
-        "msilib",
-        "nis",
-        "nntplib",
-        "ossaudiodev",
-        "pipes",
-        "pkg_resources",
-        "smtpd",
-        "sndhdr",
-        "spwd",
-        "sunau",
-        "telnetlib",
-        "uu",
-        "xdrlib",
-    ]
-)
+GONE_MODULES = """
+    aifc asynchat asyncore audioop cgi cgitb chunk crypt distutils imghdr imp lib2to3 mailcap
+    msilib nis nntplib ossaudiodev pipes pkg_resources smtpd sndhdr spwd sunau telnetlib uu xdrlib
+"""
 
 
 def calls_elsewhere_missing(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -208,7 +182,7 @@ def what_is_gone(tree: ast.Module) -> Iterator[tuple[int, str]]:
             module = getattr(node, "module", None) or ""
             for alias in node.names:
                 top = (module or alias.name).partition(".")[0]
-                if top in GONE_MODULES or alias.name in GONE.get(module, "").split():
+                if top in GONE_MODULES.split() or alias.name in GONE.get(module, "").split():
                     yield node.lineno, f"{module or ''} {alias.name}"
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             gone = GONE.get(node.value.id, "").split()
