@@ -34,22 +34,30 @@ def modules(path: Path) -> Iterator[str]:
 
 
 @cache
-def missing(path: Path) -> frozenset[str]:
-    """Return the packages that a file needs and that are not here."""
-    found: set[str] = set()
+def needs(path: Path) -> tuple[frozenset[str], frozenset[Path]]:
+    """Return the packages that a file imports and are not here, and the files of tests it needs."""
+    packages: set[str] = set()
+    files = {one / "conftest.py" for one in path.parents if (ROOT / "tests") in (one, *one.parents)}
     for name in modules(path):
         top, *rest = name.split(".")
-        here = ROOT.joinpath(*name.split(".")).with_suffix(".py")
-        if top == "tests" and here.is_file() and here != path:
-            found |= missing(here)
-        elif top == "ratewise":
-            found |= {face for face in FACES & {*rest} if not importlib.util.find_spec(face)}
-        elif top == "tests" or (path.parent / f"{top}.py").is_file():
-            continue
-        elif not importlib.util.find_spec(top):
-            found.add(top)
-    setting = path.parent / "conftest.py"
-    return frozenset(found | (missing(setting) if setting.is_file() and setting != path else set()))
+        files.add(ROOT.joinpath(*name.split(".")).with_suffix(".py"))
+        if top == "ratewise":
+            packages |= {face for face in FACES & {*rest} if not importlib.util.find_spec(face)}
+        elif top != "tests" and not (path.parent / f"{top}.py").is_file():
+            packages |= {top} if not importlib.util.find_spec(top) else set()
+    return frozenset(packages), frozenset(filter(Path.is_file, files))
+
+
+def missing(path: Path) -> set[str]:
+    """Return the packages that are not here and that a file needs, with what it imports."""
+    waiting, seen = [path], {path}
+    found: set[str] = set()
+    while waiting:
+        packages, files = needs(waiting.pop())
+        found |= packages
+        waiting += files - seen
+        seen |= files
+    return found
 
 
 def main() -> None:
