@@ -15,6 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FACES = {"torch", "keras", "optax", "transformers", "lightning"}
+FOLDERS = [ROOT / name for name in ("tests", "benchmarks", "examples")]
+OWN = {"tests", *(path.stem for folder in FOLDERS for path in folder.rglob("*.py"))}
 
 
 def modules(path: Path) -> Iterator[str]:
@@ -37,13 +39,13 @@ def modules(path: Path) -> Iterator[str]:
 def needs(path: Path) -> tuple[frozenset[str], frozenset[Path]]:
     """Return the packages that a file imports and are not here, and the files of tests it needs."""
     packages: set[str] = set()
-    files = {one / "conftest.py" for one in path.parents if (ROOT / "tests") in (one, *one.parents)}
+    files = {one / "conftest.py" for one in path.parents if ROOT / "tests" in one.parents}
     for name in modules(path):
         top, *rest = name.split(".")
         files.add(ROOT.joinpath(*name.split(".")).with_suffix(".py"))
         if top == "ratewise":
             packages |= {face for face in FACES & {*rest} if not importlib.util.find_spec(face)}
-        elif top != "tests" and not (path.parent / f"{top}.py").is_file():
+        elif top not in OWN:
             packages |= {top} if not importlib.util.find_spec(top) else set()
     return frozenset(packages), frozenset(filter(Path.is_file, files))
 
