@@ -14,10 +14,10 @@ TEST_ENV      := env -u KERAS_BACKEND $(QUIET_THREADS) OMP_NUM_THREADS=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test lint bench oldest clean help
+.PHONY: demo test lint bench oldest test-python clean help
 
 help:  ## Say what the targets do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo-installed  ## Choose a schedule for a fine-tune on real reviews (minutes, CPU)
 	@rm -rf results/sentiment
@@ -50,8 +50,33 @@ oldest:  ## Run the tests of the adapters with the oldest versions that are supp
 		tests/testing tests/feedback tests/torch tests/transformers tests/lightning tests/optax \
 		tests/keras
 
+# Each package as far as it has a wheel for that Python; a shorter list is WITH="jax optax".
+PY    ?= 3.13
+WITH  ?= torch jax optax keras tensorflow-cpu transformers accelerate lightning ray optuna \
+         scipy scikit-learn matplotlib fsspec flax
+TESTS ?= tests
+OTHER := .venv-$(PY)
+
+test-python:  ## Run what can be run of the tests with another Python, PY=3.13
+	@for python in python$(PY) "$$(uv python find $(PY) 2>/dev/null)" \
+			"$$(pyenv root 2>/dev/null)"/versions/$(PY).*/bin/python; do \
+		"$$python" --version >/dev/null 2>&1 && found=$$python && break; \
+	done; \
+	test -n "$$found" || { echo "There is no Python $(PY) here. Install it, for example with" \
+		"\`uv python install $(PY)\` or \`pyenv install $(PY)\`, and run this again."; exit 1; }; \
+	test -x $(OTHER)/bin/pip || "$$found" -m venv $(OTHER)
+	@$(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
+		pytest pytest-xdist hypothesis pyyaml
+	@for package in $(WITH); do \
+		$(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check \
+			--only-binary :all: $$package || echo "no $$package for Python $(PY): left out"; \
+	done
+	@$(OTHER)/bin/python --version
+	@files=$$($(OTHER)/bin/python .ci/runnable.py | grep "^$(TESTS)") && \
+		$(TEST_ENV) $(OTHER)/bin/python -m pytest -n 2 --dist loadfile $$files
+
 clean:  ## Remove the environment and everything that was built
-	rm -rf $(VENV) .venv-oldest build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-oldest .venv-3.* build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

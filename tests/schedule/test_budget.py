@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 import threading
@@ -61,9 +62,64 @@ def test_what_grows_without_bound_is_refused_at_once(how: Callable[[Any], Any]) 
     assert hash(last) == hash(pickle.loads(pickle.dumps(last)))
 
 
+def in_a_small_stack(work: Callable[[], None]) -> None:
+    """Run in a thread of 256 kB with half of Python's own depth used; what it raises is raised."""
+    raised: list[BaseException] = []
+
+    def deep(n: int) -> None:
+        work() if n == 0 else deep(n - 1)
+
+    def caught() -> None:
+        try:
+            deep(400)
+        except BaseException as error:
+            raised.append(error)
+
+    size = threading.stack_size(256 * 1024)
+    thread = threading.Thread(target=caught)
+    thread.start()
+    thread.join()
+    threading.stack_size(size)
+    if raised:
+        raise raised[0]
+
+
+NESTED: dict[str, Callable[[int], str]] = {
+    **{sign: lambda n, sign=sign: sign * n + "1" for sign in ("-", "~", "not ", "lambda:", "*")},
+    **{
+        link: lambda n, link=link: f"a{link * n}"
+        for link in ("**1", ">>1", ".a", "(1)", ".b(1)", "[1]", "<1", " if 1 else 1", " or 1", "=1")
+    },
+    **{
+        opening: lambda n, opening=opening, end=end: opening * n + "1" + end * n
+        for opening, end in {
+            "(": ")", "f(": ")", "f(a=": ")", "[": "]", "{1:": "}", "(not -": ")", "{*": "}",
+            "f(a=1 if 1 else lambda:[-": "])", "(1,": ")", "Repeat(Hold() >> ": ", every=5)",
+        }.items()
+    },
+    "products": lambda n: "Hold()" + " * 1" * n,
+    "a chain": lambda n: "Hold(over=1)" + " >> Hold(over=1)" * n,
+    "a chain inside": lambda n: "(" * 90 + "Hold(over=1)" + " >> Hold(over=1)" * n + ")" * 90,
+    "settings of others": lambda n: "warmup=" + "not " * n + "1",
+    "a call of others": lambda n: "StepLR(" + "1 if 1 else " * n + "1)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_a_text_of_any_depth_leaves_a_small_stack_whole(name: str) -> None:
+    """Python's own parser would end the process: so deep a text is not handed to it."""
+
+    def work() -> None:
+        for n in (20, 45, 60, 99, 150, 240, 400, 999, 1300, 2400, 20_000):
+            with contextlib.suppress(rw.ScheduleError):
+                rw.parse(NESTED[name](n))
+
+    in_a_small_stack(work)
+
+
 @pytest.mark.parametrize("how", DEEPEN.values(), ids=DEEPEN)
 def test_the_deepest_work_in_a_small_stack(how: Callable[[Any], Any]) -> None:
-    """In a thread of 256 kB, with half of Python's own depth used, all that is made works."""
+    """All that is made works there."""
     found: list[Any] = []
 
     def work() -> None:
@@ -75,15 +131,9 @@ def test_the_deepest_work_in_a_small_stack(how: Callable[[Any], Any]) -> None:
         last = made[-1]
         found.append(last.resolve(100).values(100))
         found.append((rw.parse(repr(last)), rw.from_json(last.to_json()), last))
+        assert hash(last) == hash(copy.deepcopy(last)) == hash(pickle.loads(pickle.dumps(last)))
 
-    def deep(n: int) -> None:
-        work() if n == 0 else deep(n - 1)
-
-    size = threading.stack_size(256 * 1024)
-    thread = threading.Thread(target=deep, args=(400,))
-    thread.start()
-    thread.join()
-    threading.stack_size(size)
+    in_a_small_stack(work)
     assert len(found) == 3
     text, form, last = found[2]
     assert text == form == last

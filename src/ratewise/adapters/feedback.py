@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.schedule import Machine, Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import shorten
+from ratewise.schedule import Machine, Plan, Schedule
 from ratewise.schedule.feedback import State
 from ratewise.schedule.machine import never_measured
+from ratewise.schedule.schema import a_dict, read_state
 
 _TYPO = 0.8  # likeness from which a name is taken for another one, misspelt
 
@@ -112,16 +112,15 @@ class FeedbackStore:
         """Take up saved states.
 
         Raises:
-            ScheduleError: they are of other schedules; nothing is changed.
+            ScheduleError: they are of other schedules, or damaged; nothing is changed.
         """
+        new = read_state(who, self.read_states, states, "load another checkpoint")
         for place, one in self.listeners.items():
-            saved = states.get(place, {})
-            moves = saved.get("moves")
-            if not isinstance(moves, dict) or set(moves) != set(one.machine.moves):
-                rule = f"got a state that is damaged: 'listening' holds {shorten(saved)}"
-                raise ScheduleError(who, rule, "load another checkpoint")
-        for place, one in self.listeners.items():
-            one.state = states[place]
+            one.state = new[place]
+
+    def read_states(self, value: Any, place: str) -> dict[str, State]:
+        """Return the states of these schedules that a value is; a reader of `schema`."""
+        return a_dict({at: o.machine.read_state for at, o in self.listeners.items()})(value, place)
 
     def replayed(self, plan: Plan) -> Plan:
         """Return the open-loop plan that a run of `plan` has followed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,11 @@ def say(text: str, *, err: bool = False, coloured: bool = False) -> None:
     """
     parts = _COLOUR.split(text) if coloured else [text]
     safe = [part if i % 2 else printable(part, keep="\n") for i, part in enumerate(parts)]
-    typer.echo("".join(safe), err=err, color=coloured or None)
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
+    fitting = (
+        "".join(safe).encode(encoding, "replace").decode(encoding)
+    )  # consoles are not all UTF-8
+    typer.echo(fitting, err=err, color=coloured or None)
 
 
 def say_json(value: Any) -> None:

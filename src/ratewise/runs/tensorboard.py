@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,12 @@ class Board:
     def show(self, record: Record) -> None:
         """Write the rates, losses and metrics of a run, by update."""
         writer: Any = self._writer(os.path.join(self._folder, _folder(record)))
-        for t in np.flatnonzero(np.isfinite(record.losses)).tolist():
-            writer.add_scalar("loss", float(record.losses[t]), t)
-            writer.add_scalar("lr", float(record.rates[t]), t)
-        for metric, value in record.metrics.items():
-            writer.add_scalar(f"final/{_tag(metric)}", value, len(record.rates))
-        writer.close()
+        with closing(writer):
+            for t in np.flatnonzero(np.isfinite(record.losses)).tolist():
+                writer.add_scalar("loss", float(record.losses[t]), t)
+                writer.add_scalar("lr", float(record.rates[t]), t)
+            for metric, value in record.metrics.items():
+                writer.add_scalar(f"final/{_tag(metric)}", value, len(record.rates))
 
 
 def _folder(record: Record) -> str:

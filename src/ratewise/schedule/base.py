@@ -5,9 +5,11 @@ from __future__ import annotations
 import abc
 import dataclasses
 import json
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,13 @@ class Described(metaclass=Strict):
         """Set a field of this frozen value, at construction."""
         object.__setattr__(self, name, value)
 
+    def __copy__(self) -> Self:
+        """Return itself: what never changes needs no copy, however deep it is."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
 
 class Schedule(Described):
     """A map from updates `t` = 0, 1, … to levels in [0, inf), as a frozen value.
@@ -66,6 +75,8 @@ class Schedule(Described):
     `class Mine(Move, written=True)` it says that its formula is written over the array namespace
     alone, without a look at values: then `ratewise.convert.write` writes it as code.
     """
+
+    __array_ufunc__ = None  # so that NumPy does not make an array of products of an array
 
     kinds: ClassVar[dict[str, type[Schedule]]] = {}
     written: ClassVar[bool] = False
@@ -211,7 +222,12 @@ class Schedule(Described):
                     Fix("give {total}", "use values(n), or resolve(total=…) first", total="…"),
                 )
             n = max(length - start, 0)
-        return sample(self._own_track, whole("values", "n", n), start)
+        n = whole("values", "n", n)
+        try:
+            return sample(self._own_track, n, start)
+        except MemoryError:
+            rule = f"has no memory for {n:,} levels"
+            raise ScheduleError("values", rule, "ask for them in parts, values(n, start)") from None
 
     # Composing ------------------------------------------------------------------------------
 
@@ -221,6 +237,9 @@ class Schedule(Described):
         if not isinstance(other, Schedule):
             raise ScheduleError(f"… >> {shorten(other)}", "joins schedules", "write … >> Hold()")
         return Sequence((self, other))
+
+    def __rrshift__(self, other: object) -> NoReturn:
+        raise ScheduleError(f"{shorten(other)} >> …", "joins schedules", "write Hold() >> …")
 
     def __mul__(self, other: Schedule | float) -> Schedule:
         from ratewise.schedule.compose import Product
@@ -319,7 +338,7 @@ def _rebuild(kind: type[Schedule], fields: dict[str, Any]) -> Schedule:
 
 
 def _numeric(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool)
 
 
 def _positions(t: NDArray[Any]) -> NDArray[np.int64]:

@@ -23,8 +23,10 @@ MOST_IN_PLAN = 50_000
 """Schedules in one plan."""
 LONGEST_CHAIN = 1000
 """Moves or factors in a row: a parser goes one level deeper for each of them."""
-MOST_LINKS = 2 * LONGEST_CHAIN + 400
-"""Signs in a row in a text: a `>>` and the end of a call for each move, and some around them."""
+MOST_STACK = LONGEST_CHAIN + 250
+"""Links that a parser may go down in a text, each some 200 bytes of the stack, of 256 kB."""
+BRACKET, STRANGE_LINK = 10, 2
+"""What a bracket takes, and a sign or word that is not part of the language, in such links."""
 DEEPEST_TEXT = 100
 """Brackets inside of each other."""
 MOST_ITEMS = 300_000
@@ -109,29 +111,66 @@ def check_brackets(who: Who, text: str, most: int = DEEPEST_TEXT) -> None:
         raise ScheduleError(who, f"got {deepest:,} nested brackets", f"use at most {most}")
 
 
+class _Level:
+    """One level of brackets: how much of the stack a parser takes for what is in it."""
+
+    def __init__(self) -> None:
+        self.links = 0  # in a row, in this item
+        self.operand = 0  # what the operand at hand takes
+        self.operands = 0  # the most that one of this item has taken
+        self.items = 0  # the most that one item has taken
+
+    def end_operand(self) -> None:
+        self.operands, self.operand = max(self.operands, self.operand), 0
+
+    def end_item(self) -> int:
+        """Return the most that an item has taken, this one included; another one begins."""
+        self.end_operand()
+        self.items = max(self.items, self.links + self.operands)
+        self.links = self.operands = 0
+        return self.items
+
+
 def check_links(who: Who, text: str) -> None:
-    """Refuse an expression that chains more than a parser has room for, `a >> b >> c` or `--1`.
+    """Refuse an expression that takes more of the stack than a parser has in a small thread.
+
+    Python's own parser goes down a level for each link of `a >> b >> c` or `--1`, and some levels
+    for each bracket; where its stack ends, the process does.
 
     Raises:
         ScheduleError: it does.
     """
-    links = [0]  # signs since the last comma, on every level of brackets
-    total = 0
+    levels = [_Level()]
     for token in _LINK.finditer(text):
-        kind = token.lastgroup
+        kind, here = token.lastgroup, levels[-1]
         if kind == "format":
             rule = "holds a formatted string, which is not part of the language"
             raise ScheduleError(who, rule, "write it as a plain one")
         if kind == "open":
-            links.append(0)
+            levels.append(_Level())
         elif kind == "comma":
-            total -= links[-1]
-            links[-1] = 0
-        elif kind in ("close", "sign") or keyword.iskeyword(token[0]):
-            if kind == "close" and len(links) > 1:
-                total -= links.pop()
-            links[-1] += 1
-            total += 1
-        if total > MOST_LINKS:
-            rule = f"is not an expression that can be read: more than {MOST_LINKS:,} signs in a row"
-            raise ScheduleError(who, rule, f"use at most {LONGEST_CHAIN:,} schedules in a row")
+            here.end_item()
+        elif kind == "close":
+            _close(levels)
+        elif token[0] in (">>", "*"):
+            here.end_operand()
+            here.links += 1
+        elif token[0] == ".":
+            here.operand += 1
+        elif kind == "sign" or keyword.iskeyword(token[0]):
+            here.links += STRANGE_LINK
+        if here.links > MOST_STACK:
+            break
+    while len(levels) > 1:
+        _close(levels)
+    if (needed := levels[0].end_item()) > MOST_STACK:
+        rule = f"is not an expression that can be read: it is {needed:,} links deep"
+        fix = f"use at most {LONGEST_CHAIN:,} schedules in a row, or write it as JSON"
+        raise ScheduleError(who, rule, fix)
+
+
+def _close(levels: list[_Level]) -> None:
+    """End a level of brackets: what it took is what the operand took that it is part of."""
+    if len(levels) > 1:
+        inner = levels.pop().end_item()
+        levels[-1].operand = max(levels[-1].operand, inner + BRACKET) + 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import operator
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from numbers import Complex, Real
 from typing import Any, NoReturn
 
 from ratewise._printable import printable
@@ -216,8 +218,9 @@ def _spelled(value: Any, room: int) -> str:
     if spell not in _BRACKETS or not value:
         try:
             return repr(value)
-        except Exception:
-            return f"<{type(value).__name__}>"
+        except Exception:  # Python writes no integer of more than 4,300 digits
+            large = isinstance(value, int) and f" of {int.bit_length(value):,} bits"
+            return f"<{type(value).__name__}{large or ''}>"
     opening, closing = _BRACKETS[spell]
     text, comma = opening, ""
     for item in value.items() if isinstance(value, dict) else value:
@@ -251,11 +254,12 @@ def number(
     interval = f"{bracket}{low:g}, {high:g}{closing}"
     rule = f"needs {name} in {interval}"
     fix = f"give a finite number in {interval}"
-    if isinstance(value, bool | str | bytes) or value is None:
+    unreal = isinstance(value, Complex) and not isinstance(value, Real)
+    if isinstance(value, bool | str | bytes) or value is None or unreal:
         raise ScheduleError(who, rule, fix, given=value)
     try:
         result = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever the number of another library raises
         raise ScheduleError(who, rule, fix, given=value) from None
     inside = low < result if above else low <= result
     if not (math.isfinite(result) and inside and result <= high):
@@ -271,7 +275,7 @@ def whole(who: Who, name: str, value: Any, *, low: int = 0, high: int = 2**62) -
         raise ScheduleError(who, rule, fix, given=value)
     try:
         result = operator.index(value)
-    except TypeError:
+    except Exception:  # as above
         raise ScheduleError(who, rule, fix, given=value) from None
     if not low <= result <= high:
         raise ScheduleError(who, rule, fix, given=value)
@@ -293,12 +297,25 @@ def flag(who: Who, name: str, value: Any) -> bool:
     return bool(value)
 
 
+MOST_LISTED = 1_000_000
+"""Items that are taken from what a user gives for several, which may have no end."""
+
+
 def listed(value: Any) -> list[Any] | None:
-    """Return the items of what a user gives for several; None if it is not several."""
+    """Return the items of what a user gives for several; None if it is not several.
+
+    Raises:
+        ScheduleError: there are more than anybody writes down.
+    """
     try:
-        return None if isinstance(value, str | bytes) else list(value)
-    except TypeError:
+        found = [] if isinstance(value, str | bytes) else itertools.islice(value, MOST_LISTED + 1)
+        items = list(found)
+    except Exception:  # it cannot be gone through, or what goes through it raises
         return None
+    if len(items) > MOST_LISTED:
+        rule = f"holds more than {MOST_LISTED:,} items"
+        raise ScheduleError(shorten(value), rule, "give fewer, or a formula")
+    return None if isinstance(value, str | bytes) else items
 
 
 LONGEST_WORD = 200

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import abc
+import itertools
 import math
 from typing import Any, ClassVar
 
 from ratewise.schedule.errors import ScheduleError, one_of, shorten, whole
 from ratewise.schedule.move import Move
+from ratewise.schedule.schema import (
+    Mismatch,
+    Reader,
+    a_count,
+    a_dict,
+    a_list,
+    a_number,
+    a_primitive,
+    maybe,
+)
 from ratewise.schedule.steps import Piecewise
 from ratewise.schedule.track import Track
 
@@ -28,6 +39,8 @@ class Feedback(Move, abc.ABC):
     """
 
     endless: ClassVar[bool] = True
+    later: ClassVar[tuple[str, ...]] = ()
+    """What states of before do not hold."""
     metric: str
 
     @property
@@ -37,6 +50,36 @@ class Feedback(Move, abc.ABC):
     def init(self) -> State:
         """Return the state before the first observation."""
         return {"decisions": [], "last": None, "missing": 0, "nans": 0}
+
+    def remembers(self) -> dict[str, Reader]:
+        """Return what a state holds, by name; what a kind of its own adds may be any primitive."""
+        own: dict[str, Reader] = dict.fromkeys(self.init(), a_primitive)
+        counts = {"missing": a_count(), "nans": a_count(), "last": maybe(a_count())}
+        return {**own, **counts, "decisions": a_list(_decision)}
+
+    def contradiction(self, state: State) -> str | None:
+        """Return the name of what in a state does not go with the rest of it, if anything.
+
+        A scale is that of the last decision.
+        """
+        times = [t for t, _ in state["decisions"]]
+        if any(a >= b for a, b in itertools.pairwise(times)):
+            return "decisions"
+        last = state["decisions"][-1][1] if times else 1.0
+        return "scale" if state.get("scale", last) != last else None
+
+    def read_state(self, value: Any, place: str) -> State:
+        """Return the state of this move that a value is; a reader of `schema`."""
+        later = [name for name in self.later if name in self.init()]
+        readers = self.remembers()
+        added = {name: readers.pop(name) for name in later}
+        if type(self).remembers is Feedback.remembers and isinstance(value, dict):
+            given: dict[Any, Any] = value
+            added |= {key: a_primitive for key in given if key not in readers}
+        state = a_dict(readers, added)(value, place)
+        if (wrong := self.contradiction(state)) is not None:
+            raise Mismatch(f"{place}.{wrong}", "does not go with the rest")
+        return state
 
     @abc.abstractmethod
     def observe(self, state: State, t: int, value: float, start: float = 1.0) -> State:
@@ -111,6 +154,20 @@ class Feedback(Move, abc.ABC):
         if getattr(self, "threshold_mode", "abs") == "abs":
             return value < so_far - threshold if low else value > so_far + threshold
         return value < so_far * (1.0 - threshold) if low else value > so_far * (1.0 + threshold)
+
+
+def _decision(value: Any, place: str) -> list[Any]:
+    """Read a decision: an update, and the multiplier from there on."""
+    t, scale = a_list(lambda one, _: one, 2)(value, place)
+    return [a_count()(t, place), a_number(low=0.0)(scale, place)]
+
+
+def a_metric(value: Any, place: str) -> float:
+    """Read what was measured and may be the best so far: NaN never is."""
+    number = a_number(finite=False)(value, place)
+    if math.isnan(number):
+        raise Mismatch.holds(place, value, "a number")
+    return number
 
 
 def record(state: State, t: int, **changes: Any) -> State:

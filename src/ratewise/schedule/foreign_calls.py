@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -106,15 +106,21 @@ class Arguments:
         return Instead(write, self.rates, write if same else "", note)
 
 
-def spell(value: Any) -> str:
+LONGEST_SPELT = 200
+"""Characters of a text, and items of a list, that are spelt out; longer ones are left blank."""
+
+
+def spell(value: Any, depth: int = 0) -> str:
     """Return the text of a literal of theirs; what is none stays as it was written."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     if isinstance(value, str) and not isinstance(value, Verbatim):
-        return literal(value)
+        return literal(value) if len(value) <= LONGEST_SPELT else "…"
     if isinstance(value, list | tuple):
-        items: Iterable[Any] = value  # pyright: ignore[reportUnknownVariableType]
-        texts = [spell(item) for item in items]
+        items: Sequence[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        if depth > 4 or len(items) > LONGEST_SPELT:
+            return "(…)"
+        texts = [spell(item, depth + 1) for item in items]
         return f"({', '.join(texts)}{',' * (len(texts) == 1)})"
     return shorten(value, 200)
 

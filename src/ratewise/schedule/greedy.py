@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ratewise.schedule.compose import Sequence
 from ratewise.schedule.errors import ScheduleError, number, shorten, whole
-from ratewise.schedule.feedback import Feedback, State, record, smoothed
+from ratewise.schedule.feedback import Feedback, State, a_metric, record, smoothed
 from ratewise.schedule.lengths import Length, length, nearest_update
 from ratewise.schedule.moves import Hold
 from ratewise.schedule.named import cooldown
+from ratewise.schedule.schema import Mismatch, Reader, a_count, a_list, a_number, maybe
 
 __all__ = ["EarlyCool", "Greedy"]
 
@@ -73,6 +74,7 @@ class Greedy(Feedback):
     rates: tuple[tuple[float, float, float], ...] = ()
     over: Length | None = None
     start: float | None = None
+    later: ClassVar[tuple[str, ...]] = ("rates",)
 
     def __post_init__(self) -> None:
         self.check_listening()
@@ -94,6 +96,25 @@ class Greedy(Feedback):
         counts = {"good": 0, "bad": 0, "waiting": 0, "at_low": 0}
         fresh = {"best": None, "scale": 1.0, "average": None}
         return {**super().init(), **counts, **fresh, "rates": [first for first, *_ in self._bounds]}
+
+    def remembers(self) -> dict[str, Reader]:
+        waiting = a_count(high=max(self.cooldown, self.warmup))
+        counts = {"good": a_count(), "bad": a_count(), "waiting": waiting, "at_low": a_count()}
+        metrics = {"best": maybe(a_metric), "average": maybe(a_number(finite=False))}
+        own = {"scale": a_number(low=0.0), "rates": self._read_rates}
+        return {**super().remembers(), **counts, **metrics, **own}
+
+    def _read_rates(self, value: Any, place: str) -> list[float]:
+        rates = a_list(a_number(low=0.0), len(self._bounds))(value, place)
+        for rate, (first, _, high) in zip(rates, self._bounds, strict=True):
+            if rate > max(first, high):
+                raise Mismatch.holds(place, value, "within its bounds")
+        return rates
+
+    def contradiction(self, state: State) -> str | None:
+        scale = self._rates(state)[0] / self._bounds[0][0]
+        same = math.isclose(state["scale"], scale, rel_tol=1e-9)
+        return super().contradiction(state) if same else "rates"
 
     def improved(self, value: float, best: float | None) -> bool:
         return (self.improved_as_torch if self.rates else super().improved)(value, best)
@@ -208,6 +229,15 @@ class EarlyCool(Feedback):
 
     def init(self) -> State:
         return {**super().init(), "best": None, "bad": 0, "average": None, "at": None}
+
+    def remembers(self) -> dict[str, Reader]:
+        metrics = {"best": maybe(a_metric), "average": maybe(a_number(finite=False))}
+        own = {"bad": a_count(), "at": maybe(a_count(low=1))}
+        return {**super().remembers(), **metrics, **own}
+
+    def contradiction(self, state: State) -> str | None:
+        decided = [] if state["at"] is None else [[state["at"], 1.0]]
+        return None if state["decisions"] == decided else "at"
 
     def observe(self, state: State, t: int, value: float, start: float = 1.0) -> State:
         if state["at"] is not None:

@@ -23,19 +23,29 @@ _TEXT = re.compile(
 _HOW = 'write updates as an int, a share as "10%", or "3 epochs", "50k samples", "2M tokens"'
 
 
+LONGEST_TEXT = 200
+"""Characters of a length, as it is given and in its canonical form."""
+
+
 def length(who: Who, name: str, value: Any) -> int | str:
     """Return `value` in its one canonical form: an int of updates, or a short text.
 
     >>> length("Hold", "over", 0.05), length("Hold", "over", "2000k tokens")
     ('5%', '2M tokens')
     """
+    found = value
     if isinstance(value, str):
-        return _canonical(who, name, value)
-    if isinstance(value, float):
-        if 0 < value < 1:
-            return _share(who, name, Decimal(repr(float(value))) * 100, value)
-        raise ScheduleError(who, f"needs {name} as a length", _HOW, given=value)
-    return whole(who, name, value)
+        found = _canonical(who, name, value) if len(value) <= LONGEST_TEXT else value
+    elif isinstance(value, float):
+        if not 0 < value < 1:
+            raise ScheduleError(who, f"needs {name} as a length", _HOW, given=value)
+        found = _share(who, name, Decimal(repr(float(value))) * 100, value)
+    if not isinstance(found, str):
+        return whole(who, name, found)
+    if len(found) > LONGEST_TEXT:
+        rule = f"needs {name} as a length of at most {LONGEST_TEXT} characters"
+        raise ScheduleError(who, rule, _HOW, given=value)
+    return found
 
 
 def _canonical(who: Who, name: str, text: str) -> int | str:
@@ -150,9 +160,11 @@ def _size(name: str, value: Any) -> Fraction | None:
         return None
     who = Call("resolve", name, value)
     fix = "give the number of updates in an epoch" if name == "epoch" else f"give {name} per update"
-    try:
-        size = Fraction(value) if not isinstance(value, bool | str) else Fraction(0)
-    except (TypeError, ValueError, OverflowError):
+    try:  # the float first: as a fraction, a Decimal of 1e999999999 would take all memory there is
+        near = 0.0 if isinstance(value, bool | str | bytes) else float(value)
+        known = isinstance(value, int | Fraction | Decimal)
+        size = Fraction(value if known else near) if 0 < near <= LONGEST else Fraction(0)
+    except Exception:  # whatever the number of another library raises
         size = Fraction(0)
     if not 0 < size <= LONGEST:
         raise ScheduleError(who, f"needs {name} above 0", fix)

@@ -19,6 +19,7 @@ from ratewise.schedule.errors import ScheduleError, nearest, shorten, whole
 from ratewise.schedule.feedback import Feedback, State
 from ratewise.schedule.frames import Frame
 from ratewise.schedule.repeat import Repeat
+from ratewise.schedule.schema import a_dict, a_list, a_text, read_state
 from ratewise.schedule.strict import strict
 from ratewise.schedule.track import Track
 
@@ -65,6 +66,11 @@ class Machine:
         """Return the state before the first observation."""
         return {"moves": {path: move.init() for path, move in self.moves.items()}, "seen": []}
 
+    def read_state(self, value: Any, place: str) -> State:
+        """Return the state of this machine that a value is; a reader of `schema`."""
+        moves = {path: move.read_state for path, move in self.moves.items()}
+        return a_dict({"moves": a_dict(moves), "seen": a_list(a_text())})(value, place)
+
     # Listening --------------------------------------------------------------------------------
 
     def observe(self, state: State, t: int, metrics: Mapping[str, Any]) -> State:
@@ -77,7 +83,10 @@ class Machine:
             ScheduleError: a name that no evaluation measures, once one comes round again.
         """
         t = whole("observe", "the updates made", t)
-        values = {str(name): value for name, value in metrics.items()}
+        if not isinstance(metrics, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            fix = 'write observe(state, t, {"val_loss": 1.2})'
+            raise ScheduleError("observe", "needs metrics by name", fix, given=metrics)
+        values = {_name(name): value for name, value in metrics.items()}
         if not values or not self.moves:
             return state
         again = bool(set(values) & set(state["seen"]))
@@ -181,7 +190,8 @@ class Machine:
         if not isinstance(log, Mapping) or set(log) != set(self.moves):
             rule = f"has moves at {sorted(self.moves)}, the record is of {shorten(log)}"
             raise ScheduleError("replay", rule, "give the record of a run of this schedule")
-        state = {"moves": dict(log), "seen": []}
+        given = {"moves": dict(log), "seen": []}
+        state = read_state("replay", self.read_state, given, "give the record of a run")
         return self._replayed(state, self.schedule, "", None)
 
     def _replayed(self, state: State, node: Schedule, path: str, before: Any) -> Schedule:
@@ -205,6 +215,13 @@ class Machine:
         )
 
 
+def _name(given: Any) -> str:
+    try:
+        return str(given)
+    except Exception:  # Python writes no integer of more than 4,300 digits
+        return shorten(given)
+
+
 def _under(path: str, i: int) -> str:
     return f"{path}.{i}" if path else str(i)
 
@@ -222,7 +239,7 @@ def _shown(move: Feedback, state: State, t: int, start: float, values: Mapping[s
         return state
     try:
         value = float(values[move.metric])
-    except (TypeError, ValueError):
+    except Exception:  # whatever the number of another library raises
         rule = f"was shown {move.metric}={shorten(values[move.metric])}"
         raise ScheduleError(repr(move), rule, "show it a number") from None
     new = move.observe(state, t, value, start)

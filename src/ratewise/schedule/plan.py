@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ratewise.schedule.base import Described, Schedule
 from ratewise.schedule.budget import MOST_IN_PLAN
-from ratewise.schedule.errors import ScheduleError, nearest, number, refuse_epochs, shorten
+from ratewise.schedule.errors import ScheduleError, listed, nearest, number, refuse_epochs, shorten
 from ratewise.schedule.strict import strict
 
 _KEYS = ("lr", "momentum", "weight_decay")
@@ -59,24 +59,25 @@ class Plan(Described):
             _check_schedule(f"Plan({name}=…)", getattr(self, name), none=True)
         keys = _mapping("keys", self.keys)
         for name, schedule in keys.items():
-            _check_schedule(f"Plan(keys={{{name!r}: …}})", schedule)
+            _check_schedule(f"Plan(keys={{{shorten(name)}: …}})", schedule)
             if name in _KEYS:
                 raise ScheduleError(
-                    f"Plan(keys={{{name!r}: …}})", "has an argument", f"write {name}=…"
+                    f"Plan(keys={{{shorten(name)}: …}})", "has an argument", f"write {name}=…"
                 )
         groups = {
             name: _as_plan(name, part) for name, part in _mapping("groups", self.groups).items()
         }
         peak = {
-            name: number(f"Plan(peak={{{name!r}: {shorten(value)}}})", "peak", value)
+            name: number(f"Plan(peak={{{shorten(name)}: {shorten(value)}}})", "peak", value)
             for name, value in _mapping("peak", self.peak).items()
         }
         for name, content in (("keys", keys), ("groups", groups), ("peak", peak)):
             self.keep(name, _Frozen(content))
-        if isinstance(self.notes, str) or not isinstance(self.notes, Sequence):
+        notes = listed(self.notes) if isinstance(self.notes, Sequence) else None
+        if notes is None or not all(isinstance(note, str) for note in notes):
             who = f"Plan(notes={shorten(self.notes)})"
             raise ScheduleError(who, "needs texts in a row", 'write notes=("…",)')
-        self.keep("notes", tuple(str(note) for note in self.notes))
+        self.keep("notes", tuple(map(str, notes)))
         scheduled = self.schedules()
         if not scheduled and not groups:
             raise ScheduleError("Plan()", "schedules nothing", "give lr=…, or another key")
@@ -84,7 +85,7 @@ class Plan(Described):
             known = [*scheduled, *(key for plan in groups.values() for key in plan.schedules())]
             if name not in known:
                 raise ScheduleError(
-                    f"Plan(peak={{{name!r}: …}})", "is not scheduled", nearest(name, known)
+                    f"Plan(peak={{{shorten(name)}: …}})", "is not scheduled", nearest(name, known)
                 )
 
     def __call__(self, *given: Any) -> NoReturn:
@@ -133,8 +134,8 @@ class Plan(Described):
         """
         schedule, peak = self._lookup(key, group)
         if peak is None:
-            who = f"Plan.rates(key={key!r})"
-            raise ScheduleError(who, "has no peak", f"give Plan(…, peak={{{key!r}: 3e-4}})")
+            who = f"Plan.rates(key={shorten(key)})"
+            raise ScheduleError(who, "has no peak", f"give Plan(…, peak={{{shorten(key)}: 3e-4}})")
         return peak * schedule.resolve(total, **horizon).values()
 
     def _lookup(self, key: str, group: str | None) -> tuple[Schedule, float | None]:
@@ -144,15 +145,17 @@ class Plan(Described):
         plans = [self]
         if group is not None:
             if not isinstance(group, str) or group not in self.groups:
-                who = f"Plan.rates(group={group!r})"
-                fix = nearest(str(group), self.groups)
+                who = f"Plan.rates(group={shorten(group)})"
+                fix = nearest(group, self.groups)
                 raise ScheduleError(who, "is not a group of the plan", fix)
             plans.insert(0, self.groups[group])
         schedules = [plan.schedules()[key] for plan in plans if key in plan.schedules()]
         peaks = [plan.peak[key] for plan in plans if key in plan.peak]
         if not schedules:
             known = [name for plan in plans for name in plan.schedules()]
-            raise ScheduleError(f"Plan.rates(key={key!r})", "is not scheduled", nearest(key, known))
+            raise ScheduleError(
+                f"Plan.rates(key={shorten(key)})", "is not scheduled", nearest(key, known)
+            )
         return schedules[0], peaks[0] if peaks else None
 
 
@@ -174,7 +177,7 @@ def groups_meant(key: str, names: Sequence[Any]) -> list[int]:
     if named and placed and named != placed:
         rule = f"is the name of group {named[0]} of the optimizer, and the place of another"
         fix = "give that group a name that is no number"
-        raise ScheduleError(f"Plan(groups={{{key!r}: …}})", rule, fix)
+        raise ScheduleError(f"Plan(groups={{{shorten(key)}: …}})", rule, fix)
     return named or placed
 
 
@@ -215,7 +218,7 @@ def _as_plan(name: str, part: Any) -> Plan:
         return Plan(lr=part)
     if isinstance(part, Plan) and not part.groups:
         return part
-    who = f"Plan(groups={{{name!r}: …}})"
+    who = f"Plan(groups={{{shorten(name)}: …}})"
     raise ScheduleError(
         who, f"needs a schedule or a plan without groups, got {shorten(part)}", "write Cosine(to=0)"
     )

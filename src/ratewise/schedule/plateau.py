@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 from ratewise.schedule.errors import ScheduleError, one_of, shorten, whole
-from ratewise.schedule.feedback import Feedback, State, record, smoothed
+from ratewise.schedule.feedback import Feedback, State, a_metric, record, smoothed
 from ratewise.schedule.lengths import Length
+from ratewise.schedule.schema import Reader, a_count, a_number, maybe
 
 __all__ = ["Divergence", "Plateau"]
 
@@ -79,6 +80,11 @@ class Plateau(Feedback):
     def init(self) -> State:
         fresh = {"best": None, "bad": 0, "cooling": 0, "scale": 1.0, "average": None}
         return {**super().init(), **fresh}
+
+    def remembers(self) -> dict[str, Reader]:
+        counts = {"bad": a_count(), "cooling": a_count(high=self.cooldown)}
+        metrics = {"best": maybe(a_metric), "average": maybe(a_number(finite=False))}
+        return {**super().remembers(), **counts, **metrics, "scale": a_number(0.0, 1.0)}
 
     def bounded(self, start: float, scale: float) -> float:
         return max(start * scale, min(self.floor, start))
@@ -178,6 +184,18 @@ class Divergence(Feedback):
     def init(self) -> State:
         return {**super().init(), "best": None, "calm": 0, "steps": 0, "scale": 1.0}
 
+    def remembers(self) -> dict[str, Reader]:
+        counts = {"calm": a_count(), "steps": a_count()}
+        own = {"best": maybe(a_number()), "scale": a_number(0.0, 1.0)}
+        return {**super().remembers(), **counts, **own}
+
+    def contradiction(self, state: State) -> str | None:
+        same = math.isclose(state["scale"], self._scale(state["steps"]), rel_tol=1e-9)
+        return super().contradiction(state) if same else "steps"
+
+    def _scale(self, steps: int) -> float:
+        return max(self.factor**steps, self.floor) if steps else 1.0
+
     def observe(self, state: State, t: int, value: float, start: float = 1.0) -> State:
         steps, calm, best = state["steps"], state["calm"] + 1, state["best"]
         if self._trouble(value, best):
@@ -186,8 +204,7 @@ class Divergence(Feedback):
             steps, calm = steps - 1, 0
         if math.isfinite(value) and (best is None or self._better(value, best)):
             best = value
-        scale = max(self.factor**steps, self.floor) if steps else 1.0
-        return record(state, t, best=best, calm=calm, steps=steps, scale=scale)
+        return record(state, t, best=best, calm=calm, steps=steps, scale=self._scale(steps))
 
     def _better(self, value: float, best: float) -> bool:
         return value < best if self.mode == "min" else value > best

@@ -245,12 +245,12 @@ class Piecewise(Move, written=True):
 
 
 def _pairs(who: Who, points: Any) -> list[tuple[Any, Any]]:
-    items = points.items() if isinstance(points, Mapping) else points
-    try:
-        return [(x, y) for x, y in items]
-    except (TypeError, ValueError):
+    items = listed(points.items() if isinstance(points, Mapping) else points)
+    pairs = [listed(item) for item in items or ()]
+    if items is None or any(pair is None or len(pair) != 2 for pair in pairs):
         fix = "write Piecewise({0: 1, 500: 0.1})"
-        raise ScheduleError(who, "needs positions with levels", fix) from None
+        raise ScheduleError(who, "needs positions with levels", fix)
+    return [(x, y) for x, y in (pair or () for pair in pairs)]
 
 
 @dataclass(frozen=True, repr=False)

@@ -59,7 +59,7 @@ def refuse_misfit(
     free = any(p.kind is p.VAR_KEYWORD and p.name != "unknown" for p in parameters)
     for key in given:
         if key not in names and not free:
-            rule = f"does not take {key}={shorten(given[key])}"
+            rule = f"does not take {shorten(key)[1:-1]}={shorten(given[key])}"
             fix = advice(who, key, given, names) if names else ""
             raise ScheduleError(who, rule, "; ".join(filter(None, (fix, takes))))
     placed = [p.name for p in named if p.kind is not p.KEYWORD_ONLY]

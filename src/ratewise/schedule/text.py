@@ -23,6 +23,8 @@ from ratewise.schedule.strict import strict
 
 LONGEST_TEXT = 100_000
 LONGEST_ADVISED = 1000
+MOST_DIGITS = 4300
+"""Digits of a number: Python reads no more."""
 _ALONE = {"Sequence": Sequence, "Product": Product}
 """What is written with an operator, and by its name where it holds one schedule alone."""
 METHODS = ("between", "clip", "cool", "until")
@@ -77,6 +79,8 @@ def _tree(text: Any) -> ast.expr:
         return _expression(text)
     except SyntaxError as error:
         where = f"is not an expression at character {error.offset or 0}"
+        if re.search(rf"[0-9_]{{{MOST_DIGITS + 1}}}", text):
+            where = f"is not an expression, or holds a number of more than {MOST_DIGITS:,} digits"
     except (ValueError, RecursionError, MemoryError):
         where = "is not an expression that can be read"
     raise ScheduleError(who, where, _advised(text) or _HOW)
@@ -100,7 +104,10 @@ def _advised(text: str) -> str:
         return ""
     words = "_".join(re.split(r"[\s-]+", text.strip()))
     named = foreign.call(words, {})[1] if words.isidentifier() else ""
-    return named or _quoted(text) or _settings(text) or _settings(_PAIR.sub(r"\1=", text))
+    try:
+        return named or _quoted(text) or _settings(text) or _settings(_PAIR.sub(r"\1=", text))
+    except RecursionError:  # what is nested is written out again
+        return ""
 
 
 def _quoted(text: str) -> str:

@@ -18,11 +18,15 @@ from keras import ops
 from ratewise.adapters.feedback import FeedbackStore, Listener
 from ratewise.schedule import Schedule, ScheduleError
 from ratewise.schedule.errors import shorten
+from ratewise.schedule.schema import a_count, a_dict, a_number, a_table, read_state
 
 WINDOW = 8192
 """Updates that are looked ahead; as many batches may go by until the table is filled anew."""
 
 Observation = tuple[int, dict[str, float]]
+
+_OBSERVATION = a_dict({"update": a_count(), "metrics": a_table(a_number(finite=False))})
+_WHO, _FIX = "Callback(observations=…)", "give the run's own file"
 
 
 class TracedFeedback(Listener):
@@ -106,13 +110,14 @@ class RecordedFeedback(FeedbackStore):
         if t and self.path and self.record is None and not self.path.exists():
             rule = f"resumes at update {t} and finds no {self.path}"
             raise ScheduleError("Callback", rule, "give the file that the run has written")
-        self.record = [one for one in known if one[0] <= t]
-        if self.path and len(self.record) < len(known):
-            _write(self.path, self.record)
-        for listener in self._traced:
-            listener.state = listener.machine.init()
-        for update, metrics in self.record:
-            self.observe(update, metrics)
+        record = [one for one in known if one[0] <= t]
+        heard = FeedbackStore({at: Listener(one.machine) for at, one in self.listeners.items()})
+        for update, metrics in record:
+            heard.observe(update, metrics)
+        if self.path and len(record) < len(known):
+            _write(self.path, record)
+        self.record = record
+        self.restore("Callback", heard.states())
         self.look(t)
 
     def look(self, t: int) -> None:
@@ -177,17 +182,21 @@ def _read(path: Path) -> list[Observation]:
     """Return the record in a file; a last line that was cut short is none."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_bytes().split(b"\n")
     found: list[Observation] = []
     for number, line in enumerate(lines[:-1], 1):
         try:
-            one = json.loads(line)
-            found.append((int(one["update"]), dict(one["metrics"])))
-        except (ValueError, KeyError, TypeError):
+            one = read_state(_WHO, _OBSERVATION, json.loads(line.decode()), _FIX)
+        except ScheduleError as error:
+            rule = f"cannot read line {number} of {path}: it {error.broken}"
+            raise ScheduleError(_WHO, rule, _FIX) from None
+        except (ValueError, RecursionError):
             rule = f"cannot read line {number} of {path}: {shorten(line)}"
-            raise ScheduleError(
-                "Callback(observations=…)", rule, "give the run's own file"
-            ) from None
+            raise ScheduleError(_WHO, rule, _FIX) from None
+        if found and one["update"] < found[-1][0]:
+            rule = f"finds line {number} of {path} behind a later one"
+            raise ScheduleError(_WHO, rule, _FIX)
+        found.append((one["update"], one["metrics"]))
     return found
 
 

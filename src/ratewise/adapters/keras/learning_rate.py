@@ -14,6 +14,7 @@ from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import refuse_epochs, shorten, speaking, whole
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.schema import a_table, read_state
 from ratewise.schedule.strict import strict
 
 _HOST = (bool, int, float, str, np.generic, np.ndarray, type(None))
@@ -97,6 +98,17 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         """
         return {"schedule": self.schedule.to_dict(), "lr": self.lr, **self.horizon}
 
+    @classmethod
+    def from_config(cls, config: Any) -> LearningRate:
+        """Return the rate that a config is of.
+
+        Raises:
+            ScheduleError: not a config of one, or a part of it is damaged.
+        """
+        fix = "give what get_config() returned"
+        parts = read_state(f"{cls.__name__}.from_config", a_table(_as_it_is), config, fix)
+        return cls(**parts)
+
     def __reduce__(self) -> Any:
         return _remake, (type(self), self.schedule, self.lr, self.horizon)
 
@@ -113,6 +125,10 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         parts = {"lr": self.lr, **self.horizon}
         named = ", ".join(f"{key}={value!r}" for key, value in parts.items())
         return f"{type(self).__name__}({self.schedule!r}, {named})"
+
+
+def _as_it_is(value: Any, place: str) -> Any:
+    return value
 
 
 @strict

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -13,15 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ratewise.adapters.feedback import FeedbackStore, Listener
+from ratewise.adapters.optax import memory as _memory
 from ratewise.adapters.optax.inject import Injected, precision_of, read_injected
-from ratewise.adapters.optax.rate import UNTRACEABLE, Rate
-from ratewise.schedule import Plan, Schedule, ScheduleError, from_dict
+from ratewise.adapters.optax.rate import Rate
+from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, whole
-from ratewise.schedule.machine import Machine
 from ratewise.schedule.strict import strict
 
-Memory = dict[str, Any]
 WINDOW = 16_384
 ROOM = 4096
 """Bytes of memory at first; it doubles when they are full, and what was compiled, compiles anew."""
@@ -144,11 +140,11 @@ def replay(opt_state: Any) -> Plan:
     if len(found) > 1:
         fix = "give the part of the state that you mean"
         raise ScheduleError("replay(opt_state)", f"found {len(found)} that listen", fix)
-    groups: dict[str, Memory] = {}
-    for place, entry in _entries(_read(found[0])).items():
+    groups: dict[str, _memory.Memory] = {}
+    for place, entry in _memory.entries(_memory.read(found[0])).items():
         group, _, name = place.rpartition("/")
         groups.setdefault(group, {})["lr" if name == "learning_rate" else name] = entry
-    plans = {group: _followed(entries) for group, entries in groups.items()}
+    plans = {group: _memory.followed(entries) for group, entries in groups.items()}
     first = next(iter(plans.values()))
     return first if "" in plans else dataclasses.replace(first, groups=plans)
 
@@ -161,7 +157,7 @@ def finished(opt_state: Any) -> bool:
         ScheduleError: nothing in the state listens.
     """
     return any(
-        _feedback_of(_read(state)).stops(int(state.count))
+        _memory.feedback_of(_memory.read(state)).stops(int(state.count))
         for state in _states(opt_state, "finished(opt_state)")
     )
 
@@ -176,13 +172,13 @@ class _InjectedFeedback:
     def init(self, params: Any) -> ListenState:
         injected = self.injected
         grouped = injected.labels is not None
-        table = injected.table(params, _entry)
+        table = injected.table(params, _memory.entry_of)
         memory = {"window": self.window, "grouped": grouped, "table": table}
-        ahead = _ahead(memory, injected.start, precision_of(params))
+        ahead = _memory.ahead(memory, injected.start, precision_of(params))
         values = jax.tree.map(lambda table: table[0], ahead)
         inner = injected.optimizer(values, params).init(params)
         count = jnp.asarray(injected.start, jnp.int32)
-        return ListenState(count, values, inner, ahead, count, _pack(memory, ROOM))
+        return ListenState(count, values, inner, ahead, count, _memory.pack(memory, ROOM))
 
     def update(
         self, updates: Any, state: Any, params: Any = None, **extra: Any
@@ -197,111 +193,22 @@ def _check_written(rate: Rate) -> Rate:
     return rate
 
 
-# The memory: per group and argument, the schedule and what it was shown -----------------------
-
-
-def _entry(rate: Rate) -> Memory:
-    schedule = rate.schedule.to_dict()
-    state = _machine_of(_text(schedule)).init() if rate.schedule.listens else None
-    return {"schedule": schedule, "peak": rate.peak, "heard": state}
-
-
-def _entries(memory: Memory) -> dict[str, Memory]:
-    """Return what is in a memory by place: "learning_rate", "head/learning_rate"."""
-    table = memory["table"]
-    if not memory["grouped"]:
-        return dict(table)
-    return {f"{g}/{name}": entry for g, part in table.items() for name, entry in part.items()}
-
-
-def _schedule_of(entry: Memory) -> Schedule:
-    schedule = from_dict(entry["schedule"])
-    assert isinstance(schedule, Schedule)
-    return schedule
-
-
-@lru_cache(maxsize=64)
-def _machine_of(text: str) -> Machine:
-    return _schedule_of({"schedule": json.loads(text)}).machine()
-
-
-def _listener(entry: Memory) -> Listener | None:
-    if entry["heard"] is None:
-        return None
-    return Listener(_machine_of(_text(entry["schedule"])), entry["heard"])
-
-
-def _feedback_of(memory: Memory) -> FeedbackStore:
-    found = {place: _listener(entry) for place, entry in _entries(memory).items()}
-    return FeedbackStore({place: listener for place, listener in found.items() if listener})
-
-
-def _followed(entries: Memory) -> Plan:
-    """Return the open-loop plan of a group, from its entries by key."""
-    peaks = {key: entry["peak"] for key, entry in entries.items()}
-    schedules: dict[str, Any] = {
-        key: listener.replayed() if (listener := _listener(entry)) else _schedule_of(entry)
-        for key, entry in entries.items()
-    }
-    named = {key: schedules.pop(key, None) for key in ("lr", "weight_decay")}
-    return Plan(**named, keys=schedules, peak=peaks)
-
-
-def _ahead(memory: Memory, first: int, dtype: Any) -> Any:
-    """Return the values from update `first` on, as arrays in the precision they are used in."""
-
-    def values(entry: Memory) -> Any:
-        listener = _listener(entry)
-        levels = listener.ahead if listener else _schedule_of(entry).values
-        return jnp.asarray(entry["peak"] * levels(memory["window"], first), dtype)
-
-    def all_of(table: Memory) -> Any:
-        return {name: values(entry) for name, entry in table.items()}
-
-    if memory["grouped"]:
-        return {name: all_of(table) for name, table in memory["table"].items()}
-    return all_of(memory["table"])
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _pack(memory: Memory, room: int) -> Any:
-    text = _text(memory).encode()
-    while len(text) >= room:
-        room *= 2
-    return jnp.asarray(np.frombuffer(text.ljust(room), np.uint8))
-
-
-def _read(state: ListenState) -> Memory:
-    try:
-        memory = json.loads(np.asarray(state.memory, np.uint8).tobytes())
-        _entries(memory)
-    except UNTRACEABLE:
-        fix = "call it between updates, on the host"
-        raise ScheduleError("observe(opt_state)", "was called in a traced function", fix) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        rule = "has a memory that cannot be read"
-        raise ScheduleError("ListenState", rule, "restore another checkpoint") from None
-    return memory
-
-
 def _told(state: ListenState, metrics: Mapping[str, Any]) -> ListenState:
     """Return the state after `metrics` were measured behind its last update."""
-    memory, t, first = _read(state), int(state.count), int(state.first)
+    memory = _memory.read(state)
+    t, first = int(state.count), int(state.first)
     if t > first + memory["window"]:
         rule = f"was shown nothing for {t - first:,} updates, and looks {memory['window']:,} ahead"
         fix = f"evaluate more often, or give listen(…, window={2 * (t - first)})"
         raise ScheduleError("observe(opt_state)", rule, fix)
     shown = {str(name): _number(value) for name, value in metrics.items()}
-    feedback = _feedback_of(memory)
+    feedback = _memory.feedback_of(memory)
     feedback.observe(t, shown)
     for at, state_now in feedback.states().items():
-        _entries(memory)[at]["heard"] = state_now
+        _memory.entries(memory)[at]["heard"] = state_now
     dtype: Any = jax.tree.leaves(state.ahead)[0].dtype
-    ahead = _ahead(memory, t, dtype)
-    packed = _pack(memory, state.memory.shape[0])
+    ahead = _memory.ahead(memory, t, dtype)
+    packed = _memory.pack(memory, state.memory.shape[0])
     return state._replace(ahead=ahead, first=jnp.asarray(t, jnp.int32), memory=packed)
 
 

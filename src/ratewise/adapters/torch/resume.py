@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
+from ratewise._printable import shown
 from ratewise.adapters.torch.clock import Clock
 from ratewise.adapters.torch.groups import KEPT, SURE, Member, close, pair, who_is
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.state import Saved, SavedGroup, labels
-from ratewise.schedule import ScheduleError, from_dict
+from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
 POLICIES = ("checkpoint", "code", "rescale", "continue")
+AHEAD = 16
+"""Updates of which the values are looked at before a checkpoint is taken up."""
 _WHO = "Scheduler.load_state_dict"
+_FIX = "load another checkpoint"
 
 Values = dict[str, float]
 
@@ -59,12 +67,11 @@ def load(clock: Clock, saved: Saved, policy: str | None, optimizer: Optimizer) -
         fix = f"choose with Scheduler(…, resume=…) one of {', '.join(map(repr, POLICIES))}"
         raise ScheduleError(_WHO, rule, fix)
     course = _course(clock, saved, pairs, policy if differences else None)
-    if not differences:
-        _commit(clock, saved, course)
-        return
-    before = _next_values(saved, pairs)
-    _commit(clock, saved, course)
-    _report(clock, pairs, before, str(policy))
+    before = _next_values(saved, pairs) if differences else {}
+    start = _prepared(clock, saved, course, bool(differences))
+    _commit(clock, saved, course, start)
+    if differences:
+        _report(clock, pairs, before, start.coming, str(policy))
 
 
 # What differs -------------------------------------------------------------------------------
@@ -98,9 +105,7 @@ def _same_plan(code: Source, saved: Saved) -> bool:
     """Compare what is written down; of two functions nothing can be said: the code is trusted."""
     if code.form == saved.form:
         return True
-    if code.form is None or saved.form is None:
-        return False
-    return from_dict(code.form) == from_dict(saved.form)
+    return code.form is not None and saved.known is not None and code.plan == saved.known.plan
 
 
 def _agrees(member: Member, group: SavedGroup, key: str) -> bool:
@@ -191,32 +196,101 @@ def _next_values(saved: Saved, pairs: dict[Member, SavedGroup]) -> dict[Member, 
 # Going on -----------------------------------------------------------------------------------
 
 
-def _commit(clock: Clock, saved: Saved, course: Course) -> None:
-    followed = clock.used, clock.shift, clock.feedback
-    committed = clock.t
-    members = {m: (m.places, m.base, m.peak, m.last, m.entry) for m in clock.members}
+@dataclass(frozen=True)
+class Start:
+    """All that a clock is set to, made beside it: nothing of it can fail any more.
+
+    Attributes:
+        feedback: The schedules that listen, with what they had come to.
+        members: Each member's like, as it will be.
+        coming: Its values at the coming update, as far as they may be asked for.
+    """
+
+    feedback: SourceFeedback
+    members: dict[Member, Member]
+    coming: dict[Member, Values]
+
+
+def _prepared(clock: Clock, saved: Saved, course: Course, told: bool) -> Start:
+    """Return what a clock is going to be set to, with every value of it looked at.
+
+    A function is asked for the coming update alone, and only if its value is written or told.
+
+    Raises:
+        ScheduleError: what listens is of other schedules; a group has no such key; the values to
+            come cannot be computed, or are no rates.
+    """
     feedback = SourceFeedback(course.source)
     if course.listening is not None:
         feedback.restore(_WHO, course.listening)
-    try:
-        clock.used, clock.shift, clock.feedback = course.source, course.shift, feedback
-        clock.set(saved.committed)
-        for index, member in enumerate(clock.members):
-            if member in course.values:
-                member.base, member.peak, member.last = map(dict, course.values[member])
-            member.entry = course.entries[member]
-            member.aim(course.source, index)
-        clock.lay_out()
-        if course.source.form is not None:
-            clock.row(clock.t)  # what cannot be evaluated is refused now; functions are not asked
-    except Exception:
-        clock.used, clock.shift, clock.feedback = followed
-        for member, (places, base, peak, last, entry) in members.items():
-            member.places, member.base, member.peak, member.last = places, base, peak, last
-            member.entry = entry
-        clock.set(committed)
-        clock.lay_out()
-        raise
+    members: dict[Member, Member] = {}
+    for index, member in enumerate(clock.members):
+        base, peak, last = course.values.get(member, (member.base, member.peak, member.last))
+        held = {**peak, **member.last, **last}  # a key of the code's that the checkpoint has not
+        last = {key: held[key] for key in peak}
+        values = {"base": dict(base), "peak": dict(peak), "last": last}
+        members[member] = replace(member, **values, entry=course.entries[member])
+        members[member].aim(course.source, index)
+    announced = saved.announced and not course.source.is_open_function
+    asked = AHEAD if course.source.form is not None else int(announced or told)
+    position = saved.committed + course.shift
+    coming = {
+        m: _ahead(course.source, feedback, one, position, asked) for m, one in members.items()
+    }
+    return Start(feedback, members, coming)
+
+
+def _ahead(
+    source: Source, feedback: SourceFeedback, member: Member, position: int, count: int
+) -> Values:
+    """Return the values of a member at a position; those behind it are looked at as well."""
+    coming: Values = {}
+    parts = source.parts(member.entry)
+    for key, place in member.places.items():
+        _check_fits(member, key, place, member.last[key])
+        if not count:
+            continue
+        try:
+            levels = feedback.view(parts[key][0]).values(count, position)
+        except ScheduleError:
+            raise
+        except Exception as error:
+            rule = f"got a schedule that has no level at update {position}: {shorten(error)}"
+            raise ScheduleError(_WHO, rule, _FIX) from error
+        with np.errstate(over="ignore"):
+            values = member.peak[key] * levels
+        _check_fits(member, key, place, float(np.abs(values).max()))
+        coming[key] = float(values[0])
+    return coming
+
+
+def _check_fits(member: Member, key: str, place: tuple[str, int | None], value: float) -> None:
+    """Refuse a value with which no optimizer could step.
+
+    Betas are below 1; other numbers, and their squares, are finite in the precision of the
+    parameters, and of the tensor that they are put into.
+    """
+    name, index = place
+    group = member.group or {}
+    kinds = [p.dtype for p in group.get("params", ()) if p.is_floating_point()]
+    precision = torch.float64 if kinds and {*kinds} == {torch.float64} else torch.float32
+    most = math.sqrt(torch.finfo(precision).max)
+    held = group.get(name) if index is None else group[name][index]
+    if isinstance(held, Tensor) and held.is_floating_point():
+        most = min(most, torch.finfo(held.dtype).max)
+    if not abs(value) <= most or (name == "betas" and value >= 1):
+        whose = "" if member.name is None else f" of {who_is(member.name, 0)}"
+        rule = f"got a state in which {key}{whose} comes to {value:g}"
+        raise ScheduleError(_WHO, rule, _FIX)
+
+
+def _commit(clock: Clock, saved: Saved, course: Course, start: Start) -> None:
+    clock.used, clock.shift, clock.feedback = course.source, course.shift, start.feedback
+    clock.set(saved.committed)
+    for member, new in start.members.items():
+        member.places, member.entry = new.places, new.entry
+        member.base, member.peak, member.last = new.base, new.peak, new.last
+    clock.lay_out()
     if clock.handles and saved.announced and not clock.used.is_open_function:
         clock.write_coming()
     elif clock.handles:
@@ -224,18 +298,19 @@ def _commit(clock: Clock, saved: Saved, course: Course) -> None:
 
 
 def _report(
-    clock: Clock, pairs: dict[Member, SavedGroup], before: dict[Member, Values], policy: str
+    clock: Clock,
+    pairs: Mapping[Member, SavedGroup],
+    before: Mapping[Member, Values],
+    after: Mapping[Member, Values],
+    policy: str,
 ) -> None:
     """Print one line for each group: its values at the next update, before and after."""
-    after: dict[Member, Values] = {}
-    for (member, key), value in zip(clock.targets(), clock.row(clock.t), strict=True):
-        after.setdefault(member, {})[key] = value
     for index, member in enumerate(clock.members):
         if member in pairs:
             old = before.get(member, {})
             changes = ", ".join(
                 f"{key} {old[key]:g} -> {value:g}" if key in old else f"{key} -> {value:g}"
-                for key, value in after.get(member, {}).items()
+                for key, value in after[member].items()
             )
             where = f"at update {clock.t} (resume={policy!r})"
-            print(f"ratewise: {who_is(member.name, index)}: {changes} {where}")
+            print(shown(f"ratewise: {who_is(member.name, index)}: {changes} {where}", sys.stdout))

@@ -151,6 +151,7 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _connect(path: Path, who: Who) -> sqlite3.Connection:
+    file: sqlite3.Connection | None = None
     try:
         new = not path.exists() or not path.stat().st_size
         if not new and path.stat().st_nlink > 1:
@@ -173,8 +174,12 @@ def _connect(path: Path, who: Who) -> sqlite3.Connection:
         file.execute("BEGIN IMMEDIATE")
         file.execute("UPDATE comparisons SET ended = ended WHERE 0")
         file.execute("COMMIT")
-    except (sqlite3.Error, OSError) as error:
-        raise _unwritable(who, error) from None
+    except BaseException as error:
+        if file is not None:
+            file.close()
+        if isinstance(error, sqlite3.Error | OSError):
+            raise _unwritable(who, error) from None
+        raise
     return file
 
 
