@@ -13,7 +13,8 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ratewise.adapters.torch.groups import Group, Member, who_is
+from ratewise.adapters.torch.groups import Member
+from ratewise.adapters.torch.values import Group, who_is
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
