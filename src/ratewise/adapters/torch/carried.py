@@ -34,9 +34,10 @@ def count_in(groups: Sequence[Mapping[str, Any]]) -> int | None:
     Raises:
         ScheduleError: what stands there is no count.
     """
-    found = next((group[UPDATES] for group in groups if UPDATES in group), None)
-    if found is None:
+    holders = [group for group in groups if UPDATES in group]
+    if not holders:
         return None
+    found = holders[0][UPDATES]
     single = isinstance(found, int | float) or (isinstance(found, Tensor) and found.numel() == 1)
     if isinstance(found, bool) or not single or not 0 <= (count := float(found)) == count // 1:
         rule = f"found {UPDATES}={shorten(found)} in the optimizer's groups, which is no count"
