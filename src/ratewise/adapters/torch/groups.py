@@ -180,7 +180,8 @@ def join_member(
     parts = source.parts(entry)
     places = {key: locate(who, group, key) for key in parts}
     own = {key: read(who, group, *place) for key, place in places.items()}
-    factors = {key: factor_of(group, groups, defaults, key) for key in parts}
+    stated = source.plan.groups[entry].peak if entry is not None else {}  # a group's own is whole
+    factors = {k: 1.0 if k in stated else factor_of(group, groups, defaults, k) for k in parts}
     plain, trust = dict[str, float](), dict[str, str]()
     for key, (_, peak) in parts.items():
         known = None if before is None else _known(before, key, own[key])

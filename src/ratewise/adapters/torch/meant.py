@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ratewise.adapters.torch.values import Group
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import nearest
-from ratewise.schedule.plan import groups_meant
+from ratewise.schedule.meant import ambiguous, entry_for, groups_meant, rank_of
 
 
 def name_of(group: Group) -> str | None:
@@ -17,28 +17,43 @@ def name_of(group: Group) -> str | None:
 
 
 def entry_of(plan: Plan, name: str | None) -> str | None:
-    """Return the key of a plan's groups by which a group that joins late is meant: its name."""
-    return name if name in plan.groups else None
+    """Return the key of a plan's groups by which a group that joins late is meant: by its name."""
+    return None if name is None else entry_for(plan.groups, name)
 
 
 def entries(plan: Plan, groups: Sequence[Group]) -> dict[int, str]:
-    """Return the key of a plan's groups by which each group is meant: its name, else its place.
+    """Return the key of a plan's groups by which each group is meant: name, place or pattern.
 
     Raises:
         ScheduleError: a key means no group, or nobody can tell which; a group is meant twice.
     """
     names = [name_of(group) for group in groups]
+    parts = [tuple(map(str, group.get("param_names", ()))) for group in groups]
     found: dict[int, str] = {}
     for key in plan.groups:
-        who, meant = f"Plan(groups={{{key!r}: …}})", groups_meant(key, names)
+        meant = groups_meant(key, names, parts)
         if not meant:
-            known, places = [name for name in names if name], ", ".join(map(str, range(len(names))))
-            fix = f'name it: {{"params": …, "name": "head"}}, or give its place, one of {places}'
-            fix = nearest(key, known) if known else fix
-            raise ScheduleError(who, "names no group of the optimizer", fix)
+            raise _unknown(key, names)
         for i in meant:
-            if i in found:
-                rule = f"is group {i}, which the plan names {found[i]!r} too"
-                raise ScheduleError(who, rule, "leave one of them out")
-            found[i] = key
+            found[i] = _better(found.get(i), key, i, names)
     return found
+
+
+def _better(one: str | None, other: str, index: int, names: Sequence[str | None]) -> str:
+    """Return which of two keys means a group more exactly."""
+    if one is None:
+        return other
+    ranks = rank_of(one, names), rank_of(other, names)
+    if ranks[0] != ranks[1]:
+        return one if ranks[0] > ranks[1] else other
+    if ranks[0][0] == 0:
+        raise ambiguous(one, other, str(index if names[index] is None else repr(names[index])))
+    rule = f"is group {index}, which the plan names {one!r} too"
+    raise ScheduleError(f"Plan(groups={{{other!r}: …}})", rule, "leave one of them out")
+
+
+def _unknown(key: str, names: Sequence[str | None]) -> ScheduleError:
+    known, places = [name for name in names if name], ", ".join(map(str, range(len(names))))
+    fix = f'name it: {{"params": …, "name": "head"}}, or give its place, one of {places}'
+    fix = nearest(key, known) if known else fix
+    return ScheduleError(f"Plan(groups={{{key!r}: …}})", "names no group of the optimizer", fix)
