@@ -114,7 +114,10 @@ def test_weight_decay_has_a_factor_too() -> None:
     Scheduler(optimizer, rw.Plan(lr=rw.Hold(), weight_decay=rw.Linear(to=0.5)), total=2)
     optimizer.step()
     optimizer.step()
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [pytest.approx(0.075), 0.0]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [
+        pytest.approx(0.075),
+        0.0,
+    ]
 
 
 def schedulers_of_timm() -> Any:

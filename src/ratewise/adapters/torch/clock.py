@@ -21,6 +21,7 @@ from ratewise.adapters.torch.device import outside_graphs, overflow
 from ratewise.adapters.torch.groups import KEPT, Member, adopt, join_member, kept_in, recognise
 from ratewise.adapters.torch.hands import makes_state_alone
 from ratewise.adapters.torch.meant import entry_of, name_of
+from ratewise.adapters.torch.refusals import one_group_at_a_time
 from ratewise.adapters.torch.source import Source
 from ratewise.adapters.torch.values import Group, close, who_is
 from ratewise.adapters.torch.watch import Watch
@@ -186,6 +187,8 @@ class Clock(Cells):
         self._remember_last()
         known = [*self.members, *filter(Member.alive, self._removed)]
         found = recognise(groups, known)
+        if self._takes_turns(found):
+            raise one_group_at_a_time()
         lost = [member for member in known if member not in set(found)]
         for index, group in enumerate(groups):
             member = found[index] or adopt(group, lost)
@@ -204,6 +207,11 @@ class Clock(Cells):
                 member.group.pop(UPDATES, None)
             member.group = None
         self.lay_out()
+
+    def _takes_turns(self, found: list[Member | None]) -> bool:
+        """Tell whether all groups were taken out before, and those of the last update are gone."""
+        back = set(found) & set(self._removed)
+        return bool(back) and not set(found) & set(self.members)
 
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""

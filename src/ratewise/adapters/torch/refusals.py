@@ -11,26 +11,36 @@ from ratewise.schedule import ScheduleError
 
 WHO = "Scheduler"
 
+_DEEPSPEED = (
+    "give deepspeed.initialize(…, lr_scheduler=lambda optimizer: LambdaLR(optimizer, "
+    "schedule.resolve(total=…))), and no Scheduler"
+)
 
-def refuse_clockless(given: Any, optimizer: Optimizer) -> None:
-    """Refuse an optimizer whose `step` is not where the weights change.
 
-    Args:
-        given: What the user gave, perhaps a wrapper.
-        optimizer: The optimizer in it.
+def refuse_deepspeed(given: Any) -> None:
+    """Refuse an optimizer that DeepSpeed has wrapped.
 
     Raises:
-        ScheduleError: it updates in the backward pass, holds an optimizer for each parameter, or is
-            stepped group by group by DeepSpeed.
+        ScheduleError: it is one, or a wrapper around one.
     """
-    name = type(optimizer).__name__
     if wrapper := _of_deepspeed(given):
         rule = f"found a {wrapper} of DeepSpeed, which steps the optimizer in it group by group"
-        fix = (
-            "give deepspeed.initialize(…, lr_scheduler=lambda optimizer: LambdaLR(optimizer, "
-            "schedule.resolve(total=…))) and no Scheduler"
-        )
-        raise ScheduleError(WHO, rule, fix)
+        raise ScheduleError(WHO, rule, _DEEPSPEED)
+
+
+def one_group_at_a_time() -> ScheduleError:
+    """Return the error for an optimizer that is stepped with some of its groups at a time."""
+    rule = "found the groups of its optimizer stepped one after the other, as DeepSpeed's ZeRO does"
+    return ScheduleError(WHO, rule, _DEEPSPEED)
+
+
+def refuse_clockless(optimizer: Optimizer) -> None:
+    """Refuse an optimizer whose `step` is not where the weights change.
+
+    Raises:
+        ScheduleError: it updates in the backward pass, or holds an optimizer for each parameter.
+    """
+    name = type(optimizer).__name__
     if callable(getattr(optimizer, "fused_backward", None)):
         rule = f"cannot follow {name}, which changes the weights in the backward pass"
         fix = "give each call its rate: fused_backward(loss, lr * level), level = schedule(t)"

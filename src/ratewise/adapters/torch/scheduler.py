@@ -19,7 +19,7 @@ from ratewise.adapters.torch.contract import Contract, updates_behind
 from ratewise.adapters.torch.groups import read_members
 from ratewise.adapters.torch.hands import check_by_hand
 from ratewise.adapters.torch.ranks import agreed
-from ratewise.adapters.torch.refusals import refuse_clockless
+from ratewise.adapters.torch.refusals import refuse_clockless, refuse_deepspeed
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import check_hooks
 from ratewise.schedule import Plan, Schedule, ScheduleError
@@ -100,8 +100,9 @@ class Scheduler(Contract):
     ) -> None:
         # The base class would patch optimizer.step and step once: its __init__ is not called.
         refuse_unknown("Scheduler", unknown, ["resume", "by_hand", "updates", "last_epoch"])
+        refuse_deepspeed(optimizer)
         inner = unwrap("Scheduler", optimizer)
-        refuse_clockless(optimizer, inner)
+        refuse_clockless(inner)
         check_hooks(inner)
         policy = _resume.check_policy(resume)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
