@@ -25,6 +25,9 @@ SHIFT = "ratewise_shift"
 
 WHO = "Scheduler"
 
+_COPIES = {"z", "slow_buffer", "slow_param", "shadow", "master_param", "master_weight"}
+"""Where optimizers keep a copy of a weight: schedule-free, Lookahead, averages, mixed precision."""
+
 
 def count_in(groups: Sequence[Mapping[str, Any]]) -> int | None:
     """Return the count of updates that groups carry; None if they carry none.
@@ -92,11 +95,14 @@ def _is_used(weight: Any, state: Any) -> bool:
         return True
     if not state or float(state.get("step", 1)) == 0:
         return False
-    rest = [value for key, value in state.items() if key != "step"]
-    tensors = [_local(value) for value in rest if isinstance(value, Tensor)]
+    rest = {key: value for key, value in state.items() if key != "step"}
+    tensors = {key: _local(value) for key, value in rest.items() if isinstance(value, Tensor)}
     if len(tensors) < len(rest) or not rest:
         return True
-    return any(bool(tensor.any()) and not _is_copy(tensor, weight) for tensor in tensors)
+    return any(
+        bool(tensor.any()) and not (key in _COPIES and _is_copy(tensor, weight))
+        for key, tensor in tensors.items()
+    )
 
 
 def _local(tensor: Tensor) -> Tensor:
