@@ -41,7 +41,8 @@ class Clock(Cells):
     Attributes:
         code: What the code asked for.
         policy: What decides if it differs from a checkpoint.
-        questions: What has to be settled before the next update, by kind: "count" or "peak".
+        questions: What has to be settled before the next update, by kind: "count" if none is known,
+            "where" if one is that leaves something open, or "peak".
     """
 
     __slots__ = (
@@ -293,9 +294,8 @@ class Clock(Cells):
     def settle(self, own: bool) -> None:
         """Note that it was said, by our own state or by a user, where the clock stands."""
         self._claim = ("own", self.t) if own else None
-        self.questions.pop("count", None)
-        if own:
-            self.questions.clear()
+        for kind in tuple(self.questions) if own else ("count", "where"):
+            self.questions.pop(kind, None)
 
     def relink(self, optimizer: Optimizer) -> None:
         """Go on from what `optimizer.load_state_dict` has put in the place of the groups."""
@@ -342,16 +342,19 @@ class Clock(Cells):
 
     def _go_to(self, count: int, shift: int) -> None:
         """Go to the update that an optimizer carries, and note what is then to be asked."""
-        further = count > self.t
+        before = self.t
         self.shift = shift
         self.set(count)
         self._claim = "optimizer", count
         self.questions.pop("count", None)
+        if count == before:  # what it was shown until then is known, or has been asked
+            return
         end = None if self.used.total is None else self.used.total - shift
+        self.questions.pop("where", None)
         if self.feedback and count:
-            self.questions["count"] = carried.ask_feedback(self.used.text, count)
-        elif further and end is not None and count > end:
-            self.questions["count"] = carried.ask_past_end(count, end)
+            self.questions["where"] = carried.ask_feedback(self.used.text, count)
+        elif end is not None and count > max(end, before):
+            self.questions["where"] = carried.ask_past_end(count, end)
 
     @property
     def has_moved(self) -> bool:
