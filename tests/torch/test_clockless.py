@@ -93,7 +93,7 @@ CASES = {
     "one for each parameter": (lambda: PerParameter({1: sgd(), 2: sgd()}), r"2 .*\.optimizer_dict"),
     "several": (
         lambda: Several([sgd(), sgd(), sgd()]),
-        r"holds 3 optimizers in \.optimizers.*bind each",
+        r"holds 3 optimizers in \.optimizers.*bind them",
     ),
     "ZeRO": (lambda: zero_optimizer(sgd()), r"DeepSpeedZeroOptimizer.*deepspeed\.initialize\("),
     "ZeRO under Accelerate": (
@@ -140,8 +140,8 @@ def test_what_is_told_to_write_works() -> None:
     """A scheduler for each of the optimizers inside; one for those that show their groups."""
     optimizer = PerParameter({1: sgd(), 2: sgd()})
     used: list[float] = []
+    Scheduler(optimizer.optimizer_dict, PLAN, total=TOTAL)
     for one in optimizer.optimizer_dict.values():
-        Scheduler(one, PLAN, total=TOTAL)
         one.register_step_pre_hook(lambda o, *_: used.append(o.param_groups[0]["lr"]))
     for _ in range(TOTAL):
         for one in optimizer.optimizer_dict.values():

@@ -59,7 +59,7 @@ def keep_count(group: dict[str, Any], count: int, tensor: bool) -> None:
         group[UPDATES].fill_(count)
     else:
         with torch.inference_mode(False):
-            group[UPDATES] = torch.tensor(count)
+            group[UPDATES] = torch.tensor(count, device="cpu")
 
 
 def shift_in(groups: Sequence[Mapping[str, Any]]) -> int:

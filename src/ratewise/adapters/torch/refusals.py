@@ -47,7 +47,7 @@ def refuse_clockless(optimizer: Optimizer) -> None:
         raise ScheduleError(WHO, rule, fix)
     for attribute, several in _holders(optimizer):
         rule = f"cannot follow {name}, which holds {len(several)} optimizers in .{attribute}"
-        fix = f"bind each of them: for one in optimizer.{attribute}…: Scheduler(one, schedule, …)"
+        fix = f"bind them, Scheduler(optimizer.{attribute}, schedule, …)"
         raise ScheduleError(WHO, rule, fix)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -20,6 +20,7 @@ from ratewise.adapters.torch.groups import read_members
 from ratewise.adapters.torch.hands import check_by_hand
 from ratewise.adapters.torch.ranks import agreed
 from ratewise.adapters.torch.refusals import refuse_clockless, refuse_deepspeed
+from ratewise.adapters.torch.several import Schedulers
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import check_hooks
 from ratewise.schedule import Plan, Schedule, ScheduleError
@@ -43,7 +44,9 @@ class Scheduler(Contract):
     with one warning.
 
     Args:
-        optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it.
+        optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it. A list, or the
+            values of a dict, get a scheduler each, as `Schedulers`: one for each parameter too, as
+            where the optimizers are stepped in the backward pass.
         schedule: A schedule (of the rate), a plan, or the text of either.
         total: Updates in the run; needed if lengths are shares of it or open.
         epoch: Updates in an epoch.
@@ -81,6 +84,13 @@ class Scheduler(Contract):
     """
 
     __module__ = "ratewise.torch"  # the name that users import, pickles hold and configs write
+
+    if not TYPE_CHECKING:  # to a type checker a list would make every scheduler one of several
+
+        def __new__(cls, optimizer: Any = None, schedule: Any = None, **options: Any) -> Any:
+            if isinstance(optimizer, list | tuple | dict):
+                return Schedulers(cls, optimizer, schedule, **options)
+            return super().__new__(cls)
 
     @strict
     def __init__(
