@@ -112,8 +112,8 @@ class Member:
         for key, place in self.places.items():
             if peaks:
                 put(group, *place, self.plain_peak(key))
-            if key not in self.found:
-                group.pop(kept_as(key), None)
+            if key not in self.found and group.get(kept_as(key)) == self.plain_peak(key):
+                del group[kept_as(key)]  # another value is that of another scheduler
 
     def aim(self, source: Source, index: int) -> None:
         """Follow the keys of another source; those that are new are read from the group."""
