@@ -17,5 +17,6 @@ from ratewise.adapters.torch.adaptive import follow_modes  # noqa: E402
 from ratewise.adapters.torch.effective import effective_rate  # noqa: E402
 from ratewise.adapters.torch.effective_logger import EffectiveRateLogger  # noqa: E402
 from ratewise.adapters.torch.scheduler import Scheduler  # noqa: E402
+from ratewise.adapters.torch.several import Schedulers  # noqa: E402
 
-__all__ = ["EffectiveRateLogger", "Scheduler", "effective_rate", "follow_modes"]
+__all__ = ["EffectiveRateLogger", "Scheduler", "Schedulers", "effective_rate", "follow_modes"]

@@ -81,6 +81,23 @@ GROUPS = rw.Plan(
 TREE = {"body": {"w": "rest", "b": "bias"}, "head": "head"}
 
 
+def test_a_pattern_means_several_labels():
+    """The most specific one counts; one that fits no label is a misspelling."""
+    tree = {"w": "layers.0", "b": "layers.1"}
+    plan = rw.Plan(
+        lr=rw.Hold(), groups={"layers.*": DECAY, "layers.1": rw.Hold(0.5)}, peak={"lr": LR}
+    )
+    optimizer = inject(plan, optax.sgd, total=TOTAL, labels=tree)
+    state = train(optimizer, 3)[1]
+    assert (
+        float(state.hyperparams["layers.0"]["learning_rate"]) == rounded(expected(DECAY, TOTAL))[2]
+    )
+    assert float(state.hyperparams["layers.1"]["learning_rate"]) == np.float32(LR * 0.5)
+    lost = rw.Plan(lr=rw.Hold(), groups={"block.*": DECAY}, peak={"lr": LR})
+    with pytest.raises(rw.ScheduleError, match="is not a label"):
+        train(inject(lost, optax.sgd, total=TOTAL, labels=tree), 1)
+
+
 @pytest.mark.parametrize("labels", [TREE, lambda tree: TREE], ids=["tree", "function"])
 def test_groups_by_label(labels):
     """A named group follows its own schedule and peak, every other label the plan's."""

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 import ratewise as rw
 from ratewise.schedule import ScheduleError
 from ratewise.torch import Scheduler
+from tests.torch.carried_ranks import carried
 
 LR, TOTAL = 3e-4, 10
 PLAN = rw.Warmup(3) >> rw.Cosine(to=0.1)
@@ -167,6 +168,7 @@ def main() -> None:
     seen["refused"] = refused(rank, world) if world > 1 else {}
     seen["reduced"] = reduced(rank)
     seen["rescaled"] = rescaled(folder)
+    seen["carried"] = carried(folder, PLAN, TOTAL) if world == 2 else {}
     (folder / f"{world}-{rank}.json").write_text(json.dumps(seen))
     dist.destroy_process_group()
 

@@ -127,6 +127,18 @@ def test_a_run_goes_on_with_more_processes(seen, world):
         np.testing.assert_allclose(one["rescaled"], want, rtol=1e-12)
 
 
+def test_the_optimizer_alone_resumes_exactly(seen):
+    """FSDP2, DDP and ZeRO, through `torch.distributed.checkpoint` and by hand, in either order:
+    the rates of both groups are those of one run, on both ranks."""
+    want = [[rate, 2 * rate] for rate in MEANT]
+    runs = [one["carried"] for one in seen[2]]
+    assert len(runs[0]) > 10
+    for one in runs:
+        for name, (used, committed) in one.items():
+            np.testing.assert_allclose(used, want, rtol=1e-15, err_msg=name)
+            assert committed == TOTAL
+
+
 def test_an_unknown_reduction_is_refused():
     """With the nearest that there is, on one process too."""
     scheduler = Scheduler(torch.optim.SGD([torch.ones(1)], lr=LR), PLATEAU)

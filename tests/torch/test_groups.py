@@ -79,8 +79,7 @@ def test_groups_that_replace_others_are_noticed(tools: Any) -> None:
     optimizer.param_groups[1] = dict(optimizer.param_groups[1])
     assert rates(optimizer) == [LR / i * level(tools, 6) for i in (1, 2, 3)]
     optimizer.param_groups[1] = {**optimizer.param_groups[1], "params": [tools.parameter(5)]}
-    own = optimizer.param_groups[1]["lr"]
-    assert rates(optimizer)[1] == own * level(tools, 7)
+    assert rates(optimizer)[1] == LR / 2 * level(tools, 7)  # the peak that it was copied with
     swapped = [optimizer.param_groups[i] for i in (2, 1, 0)]
     optimizer.param_groups = swapped
     assert rates(optimizer)[::2] == [LR / i * level(tools, 8) for i in (3, 1)]
@@ -142,7 +141,9 @@ def test_a_plan_writes_the_keys_it_was_told_to_and_no_others(tools: Any) -> None
     tools.run(optimizer, 12)
     after = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
     changed = {"betas": (0.4, 0.45), "weight_decay": 0.05, "clip": 1.0}
-    assert after == {**before, **changed}
+    kept = {"momentum": 0.8, "weight_decay": 0.1, "betas[1]": 0.9, "clip": 2.0}
+    carried = {"ratewise_updates": 12, **{f"initial_{key}": value for key, value in kept.items()}}
+    assert after == {**before, **changed, **carried}
     assert scheduler.get_last_lr() == scheduler.base_lrs == [LR]
 
 

@@ -105,14 +105,32 @@ def test_groups_keep_their_ratio():
 
 
 def test_step_with_a_metric_is_an_observation():
-    """A framework that calls step(metric), as for ReduceLROnPlateau, is understood."""
+    """A metric by name, as `ReduceLROnPlateau` has it, or behind an epoch, as timm has it."""
+    for epochs in (True, False):
+        optimizer = make()
+        scheduler = Scheduler(optimizer, rw.Plateau("loss", patience=0, factor=0.5))
+        for epoch in range(3):
+            if epochs:
+                scheduler.step(epoch + 1, 1.0)
+            else:
+                scheduler.step(metrics={"loss": 1.0} if epoch else 1.0)
+            scheduler.step()
+            optimizer.step()
+        assert scheduler.get_last_lr() == [LR * 0.25]
+
+
+def test_a_number_by_position_is_never_a_metric():
+    """An epoch changes nothing; what may be either is refused, with what to write."""
     optimizer = make()
-    scheduler = Scheduler(optimizer, rw.Plateau("loss", patience=0, factor=0.5))
-    for _ in range(3):
-        scheduler.step(1.0)
-        scheduler.step()
+    scheduler = Scheduler(optimizer, rw.Plateau("val_loss", patience=0, factor=0.5))
+    for epoch in range(6):
+        scheduler.step(epoch)
+        scheduler.step_update(epoch, 1.0)
         optimizer.step()
-    assert scheduler.get_last_lr() == [LR * 0.25]
+    assert scheduler.get_last_lr() == [LR]
+    for value in (0.5, torch.tensor(0.5), float("nan")):
+        with pytest.raises(rw.ScheduleError, match=r"step\(metrics=.*observe\(val_loss="):
+            scheduler.step(value)
 
 
 def test_a_misspelt_metric_is_refused_and_nothing_changes():

@@ -112,9 +112,9 @@ def test_all_orders_agree(tools: Any, order: Any, saved: str, options: Any) -> N
 
 
 def test_a_state_keeps_the_peaks_as_torch_does(tools: Any) -> None:
-    """PyTorch's own scheduler, bound to what was loaded, takes them too; the groups hold none."""
+    """PyTorch's own scheduler, bound to what was loaded, takes them too."""
     optimizer, scheduler = decayed(tools)
-    assert "initial_lr" not in optimizer.param_groups[0]
+    assert [group["initial_lr"] for group in optimizer.param_groups] == PEAKS
     scheduler.base_lrs = [2 * peak for peak in PEAKS]
     other = tools.make(7.0, 3)
     other.load_state_dict(tools.saved(optimizer)[0])

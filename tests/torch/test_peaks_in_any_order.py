@@ -53,6 +53,7 @@ class Run:
     scheduler: Scheduler | None = None
     plan: rw.Plan | None = None
     found: Any = None
+    counted: bool = True
 
     def values(self) -> list[dict[str, float]]:
         """What a plan schedules, as the groups hold it in an update."""
@@ -99,10 +100,27 @@ class Run:
             t = self.scheduler.committed
             # Hooks run in order: this one comes behind the scheduler's.
             look = self.optimizer.register_step_pre_hook(self.look)
-            self.optimizer.step()
+            if not self.stepped(t):
+                self.scheduler.seek(t)
+                self.optimizer.step()
             look.remove()
             assert self.found == [pytest.approx(one, rel=1e-12) for one in self.expected(t)]
             assert self.scheduler.committed == t + 1
+
+    def stepped(self, t: int) -> bool:
+        """Make an update, unless it is asked where the run stands."""
+        try:
+            self.optimizer.step()
+        except rw.ScheduleError as error:
+            asked = str(error)
+        else:
+            return True
+        # A state of PyTorch's own scheduler has no count, one of a long run is past the end.
+        assert ("past the end" in asked and t > TOTAL) or (
+            "how many updates" in asked and not self.counted
+        )
+        self.counted = True
+        return False
 
     def seek(self, updates: int) -> None:
         if self.scheduler is not None:
@@ -115,6 +133,7 @@ class Run:
     def load(self, both: bool) -> None:
         optimizer, scheduler = copy.deepcopy(self.saved)
         self.optimizer.load_state_dict(optimizer)
+        self.counted = "ratewise_updates" in optimizer["param_groups"][0]
         plan, state = scheduler or (None, None)
         if both and self.scheduler is not None and plan == self.plan:
             self.scheduler.load_state_dict(state)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.plan import groups_meant
+from ratewise.schedule.meant import groups_meant
 from ratewise.tasks.failures import TaskError, name_of, users_code
 from ratewise.tasks.protocols import GroupShare, Parts
 from ratewise.view.format import format_rate

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ratewise.schedule.base import Described, Schedule
 from ratewise.schedule.budget import MOST_IN_PLAN
 from ratewise.schedule.errors import ScheduleError, listed, nearest, number, refuse_epochs, shorten
+from ratewise.schedule.meant import entry_for
 from ratewise.schedule.strict import strict
 
 _KEYS = ("lr", "momentum", "weight_decay")
@@ -31,7 +32,8 @@ class Plan(Described):
         weight_decay: Schedule of the weight decay.
         keys: Schedules of any other key of the optimizer's groups, `{"betas[1]": …, "eps": …}`.
         groups: For groups by name, in place of the above: a schedule (of the rate) or a plan. A
-            group without a name is meant by its place, "0" for the first.
+            group without a name is meant by its place, "0" for the first; several by a pattern of
+            names, "layers.*", of which the most specific counts, behind a name or place.
         peak: Values at level 1, by key; what is named here replaces the optimizer's own.
         notes: What a reader of the plan should know; plans are equal whatever their notes.
 
@@ -144,11 +146,12 @@ class Plan(Described):
             raise ScheduleError("Plan.rates", rule, fix, given=key)
         plans = [self]
         if group is not None:
-            if not isinstance(group, str) or group not in self.groups:
+            entry = entry_for(self.groups, group) if isinstance(group, str) else None
+            if entry is None:
                 who = f"Plan.rates(group={shorten(group)})"
                 fix = nearest(group, self.groups)
                 raise ScheduleError(who, "is not a group of the plan", fix)
-            plans.insert(0, self.groups[group])
+            plans.insert(0, self.groups[entry])
         schedules = [plan.schedules()[key] for plan in plans if key in plan.schedules()]
         peaks = [plan.peak[key] for plan in plans if key in plan.peak]
         if not schedules:
@@ -157,28 +160,6 @@ class Plan(Described):
                 f"Plan.rates(key={shorten(key)})", "is not scheduled", nearest(key, known)
             )
         return schedules[0], peaks[0] if peaks else None
-
-
-def groups_meant(key: str, names: Sequence[Any]) -> list[int]:
-    """Return which groups a key of `Plan.groups` stands for: those of that name, or of that place.
-
-    Args:
-        key: The key.
-        names: What the groups are called, in order; None for those without a name.
-
-    Raises:
-        ScheduleError: it is the name of one group and the place of another.
-
-    >>> groups_meant("1", ["body", None]), groups_meant("body", ["body", None])
-    ([1], [0])
-    """
-    named = [i for i, name in enumerate(names) if name is not None and str(name) == key]
-    placed = [i for i in range(len(names)) if str(i) == key]
-    if named and placed and named != placed:
-        rule = f"is the name of group {named[0]} of the optimizer, and the place of another"
-        fix = "give that group a name that is no number"
-        raise ScheduleError(f"Plan(groups={{{shorten(key)}: …}})", rule, fix)
-    return named or placed
 
 
 class _Frozen(dict[str, Any]):

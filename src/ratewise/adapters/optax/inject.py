@@ -17,6 +17,7 @@ from ratewise.adapters.optax.rate import LAST_COUNT, Rate, check_countable
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, speaking, whole
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.meant import entry_for
 from ratewise.schedule.strict import strict
 
 RateTable = dict[str, Rate]
@@ -93,7 +94,12 @@ class Injected:
 
         if self.labels is None:
             return of(self.default)
-        return {name: of(self.groups.get(str(name), self.default)) for name in self.names(tree)}
+        return {name: of(self.rates_of(str(name))) for name in self.names(tree)}
+
+    def rates_of(self, label: str) -> RateTable:
+        """Return the rates of the group that a label means, by its name or a pattern."""
+        entry = entry_for(self.groups, label)
+        return self.default if entry is None else self.groups[entry]
 
     def optimizer(self, values: Any, tree: Any) -> Any:
         """Return the optimizer with these values."""
@@ -109,7 +115,7 @@ class Injected:
         names: list[Any] = sorted(set(jax.tree.leaves(labels)), key=str)
         known = [str(name) for name in names]
         for name in self.groups:
-            if name not in known:
+            if not any(entry_for([name], label) for label in known):
                 rule = "is not a label of any parameter"
                 raise ScheduleError(f"group {name!r}", rule, nearest(name, known))
         return names

@@ -9,138 +9,112 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from ratewise.adapters.feedback import Listener
+from ratewise.adapters.torch import carried
+from ratewise.adapters.torch.carried import UPDATES
+from ratewise.adapters.torch.cells import Cells
 from ratewise.adapters.torch.device import outside_graphs, overflow
-from ratewise.adapters.torch.groups import (
-    Member,
-    adopt,
-    close,
-    entry_of,
-    is_plain,
-    join_member,
-    kept_as,
-    name_of,
-    put,
-    recognise,
-    separate_tensors,
-)
-from ratewise.adapters.torch.hands import (
-    UNSEEN,
-    Cell,
-    Hands,
-    held,
-    is_ours,
-    makes_state_alone,
-    mark,
-    on_host,
-)
-from ratewise.adapters.torch.source import Source, SourceFeedback
+from ratewise.adapters.torch.groups import KEPT, Member, adopt, join_member, kept_in, recognise
+from ratewise.adapters.torch.hands import makes_state_alone
+from ratewise.adapters.torch.meant import entry_of, name_of
+from ratewise.adapters.torch.refusals import one_group_at_a_time
+from ratewise.adapters.torch.source import Source
+from ratewise.adapters.torch.values import Group, close, who_is
 from ratewise.adapters.torch.watch import Watch
-from ratewise.schedule import Schedule
-
-BLOCK = 1024  # updates computed at a time
-CELLS = 8192  # values computed at a time, where groups follow different schedules
+from ratewise.schedule import ScheduleError
 
 _compiling = torch.compiler.is_compiling
 _rate = itemgetter("lr")
 
 
-class Clock:
+class Clock(Cells):
     """Writes base × f(t) before update t, and moves on to t+1 after it.
 
-    Two ways lead to the same bits. Where all groups follow one schedule and only their rate, as a
-    float, `before` writes it in a few instructions. Everything else goes through `write`.
+    Three ways lead to the same bits. Where all groups follow one schedule and only their rate, as a
+    float, `before` writes it in a few instructions: for one group at once, for many in
+    `_write_many`. Everything else goes through `write`.
 
     Attributes:
-        t: Committed updates, which is the next update.
-        shift: Position in the schedule minus `t`.
         code: What the code asked for.
-        used: What is followed: the code's, or a checkpoint's.
-        policy: What decides if the two differ.
-        members: The groups, in the optimizer's order.
+        policy: What decides if it differs from a checkpoint.
+        questions: What has to be settled before the next update, by kind: "count" if none is known,
+            "where" if one is that leaves something open, or "peak".
     """
 
     __slots__ = (
-        "_announced",
-        "_block",
-        "_bundles",
-        "_cells",
+        "_claim",
         "_eager",
-        "_groups",
-        "_next",
-        "_only",
-        "_peaks",
-        "_placed",
+        "_first",
         "_removed",
-        "_row",
-        "_rows",
-        "_scale",
-        "_size",
-        "_start",
-        "_stop",
         "code",
-        "feedback",
         "handles",
-        "hands",
-        "members",
-        "plain",
         "policy",
-        "shift",
-        "t",
-        "used",
+        "questions",
         "watch",
     )
 
     def __init__(self, source: Source, policy: str | None, by_hand: str = "warn") -> None:
-        self.t = self._next = 0
-        self.shift = 0
-        self._announced = -1  # the update whose values were put in place before it
-        self.code = self.used = source
-        self.feedback = SourceFeedback(source)
-        self.policy = policy
-        self.members: list[Member] = []
-        self.handles: list[RemovableHandle] = []
-        self.watch = Watch()
-        self.hands = Hands(by_hand)
-        self._cells: list[Cell] = []
-        self._placed: list[Any] = []
+        super().__init__(source, by_hand)
+        self._claim: tuple[str, int] | None = None  # whose state was loaded last, and its count
+        self._first: Group = {}
         self._removed: list[Member] = []
         self._eager = outside_graphs()
+        self.code = source
+        self.policy = policy
+        self.handles: list[RemovableHandle] = []
+        self.questions: dict[str, ScheduleError] = {}
+        self.watch = Watch()
 
     # In the optimizer's step ----------------------------------------------------------------
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        """Write the rates of the coming update; the hook before `optimizer.step`.
+        """Write the rate of the coming update; the hook before `optimizer.step`.
 
         The groups are compared after writing: another dict that is equal needs nothing. What
         somebody else has put there is another object, and is seen to the long way.
         """
-        if (stop := self._stop) > 0 and (t := self.t) < stop:  # t last: a compiler would guard it
-            if (only := self._only) is None:
-                ours = self._write_many(self._block[t - self._start])
-            elif ours := only["lr"] is (placed := self._placed)[0]:
-                only["lr"] = placed[0] = self._block[t - self._start]
-            if ours:
-                skip = hasattr(optimizer, "found_inf") and overflow(optimizer)
-                self._next = t if skip else t + 1
-                try:
-                    if optimizer.param_groups == self._groups:
-                        return
-                except Exception:  # other parameters, which tensors cannot compare
-                    pass
+        if (
+            (stop := self._stop) > 0
+            and (t := self.t) < stop  # in this order: a compiler would guard it
+            and (only := self._only)["lr"] is (placed := self._placed)[0]
+        ):
+            only["lr"] = placed[0] = self._block[t - self._start]
+            try:
+                if optimizer.param_groups == self._groups:
+                    skip = hasattr(optimizer, "found_inf") and overflow(optimizer)
+                    self._next = t if skip else t + 1
+                    return
+            except Exception:  # other parameters, which tensors cannot compare
+                pass
+        self._before_many(optimizer)
+
+    def _before_many(self, optimizer: Optimizer) -> None:
+        """Do what `before` does where there are several groups, or it has found them changed."""
+        if (
+            (stop := self._stop) > 0
+            and (t := self.t) < stop
+            and len(self._groups) > 1
+            and self._write_many(self._block[t - self._start])
+        ):
+            try:
+                if optimizer.param_groups == self._groups:
+                    skip = hasattr(optimizer, "found_inf") and overflow(optimizer)
+                    self._next = t if skip else t + 1
+                    return
+            except Exception:  # as above
+                pass
         self._eager(self, optimizer, not _compiling())
 
     def _write_many(self, level: float) -> bool:
         """Write the rates of many groups, unless one of them holds what is not ours."""
         groups = self._groups
         if ours := [*map(_rate, groups)] == self._placed:
-            self._placed = (self._scale * level).tolist()
-            for group, value in zip(groups, self._placed, strict=True):
+            self._placed = values = (self._scale * level).tolist()
+            for group, value in zip(groups, values):  # noqa: B905  (strict costs as much again)
                 group["lr"] = value
         return ours
 
@@ -150,6 +124,9 @@ class Clock:
         if makes_state_alone(optimizer, self._cells, self._placed):
             self._next = self.t
             return
+        self._take_restored(optimizer)
+        for question in self.questions.values():
+            raise question
         self.heed()
         self._stop = -1
         self._row = self.row(self.t)
@@ -162,53 +139,25 @@ class Clock:
 
         A step that calls the hooked step of its base class is counted once.
         """
-        if self._stop < 0 and _compiling():
+        if self._stop > 0:
+            self._first[UPDATES] = self.t = self._next
+        elif _compiling():
             self._eager(self, None, False)
         else:
             self.t = self._next
-
-    # Values ---------------------------------------------------------------------------------
-
-    def row(self, t: int) -> list[float]:
-        """Return the values of update `t`, one for each cell."""
-        if self.plain:
-            level = float(self._bundles[0][0].values(1, t + self.shift)[0])
-            return [peak * level for peak in self._peaks]
-        if not self._start <= t < self._start + len(self._rows):
-            self._rows = self._table(t)
-            self._start = t
-        return self._rows[t - self._start]
-
-    def last(self) -> list[float]:
-        """Return the values that were written last, one for each cell."""
-        index = self._next - 1 - self._start
-        if self._stop < 0 or index < 0:
-            return self._row
-        return (self._scale * self._block[index]).tolist()
-
-    def _table(self, t: int) -> list[list[float]]:
-        out = np.empty((self._size, len(self._cells)))
-        for schedule, columns, peaks in self._bundles:
-            levels = schedule.values(self._size, t + self.shift)
-            out[:, columns] = np.multiply.outer(levels, peaks)
-        return out.tolist()
+            self._carry()
 
     def prepare(self) -> None:
         """Prepare the short way, from this update on; a function is asked when it is due.
 
-        A single group finds its rates in the block, many find the levels of their own. A block
-        stops where the schedule does: what is past its end at rate 0 is looked at.
+        A block stops where the schedule does: what is past its end at rate 0 is looked at.
         """
         left = self._left()
         if left is not None and left <= 0 and self._stands_at_zero():
             return
         if self.plain and self.used.form is not None and not self.feedback:
-            levels = self._bundles[0][0].values(self._size, self.t + self.shift)
-            single = self._only is not None
-            self._block: list[float] = (self._peaks[0] * levels if single else levels).tolist()
-            self._scale = np.array([1.0] if single else self._peaks)
-            self._start = self.t
-            self._stop = self.t + (min(self._size, left) if left else self._size)
+            self.fill_block(left)
+            self._carry_alone()
 
     def _left(self) -> int | None:
         """Return the updates up to the schedule's end, if it has one."""
@@ -223,19 +172,9 @@ class Clock:
         end = (self.used.total or 0) - self.shift
         return self.watch.past_end(self.t, end, bool(rates) and not any(rates))
 
-    def coming(self) -> list[float]:
-        """Return the values of the coming update, one for each cell."""
-        if self._start <= self.t < self._stop:
-            return (self._scale * self._block[self.t - self._start]).tolist()
-        return self.row(self.t)
-
-    def observe(self, metrics: Mapping[str, Any]) -> None:
-        """Show the feedback schedules what was measured after `t` updates."""
-        self.feedback.observe(self.t + self.shift, metrics)
-        self._rows = []
-        if self.announced:
-            self.heed()
-            self.write_coming()
+    def following(self) -> int:
+        """Return the update after the one under way; the same one, if it is to be skipped."""
+        return self._next
 
     # Groups ---------------------------------------------------------------------------------
 
@@ -249,13 +188,15 @@ class Clock:
         self._remember_last()
         known = [*self.members, *filter(Member.alive, self._removed)]
         found = recognise(groups, known)
+        if self._takes_turns(found):
+            raise one_group_at_a_time()
         lost = [member for member in known if member not in set(found)]
         for index, group in enumerate(groups):
             member = found[index] or adopt(group, lost)
             if member is None:
                 name = name_of(group)
                 entry = entry_of(self.used.plan, name)
-                member = join_member(self.used, group, index, entry, True, optimizer.defaults)
+                member = join_member(self.used, groups, index, entry, True, optimizer.defaults)
                 member.asked = entry_of(self.code.plan, name)
             elif member.group is not group:
                 member.attach(group)
@@ -263,137 +204,196 @@ class Clock:
         self.members = [member for member in found if member is not None]
         self._removed = [member for member in known if member not in set(self.members)]
         for member in self._removed:
+            if member.group is not None:
+                member.group.pop(UPDATES, None)
             member.group = None
         self.lay_out()
 
+    def _takes_turns(self, found: list[Member | None]) -> bool:
+        """Tell whether all groups were taken out before, and those of the last update are gone."""
+        back = set(found) & set(self._removed)
+        return bool(back) and not set(found) & set(self.members)
+
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""
-        if self.feedback.source is not self.used:
-            self.feedback = SourceFeedback(self.used)
-        separate_tensors(self.members, self.used)
-        cells: list[Cell] = [(m, key, *m.places[key]) for m in self.members for key in m.places]
-        self._cells = cells
-        self._placed = [member.placed.pop(key, UNSEEN) for member, key, *_ in cells]
-        self._peaks = [member.peak[key] for member, key, *_ in cells]
-        self._row = [member.last[key] for member, key, *_ in cells]
-        bundles: dict[int, tuple[Schedule | Listener, list[int]]] = {}
-        for column, (member, key, *_) in enumerate(cells):
-            schedule = self.used.parts(member.entry)[key][0]
-            view = self.feedback.view(schedule)
-            bundles.setdefault(id(schedule), (view, []))[1].append(column)
-        peaks = np.array(self._peaks)
-        self._bundles = [(s, np.array(at), peaks[at]) for s, at in bundles.values()]
-        self.plain = len(bundles) == 1 and all(map(is_plain, self.members))
-        size = BLOCK if self.plain else max(1, min(BLOCK, CELLS // max(len(cells), 1)))
-        self._size = 1 if self.used.form is None or self.feedback else size
-        self._groups = [member.group for member in self.members if member.group is not None]
-        self._only = self._groups[0] if len(self._groups) == 1 else None
-        self._rows: list[list[float]] = []
-        self._start = self._stop = -1
+        super().lay_out()
+        self.mark()
 
-    def _remember_last(self) -> None:
-        if self.members:
-            for (member, key, *_), value, placed in zip(
-                self._cells, self.last(), self._placed, strict=True
-            ):
-                member.last[key], member.placed[key] = value, placed
-
-    # In place -------------------------------------------------------------------------------
-
-    def write(self) -> None:
-        """Put the values written last in place (again)."""
-        self._announced = -1
-        self._put(self.last())
-
-    def write_coming(self) -> None:
-        """Put the values of the coming update in place before it, for who reads them there."""
-        self._announced = self.t
-        self._put(self.coming())
-
-    def write_again(self) -> None:
-        """Put in place what was there before: the values of the coming update, or the last."""
-        self.write_coming() if self.announced else self.write()
-
-    def announce(self) -> None:
-        """Put the values of the coming update in place, unless they are there."""
-        if not self.announced:
+    def observe(self, metrics: Mapping[str, Any]) -> None:
+        """Show the feedback schedules what was measured after `t` updates."""
+        self.feedback.observe(self.t + self.shift, metrics)
+        self._rows = []
+        if self.announced:
             self.heed()
             self.write_coming()
 
-    def recall(self) -> None:
-        """Put the values of the last update in place, if those of the coming one are there."""
-        if self.announced:
-            self.heed()
-            self.write()
+    # What the groups carry ------------------------------------------------------------------
+
+    def mark(self) -> None:
+        """Put the count and the values at level 1 into the groups, while the clock is running."""
+        if not self.handles:
+            return
+        for member in self.members:
+            member.keep_peaks()
+        self._first = self._groups[0] if self._groups else {}
+        carried.keep_count(self._first, self.t, isinstance(self._first.get("lr"), Tensor))
+        carried.keep_shift(self._first, self.shift)
+        self._carry_alone()
+
+    def _carry(self) -> None:
+        """Bring the count in the groups up to date."""
+        if UPDATES in self._first:
+            held = self._first[UPDATES]
+            carried.keep_count(self._first, self.t, isinstance(held, Tensor))
+
+    def _carry_alone(self) -> None:
+        """Let no other group keep a count that nobody brings up to date."""
+        for group in self._groups[1:]:
+            carried.forget(group)
+
+    def keep(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
+        """Write the count and the peaks into every group of a state of the optimizer."""
+        self.sync(optimizer)
+        for member, group in zip(self.members, state.get("param_groups", ()), strict=False):
+            group.update(member.kept())
+            carried.keep_count(group, self.t, False)
+            carried.keep_shift(group, self.shift)
+
+    def begin(self, optimizer: Optimizer, updates: int | None, first: bool, known: bool) -> None:
+        """Set the clock of a new schedule: to what the optimizer carries, else to `updates`.
+
+        Args:
+            optimizer: The optimizer.
+            updates: What the code says of the updates that were made.
+            first: Whether that comes before what the optimizer carries.
+            known: Whether the optimizer had a schedule of ours before; a new one begins at 0.
+        """
+        groups = optimizer.param_groups
+        count = None if first else carried.count_in(groups)
+        if count is not None:
+            self._go_to(count, carried.shift_in(groups))
+        elif updates is not None:
+            self.t = self._next = updates
+        elif not known and carried.was_used(optimizer):
+            self.questions["count"] = carried.ask_count(optimizer)
+
+    def check_state(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
+        """Refuse a state of the optimizer that is damaged, or of another update than our own.
+
+        It is asked before anything is loaded.
+        """
+        count = carried.count_in(state.get("param_groups", ()))
+        if self._is_claimed("own") and self.policy is None and count not in (None, self.t):
+            raise carried.disagree("optimizer.load_state_dict", self.t, int(count or 0))
+
+    def check_own(self, committed: int) -> None:
+        """Refuse a state of ours that is of another update than the optimizer's."""
+        if self._is_claimed("optimizer") and self.policy is None and committed != self.t:
+            raise carried.disagree("Scheduler.load_state_dict", committed, self.t)
+
+    def settle(self, own: bool) -> None:
+        """Note that it was said, by our own state or by a user, where the clock stands."""
+        self._claim = ("own", self.t) if own else None
+        for kind in tuple(self.questions) if own else ("count", "where"):
+            self.questions.pop(kind, None)
+
+    def relink(self, optimizer: Optimizer) -> None:
+        """Go on from what `optimizer.load_state_dict` has put in the place of the groups."""
+        loaded = [dict(group) for group in optimizer.param_groups]
+        own = self._is_claimed("own")
+        self.sync(optimizer)
+        if not own:
+            self._take(optimizer, loaded)
+        self.mark()
+        self.write_again()
+
+    def _take_restored(self, optimizer: Optimizer) -> None:
+        """See to a count that somebody has put into the groups by hand, as when restoring them."""
+        if self.handles and carried.count_in(optimizer.param_groups) not in (None, self.t):
+            self._take(optimizer, [dict(group) for group in optimizer.param_groups])
+
+    def _take(self, optimizer: Optimizer, loaded: list[Group]) -> None:
+        """Take over what loaded groups carry; what they leave open is asked before the update."""
+        for index, (member, group) in enumerate(zip(self.members, loaded, strict=True)):
+            for key in member.places:
+                self._take_peak(index, member, group, key)
+        count = carried.count_in(loaded)
+        if count is not None:
+            self._go_to(count, carried.shift_in(loaded))
+            self.lay_out()
+            self.set_last()
+        else:
+            self._remember_last()
+            self.lay_out()
+            if carried.was_used(optimizer):
+                self.questions["count"] = carried.ask_count(optimizer)
+
+    def _take_peak(self, index: int, member: Member, group: Group, key: str) -> None:
+        kept = None if self.used.parts(member.entry)[key][1] else kept_in(member, group, key)
+        if kept is None or kept == member.peak[key]:
+            return
+        wished = member.read[key]
+        known = close(kept, wished) or close(kept, member.peak[key]) or member.trust[key] == KEPT
+        if known or self.policy == "checkpoint" or self.hands.policy == "follow":
+            member.peak[key] = member.base[key] = kept
+        elif self.policy is None:
+            who = who_is(member.name, index)
+            self.questions["peak"] = carried.ask_peak(who, key, kept, wished)
+
+    def _go_to(self, count: int, shift: int) -> None:
+        """Go to the update that an optimizer carries, and note what is then to be asked."""
+        before = self.t
+        self.shift = shift
+        self.set(count)
+        self._claim = "optimizer", count
+        self.questions.pop("count", None)
+        if count == before:  # what it was shown until then is known, or has been asked
+            return
+        end = None if self.used.total is None else self.used.total - shift
+        self.questions.pop("where", None)
+        if self.feedback and count:
+            self.questions["where"] = carried.ask_feedback(self.used.text, count)
+        elif end is not None and count > max(end, before):
+            self.questions["where"] = carried.ask_past_end(count, end)
 
     @property
-    def announced(self) -> bool:
-        """Whether the values of the coming update are in place."""
-        return self._announced == self.t
+    def has_moved(self) -> bool:
+        """Whether an update was made behind the last state that was loaded."""
+        return self._claim is None or self._claim[1] != self.t
 
-    def heed(self) -> None:
-        """See to values that somebody else has put in place of ours, by the policy for them."""
-        found = held(self._cells)
-        others = [i for i, value in enumerate(found) if not is_ours(value, self._placed[i])]
-        coming = self.coming() if others else []
-        there = coming if self.announced else self.last()
-        for i in others:
-            member, key, *_ = self._cells[i]
-            value = on_host(found[i])  # a tensor rounds, and may have taken a number's place
-            if value is None or not (close(value, coming[i]) or close(value, there[i])):
-                place = self.members.index(member)
-                peak = self.hands.meet(self.t, member, place, key, found[i], coming[i])
-                member.peak[key] = member.peak[key] if peak is None else peak
-        if others:
-            self._remember_last()
-            self.lay_out()  # also where a number has become a tensor
+    def is_untold(self, optimizer: Optimizer) -> bool:
+        """Tell whether nothing has yet said where the clock stands: no update, and no state."""
+        return not self.t and self._claim is None and not carried.was_used(optimizer)
 
-    def _put(self, values: list[float]) -> None:
-        for (member, _, name, index), value in zip(self._cells, values, strict=True):
-            if member.group is not None:
-                put(member.group, name, index, value)
-        self._placed = list(values) if self.plain else list(map(mark, held(self._cells)))
-
-    def targets(self) -> list[tuple[Member, str]]:
-        """Return (member, key) for each cell, in the order of `row` and `last`."""
-        return [(member, key) for member, key, *_ in self._cells]
-
-    def following(self) -> int:
-        """Return the update after the one under way; the same one, if it is to be skipped."""
-        return self._next
+    def _is_claimed(self, who: str) -> bool:
+        """Tell whether the clock stands where a state of `who` has set it, and nothing since."""
+        return self._claim == (who, self.t)
 
     # Moving ---------------------------------------------------------------------------------
+
+    def start(self, optimizer: Optimizer) -> None:
+        """Register the hooks, and let the groups carry the clock."""
+        self.handles = [
+            optimizer.register_step_pre_hook(self.before),
+            optimizer.register_step_post_hook(self.after),
+            optimizer.register_load_state_dict_pre_hook(self.check_state),
+            optimizer.register_load_state_dict_post_hook(self.relink),
+            optimizer.register_state_dict_post_hook(self.keep),
+        ]
+        self.mark()
+
+    def stop(self) -> None:
+        """Take the hooks away; the count stays where it was loaded and no update was made since."""
+        for handle in self.handles:
+            handle.remove()
+        self.handles = []
+        self._first = {}
+        if not self._is_claimed("optimizer"):
+            for group in self._groups:
+                carried.forget(group)
 
     def set(self, t: int) -> None:
         """Set the clock to `t` committed updates; `lay_out` or `set_last` comes next."""
         self.t = self._next = t
         self._stop = self._announced = -1
-
-    def set_last(self) -> None:
-        """Take as written last what the last committed update would have used."""
-        self._row = self.row(max(self.t - 1, 0))
-
-    def snapshot(self) -> list[Member]:
-        """Return the members, their last values brought up to date."""
-        self._remember_last()
-        return self.members
-
-    def relink(self, optimizer: Optimizer) -> None:
-        """Find the groups again after `optimizer.load_state_dict` replaced them."""
-        self.sync(optimizer)
-        self.write_again()
-
-    def keep_peaks(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
-        """Write the peaks into a state of the optimizer, where PyTorch's schedulers keep theirs."""
-        self.sync(optimizer)
-        for member, group in zip(self.members, state.get("param_groups", ()), strict=False):
-            group.update({kept_as(key): peak for key, peak in member.peak.items()})
-
-    def start(self, optimizer: Optimizer) -> None:
-        """Register the hooks."""
-        self.handles = [
-            optimizer.register_step_pre_hook(self.before),
-            optimizer.register_step_post_hook(self.after),
-            optimizer.register_load_state_dict_post_hook(self.relink),
-            optimizer.register_state_dict_post_hook(self.keep_peaks),
-        ]
+        self._carry()

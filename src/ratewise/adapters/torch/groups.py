@@ -6,8 +6,6 @@ A place counts once, when a plan that means a group by its place is bound.
 from __future__ import annotations
 
 import hashlib
-import math
-import re
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,17 +14,26 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ratewise.adapters.torch.carried import was_used
+from ratewise.adapters.torch.factors import factor_of
+from ratewise.adapters.torch.meant import entries, name_of
 from ratewise.adapters.torch.source import Source
-from ratewise.schedule import Plan, ScheduleError
-from ratewise.schedule.errors import nearest, shorten
-from ratewise.schedule.plan import groups_meant
+from ratewise.adapters.torch.values import (
+    Group,
+    close,
+    default_of,
+    kept_as,
+    locate,
+    put,
+    read,
+    who_is,
+)
+from ratewise.schedule import ScheduleError
 
-Group = dict[str, Any]
 Label = tuple[str | None, str]
 """(name or None, signature of the parameters)"""
 
 SURE, MAYBE, KEPT, NO = "sure", "maybe", "kept", "no"
-_INDEXED = re.compile(r"(\w+)\[(\d+)\]")
 
 
 @dataclass(eq=False)
@@ -47,6 +54,9 @@ class Member:
         entry: The key of `Plan.groups` that it follows, or None.
         asked: The one that the code asks for; a checkpoint's plan may be followed.
         placed: By what they are known in the group, by key, while the clock is laid out anew.
+        factors: By what the group multiplies a key, such as timm's `lr_scale`; in `peak` already.
+        plain: Values of those keys at level 1 without their factors, as they were read.
+        found: Keys whose values at level 1 the group kept when it was bound.
     """
 
     name: str | None
@@ -61,6 +71,9 @@ class Member:
     asked: str | None = None
     placed: dict[str, Any] = field(default_factory=dict[str, Any])
     owned: dict[int, weakref.ref[Tensor]] = field(default_factory=dict[int, "weakref.ref[Tensor]"])
+    factors: dict[str, float] = field(default_factory=dict[str, float])
+    plain: dict[str, float] = field(default_factory=dict[str, float])
+    found: frozenset[str] = frozenset()
 
     @property
     def label(self) -> Label:
@@ -76,6 +89,31 @@ class Member:
     def alive(self) -> bool:
         """Tell whether a parameter of the group still exists."""
         return any(ref() is not None for ref in self.owned.values())
+
+    def plain_peak(self, key: str) -> float:
+        """Return the value of a key at level 1 without the group's factor, as it is kept."""
+        peak, factor = self.peak[key], self.factors.get(key, 1.0)
+        plain = self.plain.get(key, peak)
+        return plain if plain * factor == peak or not factor else peak / factor
+
+    def kept(self) -> dict[str, float]:
+        """Return the values at level 1 by the names under which a group keeps them."""
+        return {kept_as(key): self.plain_peak(key) for key in self.places}
+
+    def keep_peaks(self) -> None:
+        """Keep the values at level 1 in the group, where PyTorch's schedulers keep theirs."""
+        if self.group is not None:
+            self.group.update(self.kept())
+
+    def give_back(self, peaks: bool) -> None:
+        """Take out of the group what was put there; `peaks`: it holds those from now on."""
+        if (group := self.group) is None:
+            return
+        for key, place in self.places.items():
+            if peaks:
+                put(group, *place, self.plain_peak(key))
+            if key not in self.found and group.get(kept_as(key)) == self.plain_peak(key):
+                del group[kept_as(key)]  # another value is that of another scheduler
 
     def aim(self, source: Source, index: int) -> None:
         """Follow the keys of another source; those that are new are read from the group."""
@@ -118,23 +156,17 @@ def read_members(
     asked = entries(source.plan, groups)
     fresh = not was_used(optimizer)
     members = [
-        join_member(source, group, i, asked.get(i), fresh, defaults, known)
-        for i, (group, known) in enumerate(zip(groups, recognise(groups, before), strict=True))
+        join_member(source, groups, i, asked.get(i), fresh, defaults, known)
+        for i, known in enumerate(recognise(groups, before))
     ]
     check_peaks_known(members)
     check_levels_matter(members)
     return members
 
 
-def was_used(optimizer: Optimizer) -> bool:
-    """Tell whether an optimizer holds the state of updates: Adagrad has one from the start."""
-    states = optimizer.state.values()
-    return any(not isinstance(one, dict) or float(one.get("step", 1)) > 0 for one in states)
-
-
 def join_member(
     source: Source,
-    group: Group,
+    groups: Sequence[Group],
     index: int,
     entry: str | None,
     fresh: bool,
@@ -142,104 +174,69 @@ def join_member(
     before: Member | None = None,
 ) -> Member:
     """Return the member for a group that was not known before; its values are read here, once."""
+    group = groups[index]
     name = name_of(group)
     who = who_is(name, index)
     parts = source.parts(entry)
     places = {key: locate(who, group, key) for key in parts}
     own = {key: read(who, group, *place) for key, place in places.items()}
-    values, trust = dict(own), dict[str, str]()
+    stated = source.plan.groups[entry].peak if entry is not None else {}  # a group's own is whole
+    factors = {k: 1.0 if k in stated else factor_of(group, groups, defaults, k) for k in parts}
+    plain, trust = dict[str, float](), dict[str, str]()
     for key, (_, peak) in parts.items():
-        kept = _kept(group, key, own[key], before)
+        known = None if before is None else _known(before, key, own[key])
+        kept = _kept(group, key, own[key], factors[key])
+        plain[key] = own[key]
         if peak is not None:
-            values[key], trust[key] = peak, SURE
+            plain[key], trust[key] = peak, SURE
+        elif known is not None:
+            plain[key], trust[key] = known
         elif kept is not None:
-            values[key], trust[key] = kept
-        elif own[key] == _default(defaults, places[key]):
+            plain[key], trust[key] = kept
+        elif own[key] == default_of(defaults, places[key]):
             trust[key] = SURE
         else:
             trust[key] = MAYBE if fresh else NO
+    values = {key: value * factors[key] for key, value in plain.items()}
     member = Member(name, None, places, values, trust, dict(values), dict(values), dict(own))
     member.entry = member.asked = entry
+    member.factors = {key: factor for key, factor in factors.items() if factor != 1}
+    member.plain = plain
+    member.found = frozenset(key for key in parts if kept_as(key) in group)
     member.attach(group)
     return member
 
 
-def kept_as(key: str) -> str:
-    """Return the name under which a group keeps what a key is worth at level 1, as PyTorch does."""
-    return f"initial_{key}"
+def _known(before: Member, key: str, own: float) -> tuple[float, str] | None:
+    """Return (value at level 1 without a factor, trust) of the schedule that left a value there."""
+    if key not in before.peak:
+        return None
+    left = before.peak[key], before.plain_peak(key), before.last.get(key, own)
+    if not any(close(own, value) for value in left):
+        return None
+    return before.plain_peak(key), before.trust.get(key, MAYBE)
 
 
-def _kept(group: Group, key: str, own: float, before: Member | None) -> tuple[float, str] | None:
-    """Return (value at level 1, trust), where more than the group's own value tells it.
+def _kept(group: Group, key: str, own: float, factor: float) -> tuple[float, str] | None:
+    """Return (value at level 1 without a factor, trust), where a group keeps it beside the value.
 
-    A value that the schedule before left there is that schedule's. Else what PyTorch's schedulers
-    and our states keep beside the rate is the peak (`OneCycleLR` has its own under another name),
-    unless the rate is above it: `CyclicLR` keeps its low end, and a hand may have set the rate.
+    What PyTorch's schedulers and ours keep there is the peak (`OneCycleLR` has its own under
+    another name), unless the rate is above it: `CyclicLR` keeps its low end, and a hand may have
+    set the rate.
     """
-    if before is not None and key in before.peak:
-        peak = before.peak[key]
-        if close(own, peak) or close(own, before.last.get(key, peak)):
-            return peak, before.trust.get(key, MAYBE)
     value = group.get(kept_as(key))
     if not isinstance(value, int | float | Tensor):
         return None
     peak = float(group["max_lr"] if "min_lr" in group and "max_lr" in group else value)
-    return peak, KEPT if own <= peak or close(own, peak) else NO
+    most = peak * max(factor, 1.0)
+    return peak, KEPT if own <= most or close(own, most) else NO
 
 
-def close(a: float, b: float) -> bool:
-    """Tell whether two values are one: a float32 tensor rounds what it is given."""
-    return math.isclose(a, b, rel_tol=1e-6)
-
-
-def who_is(name: str | None, index: int) -> str:
-    """Return how messages call a group."""
-    return f"group {index}" if name is None else f"group {name!r}"
-
-
-def _default(defaults: Group, place: tuple[str, int | None]) -> float | None:
-    try:
-        return read("", defaults, *place)
-    except (KeyError, IndexError, ScheduleError):
-        return None
-
-
-def locate(who: str, group: Group, key: str) -> tuple[str, int | None]:
-    """Return (key of the group, index or None) for a key of a plan."""
-    if key == "momentum" and "momentum" not in group and "betas" in group:
-        return "betas", 0
-    match = None if key in group else _INDEXED.fullmatch(key)
-    name, index = (match[1], int(match[2])) if match else (key, None)
-    if name not in group:
-        known = [other for other in group if other not in ("params", "param_names", "name")]
-        raise ScheduleError(f"Plan({key}=…)", f"is not a key of {who}", nearest(key, known))
-    if index is not None and not index < len(group[name]):
-        rule = f"is past the end of {name!r}, which has {len(group[name])} entries in {who}"
-        raise ScheduleError(f"Plan({key}=…)", rule, f"use an index below {len(group[name])}")
-    return name, index
-
-
-def read(who: str, group: Group, name: str, index: int | None) -> float:
-    """Return a group's value as a float; a tensor is read from its device."""
-    value = group[name] if index is None else group[name][index]
-    single = not isinstance(value, Tensor) or value.numel() == 1
-    number = isinstance(value, int | float | Tensor) and not isinstance(value, bool)
-    if not (single and number and math.isfinite(float(value))):
-        rule = f"has {name}={shorten(value)}"
-        raise ScheduleError(who, rule, "only one finite number can be scheduled")
-    return float(value)
-
-
-def put(group: Group, name: str, index: int | None, value: float) -> None:
-    """Set a group's value; a tensor is filled in place."""
-    old = group.get(name) if index is None else group[name][index]
-    if isinstance(old, Tensor):
-        old.fill_(value)
-    elif index is None:
-        group[name] = value
-    else:
-        items = group[name]
-        group[name] = type(items)([*items[:index], value, *items[index + 1 :]])
+def kept_in(member: Member, group: Group, key: str) -> float | None:
+    """Return the value at level 1 that a group which was loaded keeps for a member, if it does."""
+    factor = member.factors.get(key, 1.0)
+    kept = _kept(group, key, read("", group, *member.places[key]), factor)
+    return None if kept is None or kept[1] == NO else kept[0] * factor
 
 
 def check_peaks_known(members: Sequence[Member]) -> None:
@@ -333,40 +330,6 @@ def _all_named(labels: Sequence[Label], chosen: Sequence[int]) -> bool:
 
 def _list(labels: Sequence[Label], chosen: Sequence[int]) -> str:
     return ", ".join(f"{labels[i][0] or i} ({labels[i][1]})" for i in chosen)
-
-
-def name_of(group: Group) -> str | None:
-    """Return the name of a group, as a text, or None."""
-    name = group.get("name")
-    return None if name is None else str(name)
-
-
-def entry_of(plan: Plan, name: str | None) -> str | None:
-    """Return the key of a plan's groups by which a group that joins late is meant: its name."""
-    return name if name in plan.groups else None
-
-
-def entries(plan: Plan, groups: Sequence[Group]) -> dict[int, str]:
-    """Return the key of a plan's groups by which each group is meant: its name, else its place.
-
-    Raises:
-        ScheduleError: a key means no group, or nobody can tell which; a group is meant twice.
-    """
-    names = [name_of(group) for group in groups]
-    found: dict[int, str] = {}
-    for key in plan.groups:
-        who, meant = f"Plan(groups={{{key!r}: …}})", groups_meant(key, names)
-        if not meant:
-            known, places = [name for name in names if name], ", ".join(map(str, range(len(names))))
-            fix = f'name it: {{"params": …, "name": "head"}}, or give its place, one of {places}'
-            fix = nearest(key, known) if known else fix
-            raise ScheduleError(who, "names no group of the optimizer", fix)
-        for i in meant:
-            if i in found:
-                rule = f"is group {i}, which the plan names {found[i]!r} too"
-                raise ScheduleError(who, rule, "leave one of them out")
-            found[i] = key
-    return found
 
 
 def is_plain(member: Member) -> bool:

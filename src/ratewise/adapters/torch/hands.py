@@ -6,14 +6,17 @@ comparison. A tensor is known by its count of writes, which is on the host: no d
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from ratewise.adapters.torch.groups import Group, Member, who_is
+from ratewise.adapters.torch.groups import Member
+from ratewise.adapters.torch.values import Group, who_is
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
@@ -116,6 +119,8 @@ class Hands:
         found = on_host(value)
         shown = f"another {key}" if found is None else f"{key}={found:g}"
         rule = f"found {shown} in {who_is(member.name, index)} at update {t}, set by somebody else"
+        if self.policy == "refuse" or not self._warned:
+            rule += _named(member)
         if self.policy == "refuse":
             fix = f"take away what sets it; the schedule's is {coming:g}"
             raise ScheduleError("Scheduler", rule, fix)
@@ -128,6 +133,28 @@ class Hands:
                 stacklevel=2,
             )
         return None
+
+
+def _named(member: Member) -> str:
+    """Return who else is bound to the optimizer of a group, as far as it can be found; once a run.
+
+    A scheduler holds its optimizer as `optimizer`, in PyTorch and in timm.
+    """
+    names = {type(one).__name__ for one in gc.get_objects() if _writes_to(one, member.group)}
+    if not names:
+        return ""
+    verb = "is" if len(names) == 1 else "are"
+    return f" ({', '.join(sorted(names))} {verb} bound to this optimizer too)"
+
+
+def _writes_to(one: Any, group: Group | None) -> bool:
+    kind = type(one)
+    known = issubclass(kind, LRScheduler) or kind.__name__.endswith("Scheduler")
+    if not known or kind.__module__.startswith("ratewise."):
+        return False
+    optimizer = getattr(one, "__dict__", {}).get("optimizer")
+    groups = getattr(optimizer, "param_groups", ()) if isinstance(optimizer, Optimizer) else ()
+    return any(its is group for its in groups)
 
 
 def _followed(t: int, member: Member, index: int, key: str, value: Any, coming: float) -> float:

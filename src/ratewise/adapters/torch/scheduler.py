@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from ratewise.adapters.arguments import refuse_unknown
 from ratewise.adapters.torch import resume as _resume
 from ratewise.adapters.torch import state as _state
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.clock import Clock
-from ratewise.adapters.torch.groups import Member, kept_as, put, read_members
+from ratewise.adapters.torch.contract import Contract, updates_behind
+from ratewise.adapters.torch.groups import read_members
 from ratewise.adapters.torch.hands import check_by_hand
 from ratewise.adapters.torch.ranks import agreed
+from ratewise.adapters.torch.refusals import refuse_clockless, refuse_deepspeed
+from ratewise.adapters.torch.several import Schedulers
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import check_hooks
 from ratewise.schedule import Plan, Schedule, ScheduleError
@@ -29,7 +31,7 @@ _bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary(
 _before: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
 
 
-class Scheduler(LRScheduler):
+class Scheduler(Contract):
     """Gives every update of an optimizer its rate.
 
     rate(t) = base · f(t), and `t` counts the updates that were committed. The base of a group is
@@ -42,7 +44,9 @@ class Scheduler(LRScheduler):
     with one warning.
 
     Args:
-        optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it.
+        optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it. A list, or the
+            values of a dict, get a scheduler each, as `Schedulers`: one for each parameter too, as
+            where the optimizers are stepped in the backward pass.
         schedule: A schedule (of the rate), a plan, or the text of either.
         total: Updates in the run; needed if lengths are shares of it or open.
         epoch: Updates in an epoch.
@@ -58,6 +62,11 @@ class Scheduler(LRScheduler):
             once; "ignore": use the schedule's; "follow": use the value found, and go on from it in
             proportion; "refuse": raise. States that are loaded and groups that are added are not
             set by hand. A tensor on a device is read for "follow" alone, and only then.
+        updates: Updates that were committed before, for an optimizer whose state does not say it;
+            0 begins anew with what has moments. Left out, what the optimizer carries counts.
+        last_epoch: As of PyTorch's schedulers, one less than the updates that were committed, for
+            who passes it. -1 says nothing, and what the optimizer carries comes first: there are
+            frameworks that count epochs. With 0 or more, a schedule that is there is taken off.
         **unknown: Nothing; a misspelt argument is answered with the nearest one.
 
     Raises:
@@ -76,6 +85,13 @@ class Scheduler(LRScheduler):
 
     __module__ = "ratewise.torch"  # the name that users import, pickles hold and configs write
 
+    if not TYPE_CHECKING:  # to a type checker a list would make every scheduler one of several
+
+        def __new__(cls, optimizer: Any = None, schedule: Any = None, **options: Any) -> Any:
+            if isinstance(optimizer, list | tuple | dict):
+                return Schedulers(cls, optimizer, schedule, **options)
+            return super().__new__(cls)
+
     @strict
     def __init__(
         self,
@@ -88,18 +104,26 @@ class Scheduler(LRScheduler):
         tokens: float | None = None,
         resume: str | None = None,
         by_hand: str = "warn",
+        updates: int | None = None,
+        last_epoch: int = -1,
         **unknown: Any,
     ) -> None:
         # The base class would patch optimizer.step and step once: its __init__ is not called.
-        refuse_unknown("Scheduler", unknown, ["resume", "by_hand"])
+        refuse_unknown("Scheduler", unknown, ["resume", "by_hand", "updates", "last_epoch"])
+        refuse_deepspeed(optimizer)
         inner = unwrap("Scheduler", optimizer)
+        refuse_clockless(inner)
         check_hooks(inner)
         policy = _resume.check_policy(resume)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
         clock = Clock(Source.of(schedule, horizon), policy, check_by_hand(by_hand))
+        made = updates_behind(updates, last_epoch, _bound.get(inner))
+        if last_epoch >= 0 and inner in _bound:
+            Scheduler.of(inner).detach()
         before = _before[inner].members if inner in _before else []
         clock.members = read_members(inner, clock.code, inner in _bound, before)
         self._take(inner, clock)
+        clock.begin(inner, made, updates is not None, inner in _before)
         clock.lay_out()
         clock.set_last()
         clock.write()
@@ -138,23 +162,10 @@ class Scheduler(LRScheduler):
         committed = whole(f"Scheduler.seek({shorten(updates)})", "updates", updates)
         clock = self._synced()
         clock.set(committed)
+        clock.settle(own=False)
         clock.set_last()
         if clock.handles:
             clock.write()
-
-    def step(self, metrics: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Put the coming rates in place, as far as they are known; the updates are the clock.
-
-        A metric that is given, as to `ReduceLROnPlateau`, is shown to a schedule that listens.
-        """
-        names = self._clock.feedback.metrics()
-        if metrics is not None and len(names) == 1 and not isinstance(metrics, Mapping):
-            self.observe({names[0]: metrics})
-        else:
-            self._clock.watch.call(self._clock.t, self.optimizer, "scheduler.step()")
-        # A function is asked for an update when it is due; one without an end may not go further.
-        if self._clock.handles and not self._clock.used.is_open_function:
-            self._synced().announce()
 
     @strict
     def observe(
@@ -206,14 +217,12 @@ class Scheduler(LRScheduler):
         if self._clock.handles:
             self._synced().recall()
         members = self._clock.snapshot() if self._clock.handles else []
-        for handle in self._clock.handles:
-            handle.remove()
-        self._clock.handles = []
+        self._clock.stop()
         if _bound.get(self.optimizer) is self._clock:
             del _bound[self.optimizer]
             _before[self.optimizer] = self._clock
-        for member in () if keep else members:
-            _give_back(member)
+        for member in members:
+            member.give_back(peaks=not keep)
 
     # Rates ----------------------------------------------------------------------------------
 
@@ -268,7 +277,10 @@ class Scheduler(LRScheduler):
             ScheduleError: not a state, damaged, newer, of other groups, or different from the code
                 without a policy; nothing is changed.
         """
-        _resume.load(self._clock, _state.read(state_dict), self._clock.policy, self.optimizer)
+        saved = _state.read(state_dict)
+        self._clock.check_own(saved.committed)
+        _resume.load(self._clock, saved, self._clock.policy, self.optimizer)
+        self._clock.settle(own=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         clock = self._synced()
@@ -281,25 +293,6 @@ class Scheduler(LRScheduler):
         used = self._clock.used
         of = f" of {used.total}" if used.total is not None else ""
         return f"<Scheduler {used.text} at update {self.committed}{of}>"
-
-    # What frameworks look at -----------------------------------------------------------------
-
-    @property
-    def last_epoch(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """`committed`, under the name that frameworks know."""
-        return self._clock.t
-
-    @property
-    def _last_lr(self) -> list[float | Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.get_last_lr()
-
-    @property
-    def _step_count(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self._clock.t + 1
-
-    @_step_count.setter
-    def _step_count(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Accept what a framework counts, and keep our own count."""
 
 
 # For the adapters that stand on it ----------------------------------------------------------
@@ -347,14 +340,6 @@ def rewind(scheduler: Scheduler) -> None:
     for member in _clock_of(scheduler).members:
         member.peak.update(member.read)
     scheduler.detach()
-
-
-def _give_back(member: Member) -> None:
-    for key, place in member.places.items():
-        if member.group is not None:
-            put(member.group, *place, member.peak[key])
-            if kept_as(key) in member.group:  # a state that was loaded has brought its own
-                member.group[kept_as(key)] = member.peak[key]
 
 
 def synced_clock_of(scheduler: Scheduler) -> Clock:

@@ -20,7 +20,7 @@ class Watch:
     def __init__(self) -> None:
         self._calls = 0
         self._stood_at = self._weights = -1
-        self._still_warned = self._past_warned = False
+        self._still_warned = self._past_warned = self._told_warned = False
 
     def call(self, t: int, optimizer: Optimizer, what: str) -> None:
         """Note that `step` or `observe` was called when `t` updates had been committed."""
@@ -38,6 +38,16 @@ class Watch:
             warnings.warn(
                 f"Scheduler: {self._calls} calls of {what}, and {call_of(optimizer)} "
                 f"{since}: the rates stand still; {advice(optimizer, moved)}",
+                stacklevel=4,
+            )
+
+    def told(self, count: int, t: int) -> None:
+        """Note that somebody has set `last_epoch` to `count` in the middle of a run."""
+        if not self._told_warned:
+            self._told_warned = True
+            warnings.warn(
+                f"Scheduler: last_epoch was set to {count} at update {t}: the updates of the "
+                f"optimizer count, and it stays there; call seek({count}) to go there",
                 stacklevel=4,
             )
 

@@ -13,7 +13,7 @@ from ratewise.convert.formats import ask
 from ratewise.convert.pieces.layout import finish
 from ratewise.schedule import Hold, Piecewise, Plan, Schedule, ScheduleError
 from ratewise.schedule.lengths import Horizon, nearest_update
-from ratewise.schedule.plan import groups_meant
+from ratewise.schedule.meant import groups_meant
 
 CLOSE = 1e-12
 """Relative difference up to which a formula is what a framework does."""

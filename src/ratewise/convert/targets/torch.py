@@ -12,6 +12,7 @@ from ratewise.convert.targets._print import PYTHON
 from ratewise.convert.targets._quote import identifier, literal
 from ratewise.convert.targets._text import Target, WritingJob, file, header, levels_of
 from ratewise.schedule import Schedule
+from ratewise.schedule.meant import is_pattern
 
 DOC = "Return the level of update `t`: what the peak rate is multiplied by."
 
@@ -26,12 +27,27 @@ PEAK = """\
         group["initial_lr"] = {peak}
 """
 
-GENERAL = '''\
+EXACT = '''\
 def keys_of(group: dict, i: int) -> dict:
     """Return what is scheduled in group i, meant by name or place: (level, peak or None) by key."""
     return GROUPS.get(group.get("name"), GROUPS.get(str(i), EVERY))
+'''
 
+PATTERNS = r'''def keys_of(group: dict, i: int) -> dict:
+    """Return what is scheduled in group i: (level, peak or None) by key.
 
+    It is meant by its name, its place, or the pattern that says most of its name.
+    """
+    name = group.get("name")
+    fitting = [key for key in GROUPS if name is not None and fnmatchcase(str(name), key)]
+    fitting.sort(key=lambda key: len(re.sub(r"\[[^]]*\]|[*?]", "", key)), reverse=True)
+    for key in (name, str(i), *fitting):
+        if key in GROUPS:
+            return GROUPS[key]
+    return EVERY
+'''
+
+GENERAL = '''\
 def place(group: dict, key: str) -> tuple:
     """Return where a key lives: "momentum" may be the first beta, "betas[1]" is the second."""
     if key in group:
@@ -116,11 +132,20 @@ def body(job: WritingJob, imports: str = "") -> list[str]:
         peak = PEAK.format(peak=repr(plan.peak["lr"])) if "lr" in plan.peak else ""
         rest = SIMPLE.format(peak=peak)
     else:
-        rest = f"{_tables(job, functions)}\n\n\n{GENERAL}"
+        meant = PATTERNS if any(map(is_pattern, plan.groups)) else EXACT
+        rest = f"{_tables(job, functions)}\n\n\n{meant}\n\n{GENERAL}"
+        if meant is PATTERNS:
+            imports = "\n".join(
+                [*([imports] if imports else []), "from fnmatch import fnmatchcase"]
+            )
     lines = ["from torch.optim import Optimizer", f"from torch.optim.lr_scheduler import {kind}"]
     head = "\n".join([imports, *lines] if imports else lines)
     texts = functions.texts
-    standard = [f"import {name}" for name in ("bisect", "math") if f"{name}." in "".join(texts)]
+    standard = [
+        f"import {name}"
+        for name in ("bisect", "math", "re")
+        if f"{name}." in "".join([*texts, rest])
+    ]
     return ["\n\n".join([*(["\n".join(standard)] if standard else []), head]), *texts, rest]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ratewise._extras import require
 from ratewise.adapters.torch.device import overflow
+from ratewise.adapters.torch.factors import factor_of
 from ratewise.adapters.torch.scheduler import overruled
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.protocols import GroupShare
@@ -78,7 +79,14 @@ def shares_of(optimizer: Any, keys: Sequence[str] = ("lr",)) -> tuple[GroupShare
 
 
 def _rates(optimizer: Any, key: str) -> list[float]:
-    return [float(group.get(key, group["lr"])) for group in optimizer.param_groups]
+    """Return the rate of each group, times its factor where a scheduler has yet to multiply."""
+    groups, defaults = optimizer.param_groups, getattr(optimizer, "defaults", {})
+    scaled = key == "lr"  # of a scheduler that has run, what stands there is what an update uses
+    return [
+        float(group.get(key, group["lr"]))
+        * (1 if scaled and "initial_lr" in group else factor_of(group, groups, defaults, "lr"))
+        for group in groups
+    ]
 
 
 class HookedRates:
