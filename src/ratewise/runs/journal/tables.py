@@ -1,0 +1,308 @@
+"""The tables of a journal: what is in each, what may be in it, and rows in and out under seal."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import math
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from ratewise.runs.journal.seals import seal, seal_of
+
+Row = dict[str, Any]
+Fits = Callable[[Any], bool]
+
+MOST = 2**62
+"""The largest whole number that is written."""
+LATEST = 2.0**40
+"""Seconds since 1970 that no clock shows, and no training takes."""
+LONGEST = 2**20
+"""Characters of a text that is read."""
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MOST
+
+
+def _real(value: Any) -> bool:
+    return type(value) is float and math.isfinite(value)
+
+
+def _time(value: Any) -> bool:
+    return type(value) is float and 0 <= value <= LATEST
+
+
+def _text(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and len(value) <= LONGEST
+        and re.search("[\ud800-\udfff]", value) is None  # those stand for bytes that are no UTF-8
+    )
+
+
+def _name(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, bytes) and len(value) % 8 == 0
+
+
+def _digest(value: Any) -> bool:
+    return isinstance(value, bytes) and len(value) in (0, 16, 32)
+
+
+def _metrics(value: Any) -> bool:
+    """Tell whether a text is numbers by name; None stands for what was no number."""
+    found = read_json(value)
+    return isinstance(found, dict) and all(
+        one is None or (type(one) is float and math.isfinite(one))
+        for one in found.values()  # pyright: ignore[reportUnknownVariableType]
+    )
+
+
+def _json(value: Any) -> bool:
+    return read_json(value) is not None
+
+
+def read_json(text: Any) -> Any:
+    """Return what a text says in JSON; None if it is none of ours."""
+    if not _text(text):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _or_none(fits: Fits) -> Fits:
+    return lambda value: value is None or fits(value)
+
+
+class Table(NamedTuple):
+    """A table: its columns, each with its kind in SQL and what may stand in it.
+
+    Behind them stand `digest` and what it is the seal of, if there is something long; then, not
+    sealed, what says no more than what may be cleared away; then the seal.
+
+    Args:
+        name: Its name.
+        columns: What is sealed.
+        key: The columns that tell rows apart; a single whole number counts them.
+        long: Name of what is long, float64 by update, or "".
+        count: How many updates that has, of a row.
+        loose: A whole number that is not sealed, or "".
+    """
+
+    name: str
+    columns: Mapping[str, tuple[str, Fits]]
+    key: tuple[str, ...]
+    long: str = ""
+    count: Callable[[Row], int] | None = None
+    loose: str = ""
+
+    @property
+    def sql(self) -> str:
+        """What makes it, to the letter."""
+        lines = [f"{name} {kind}" for name, (kind, _) in self.columns.items()]
+        lines += [f"{self.loose} INTEGER"] if self.loose else []
+        lines += ["seal BLOB"]
+        lines += ["digest BLOB", f"{self.long} BLOB"] if self.long else []
+        counted = self.columns[self.key[0]][0] == "INTEGER"
+        lines.append(f"PRIMARY KEY ({', '.join(self.key)})")
+        return f"CREATE TABLE {self.name} ({', '.join(lines)}){'' if counted else ' WITHOUT ROWID'}"
+
+    def read(
+        self, file: sqlite3.Connection, rest: str = "", values: tuple[Any, ...] = (), *, long: bool
+    ) -> Iterator[Row | None]:
+        """Yield rows, None for each that is not as it was written.
+
+        Args:
+            file: The journal.
+            rest: Which rows, in SQL.
+            values: What is marked in it.
+            long: Whether what is long is read, too.
+        """
+        for row in self._rows(file, rest, values, long):
+            yield row if self._whole(row) else None
+
+    def _rows(
+        self, file: sqlite3.Connection, rest: str, values: tuple[Any, ...], long: bool
+    ) -> Iterator[Row]:
+        names = [*self.columns, *filter(None, [self.loose]), "seal"]
+        names += ["digest"] if self.long else []
+        names += [self.long] if self.long and long else []
+        for found in file.execute(f"SELECT {', '.join(names)} FROM {self.name} {rest}", values):
+            yield dict(zip(names, found, strict=True))
+
+    def one(self, file: sqlite3.Connection, *key: Any, long: bool = True) -> Row | None:
+        """Return the row of a key; None if there is none.
+
+        Raises:
+            DamagedRow: there is one, and it is not as it was written.
+        """
+        asked = " AND ".join(f"{name} = ?" for name in self.key)
+        try:
+            for row in self.read(file, f"WHERE {asked}", key, long=long):
+                if row is None or tuple(row[name] for name in self.key) != key:
+                    raise DamagedRow(self.name)
+                return row
+        except sqlite3.DataError:  # larger than any that could be it
+            raise DamagedRow(self.name) from None
+        return None
+
+    def write(self, file: sqlite3.Connection, row: Row) -> None:
+        """Write a row, in place of one with the same key."""
+        told = {name: _written(row[name]) for name in self.columns}
+        if self.long:
+            told |= {"digest": seal_of(row[self.long]), self.long: row[self.long]}
+        told["seal"] = self._seal(told)
+        if self.loose:
+            told[self.loose] = row[self.loose]
+        marks = ", ".join("?" * len(told))
+        file.execute(
+            f"INSERT OR REPLACE INTO {self.name} ({', '.join(told)}) VALUES ({marks})",
+            tuple(told.values()),
+        )
+
+    def sweep(self, file: sqlite3.Connection) -> int:
+        """Delete the rows that are not as they were written; return how many there were."""
+        broken = [
+            [row[name] for name in self.key]
+            for row in self._rows(file, "", (), long=True)
+            if not self._whole(row)
+        ]
+        for key in broken:
+            marks = [("CAST(? AS TEXT)" if isinstance(one, str) else "?") for one in key]
+            asked = " AND ".join(f"{n} IS {m}" for n, m in zip(self.key, marks, strict=True))
+            file.execute(f"DELETE FROM {self.name} WHERE {asked}", [_raw(one) for one in key])
+        return len(broken)
+
+    def _seal(self, row: Row) -> bytes:
+        sealed = [*self.columns, *(["digest"] if self.long else [])]
+        return seal(self.name, [row[name] for name in sealed])
+
+    def _whole(self, row: Row) -> bool:
+        """Tell whether a row is as it was written, and could have been written."""
+        mark = row["seal"]
+        if not isinstance(mark, bytes) or not hmac.compare_digest(mark, self._seal(row)):
+            return False
+        if not all(fits(row[name]) for name, (_, fits) in self.columns.items()):
+            return False
+        if self.long in row and self.long:
+            content = row[self.long]
+            if not _numbers(content) or row["digest"] != seal_of(content):
+                return False
+            return self.count is None or len(content) == 8 * self.count(row)
+        return True
+
+
+class DamagedRow(Exception):
+    """A row that is not as it was written."""
+
+
+def _written(value: Any) -> Any:
+    """Return a value as SQLite takes it; half characters in a text are written as escapes."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _raw(value: Any) -> Any:
+    """Return a text as the bytes that it was read from, which may be no UTF-8."""
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+
+
+_TEXT, _MAYBE_TEXT = ("TEXT", _text), ("TEXT", _or_none(_text))
+_NAME, _COUNT = ("TEXT", _name), ("INTEGER", _whole)
+_MAYBE_COUNT, _WHEN = ("INTEGER", _or_none(_whole)), ("REAL", _time)
+
+TASKS = Table("tasks", {"task": _TEXT, "name": _TEXT, "metrics": ("TEXT", _json)}, ("task",))
+RUNS = Table(
+    "runs",
+    {
+        "run": _NAME,
+        "task": _TEXT,
+        "seed": _COUNT,
+        "optimizer": _MAYBE_TEXT,
+        "updates": _COUNT,
+        "metrics": ("TEXT", _metrics),
+        "diverged": _MAYBE_COUNT,
+        "error": _MAYBE_TEXT,
+    },
+    ("run",),
+    "losses",
+    lambda row: row["updates"],
+)
+RATES = Table("rates", {"run": _NAME, "name": _TEXT, "peak": ("REAL", _real)}, ("run",), "rates")
+STRETCHES = Table(
+    "stretches",
+    {
+        "stop": _NAME,
+        "start": _NAME,
+        "task": _TEXT,
+        "low": _COUNT,
+        "high": _COUNT,
+        "seconds": _WHEN,
+        "host": _TEXT,
+        "ended": _WHEN,
+    },
+    ("stop",),
+    "losses",
+    lambda row: row["high"] - row["low"],
+)
+CHECKPOINTS = Table(
+    "checkpoints",
+    {"state": _NAME, "root": _NAME, "updates": _COUNT, "bytes": _COUNT, "sha256": _NAME},
+    ("state",),
+    loose="needed",
+)
+COMMANDS = Table(
+    "commands",
+    {"command": _COUNT, "words": ("TEXT", _json), "signed": ("BLOB", _digest)},
+    ("command",),
+)
+COMPARISONS = Table(
+    "comparisons",
+    {
+        "comparison": _COUNT,
+        "begun": _WHEN,
+        "ended": ("REAL", _or_none(_time)),
+        "host": _TEXT,
+        "asked": _COUNT,
+        "planned": _COUNT,
+        "trained": _COUNT,
+        "runs": _COUNT,
+        "finished": _COUNT,
+        "doing": _TEXT,
+        "pid": _COUNT,
+    },
+    ("comparison",),
+)
+FINDINGS = Table(
+    "findings", {"task": _TEXT, "what": _TEXT, "found": ("TEXT", _json)}, ("task", "what")
+)
+
+MEASURED = (TASKS, RUNS, RATES, STRETCHES, CHECKPOINTS, FINDINGS)
+"""What can be trained again if it is damaged."""
+TABLES = (*MEASURED, COMMANDS, COMPARISONS)
+INDEX = "CREATE INDEX checkpoints_by_root ON checkpoints (root, updates)"
+
+
+def next_number(file: sqlite3.Connection, table: Table) -> int:
+    """Return the number of the next row of a table that counts its rows."""
+    (last,) = file.execute(f"SELECT MAX({table.key[0]}) FROM {table.name}").fetchone()
+    return (last if _whole(last) and last < MOST else 0) + 1
+
+
+@cache
+def expected() -> frozenset[tuple[Any, ...]]:
+    """Return the schema of a journal, as SQLite writes it down."""
+    with sqlite3.connect(":memory:") as file:
+        for statement in (*(table.sql for table in TABLES), INDEX):
+            file.execute(statement)
+        found = file.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    file.close()
+    return frozenset(found)
