@@ -282,7 +282,7 @@ def check(file: sqlite3.Connection, who: Who) -> None:
         rule = f"is a journal of version {version}, and this is version {VERSION}"
         raise ScheduleError(who, rule, "upgrade ratewise, or give another file")
     if version < VERSION:
-        rule = f"is a journal of version {version}, whose rows say nothing of being damaged"
+        rule = f"is of the older version {version}, whose rows have no seals"
         raise ScheduleError(who, rule, "give a new file, and compare again")
     query = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT ?"
     if frozenset(file.execute(query, (2 * len(expected()),)).fetchall()) != expected():
