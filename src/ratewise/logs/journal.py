@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -67,11 +66,11 @@ def _said(where: str, runs: list[StoredRun], elsewhere: int) -> list[str]:
 
 def _runs(file: Connection, where: str) -> tuple[list[StoredRun], int]:
     """Return the runs of the newest task, in order, and how many there are of others."""
-    every = list(_whole(RUNS.read(file, long=False), "run"))
+    every = list(RUNS.every(file))
     if not every:
         raise unreadable(where, "holds no finished run yet", "wait until some runs have ended")
     tasks, newest, last = {row["task"] for row in every}, every[0]["task"], -1.0
-    for row in _whole(STRETCHES.read(file, long=False), "stretch"):
+    for row in STRETCHES.every(file):
         if row["task"] in tasks and row["ended"] > last:
             newest, last = row["task"], row["ended"]
     ours = [row for row in every if row["task"] == newest]
@@ -82,17 +81,10 @@ def _runs(file: Connection, where: str) -> tuple[list[StoredRun], int]:
     return sorted(found, key=lambda run: run.place), len(every) - len(ours)
 
 
-def _whole(rows: Iterator[Row | None], what: str) -> Iterator[Row]:
-    for row in rows:
-        if row is None:
-            raise DamagedRow(what)
-        yield row
-
-
 def _stored(file: Connection, where: str, row: Row) -> StoredRun:
     rates = RATES.one(file, row["run"])
     if rates is None or len(rates["rates"]) != 8 * row["updates"]:
-        raise DamagedRow("rates")
+        raise DamagedRow(RATES.name)
     place = rates["name"], rates["peak"], row["seed"]
     called = f"{place[0]}, peak {place[1]:g}, seed {place[2]}"
     failed = "diverged" if row["diverged"] is not None else "failed" if row["error"] else ""
@@ -100,10 +92,10 @@ def _stored(file: Connection, where: str, row: Row) -> StoredRun:
         return StoredRun(called, place, failed or "failed", row["optimizer"], None)
     kept = RUNS.one(file, row["run"])
     if kept is None:
-        raise DamagedRow("run")
+        raise DamagedRow(RUNS.name)
     losses = np.frombuffer(kept["losses"], "<f8")
     if not np.isfinite(losses).all():
-        raise DamagedRow("run")
+        raise DamagedRow(RUNS.name)
     exact = np.frombuffer(rates["rates"], "<f8").astype(np.float64)
     table = LogTable(where, called, _columns(losses), rates=exact)
     return StoredRun(called, place, "", row["optimizer"], table)
@@ -120,5 +112,5 @@ def _columns(losses: Floats) -> dict[str, Floats]:
 
 
 def _damaged(where: str, what: str) -> ScheduleError:
-    rule = f"is damaged: a row of {what} is not as it was written"
+    rule = f"is damaged: rows of {what} are not as they were written"
     return unreadable(where, rule, "compare with it again, which trains anew what is damaged")

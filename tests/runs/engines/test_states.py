@@ -129,7 +129,7 @@ def test_workers_stop_at_a_full_disk_and_lose_nothing(truth, tmp_path):
     script.write_text(code)
     done = subprocess.run(
         [sys.executable, str(script), str(path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
         capture_output=True,
         text=True,
         timeout=120,

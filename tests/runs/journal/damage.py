@@ -157,7 +157,9 @@ def _changed(value: Any, chance: random.Random) -> Any:
 def harm_rows(path: Path, chance: random.Random) -> None:
     """Change values, swap them between rows, or copy and lose rows, all of it in good SQL."""
     with contextlib.closing(sqlite3.connect(path)) as file:
-        tables = [row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        tables = [
+            row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
         filled = [
             name
             for name in tables

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ratewise.runs.journal.lock import beside, file_locked, locked
-from ratewise.runs.journal.tables import INDEX, MEASURED, TABLES, expected
+from ratewise.runs.journal.lock import beside, file_locked, locked, ordinary
+from ratewise.runs.journal.tables import INDEX, MEASURED, TABLES, DamagedRow, expected
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Who
 
@@ -46,6 +46,10 @@ _LIMITS = {
 _SETTINGS = ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0")
 
 GIVE = "give a file in a folder that can be written"
+
+
+BROKEN = (sqlite3.Error, UnicodeDecodeError)
+"""What is raised of a broken file: what SQLite says of one may itself be no text."""
 
 
 class Connection(sqlite3.Connection):
@@ -100,7 +104,7 @@ def reading(who: Who) -> Generator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except BROKEN as error:
         raise damaged(who, told(error)) from error
 
 
@@ -122,7 +126,7 @@ def writable(file: sqlite3.Connection, who: Who) -> Generator[None]:
             rule = f"cannot write to the journal any more: {error}"
             fix = "make room, and compare with the same journal again; what was committed is kept"
             raise ScheduleError(who, rule, fix) from error
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, BROKEN):
             raise damaged(who, told(error)) from error
         raise
 
@@ -150,7 +154,7 @@ def read_only(path: str | os.PathLike[str], who: Who) -> Generator[Connection]:
         with closing(file):
             check(file, who)
             yield file
-    except sqlite3.Error as error:
+    except BROKEN as error:
         raise ScheduleError(who, f"cannot be read: {told(error)}", fix) from None
 
 
@@ -174,7 +178,7 @@ def damaged(who: Who, what: str) -> ScheduleError:
 def unwritable(who: Who, error: Exception) -> ScheduleError:
     """Return what to say when a journal cannot be written."""
     theirs = isinstance(error, sqlite3.OperationalError) or "not a database" in str(error)
-    if isinstance(error, sqlite3.DatabaseError) and not theirs:
+    if isinstance(error, BROKEN) and not theirs:
         return damaged(who, told(error))
     return ScheduleError(who, f"cannot write there: {told(error)}", GIVE)
 
@@ -182,6 +186,8 @@ def unwritable(who: Who, error: Exception) -> ScheduleError:
 def told(error: Exception) -> str:
     """Return what an error of SQLite or the system says."""
     said = "it takes too long" if str(error) == "interrupted" else str(error)
+    if isinstance(error, UnicodeDecodeError):
+        said = "a text in it is no UTF-8"
     return f"{error.strerror}" if isinstance(error, OSError) and error.strerror else said
 
 
@@ -203,6 +209,10 @@ def _size(path: Path, who: Who) -> int:
     if os.path.lexists(other):
         rule = f"has {other.name!r} beside it, which no journal of ratewise has"
         raise ScheduleError(who, rule, "remove that, or give another file")
+    for other in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        if os.path.lexists(other) and not ordinary(other):
+            rule = f"has {other.name!r} beside it, which is no ordinary file"
+            raise ScheduleError(who, rule, "remove that, or give another file")
     return found.st_size
 
 
@@ -256,20 +266,22 @@ def _writing(path: Path, who: Who) -> Connection:
         if path.stat().st_size <= CHECKED:
             (found,) = file.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
-                raise damaged(who, " ".join(found.split()))
+                raise damaged(who, " ".join(str(found).rpartition("***")[2].split()))
         stack.pop_all()
         return file
 
 
-def clear(file: Connection, path: Path) -> int:
+def clear(file: Connection, path: Path, who: Who) -> int:
     """Remove what was measured and is not as it was written; return how many rows those were.
 
     What was asked for, and how far it was, is left as it is: whoever reads that refuses it.
     """
-    if path.stat().st_size > CHECKED:
-        return 0  # each row is looked at when it is needed
-    file.make_room(CHECKED)
-    return sum(table.sweep(file) for table in MEASURED)
+    small = path.stat().st_size <= CHECKED  # else what is long is looked at when it is needed
+    file.make_room(CHECKED if small else 0)
+    try:
+        return sum(table.sweep(file, long=small) for table in MEASURED)
+    except DamagedRow as error:
+        raise damaged(who, f"too many rows of {error} are not as they were written") from None
 
 
 def check(file: sqlite3.Connection, who: Who) -> None:

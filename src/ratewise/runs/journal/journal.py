@@ -17,6 +17,7 @@ import numpy as np
 from ratewise.runs.journal.database import (
     blob,
     clear,
+    damaged,
     reading,
     real_path,
     unwritable,
@@ -34,13 +35,15 @@ from ratewise.runs.journal.tables import (
     TASKS,
     DamagedRow,
     Row,
-    next_number,
 )
 from ratewise.runs.keys import Way
 from ratewise.runs.records import Outcome
 from ratewise.runs.specs import RunSpec
 from ratewise.schedule.errors import Call
 from ratewise.tasks.protocols import Losses
+
+MOST_STATES = 100_000
+"""Checkpoints of a journal; nobody has a folder with more."""
 
 MOST_FORKS = 4096
 """States of one root that are looked at for the furthest."""
@@ -97,7 +100,7 @@ class Journal:
             beside = real.with_name(real.name + ".checkpoints")
             self.store = open_store(beside if checkpoints is None else checkpoints, trust)
             with writable(self._file, self._who):
-                self.damaged = clear(self._file, real)
+                self.damaged = clear(self._file, real, self._who)
             self._tidy()
             self._open = stack.pop_all()
 
@@ -105,8 +108,10 @@ class Journal:
         """Remove the files of states that nobody knows of."""
         try:
             with reading(self._who):
-                states = self._file.execute("SELECT state FROM checkpoints")
-                known = {row[0] for row in states}
+                query = "SELECT state FROM checkpoints LIMIT ?"
+                known = {row[0] for row in self._file.execute(query, (MOST_STATES + 1,))}
+            if len(known) > MOST_STATES:
+                raise damaged(self._who, f"it names more than {MOST_STATES:,} checkpoints")
             self.store.tidy(known)
         except OSError as error:
             raise unwritable(self._who, error) from None
@@ -126,7 +131,7 @@ class Journal:
         """Say how much there is to do."""
         with self._transaction():
             self._comparison = {
-                "comparison": next_number(self._file, COMPARISONS),
+                "comparison": COMPARISONS.next_number(self._file),
                 "begun": _now(),
                 "ended": None,
                 "host": socket.gethostname(),
@@ -262,7 +267,8 @@ class Journal:
     def lose(self, name: str) -> None:
         """Forget a checkpoint that is damaged; it is trained again from the one before it."""
         self.damaged += 1
-        self._write("DELETE FROM checkpoints WHERE state = ?", (name,))
+        with self._transaction():
+            CHECKPOINTS.remove(self._file, name)
         self.store.remove(name)
 
     # What is kept ---------------------------------------------------------------------------
@@ -377,8 +383,8 @@ class Journal:
         if not gone:
             return
         with self._transaction():
-            states = [(name,) for name in gone]
-            self._file.executemany("DELETE FROM checkpoints WHERE state = ?", states)
+            for name in gone:
+                CHECKPOINTS.remove(self._file, name)
         for name in gone:
             self.store.remove(name)
 

@@ -34,7 +34,7 @@ def locked(path: Path, who: Who) -> Generator[None]:
     """
     writer = beside(path, "writer")
     for one in (beside(path, "lock"), writer):
-        if os.path.lexists(one) and not _ordinary(one):
+        if os.path.lexists(one) and not ordinary(one):
             rule = f"has beside it {one.name!r}, which is no ordinary file"
             raise ScheduleError(who, rule, "remove that, or give another file")
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def file_locked(path: Path, who: Who) -> Generator[None]:
 def is_written(path: Path) -> bool:
     """Tell whether a process writes a journal; where that may not be tried, it might."""
     lock = beside(path, "lock")
-    if not _ordinary(lock):
+    if not ordinary(lock):
         return False
     try:
         with FileLock(lock, timeout=0):
@@ -102,7 +102,7 @@ def _written(who: Who, holder: str) -> ScheduleError:
     return ScheduleError(who, rule, "wait for it, or give another file")
 
 
-def _ordinary(path: Path) -> bool:
+def ordinary(path: Path) -> bool:
     """Whether a file is one of its own: no link to another, no folder, no pipe, no device."""
     try:
         found = path.lstat()
@@ -120,7 +120,7 @@ def _write(writer: Path) -> None:
 
 
 def _read(writer: Path) -> str:
-    if not _ordinary(writer):
+    if not ordinary(writer):
         return "a process"
     with contextlib.suppress(OSError), writer.open("rb") as file:
         return file.read(LONGEST).decode("utf-8", "replace")

@@ -14,7 +14,6 @@ from ratewise.runs.journal.tables import (
     COMMANDS,
     FINDINGS,
     DamagedRow,
-    next_number,
     read_json,
 )
 from ratewise.runs.keys import identity
@@ -36,7 +35,7 @@ def remember(path: str | os.PathLike[str], words: Mapping[str, Any]) -> None:
     """
     text = json.dumps(dict(words))
     with written(Path(path)) as file, writable(file, Call("compare", "journal", str(path))):
-        row = {"command": next_number(file, COMMANDS), "words": text}
+        row = {"command": COMMANDS.next_number(file), "words": text}
         COMMANDS.write(file, {**row, "signed": Owner().sign(PURPOSE, text.encode())})
 
 
@@ -71,9 +70,13 @@ def told_of(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _last(path: str | os.PathLike[str], who: Who) -> tuple[str, bytes]:
     with read_only(path, who) as file:
-        for row in COMMANDS.read(file, "ORDER BY command DESC LIMIT 1", long=False):
-            if row is None or not isinstance(read_json(row["words"]), dict):
-                raise damaged(who, "what it was asked for is not as it was written")
+        try:
+            row = COMMANDS.last(file)
+            if row is not None and not isinstance(read_json(row["words"]), dict):
+                raise DamagedRow(COMMANDS.name)
+        except DamagedRow:
+            raise damaged(who, "what it was asked for is not as it was written") from None
+        if row is not None:
             return row["words"], row["signed"]
     rule = "was not begun by this command"
     raise ScheduleError(who, rule, "go on with it from Python, where it was begun")

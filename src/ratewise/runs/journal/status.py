@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from dataclasses import dataclass
 
 from ratewise.runs.journal.database import damaged, read_only, real_path
 from ratewise.runs.journal.lock import is_written
-from ratewise.runs.journal.tables import COMPARISONS, RUNS, Row
+from ratewise.runs.journal.tables import COMPARISONS, RUNS, DamagedRow
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Who
 
 MOST_COUNTED = 500_000
 """Stretches that are counted."""
@@ -56,10 +54,15 @@ def status(path: str | os.PathLike[str]) -> Status:
     """
     who = f"status({str(path)!r})"
     with read_only(path, who) as file:
-        last = _last(file, who)
+        try:
+            last = COMPARISONS.last(file)
+            failed = sum(
+                row["diverged"] is not None or row["error"] is not None for row in RUNS.every(file)
+            )
+        except DamagedRow as error:
+            raise damaged(who, f"rows of {error} are not as they were written") from None
         count = "SELECT COUNT(*) FROM (SELECT 1 FROM stretches LIMIT ?)"
         (stretches,) = file.execute(count, (MOST_COUNTED,)).fetchone()
-        failed = _failed(file, who)
     if last is None:
         raise ScheduleError(who, "holds no comparison yet", "wait until one has begun")
     ended, planned, trained = last["ended"], last["planned"], last["trained"]
@@ -69,21 +72,3 @@ def status(path: str | os.PathLike[str]) -> Status:
     left = max(planned - trained, 0) / pace if running and pace else None
     done = (last["runs"], last["finished"], failed, trained, planned, stretches)
     return Status(*done, last["doing"], running, ended is not None, seconds, left)
-
-
-def _last(file: sqlite3.Connection, who: Who) -> Row | None:
-    for row in COMPARISONS.read(file, "ORDER BY comparison DESC LIMIT 1", long=False):
-        if row is None:
-            raise damaged(who, "how far it is is not as it was written")
-        return row
-    return None
-
-
-def _failed(file: sqlite3.Connection, who: Who) -> int:
-    """Return how many runs diverged or raised."""
-    failed = 0
-    for row in RUNS.read(file, long=False):
-        if row is None:
-            raise damaged(who, "a run is not as it was written")
-        failed += row["diverged"] is not None or row["error"] is not None
-    return failed

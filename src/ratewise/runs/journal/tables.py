@@ -7,7 +7,7 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -22,6 +22,9 @@ LATEST = 2.0**40
 """Seconds since 1970 that no clock shows, and no training takes."""
 LONGEST = 2**20
 """Characters of a text that is read."""
+
+MOST_BROKEN = 1000
+"""Rows of a table that are cleared away at once."""
 
 
 def _whole(value: Any) -> bool:
@@ -145,9 +148,8 @@ class Table(NamedTuple):
         Raises:
             DamagedRow: there is one, and it is not as it was written.
         """
-        asked = " AND ".join(f"{name} = ?" for name in self.key)
         try:
-            for row in self.read(file, f"WHERE {asked}", key, long=long):
+            for row in self.read(file, f"WHERE {self._asked}", key, long=long):
                 if row is None or tuple(row[name] for name in self.key) != key:
                     raise DamagedRow(self.name)
                 return row
@@ -155,32 +157,118 @@ class Table(NamedTuple):
             raise DamagedRow(self.name) from None
         return None
 
+    def every(self, file: sqlite3.Connection) -> Iterator[Row]:
+        """Yield all rows, without what is long.
+
+        Raises:
+            DamagedRow: one is not as it was written, or some are missing.
+        """
+        total = 0
+        for row in self.read(file, long=False):
+            if row is None:
+                raise DamagedRow(self.name)
+            total += _number(row["seal"])
+            yield row
+        if total % WRAP != _entry(file, self.name)[0]:
+            raise DamagedRow(self.name)
+
+    def last(self, file: sqlite3.Connection) -> Row | None:
+        """Return the last row of a table that counts its rows, or None.
+
+        Raises:
+            DamagedRow: it is not as it was written, or there were more.
+        """
+        (key,) = self.key
+        found = None
+        for row in self.read(file, f"ORDER BY {key} DESC LIMIT 1", long=False):
+            if row is None:
+                raise DamagedRow(self.name)
+            found = row
+        if _entry(file, self.name)[1] != (found[key] if found else 0):
+            raise DamagedRow(self.name)
+        return found
+
+    def next_number(self, file: sqlite3.Connection) -> int:
+        """Return the number of the next row of a table that counts its rows."""
+        (last,) = file.execute(f"SELECT MAX({self.key[0]}) FROM {self.name}").fetchone()
+        try:
+            known = _entry(file, self.name)[1]
+        except DamagedRow:
+            known = 0
+        return max(known, last if _whole(last) and last < MOST else 0) + 1
+
     def write(self, file: sqlite3.Connection, row: Row) -> None:
         """Write a row, in place of one with the same key."""
-        told = {name: _written(row[name]) for name in self.columns}
-        if self.long:
-            told |= {"digest": seal_of(row[self.long]), self.long: row[self.long]}
-        told["seal"] = self._seal(told)
-        if self.loose:
-            told[self.loose] = row[self.loose]
+        told = self.sealed(row)
+        self._account(file, [told[name] for name in self.key], told["seal"])
         marks = ", ".join("?" * len(told))
         file.execute(
             f"INSERT OR REPLACE INTO {self.name} ({', '.join(told)}) VALUES ({marks})",
             tuple(told.values()),
         )
 
-    def sweep(self, file: sqlite3.Connection) -> int:
-        """Delete the rows that are not as they were written; return how many there were."""
-        broken = [
-            [row[name] for name in self.key]
-            for row in self._rows(file, "", (), long=True)
-            if not self._whole(row)
-        ]
+    def sealed(self, row: Row) -> Row:
+        """Return a row with its seal."""
+        told = {name: _written(row[name]) for name in self.columns}
+        if self.long:
+            told |= {"digest": seal_of(row[self.long]), self.long: row[self.long]}
+        told["seal"] = self._seal(told)
+        if self.loose:
+            told[self.loose] = row[self.loose]
+        return told
+
+    def remove(self, file: sqlite3.Connection, *key: Any) -> None:
+        """Delete the row of a key, if there is one."""
+        self._account(file, key, None)
+        file.execute(f"DELETE FROM {self.name} WHERE {self._asked}", key)
+
+    @property
+    def _asked(self) -> str:
+        return " AND ".join(f"{name} = ?" for name in self.key)
+
+    def _account(self, file: sqlite3.Connection, key: Sequence[Any], mark: bytes | None) -> None:
+        """Enter a row that is written, or deleted, into the ledger, in place of that of before."""
+        if self.name == LEDGER.name:
+            return
+        asked = f"SELECT seal FROM {self.name} WHERE {self._asked}"
+        before = file.execute(asked, tuple(key)).fetchone()
+        try:
+            total, number = _entry(file, self.name)
+        except DamagedRow:
+            total, number = 0, 0
+        total += (0 if mark is None else _number(mark)) - (_number(before[0]) if before else 0)
+        if self.columns[self.key[0]][0] == "INTEGER":
+            number = max(number, key[0])
+        _enter(file, self.name, total, number)
+
+    def sweep(self, file: sqlite3.Connection, *, long: bool) -> int:
+        """Delete the rows that are not as they were written; return how many there were.
+
+        Some may be missing, which counts for one.
+
+        Raises:
+            DamagedRow: so many are not that nothing is worth keeping.
+        """
+        broken: list[list[Any]] = []
+        total = 0
+        for row in self._rows(file, "", (), long):
+            if self._whole(row):
+                total += _number(row["seal"])
+            else:
+                broken.append([row[name] for name in self.key])
+            if len(broken) > MOST_BROKEN:
+                raise DamagedRow(self.name)
         for key in broken:
             marks = [("CAST(? AS TEXT)" if isinstance(one, str) else "?") for one in key]
             asked = " AND ".join(f"{n} IS {m}" for n, m in zip(self.key, marks, strict=True))
             file.execute(f"DELETE FROM {self.name} WHERE {asked}", [_raw(one) for one in key])
-        return len(broken)
+        try:
+            missing = _entry(file, self.name)[0] != total % WRAP
+        except DamagedRow:
+            missing = True
+        if missing:
+            _enter(file, self.name, total, 0)
+        return len(broken) or int(missing)
 
     def _seal(self, row: Row) -> bytes:
         sealed = [*self.columns, *(["digest"] if self.long else [])]
@@ -285,16 +373,31 @@ FINDINGS = Table(
     "findings", {"task": _TEXT, "what": _TEXT, "found": ("TEXT", _json)}, ("task", "what")
 )
 
+LEDGER = Table("ledger", {"name": _TEXT, "total": ("BLOB", _digest), "number": _COUNT}, ("name",))
+"""Of each table the sum of all seals in it, and the number of its last row, so that rows that are
+gone are missed."""
+
+WRAP = 2**128
+
 MEASURED = (TASKS, RUNS, RATES, STRETCHES, CHECKPOINTS, FINDINGS)
 """What can be trained again if it is damaged."""
-TABLES = (*MEASURED, COMMANDS, COMPARISONS)
+TABLES = (*MEASURED, COMMANDS, COMPARISONS, LEDGER)
 INDEX = "CREATE INDEX checkpoints_by_root ON checkpoints (root, updates)"
 
 
-def next_number(file: sqlite3.Connection, table: Table) -> int:
-    """Return the number of the next row of a table that counts its rows."""
-    (last,) = file.execute(f"SELECT MAX({table.key[0]}) FROM {table.name}").fetchone()
-    return (last if _whole(last) and last < MOST else 0) + 1
+def _entry(file: sqlite3.Connection, name: str) -> tuple[int, int]:
+    """Return what the ledger says of a table: the sum of its seals, and its last row's number."""
+    row = LEDGER.one(file, name)
+    return (0, 0) if row is None else (_number(row["total"]), row["number"])
+
+
+def _enter(file: sqlite3.Connection, name: str, total: int, number: int) -> None:
+    content = (total % WRAP).to_bytes(16, "big")
+    LEDGER.write(file, {"name": name, "total": content, "number": number})
+
+
+def _number(mark: Any) -> int:
+    return int.from_bytes(mark, "big") if isinstance(mark, bytes) else 0
 
 
 @cache
