@@ -26,7 +26,9 @@ SMALL = 2**53
 """Whole numbers up to here are those of JSON; larger ones are told in hexadecimal digits."""
 
 _DTYPE = re.compile(r"[<>|=]?([?biufcSU]\d*|[mM]8(\[\d*\w+\])?)")
+_SHORT = re.compile(r"(bfloat|float|int|uint)\w+")
 _ALIGNED = 64
+"""Numbers begin at multiples of so many bytes."""
 
 _LISTS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozenset"}
 _MAPPINGS: dict[type, str] = {dict: "dict", OrderedDict: "ordered"}
@@ -229,7 +231,7 @@ _SIMPLE: dict[str, Callable[..., Any]] = {
 
 def _dtype(dtype: Any) -> list[str]:
     """Return what a dtype is called, where reading it again gives the very same."""
-    if dtype.kind == "V" and type(dtype).__module__.startswith("numpy") and dtype.name != "void":
+    if dtype.kind == "V" and _SHORT.fullmatch(dtype.name) and np.dtype(dtype.type) == dtype:
         return [f"ml {dtype.name}"]  # short floats of ml_dtypes
     if dtype.hasobject or dtype.names or dtype.metadata or not _DTYPE.fullmatch(dtype.str):
         raise NotPlain(dtype)
@@ -245,7 +247,7 @@ def read_dtype(text: str) -> Any:
     if text.startswith("ml "):
         import ml_dtypes
 
-        if re.fullmatch(r"(bfloat|float|int|uint)\w+", text[3:]):
+        if _SHORT.fullmatch(text[3:]):
             return np.dtype(getattr(ml_dtypes, text[3:]))
     if not _DTYPE.fullmatch(text):
         raise ValueError("no dtype")
