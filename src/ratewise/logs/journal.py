@@ -11,7 +11,8 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.logs.table import LogTable, unreadable
 from ratewise.runs.journal.database import Connection, read_only
-from ratewise.runs.journal.tables import RATES, RUNS, STRETCHES, DamagedRow, Row
+from ratewise.runs.journal.table import DamagedRow, Row
+from ratewise.runs.journal.tables import RATES, RUNS, STRETCHES
 from ratewise.schedule import ScheduleError
 
 WINDOWS = 200

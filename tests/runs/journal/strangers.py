@@ -26,7 +26,8 @@ from typing import Any
 
 from ratewise.choose import compare, read_curves
 from ratewise.runs.journal import status, told_of
-from ratewise.runs.journal.tables import LEDGER, TABLES, Table
+from ratewise.runs.journal.table import LEDGER, Table
+from ratewise.runs.journal.tables import TABLES
 from ratewise.schedule import ScheduleError
 from tests.runs.journal.damage import ASKED, PLANS, made
 from tests.runs.journal.tasks import Bowl

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from ratewise.runs.journal.lock import beside, file_locked, locked, ordinary
-from ratewise.runs.journal.tables import INDEX, MEASURED, TABLES, DamagedRow, expected
+from ratewise.runs.journal.table import DamagedRow
+from ratewise.runs.journal.tables import INDEX, MEASURED, TABLES, expected
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Who
 

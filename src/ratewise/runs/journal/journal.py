@@ -24,18 +24,11 @@ from ratewise.runs.journal.database import (
     writable,
     written,
 )
+from ratewise.runs.journal.known import could_be, floats, losses_between
 from ratewise.runs.journal.store import open_store
-from ratewise.runs.journal.tables import (
-    CHECKPOINTS,
-    COMPARISONS,
-    LONGEST,
-    RATES,
-    RUNS,
-    STRETCHES,
-    TASKS,
-    DamagedRow,
-    Row,
-)
+from ratewise.runs.journal.table import DamagedRow, Row
+from ratewise.runs.journal.tables import CHECKPOINTS, COMPARISONS, RATES, RUNS, STRETCHES, TASKS
+from ratewise.runs.journal.values import LONGEST
 from ratewise.runs.keys import Way
 from ratewise.runs.records import Outcome
 from ratewise.runs.specs import RunSpec
@@ -190,7 +183,7 @@ class Journal:
         if row is None:
             return None
         metrics = {n: math.nan if v is None else v for n, v in json.loads(row["metrics"]).items()}
-        losses, diverged = _floats(row["losses"]), row["diverged"]
+        losses, diverged = floats(row["losses"]), row["diverged"]
         if diverged is None and not math.isfinite(
             metrics.get(metric, 0.0 if not metric else math.nan)
         ):
@@ -240,29 +233,12 @@ class Journal:
         return None
 
     def _losses(self, way: Way, updates: int, low: int) -> Losses | None:
-        """Return the losses from update `low` to a state, segment by segment from the end.
-
-        None where one of them is missing, damaged, or does not begin where another ends.
-        """
-        pieces: list[Losses] = []
-        stop = updates
-        while True:
-            try:
-                row = STRETCHES.one(self._file, way.until(stop).key(self.task))
-            except DamagedRow:
-                self.damaged += 1
-                return None
-            if row is None or row["high"] != stop or row["low"] >= stop:
-                return None
-            if row["start"] != way.until(row["low"]).key(self.task):
-                return None
-            losses = _floats(row["losses"])
-            if not np.isfinite(losses).all():
-                return None
-            pieces.append(losses[max(low - row["low"], 0) :])
-            if row["low"] <= low:
-                return np.concatenate(pieces[::-1])
-            stop = row["low"]
+        """Return the losses from update `low` to a state; None where they are not all there."""
+        try:
+            return losses_between(self._file, self.task, way.until(updates), low)
+        except DamagedRow:
+            self.damaged += 1
+            return None
 
     def lose(self, name: str) -> None:
         """Forget a checkpoint that is damaged; it is trained again from the one before it."""
@@ -391,21 +367,6 @@ class Journal:
 
 def _rates_row(name: str, run: RunSpec) -> Row:
     return {"run": name, "name": run.name, "peak": float(run.peak), "rates": blob(run.rates)}
-
-
-def could_be(row: Row, updates: int) -> bool:
-    """Tell whether a run of so many updates can have ended as a row says."""
-    losses, diverged = _floats(row["losses"]), row["diverged"]
-    if row["updates"] != updates or len(losses) != updates:
-        return False
-    if diverged is None:
-        return bool(np.isfinite(losses).all())
-    good = np.isfinite(losses)
-    return diverged < updates and bool(good[:diverged].all()) and not good[diverged:].any()
-
-
-def _floats(content: bytes) -> Losses:
-    return np.frombuffer(content, "<f8").astype(np.float64)
 
 
 def _now() -> float:

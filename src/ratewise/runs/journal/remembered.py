@@ -10,12 +10,9 @@ from typing import Any
 
 from ratewise.runs.journal.database import Connection, damaged, read_only, writable, written
 from ratewise.runs.journal.owner import Owner
-from ratewise.runs.journal.tables import (
-    COMMANDS,
-    FINDINGS,
-    DamagedRow,
-    read_json,
-)
+from ratewise.runs.journal.table import DamagedRow
+from ratewise.runs.journal.tables import COMMANDS, FINDINGS
+from ratewise.runs.journal.values import read_json
 from ratewise.runs.keys import identity
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Who

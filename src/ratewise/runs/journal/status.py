@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from ratewise.runs.journal.database import damaged, read_only, real_path
 from ratewise.runs.journal.lock import is_written
-from ratewise.runs.journal.tables import COMPARISONS, RUNS, DamagedRow
+from ratewise.runs.journal.table import DamagedRow
+from ratewise.runs.journal.tables import COMPARISONS, RUNS
 from ratewise.schedule import ScheduleError
 
 MOST_COUNTED = 500_000
