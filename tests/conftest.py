@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
+import os
+import shutil
+import tempfile
 
 from hypothesis import settings
 
 settings.register_profile("ratewise", deadline=None)  # a busy machine is no failure
 settings.load_profile("ratewise")
+
+# The user's own key, and what it signs, are not for tests.
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="ratewise-")
+atexit.register(shutil.rmtree, os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
 
 if importlib.util.find_spec("torch") is not None:
     from tests.tasks.fixtures import noisy, truth, valleys  # noqa: F401
