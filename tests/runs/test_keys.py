@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratewise.runs.journal import asked_for
+from ratewise.runs.journal import asked_for, status
 from ratewise.runs.journal.journal import Journal
 from ratewise.runs.keys import Way, fingerprint
 from ratewise.schedule import ScheduleError
@@ -131,13 +131,14 @@ def test_ways_that_differ_have_names_that_differ() -> None:
 
 
 def test_a_journal_with_names_of_before_is_refused_by_name(tmp_path: Path) -> None:
-    """What is in it might be another task's: it is read as a log, and not gone on with."""
+    """What is in it might be another task's, or damaged: it is not read at all."""
     path = tmp_path / "runs.db"
-    Journal(path).close()
-    with sqlite3.connect(path) as file:
-        file.execute("PRAGMA user_version=1")
-    file.close()
-    with pytest.raises(ScheduleError, match="older version"):
-        Journal(path)
-    with pytest.raises(ScheduleError, match="not begun by this command"):
-        asked_for(path)
+    for version in (1, 2):
+        Journal(path).close()
+        with sqlite3.connect(path) as file:
+            file.execute(f"PRAGMA user_version={version}")
+        file.close()
+        for look in (Journal, asked_for, status):
+            with pytest.raises(ScheduleError, match=f"older version {version}"):
+                look(path)
+        path.unlink()

@@ -10,6 +10,8 @@ import numpy as np
 
 import ratewise as rw
 from ratewise.choose import Run, Task, compare
+from ratewise.runs.journal.owner import Owner
+from ratewise.runs.journal.states import MAGIC, PLAIN, pack, unpack
 from ratewise.tasks.protocols import Rates
 
 Seen = Callable[[Any], Any]
@@ -30,12 +32,14 @@ def check_pieces(whole: Run, pieces: Run, rates: Rates, cuts: tuple[int, ...], s
 
 
 def check_pickled_state(here: Run, there: Run, before: Rates, after: Rates, seen: Seen) -> None:
-    """A run goes on from the other's pickled state, any number of times."""
+    """A run goes on from the other's state, written as plain bytes, any number of times."""
     here.train(before)
-    state = pickle.dumps(here.save())
+    owner, name = Owner(), "state"
+    state = pack(name, here.save(), owner)
+    assert state.startswith(MAGIC + PLAIN), "it takes code to read it"
     expected = here.train(after).tobytes(), seen(here), here.measure()
     for run in (there, here, there):
-        run.restore(pickle.loads(state))
+        run.restore(unpack(name, state, owner))
         run.restore(run.save())
         assert (run.train(after).tobytes(), seen(run), run.measure()) == expected
 

@@ -59,6 +59,7 @@ def choose(
     workers: int | str = 0,
     address: str | None = None,
     tensorboard: str | os.PathLike[str] | None = None,
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Choice:
     """Find out which schedule at which peak suits a task, and how sure that is.
@@ -101,6 +102,7 @@ def choose(
             four on Ray.
         address: Address of a cluster of Ray.
         tensorboard: Folder for TensorBoard.
+        trust: Whether to believe checkpoints of others, as for `compare`.
         progress: Called as by `compare`.
 
     Raises:
@@ -125,7 +127,7 @@ def choose(
     whole(Call("choose", "finalists", finalists), "finalists", finalists, low=1)
     every = number(Call("choose"), "checkpoint_every", checkpoint_every, low=0.0)
     config = EngineConfig(engine, workers, address)
-    execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard)
+    execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard, trust)
     with execution.open(tasks, metric, sharing=True) as executor:
         assert executor.journal is not None
         found, notes, rates = None, list[str](), given

@@ -68,9 +68,25 @@ def _found(task: Any, steps: Ladder, seeds: tuple[int, ...], journal: Any) -> Ra
         found = find(task, **asdict(steps), seeds=seeds)
         return [sweep.losses for sweep in found.sweeps]
 
-    told = found_once(journal, task, f"find {steps} {seeds}", make)
+    def fits(told: Any) -> bool:
+        return (
+            isinstance(told, list)
+            and len(told) == len(seeds)  # pyright: ignore[reportUnknownArgumentType]
+            and all(_is_sweep(steps, losses) for losses in told)  # pyright: ignore
+        )
+
+    told = found_once(journal, task, f"find {steps} {seeds}", make, fits)
     sweeps = tuple(Sweep(steps, seed) for seed in seeds)
     for sweep, losses in zip(sweeps, told, strict=True):
         for loss in losses:
             sweep.tell(loss)
     return conclude(steps, sweeps)
+
+
+def _is_sweep(steps: Ladder, losses: Any) -> bool:
+    """Tell whether these are the losses of a sweep, which is over with the last of them."""
+    if not isinstance(losses, list) or not all(type(loss) is float for loss in losses):  # pyright: ignore
+        return False
+    sweep = Sweep(steps, 0)
+    over = [sweep.tell(loss) for loss in losses[: len(steps.all_rates) + 1]]  # pyright: ignore
+    return over.count(True) == 1 and over[-1] and len(over) == len(losses)  # pyright: ignore

@@ -42,6 +42,9 @@ Settings = Annotated[
 Png = Annotated[Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).")]
 Journal = Annotated[Path | None, typer.Option(help="File that keeps all that is trained.")]
 Resume = Annotated[Path | None, typer.Option(help="Journal of what is to go on.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run what a journal of somebody else names or holds.")
+]
 Metric = Annotated[Word, typer.Option(help="Metric that decides; else the task's first.")]
 Disk = Annotated[str, typer.Option(help="What checkpoints may take that nobody needs now: 2GB.")]
 Checkpoints = Annotated[Word, typer.Option(help="Folder or address of checkpoints: s3://…")]

@@ -43,6 +43,7 @@ def choose(
     metric: args.Metric = None,
     journal: args.Journal = None,
     resume: args.Resume = None,
+    trust: args.Trust = False,
     disk: args.Disk = "10GB",
     checkpoints: args.Checkpoints = None,
     workers: args.Workers = "0",
@@ -75,10 +76,11 @@ def choose(
     given = {"task": task, "total": total, "budget": budget, "peaks": peaks, "seeds": seeds}
     given |= {"finalists": finalists, "specs": specs, "metric": metric}
     given |= {"epoch": epoch, "samples": samples, "tokens": tokens}
-    words = asked(given, resume)
+    words = asked(given, resume, trust)
     options = read_options(words)
     options |= {"disk": disk, "checkpoints": checkpoints}
     options |= {"workers": hired, "engine": engine, "address": address}
+    options |= {"trust": trust}
     what = load_task(words["task"])
     kept = journal or resume
     if kept is not None:
@@ -103,7 +105,7 @@ def choose(
         check_failures(found.proof)
 
 
-def asked(given: dict[str, Any], resume: Path | None) -> dict[str, Any]:
+def asked(given: dict[str, Any], resume: Path | None, trust: bool) -> dict[str, Any]:
     """Return what is asked for, completed by what a journal remembers.
 
     Raises:
@@ -113,7 +115,7 @@ def asked(given: dict[str, Any], resume: Path | None) -> dict[str, Any]:
     if resume is not None:
         from ratewise.runs.journal import asked_for
 
-        known = asked_for(resume)
+        known = asked_for(resume, trust=trust or given["task"] is not None)
         if known.get("command") != "choose":
             rule = "was begun by compare, not by choose"
             again = shlex.quote(str(resume))

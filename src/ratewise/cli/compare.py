@@ -44,6 +44,7 @@ def compare(
     engine: args.Engine = None,
     address: args.Address = None,
     resume: args.Resume = None,
+    trust: args.Trust = False,
     out: args.Out = None,
 ) -> None:
     """Train schedules on a task, each beginning they share once, and say which is best."""
@@ -56,12 +57,13 @@ def compare(
     given |= {"epoch": epoch, "samples": samples, "tokens": tokens}
     options: Any = {"disk": read_size(disk), "checkpoints": checkpoints}
     options |= {"workers": read_workers(workers), "engine": engine, "address": address}
+    options |= {"trust": trust}
     EngineConfig(engine, options["workers"], address)  # refused now, before anything is written
     if resume is None and task and specs:
         read_candidates(given)  # refused now, before anything is written
     if out is not None:
         check_new(f"--out {out}", out)
-    words = asked(given, resume)
+    words = asked(given, resume, trust)
     candidates, lengths = read_candidates(words)
     if words["seeds"] > 1:
         require("scipy", extra="search")  # it judges at the end: missed now, not then
@@ -98,7 +100,7 @@ def read_candidates(words: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     return candidates, {"total": total, **units}
 
 
-def asked(given: Mapping[str, Any], resume: Path | None) -> dict[str, Any]:
+def asked(given: Mapping[str, Any], resume: Path | None, trust: bool) -> dict[str, Any]:
     """Return what a comparison is asked for, completed by what a journal remembers of the last.
 
     Raises:
@@ -106,7 +108,8 @@ def asked(given: Mapping[str, Any], resume: Path | None) -> dict[str, Any]:
     """
     from ratewise.runs.journal import asked_for
 
-    known = {} if resume is None else asked_for(resume)
+    believed = trust or given["task"] is not None
+    known = {} if resume is None else asked_for(resume, trust=believed)
     if known.get("command") == "choose" and not given["specs"]:
         again = shlex.quote(str(resume))
         fix = f"write ratewise choose --resume {again}, or give a task and schedules"

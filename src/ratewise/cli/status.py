@@ -47,10 +47,10 @@ def described(now: Any, journal: Path) -> str:
 
 def _begun_by(journal: Path) -> tuple[str, bool]:
     """Return the command that began what a journal holds, and whether it came to its end."""
-    from ratewise.runs.journal import asked_for
+    from ratewise.runs.journal import told_of
 
     try:
-        words = asked_for(journal)
+        words = told_of(journal)
     except ScheduleError:  # begun from Python
         return "compare", False
     return str(words.get("command", "compare")), bool(words.get("ended"))

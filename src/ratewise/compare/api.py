@@ -44,6 +44,7 @@ def compare(
     workers: int | str = 0,
     address: str | None = None,
     tensorboard: str | os.PathLike[str] | None = None,
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Train every candidate at every peak with every seed, and say which is best, or that none is.
@@ -86,8 +87,7 @@ def compare(
         samples: Samples in an update, in (0, inf), for lengths in samples.
         tokens: Tokens in an update, in (0, inf), for lengths in tokens.
         metric: Name of the metric that decides; without it the first that the task measures.
-        journal: SQLite file that keeps what is trained; made if it is not there. States are
-            pickled beside it: trust it as you trust the task's code.
+        journal: SQLite file that keeps what is trained; made if it is not there.
         disk: What checkpoints may take beyond those that are needed to go on, for comparisons to
             come: bytes, or a text such as "2GB".
         checkpoints: Where they are: a folder, or an address that fsspec knows, such as
@@ -97,6 +97,8 @@ def compare(
         workers: Worker processes; "auto" for one per device, or per core where there is none.
         address: Address of a cluster of Ray, as `ray.init` takes it.
         tensorboard: Folder for TensorBoard: of every run its rates and losses, as it ends.
+        trust: Whether to go on from checkpoints that take code to read and that were not written
+            by you on this machine. Those of the ready tasks take none.
         progress: Called after every piece of training with the updates done, the updates planned
             and the name of what is being trained.
 
@@ -108,7 +110,7 @@ def compare(
     tasks, halving = Tasks(task), read_halving(prune)
     every = number(Call("compare"), "checkpoint_every", checkpoint_every, low=0.0)
     config = EngineConfig(engine, workers, address)
-    execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard)
+    execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard, trust)
     if halving is not None and isinstance(peaks, Search | str):
         rule = "cannot be together with a search for peaks"
         fix = Fix("give {peaks} to prune among", peaks="[3e-4, 1e-3, 3e-3]")

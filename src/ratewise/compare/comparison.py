@@ -242,7 +242,7 @@ def _known(results: Results) -> list[str]:
         notes.append(f"{results.reused:,} updates of runs were taken from {results.journal}.")
     if results.damaged:
         notes.append(
-            f"{results.damaged} checkpoints were damaged or gone, "
+            f"{results.damaged} rows or checkpoints were damaged or gone, "
             "and were trained again from the ones before."
         )
     return notes

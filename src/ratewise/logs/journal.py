@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ratewise._arrays import Floats
 from ratewise.logs.table import LogTable, unreadable
-from ratewise.runs.journal.database import check
+from ratewise.runs.journal.database import Connection, read_only
+from ratewise.runs.journal.table import DamagedRow, Row
+from ratewise.runs.journal.tables import RATES, RUNS, STRETCHES
 from ratewise.schedule import ScheduleError
 
 WINDOWS = 200
 """Points that the losses of a run are averaged to at most; single batches say little."""
 
-NEWEST = (
-    "SELECT task FROM stretches WHERE task IN "
-    "(SELECT runs.task FROM runs JOIN rates ON rates.run = runs.run) ORDER BY ended DESC LIMIT 1"
-)
-QUERY = (
-    "SELECT rates.name, rates.peak, runs.seed, runs.losses, rates.rates, runs.diverged, "
-    "runs.error, runs.optimizer FROM runs JOIN rates ON rates.run = runs.run "
-    "WHERE runs.task = ? ORDER BY rates.name, rates.peak, runs.seed"
-)
+LONGEST, MOST = 2**21, 10**7
+"""Updates of a run, and of all runs of a task, that are read from a journal."""
 
 
 class StoredRun(NamedTuple):
-    """One run as `QUERY` returns it; arrays are the bytes of float64."""
+    """One run: what is kept of it, and its curve if it ended well."""
 
-    name: str
-    peak: float
-    seed: int
-    losses: bytes
-    rates: bytes
-    diverged: int | None
-    error: str | None
+    called: str
+    place: tuple[str, float, int]
+    left_out: str
     optimizer: str | None
-
-    @property
-    def called(self) -> str:
-        """What it is called."""
-        return f"{self.name}, peak {self.peak:g}, seed {self.seed}"
+    table: LogTable | None
 
 
 def read(path: Path) -> list[LogTable]:
@@ -55,24 +40,19 @@ def read(path: Path) -> list[LogTable]:
     stands at the middle of its window.
 
     Raises:
-        ScheduleError: it is no journal, holds no run, or was kept before rates were.
+        ScheduleError: it is no journal, holds no run, is damaged, or too large.
     """
     where = str(path)
-    try:
-        with closing(sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)) as file:
-            file.text_factory = partial(str, encoding="utf-8", errors="replace")  # if damaged
-            check(file, f"Log {where!r}")
+    with read_only(path, f"Log {where!r}") as file:
+        file.make_room(LONGEST)
+        try:
             runs, elsewhere = _runs(file, where)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise unreadable(where, f"cannot be read: {error}") from None
-    whole = [run for run in runs if run.diverged is None and run.error is None]
-    if not whole:
+        except DamagedRow as error:
+            raise _damaged(where, str(error)) from None
+    tables = [run.table for run in runs if run.table is not None]
+    if not tables:
         raise unreadable(where, "holds no run that ended well", "compare a few schedules first")
-    try:
-        first, *others = [_table(where, run) for run in whole]
-        return [replace(first, said=tuple(_said(where, runs, elsewhere))), *others]
-    except (OverflowError, TypeError, ValueError):
-        raise unreadable(where, "is damaged", "give a copy that is whole") from None
+    return [replace(tables[0], said=tuple(_said(where, runs, elsewhere))), *tables[1:]]
 
 
 def _said(where: str, runs: list[StoredRun], elsewhere: int) -> list[str]:
@@ -82,36 +62,56 @@ def _said(where: str, runs: list[StoredRun], elsewhere: int) -> list[str]:
         said.append(f"{where}: {elsewhere} runs of other tasks are left out")
     if len({run.optimizer for run in runs}) > 1:
         said.append(f"{where}: runs of several optimizers, and a law holds for one")
-    for run in runs:
-        if run.diverged is not None or run.error is not None:
-            why = "failed" if run.diverged is None else "diverged"
-            said.append(f"{run.called}: left out, it {why}")
-    return said
+    return said + [f"{run.called}: left out, it {run.left_out}" for run in runs if run.left_out]
 
 
-def _runs(file: sqlite3.Connection, where: str) -> tuple[list[StoredRun], int]:
-    """Return the runs of the newest task, and how many there are of others."""
-    (count,) = file.execute("SELECT COUNT(*) FROM runs").fetchone()
-    if not count:
+def _runs(file: Connection, where: str) -> tuple[list[StoredRun], int]:
+    """Return the runs of the newest task, in order, and how many there are of others."""
+    every = list(RUNS.every(file))
+    if not every:
         raise unreadable(where, "holds no finished run yet", "wait until some runs have ended")
-    kept = file.execute("SELECT 1 FROM sqlite_master WHERE name = 'rates'").fetchone()
-    task = kept and file.execute(NEWEST).fetchone()
-    if not task:
-        rule = "keeps no rates, since an earlier version wrote it"
-        fix = "compare the same again with it: nothing is trained twice, and the rates are added"
-        raise ScheduleError(f"Log {where!r}", rule, fix)
-    other = "SELECT COUNT(*) FROM runs WHERE task <> ?"
-    (elsewhere,) = file.execute(other, task).fetchone()
-    return [StoredRun(*row) for row in file.execute(QUERY, task)], elsewhere
+    tasks, newest, last = {row["task"] for row in every}, every[0]["task"], -1.0
+    for row in STRETCHES.every(file):
+        if row["task"] in tasks and row["ended"] > last:
+            newest, last = row["task"], row["ended"]
+    ours = [row for row in every if row["task"] == newest]
+    if sum(row["updates"] for row in ours) > MOST:
+        rule = f"holds runs of more than {MOST:,} updates in all"
+        raise unreadable(where, rule, "compare in journals of their own")
+    found = [_stored(file, where, row) for row in ours]
+    return sorted(found, key=lambda run: run.place), len(every) - len(ours)
 
 
-def _table(where: str, run: StoredRun) -> LogTable:
-    losses, rates = (np.frombuffer(x, "<f8").astype(np.float64) for x in (run.losses, run.rates))
+def _stored(file: Connection, where: str, row: Row) -> StoredRun:
+    rates = RATES.one(file, row["run"])
+    if rates is None or len(rates["rates"]) != 8 * row["updates"]:
+        raise DamagedRow(RATES.name)
+    place = rates["name"], rates["peak"], row["seed"]
+    called = f"{place[0]}, peak {place[1]:g}, seed {place[2]}"
+    failed = "diverged" if row["diverged"] is not None else "failed" if row["error"] else ""
+    if row["error"] is not None or failed:
+        return StoredRun(called, place, failed or "failed", row["optimizer"], None)
+    kept = RUNS.one(file, row["run"])
+    if kept is None:
+        raise DamagedRow(RUNS.name)
+    losses = np.frombuffer(kept["losses"], "<f8")
+    if not np.isfinite(losses).all():
+        raise DamagedRow(RUNS.name)
+    exact = np.frombuffer(rates["rates"], "<f8").astype(np.float64)
+    table = LogTable(where, called, _columns(losses), rates=exact)
+    return StoredRun(called, place, "", row["optimizer"], table)
+
+
+def _columns(losses: Floats) -> dict[str, Floats]:
     width = max(len(losses) // WINDOWS, 1)
     count = len(losses) // width
     cut = len(losses) - count * width  # what does not fill a window, at the start
     # The loss of update t was measured after t updates.
     steps = np.floor(cut + (np.arange(count) + 0.5) * width)
     means = losses[cut:].reshape(count, width).mean(axis=1)
-    columns = {"step": steps[steps > 0], "loss": means[steps > 0]}
-    return LogTable(where, run.called, columns, rates=rates)
+    return {"step": steps[steps > 0], "loss": means[steps > 0]}
+
+
+def _damaged(where: str, what: str) -> ScheduleError:
+    rule = f"is damaged: rows of {what} are not as they were written"
+    return unreadable(where, rule, "compare with it again, which trains anew what is damaged")

@@ -65,6 +65,7 @@ class Execution:
         every: Seconds after which a state is saved on a long way.
         engine: Who trains; others than this process need a journal.
         tensorboard: Folder to which runs are written as they end, or None.
+        trust: Whether checkpoints are read that take code to read, whoever has written them.
     """
 
     journal: str | os.PathLike[str] | None = None
@@ -73,6 +74,7 @@ class Execution:
     every: float = 600.0
     engine: EngineConfig = field(default_factory=EngineConfig)
     tensorboard: str | os.PathLike[str] | None = None
+    trust: bool = False
 
     @contextmanager
     def open(
@@ -169,7 +171,8 @@ class Executor:
         own = self._execution
         if own.journal is None:
             return nullcontext()
-        return closing(Journal(own.journal, own.disk if disk is None else disk, own.checkpoints))
+        budget = own.disk if disk is None else disk
+        return closing(Journal(own.journal, budget, own.checkpoints, trust=own.trust))
 
     def _engine(
         self,

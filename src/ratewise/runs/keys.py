@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import pickle
 from collections.abc import Mapping
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,25 +61,37 @@ def fingerprint(task: Any, state: Any, metrics: Mapping[str, float]) -> str:
 
 def _digest(value: Any) -> str:
     digest = hashlib.sha256()
-    _add(digest, value)
+    try:
+        _add(digest, value, ())
+    except RecursionError:
+        raise _not_kept("it is nested too deeply") from None
     return digest.hexdigest()
 
 
-def _add(digest: Any, value: Any) -> None:
+def _add(digest: Any, value: Any, within: tuple[int, ...]) -> None:
     """Add a nested value to a digest: equal values add the same bytes, and no others do.
 
     What holds others says how many; everything else says its kind and how many bytes it has. So
     the parts of a value cannot be told in another way that comes to the same bytes.
+
+    Args:
+        digest: The digest.
+        value: The value.
+        within: The identities of what it is in, from the outermost on.
     """
+    if id(value) in within:
+        _leaf(digest, "around", str(len(within) - within.index(id(value))).encode())
+        return
+    inside = (*within, id(value))
     if isinstance(value, Mapping):
         _head(digest, "mapping", len(value))  # pyright: ignore[reportUnknownArgumentType]
         for name in value:  # pyright: ignore[reportUnknownVariableType]
-            _add(digest, name)
-            _add(digest, value[name])
+            _add(digest, name, inside)
+            _add(digest, value[name], inside)
     elif isinstance(value, list | tuple):
         _head(digest, "list", len(value))  # pyright: ignore[reportUnknownArgumentType]
         for part in value:  # pyright: ignore[reportUnknownVariableType]
-            _add(digest, part)
+            _add(digest, part, inside)
     elif isinstance(value, set | frozenset):
         _leaf(digest, "set", "".join(sorted(map(_digest, value))).encode())  # pyright: ignore[reportUnknownArgumentType]
     elif hasattr(value, "detach"):  # a tensor of PyTorch
@@ -93,16 +105,42 @@ def _add(digest: Any, value: Any) -> None:
         _leaf(digest, "bytes", value)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         _head(digest, f"dataclass {type(value).__name__}", 1)
-        _add(digest, {one.name: getattr(value, one.name) for one in dataclasses.fields(value)})
+        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        _add(digest, fields, inside)
+    elif isinstance(value, type | FunctionType | BuiltinFunctionType):
+        _leaf(digest, "name", _global_name(value).encode())
     elif callable(own := getattr(value, "get_state", None)):  # a generator of PyTorch
-        _add(digest, own())
+        _add(digest, own(), inside)
     else:
-        try:
-            pickled = pickle.dumps(value)
-        except Exception as error:
-            rule, fix = f"cannot be kept: {error}", "save arrays, numbers, texts and lists of them"
-            raise ScheduleError("The state that save() returns", rule, fix) from error
-        _leaf(digest, "pickle", pickled)
+        _add_object(digest, value, inside)
+
+
+def _add_object(digest: Any, value: Any, within: tuple[int, ...]) -> None:
+    """Add any other object as it tells itself to those who copy it: what makes it, and of what."""
+    try:
+        told: Any = value.__reduce_ex__(4)
+    except Exception as error:
+        raise _not_kept(error) from error
+    if isinstance(told, str):
+        _leaf(digest, "name", f"{type(value).__module__} {told}".encode())
+        return
+    made, given, state, items, pairs = (*told, None, None, None)[:5]
+    _head(digest, "object", 5)
+    for part in (made, given, state, list(items or ()), list(pairs or ())):
+        _add(digest, part, within)
+
+
+def _global_name(value: Any) -> str:
+    """Return the name of a class or a function, by which others find it."""
+    name = f"{value.__module__}.{value.__qualname__}"
+    if "<" in name:
+        raise _not_kept(f"{name} cannot be found by its name")
+    return name
+
+
+def _not_kept(why: object) -> ScheduleError:
+    rule, fix = f"cannot be kept: {why}", "save arrays, numbers, texts and lists of them"
+    return ScheduleError("The state that save() returns", rule, fix)
 
 
 def _head(digest: Any, kind: str, count: int) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from ratewise.tasks.drawn import check_twister
+
 DATA, METRIC = 1, 2
 """Purposes of the streams that the data and the metrics of a run draw from, see `derived`."""
 
@@ -56,6 +58,7 @@ class RandomStream:
         return [random.getstate(), np.random.get_state()]
 
     def _write(self, state: list[Any]) -> None:
+        check_twister(state[1])
         random.setstate(state[0])
         np.random.set_state(state[1])
 

@@ -107,7 +107,7 @@ def test_a_killed_driver_takes_its_workers_along_and_loses_nothing(truth, tmp_pa
     )
     script = tmp_path / "script.py"
     script.write_text(code)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
     done = subprocess.run(
         [sys.executable, str(script), str(path), str(notes)],
         env=environment,
@@ -193,7 +193,7 @@ def test_a_script_without_a_guard_is_told_so(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, str(script)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
         timeout=120,
         capture_output=True,
         text=True,

@@ -87,19 +87,20 @@ def test_a_store_keeps_whole_states_only(tmp_path, remote):
     place = (tmp_path / "store").as_uri() if remote else tmp_path / "store"
     store = open_store(place)
     assert isinstance(store, RemoteStore if remote else FolderStore)
-    size, digest = store.write("a", {"w": [1.0, math.pi]})
-    file = tmp_path / "store" / "a.state"
+    a, b, c, d = (letter * 64 for letter in "abcd")
+    size, digest = store.write(a, {"w": [1.0, math.pi]})
+    file = tmp_path / "store" / f"{a}.state"
     assert file.stat().st_size == size
-    assert store.read("a", digest) == (True, {"w": [1.0, math.pi]})
-    assert store.read("b", digest) == (False, None)
+    assert store.read(a, digest) == (True, {"w": [1.0, math.pi]})
+    assert store.read(b, digest) == (False, None)
     file.write_bytes(file.read_bytes()[:-1])
-    assert store.read("a", digest) == (False, None)
-    (tmp_path / "store" / "c.1.new").write_bytes(b"half")
-    store.write("d", 1)
-    store.tidy({"a"})
-    assert [one.name for one in file.parent.iterdir()] == ["a.state"]
-    store.remove("a")
-    store.remove("a")
+    assert store.read(a, digest) == (False, None)
+    (tmp_path / "store" / f"{c}.1.new").write_bytes(b"half")
+    store.write(d, 1)
+    store.tidy({a})
+    assert [one.name for one in file.parent.iterdir()] == [f"{a}.state"]
+    store.remove(a)
+    store.remove(a)
     assert not file.exists()
 
 
@@ -128,7 +129,7 @@ def test_workers_stop_at_a_full_disk_and_lose_nothing(truth, tmp_path):
     script.write_text(code)
     done = subprocess.run(
         [sys.executable, str(script), str(path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
         capture_output=True,
         text=True,
         timeout=120,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ratewise.runs.keys import Way
 from ratewise.runs.records import Outcome
+from ratewise.schedule.errors import Fix
 from ratewise.tasks.protocols import Losses
 
 SavedState = tuple[int, str]
@@ -112,7 +113,7 @@ class Fatal:
 
     index: int
     rule: str
-    fix: str
+    fix: str | Fix
     traceback: str = ""
 
 

@@ -19,7 +19,9 @@ from ratewise.runs.engines.jobs import (
     StateMissing,
     Trained,
 )
+from ratewise.runs.journal.states import StrangersState
 from ratewise.runs.records import Outcome
+from ratewise.schedule.errors import Fix
 from ratewise.tasks.calls import measured, opened, trained
 from ratewise.tasks.failures import TaskError, forget_locals, name_of, users_code
 from ratewise.tasks.protocols import Losses, Run, Task
@@ -29,6 +31,9 @@ PIECE = 100
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """How the system says that there is no room."""
+
+STRANGE = "finds a checkpoint that takes code to read, and that was not written by you here"
+TRUST = Fix("give a new journal, or {trust} if you trust whoever has written it", trust="True")
 
 Root = tuple[int, str | None]
 
@@ -41,7 +46,11 @@ class States(Protocol):
         ...
 
     def read(self, name: str, digest: str) -> tuple[bool, Any]:
-        """Return whether a state is there and whole, and the state."""
+        """Return whether a state is there and whole, and the state.
+
+        Raises:
+            StrangersState: it would take code to read it, and it is somebody else's.
+        """
         ...
 
     def let_go(self, name: str) -> None:
@@ -87,6 +96,9 @@ class Worker:
             if not self._stand(job):
                 yield StateMissing(job.index, job.name(job.start))
                 return
+        except StrangersState:
+            yield Fatal(job.index, STRANGE, TRUST)
+            return
         except (Exception, SystemExit) as error:
             yield self._failed(job, np.full(len(job.way.rates) - job.start, np.nan), 0.0, error)
             return

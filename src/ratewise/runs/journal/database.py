@@ -1,106 +1,162 @@
-"""The file: an SQLite database with one writer."""
+"""The file: an SQLite database with one writer, of which nothing is believed that is not sealed."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
 import sqlite3
+import stat
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from filelock import FileLock, Timeout
-
+from ratewise.runs.journal.lock import beside, file_locked, locked, ordinary
+from ratewise.runs.journal.table import DamagedRow
+from ratewise.runs.journal.tables import INDEX, MEASURED, TABLES, expected
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Who
 
-VERSION = 2
-"""1 named runs by fingerprints that could be the same for two tasks; it can still be read."""
+VERSION = 3
+"""1 named runs by fingerprints that could be the same for two tasks, 2 had no seals."""
 APPLICATION = 0x7261_7465  # "rate"
-MAGIC = b"SQLite format 3\0"
-"""How every database of SQLite begins."""
 
-SCHEMA = """
-CREATE TABLE tasks (task TEXT PRIMARY KEY, name TEXT, metrics TEXT);
-CREATE TABLE runs (
-    run TEXT PRIMARY KEY, task TEXT REFERENCES tasks, seed INTEGER, optimizer TEXT,
-    updates INTEGER, metrics TEXT, losses BLOB, diverged INTEGER, error TEXT
-) WITHOUT ROWID;
-CREATE TABLE stretches (
-    stop TEXT PRIMARY KEY, start TEXT, task TEXT REFERENCES tasks, low INTEGER, high INTEGER,
-    losses BLOB, seconds REAL, host TEXT, ended REAL
-) WITHOUT ROWID;
-CREATE TABLE checkpoints (
-    state TEXT PRIMARY KEY, root TEXT, updates INTEGER, bytes INTEGER, digest TEXT, needed INTEGER
-) WITHOUT ROWID;
-CREATE INDEX checkpoints_by_root ON checkpoints (root, updates);
-CREATE TABLE commands (command INTEGER PRIMARY KEY, words TEXT);
-CREATE TABLE comparisons (
-    comparison INTEGER PRIMARY KEY, begun REAL, ended REAL, host TEXT, asked INTEGER,
-    planned INTEGER, trained INTEGER, runs INTEGER, finished INTEGER, doing TEXT, pid INTEGER
-);
-"""
+CHECKED = 2**25
+"""Bytes up to which a journal is checked from end to end before it is written."""
 
-LATER = (
-    "CREATE TABLE IF NOT EXISTS rates "
-    "(run TEXT PRIMARY KEY, name TEXT, peak REAL, rates BLOB) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS findings "
-    "(task TEXT, what TEXT, found TEXT, PRIMARY KEY (task, what)) WITHOUT ROWID",
-)
-"""Made in journals of before, too: what a run was called and the rate of every update of it, and
-what range tests have found."""
+LARGEST = 2**24
+"""Bytes in a row, beside those that the updates of a run take."""
 
-PATIENCE = 0.5
-"""Seconds for which a journal is waited for: whoever asks how far it is holds it for a moment."""
+STEPS = 1000
+"""Steps of SQLite's machine between two looks at how many there were."""
+
+PATIENT = 4000
+"""So many of them whoever reads a journal waits for: about a second."""
+
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: LARGEST,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 10_000,
+    sqlite3.SQLITE_LIMIT_COLUMN: 40,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 20,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 4,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+
+_SETTINGS = ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0")
+
+GIVE = "give a file in a folder that can be written"
+
+
+BROKEN = (sqlite3.Error, UnicodeDecodeError)
+"""What is raised of a broken file: what SQLite says of one may itself be no text."""
+
+
+class Connection(sqlite3.Connection):
+    """A journal, open: rows up to a size that what is asked for decides."""
+
+    _room = LARGEST
+
+    def make_room(self, updates: int) -> None:
+        """Let rows be as long as so many updates make them."""
+        if LARGEST + 16 * updates > self._room:
+            self._room = LARGEST + 16 * updates
+            self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._room)
 
 
 @contextmanager
-def written(path: Path) -> Generator[sqlite3.Connection]:
+def written(path: Path) -> Generator[Connection]:
     """Open a journal for writing, making it if it is not there; meanwhile nobody else writes it.
 
     Raises:
-        ScheduleError: it cannot be written, is no journal or of a newer version, or another
-            process writes it.
+        ScheduleError: it cannot be written, is no journal, damaged or of another version, or
+            another process writes it.
     """
-    who, real = Call("compare", "journal", str(path)), real_path(path)
-    _refuse_other(real, who)
-    with _locked(real, who), closing(_connect(real, who)) as file:
-        yield file
-
-
-def _refuse_other(path: Path, who: Who) -> None:
-    """Refuse a file that is no database before a lock is put beside it."""
-    if path.is_dir():
-        raise ScheduleError(who, "is a folder", "give a file")
-    if path.is_file():
+    who = Call("compare", "journal", str(path))
+    with ExitStack() as stack:
         try:
-            with path.open("rb") as file:
-                begins = file.read(len(MAGIC))
-        except OSError as error:
-            raise _unwritable(who, error) from None
-        if begins and begins != MAGIC:
-            raise _unwritable(who, sqlite3.DatabaseError("file is not a database"))
+            real = real_path(path)
+            if _size(real, who):
+                with closing(_reading(real)) as file:  # refused before a lock is put beside it
+                    check(file, who)
+            stack.enter_context(locked(real, who))
+            if not _size(real, who):
+                _make(real)
+            if real.stat().st_nlink > 1:
+                rule = "is one file under several names, each of which SQLite would write alone"
+                raise ScheduleError(who, rule, "remove the other hard links, or give a copy")
+            stack.enter_context(file_locked(real, who))
+            file = stack.enter_context(closing(_writing(real, who)))
+        except (sqlite3.Error, OSError, ValueError) as error:
+            if isinstance(error, ScheduleError):
+                raise
+            raise unwritable(who, error) from None
+        with reading(who):
+            yield file
 
 
 @contextmanager
-def read_only(path: str | os.PathLike[str], who: Who) -> Generator[sqlite3.Connection]:
+def reading(who: Who) -> Generator[None]:
+    """Tell what SQLite finds broken as one error.
+
+    Raises:
+        ScheduleError: the journal is damaged, or cannot be read.
+    """
+    try:
+        yield
+    except BROKEN as error:
+        raise damaged(who, told(error)) from error
+
+
+@contextmanager
+def writable(file: sqlite3.Connection, who: Who) -> Generator[None]:
+    """Write what is written within, or nothing of it.
+
+    Raises:
+        ScheduleError: there is no room, or the journal is damaged; what was committed is kept.
+    """
+    try:
+        file.execute("BEGIN IMMEDIATE")
+        yield
+        file.execute("COMMIT")
+    except BaseException as error:
+        if file.in_transaction:
+            file.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError):
+            rule = f"cannot write to the journal any more: {error}"
+            fix = "make room, and compare with the same journal again; what was committed is kept"
+            raise ScheduleError(who, rule, fix) from error
+        if isinstance(error, BROKEN):
+            raise damaged(who, told(error)) from error
+        raise
+
+
+@contextmanager
+def read_only(path: str | os.PathLike[str], who: Who) -> Generator[Connection]:
     """Open a journal to look into it, without disturbing whoever writes it.
 
     Raises:
         ScheduleError: there is none, or it cannot be read.
     """
     fix = "give the journal of a comparison"
-    if not Path(path).is_file():
-        raise ScheduleError(who, "is no file", fix)
     try:
-        address = f"{Path(path).absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True)) as file:
+        real = real_path(path)
+        if not real.exists():
+            raise ScheduleError(who, "is no file", fix)
+        if not _size(real, who):
+            raise ScheduleError(who, "is empty", fix)
+        file = _reading(real)
+    except (sqlite3.Error, OSError, ValueError) as error:
+        if isinstance(error, ScheduleError):
+            raise
+        raise ScheduleError(who, f"cannot be read: {told(error)}", fix) from None
+    try:
+        with closing(file):
             check(file, who)
             yield file
-    except sqlite3.Error as error:
-        raise ScheduleError(who, f"cannot be read: {error}", fix) from None
+    except BROKEN as error:
+        raise ScheduleError(who, f"cannot be read: {told(error)}", fix) from None
 
 
 def real_path(path: str | os.PathLike[str]) -> Path:
@@ -108,83 +164,129 @@ def real_path(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.realpath(path))
 
 
-def is_written(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a process writes a journal; where that may not be tried, it might."""
-    lock = _beside(real_path(path), "lock")
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except OSError:  # held, or not ours to try
-        return True
+def address(path: Path) -> str:
+    """Return a file as an address, in which no character of its name means anything."""
+    name = os.fsencode(path.absolute().as_posix())
+    drive = b"" if name.startswith(b"/") else b"/"
+    return "file://" + quote(drive + name, safe="/:")
 
 
-@contextmanager
-def _locked(path: Path, who: Who) -> Generator[None]:
-    """Keep other writers away; the system lets them in when this process ends, however it ends.
+def damaged(who: Who, what: str) -> ScheduleError:
+    """Return the error about a journal that is not as it was written."""
+    return ScheduleError(who, f"is damaged: {what}", "give a copy that is whole, or a new file")
 
-    Who writes stands in a file of its own, as one that is locked cannot be read on every system.
+
+def unwritable(who: Who, error: Exception) -> ScheduleError:
+    """Return what to say when a journal cannot be written."""
+    theirs = isinstance(error, sqlite3.OperationalError) or "not a database" in str(error)
+    if isinstance(error, BROKEN) and not theirs:
+        return damaged(who, told(error))
+    return ScheduleError(who, f"cannot write there: {told(error)}", GIVE)
+
+
+def told(error: Exception) -> str:
+    """Return what an error of SQLite or the system says."""
+    said = "it takes too long" if str(error) == "interrupted" else str(error)
+    if isinstance(error, UnicodeDecodeError):
+        said = "a text in it is no UTF-8"
+    return f"{error.strerror}" if isinstance(error, OSError) and error.strerror else said
+
+
+def _size(path: Path, who: Who) -> int:
+    """Return the size of a file, 0 if there is none; refuse what is no ordinary one.
+
+    SQLite would undo what a rollback journal beside a file says, which ours never have: that can
+    name other files, to be deleted.
     """
-    lock, writer = FileLock(_beside(path, "lock"), thread_local=False), _beside(path, "writer")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=PATIENCE)
-        writer.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-    except Timeout:
-        holder = writer.read_text(encoding="utf-8") if writer.exists() else "a process"
-        rule = f"is being written by another comparison ({holder})"
-        raise ScheduleError(who, rule, "wait for it, or give another file") from None
-    except OSError as error:
-        lock.release()
-        raise _unwritable(who, error) from None
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            writer.unlink(missing_ok=True)
-        lock.release()
+        found = path.stat()
+    except FileNotFoundError:
+        return 0
+    if stat.S_ISDIR(found.st_mode):
+        raise ScheduleError(who, "is a folder", "give a file")
+    if not stat.S_ISREG(found.st_mode):
+        raise ScheduleError(who, "is no ordinary file", "give the name of a file")
+    other = path.with_name(path.name + "-journal")
+    if os.path.lexists(other):
+        rule = f"has {other.name!r} beside it, which no journal of ratewise has"
+        raise ScheduleError(who, rule, "remove that, or give another file")
+    for other in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        if os.path.lexists(other) and not ordinary(other):
+            rule = f"has {other.name!r} beside it, which is no ordinary file"
+            raise ScheduleError(who, rule, "remove that, or give another file")
+    return found.st_size
 
 
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(f"{path.name}.{ending}")
-
-
-def _connect(path: Path, who: Who) -> sqlite3.Connection:
-    file: sqlite3.Connection | None = None
-    try:
-        new = not path.exists() or not path.stat().st_size
-        if not new and path.stat().st_nlink > 1:
-            rule = "is one file under several names, each of which SQLite would write on its own"
-            raise ScheduleError(who, rule, "remove the other hard links, or give a copy")
-        file = sqlite3.connect(path, isolation_level=None)
-        if new:
-            file.execute("PRAGMA journal_mode=WAL")
-            file.executescript(
-                f"BEGIN; {SCHEMA} PRAGMA application_id={APPLICATION};"
-                f"PRAGMA user_version={VERSION}; COMMIT;"
-            )
-        if check(file, who) < VERSION:
-            rule = "is of an older version, whose names of runs do not tell all tasks apart"
-            raise ScheduleError(who, rule, "give a new file; this one can still be read as a log")
-        for statement in LATER:
-            file.execute(statement)
-        file.execute("PRAGMA synchronous=FULL")
-        file.execute("PRAGMA foreign_keys=ON")
-        file.execute("BEGIN IMMEDIATE")
-        file.execute("UPDATE comparisons SET ended = ended WHERE 0")
-        file.execute("COMMIT")
-    except BaseException as error:
-        if file is not None:
-            file.close()
-        if isinstance(error, sqlite3.Error | OSError):
-            raise _unwritable(who, error) from None
-        raise
+def _reading(path: Path) -> Connection:
+    """Open a file for reading; one that nobody writes is read where nothing can be written, too."""
+    log = path.with_name(path.name + "-wal")
+    still = not log.exists() or not log.stat().st_size
+    file = _connected(path, "mode=ro&immutable=1" if still else "mode=ro")
+    file.execute("PRAGMA query_only=ON")
+    left = iter(range(PATIENT))
+    file.set_progress_handler(lambda: next(left, None) is None, STEPS)
     return file
 
 
-def check(file: sqlite3.Connection, who: Who) -> int:
-    """Return the version of a journal; refuse a file that is none, or of a newer version."""
+def _connected(path: Path, how: str) -> Connection:
+    file = sqlite3.connect(
+        f"{address(path)}?{how}", uri=True, isolation_level=None, factory=Connection
+    )
+    for limit, most in _LIMITS.items():
+        file.setlimit(limit, most)
+    file.text_factory = lambda raw: str(raw, "utf-8", "surrogateescape")
+    for setting in _SETTINGS:
+        file.execute(f"PRAGMA {setting}")
+    return file
+
+
+def _make(path: Path) -> None:
+    """Make a journal beside its name and move it there, so that it is whole whenever it is seen."""
+    part = beside(path, "new")
+    for ending in ("", "-wal", "-shm", "-journal"):
+        part.with_name(part.name + ending).unlink(missing_ok=True)
+    with closing(_connected(part, "mode=rwc")) as file:
+        file.execute("PRAGMA journal_mode=WAL")
+        file.execute("BEGIN")
+        for statement in (*(table.sql for table in TABLES), INDEX):
+            file.execute(statement)
+        file.execute(f"PRAGMA application_id={APPLICATION}")
+        file.execute(f"PRAGMA user_version={VERSION}")
+        file.execute("COMMIT")
+    part.replace(path)
+
+
+def _writing(path: Path, who: Who) -> Connection:
+    with ExitStack() as stack:
+        file = stack.enter_context(closing(_connected(path, "mode=rw")))
+        check(file, who)
+        file.execute("PRAGMA synchronous=FULL")
+        file.execute("BEGIN IMMEDIATE")
+        file.execute("UPDATE comparisons SET ended = ended WHERE 0")
+        file.execute("COMMIT")
+        if path.stat().st_size <= CHECKED:
+            (found,) = file.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(who, " ".join(str(found).rpartition("***")[2].split()))
+        stack.pop_all()
+        return file
+
+
+def clear(file: Connection, path: Path, who: Who) -> int:
+    """Remove what was measured and is not as it was written; return how many rows those were.
+
+    What was asked for, and how far it was, is left as it is: whoever reads that refuses it.
+    """
+    small = path.stat().st_size <= CHECKED  # else what is long is looked at when it is needed
+    file.make_room(CHECKED if small else 0)
+    try:
+        return sum(table.sweep(file, long=small) for table in MEASURED)
+    except DamagedRow as error:
+        raise damaged(who, f"too many rows of {error} are not as they were written") from None
+
+
+def check(file: sqlite3.Connection, who: Who) -> None:
+    """Refuse a file that is no journal, or not of this version, before a table of it is read."""
     (application,) = file.execute("PRAGMA application_id").fetchone()
     (version,) = file.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION:
@@ -192,12 +294,12 @@ def check(file: sqlite3.Connection, who: Who) -> int:
     if version > VERSION:
         rule = f"is a journal of version {version}, and this is version {VERSION}"
         raise ScheduleError(who, rule, "upgrade ratewise, or give another file")
-    return version
-
-
-def _unwritable(who: Who, error: Exception) -> ScheduleError:
-    fix = "give a file in a folder that can be written"
-    return ScheduleError(who, f"cannot write there: {error}", fix)
+    if version < VERSION:
+        rule = f"is of the older version {version}, whose rows have no seals"
+        raise ScheduleError(who, rule, "give a new file, and compare again")
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT ?"
+    if frozenset(file.execute(query, (2 * len(expected()),)).fetchall()) != expected():
+        raise damaged(who, "its tables are not those of a journal")
 
 
 def blob(values: Any) -> bytes:

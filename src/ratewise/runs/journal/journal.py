@@ -6,23 +6,40 @@ import json
 import math
 import os
 import socket
-import sqlite3
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ratewise.runs.journal.database import blob, real_path, written
+from ratewise.runs.journal.database import (
+    blob,
+    clear,
+    damaged,
+    reading,
+    real_path,
+    unwritable,
+    writable,
+    written,
+)
+from ratewise.runs.journal.known import could_be, floats, losses_between
 from ratewise.runs.journal.store import open_store
+from ratewise.runs.journal.table import DamagedRow, Row
+from ratewise.runs.journal.tables import CHECKPOINTS, COMPARISONS, RATES, RUNS, STRETCHES, TASKS
+from ratewise.runs.journal.values import LONGEST
 from ratewise.runs.keys import Way
 from ratewise.runs.records import Outcome
 from ratewise.runs.specs import RunSpec
-from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call
 from ratewise.tasks.protocols import Losses
+
+MOST_STATES = 100_000
+"""Checkpoints of a journal; nobody has a folder with more."""
+
+MOST_FORKS = 4096
+"""States of one root that are looked at for the furthest."""
 
 
 class Checkpoint(NamedTuple):
@@ -46,9 +63,14 @@ class Journal:
         disk: Bytes that checkpoints may take beyond those that are needed to go on; those are
             kept for comparisons to come, the newest first.
         checkpoints: Folder of the checkpoints, or an address that fsspec knows.
+        trust: Whether states are read that take code to read, and that another user has written.
 
     Raises:
         ScheduleError: the file cannot be written, is none of ours, or another one writes it.
+
+    Attributes:
+        reused: Updates that were taken from it.
+        damaged: Rows and checkpoints that were not as they were written, and are trained again.
     """
 
     def __init__(
@@ -56,20 +78,36 @@ class Journal:
         path: str | os.PathLike[str],
         disk: int = 0,
         checkpoints: str | os.PathLike[str] | None = None,
+        *,
+        trust: bool = False,
     ) -> None:
         self.path, self.disk = Path(path), disk
-        real = real_path(path)
-        beside = real.with_name(real.name + ".checkpoints")
-        self.store = open_store(beside if checkpoints is None else checkpoints)
         self.task = ""
         self.reused = 0
         self.damaged = 0
-        self._comparison = 0
+        self._who = Call("compare", "journal", str(path))
+        self._comparison: Row = {}
         with ExitStack() as stack:
             self._file = stack.enter_context(written(self.path))
-            states = self._file.execute("SELECT state FROM checkpoints")
-            self.store.tidy({row[0] for row in states})
+            real = real_path(path)
+            beside = real.with_name(real.name + ".checkpoints")
+            self.store = open_store(beside if checkpoints is None else checkpoints, trust)
+            with writable(self._file, self._who):
+                self.damaged = clear(self._file, real, self._who)
+            self._tidy()
             self._open = stack.pop_all()
+
+    def _tidy(self) -> None:
+        """Remove the files of states that nobody knows of."""
+        try:
+            with reading(self._who):
+                query = "SELECT state FROM checkpoints LIMIT ?"
+                known = {row[0] for row in self._file.execute(query, (MOST_STATES + 1,))}
+            if len(known) > MOST_STATES:
+                raise damaged(self._who, f"it names more than {MOST_STATES:,} checkpoints")
+            self.store.tidy(known)
+        except OSError as error:
+            raise unwritable(self._who, error) from None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -78,20 +116,27 @@ class Journal:
     def begin(self, task: str, name: str, metrics: Sequence[str]) -> None:
         """Say what is compared."""
         self.task = task
-        row = (task, name, json.dumps(list(metrics)))
-        self._write("INSERT OR IGNORE INTO tasks VALUES (?, ?, ?)", row)
+        with self._transaction():
+            row = {"task": task, "name": name, "metrics": json.dumps(list(metrics))}
+            TASKS.write(self._file, row)
 
     def plan(self, asked: int, planned: int, runs: int, finished: int) -> None:
         """Say how much there is to do."""
         with self._transaction():
-            row = (time.time(), socket.gethostname(), asked, planned, runs, finished, os.getpid())
-            cursor = self._file.execute(
-                "INSERT INTO comparisons "
-                "(begun, host, asked, planned, trained, runs, finished, pid) "
-                "VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
-                row,
-            )
-            self._comparison = cursor.lastrowid or 0
+            self._comparison = {
+                "comparison": COMPARISONS.next_number(self._file),
+                "begun": _now(),
+                "ended": None,
+                "host": socket.gethostname(),
+                "asked": asked,
+                "planned": planned,
+                "trained": 0,
+                "runs": runs,
+                "finished": finished,
+                "doing": "",
+                "pid": os.getpid(),
+            }
+            COMPARISONS.write(self._file, self._comparison)
 
     def end(self, left: Iterable[Way] = ()) -> None:
         """Say that everything is done, and keep no more checkpoints than the budget allows.
@@ -101,27 +146,19 @@ class Journal:
         """
         states = [(way.key(self.task),) for way in left]
         with self._transaction():
-            row = (time.time(), self._comparison)
-            self._file.execute("UPDATE comparisons SET ended = ? WHERE comparison = ?", row)
+            self._note(ended=_now())
             self._file.execute("UPDATE checkpoints SET needed = 0")
             self._file.executemany("UPDATE checkpoints SET needed = 1 WHERE state = ?", states)
         self.forget()
 
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        try:
-            self._file.execute("BEGIN IMMEDIATE")
-            yield
-            self._file.execute("COMMIT")
-        except BaseException as error:
-            if self._file.in_transaction:
-                self._file.execute("ROLLBACK")
-            if not isinstance(error, sqlite3.OperationalError):
-                raise
-            rule = f"cannot write to the journal any more: {error}"
-            fix = "make room, and compare with the same journal again; what was committed is kept"
-            who = Call("compare", "journal", str(self.path))
-            raise ScheduleError(who, rule, fix) from error
+    def _note(self, **told: Any) -> None:
+        """Say how far the comparison is; before there is a plan there is none."""
+        if self._comparison:
+            self._comparison |= told
+            COMPARISONS.write(self._file, self._comparison)
+
+    def _transaction(self) -> AbstractContextManager[None]:
+        return writable(self._file, self._who)
 
     def _write(self, statement: str, row: Sequence[Any] = ()) -> None:
         with self._transaction():
@@ -139,58 +176,75 @@ class Journal:
             run: The run.
             metric: Name of the metric that decides; "" for none.
         """
-        row = self._rates_row(run)
-        query = "SELECT metrics, losses, diverged FROM runs WHERE run = ? AND error IS NULL"
-        found = self._file.execute(query, row[:1]).fetchone()
-        if found is None:
+        name = run.way.key(self.task)
+        self._file.make_room(len(run.rates))
+        with reading(self._who):
+            row = self._whole(name, run)
+        if row is None:
             return None
-        metrics = {n: float("nan") if v is None else v for n, v in json.loads(found[0]).items()}
-        if found[2] is None and not math.isfinite(metrics.get(metric, 0.0)):
+        metrics = {n: math.nan if v is None else v for n, v in json.loads(row["metrics"]).items()}
+        losses, diverged = floats(row["losses"]), row["diverged"]
+        if diverged is None and not math.isfinite(
+            metrics.get(metric, 0.0 if not metric else math.nan)
+        ):
             return None
-        self._keep_rates(row)
-        losses = np.frombuffer(found[1], "<f8").astype(np.float64)
         self.reused += len(losses)
-        return Outcome(losses, metrics, diverged=found[2], whole=found[2] is None), losses
+        return Outcome(losses, metrics, diverged=diverged, whole=diverged is None), losses
+
+    def _whole(self, name: str, run: RunSpec) -> Row | None:
+        """Return the row of a run that has ended and can be told of, with its rates beside it."""
+        try:
+            row = RUNS.one(self._file, name)
+            if row is None or row["error"] is not None:
+                return None
+            if not could_be(row, len(run.rates)):
+                raise DamagedRow(RUNS.name)
+        except DamagedRow:
+            self.damaged += 1
+            return None
+        try:
+            known = RATES.one(self._file, name)
+        except DamagedRow:
+            known = None
+        if known is None or known["rates"] != blob(run.rates):
+            with self._transaction():
+                RATES.write(self._file, _rates_row(name, run))
+        return row
 
     def furthest(self, way: Way, low: int) -> Checkpoint | None:
         """Return the furthest state on the way of a run that is kept behind update `low`, if any.
 
         Whoever reads the state finds out whether it is whole.
         """
+        self._file.make_room(len(way.rates))
         root = way.until(0).key(self.task)
-        rows = self._file.execute(
-            "SELECT updates, state, digest FROM checkpoints "
-            "WHERE root = ? AND updates > ? AND updates <= ? ORDER BY updates DESC",
-            (root, low, len(way.rates)),
-        ).fetchall()
-        for updates, name, digest in rows:
-            if name != way.until(updates).key(self.task):
-                continue
-            losses = self._losses(name, low)
-            if losses is not None:
-                return Checkpoint(updates, digest, name, losses)
-            self.lose(name)
+        asked = "WHERE root = ? AND updates > ? AND updates <= ? ORDER BY updates DESC LIMIT ?"
+        with reading(self._who):
+            values = (root, low, len(way.rates), MOST_FORKS)
+            rows = [row for row in CHECKPOINTS.read(self._file, asked, values, long=False) if row]
+            for row in rows:
+                updates, name = row["updates"], row["state"]
+                if row["root"] != root or name != way.until(updates).key(self.task):
+                    continue
+                losses = self._losses(way, updates, low)
+                if losses is not None:
+                    return Checkpoint(updates, row["sha256"], name, losses)
+                self.lose(name)
         return None
 
-    def _losses(self, stop: str, low: int) -> Losses | None:
-        """Return the losses from update `low` to a state, segment by segment from the end."""
-        pieces: list[Losses] = []
-        while True:
-            row = self._file.execute(
-                "SELECT start, low, losses FROM stretches WHERE stop = ?", (stop,)
-            ).fetchone()
-            if row is None:
-                return None
-            losses = np.frombuffer(row[2], "<f8").astype(np.float64)
-            pieces.append(losses[max(low - row[1], 0) :])
-            if row[1] <= low:
-                return np.concatenate(pieces[::-1])
-            stop = row[0]
+    def _losses(self, way: Way, updates: int, low: int) -> Losses | None:
+        """Return the losses from update `low` to a state; None where they are not all there."""
+        try:
+            return losses_between(self._file, self.task, way.until(updates), low)
+        except DamagedRow:
+            self.damaged += 1
+            return None
 
     def lose(self, name: str) -> None:
         """Forget a checkpoint that is damaged; it is trained again from the one before it."""
         self.damaged += 1
-        self._write("DELETE FROM checkpoints WHERE state = ?", (name,))
+        with self._transaction():
+            CHECKPOINTS.remove(self._file, name)
         self.store.remove(name)
 
     # What is kept ---------------------------------------------------------------------------
@@ -219,48 +273,56 @@ class Journal:
             ScheduleError: it cannot be written; what was committed before is kept.
         """
         stop, updates = way.key(self.task), len(way.rates)
+        self._file.make_room(updates)
         with self._transaction():
             if len(losses):
-                start = way.until(low).key(self.task)
-                row = (stop, start, self.task, low, updates, blob(losses), seconds)
-                self._insert("stretches", (*row, socket.gethostname(), time.time()))
+                stretch = {
+                    "stop": stop,
+                    "start": way.until(low).key(self.task),
+                    "task": self.task,
+                    "low": low,
+                    "high": updates,
+                    "seconds": float(max(seconds, 0.0)),
+                    "host": socket.gethostname(),
+                    "ended": _now(),
+                    "losses": blob(losses),
+                }
+                STRETCHES.write(self._file, stretch)
             if kept is not None:
-                root = way.until(0).key(self.task)
-                self._insert("checkpoints", (stop, root, updates, *kept, 1))
+                state = {"state": stop, "root": way.until(0).key(self.task), "updates": updates}
+                state |= {"bytes": kept[0], "sha256": kept[1], "needed": 1}
+                CHECKPOINTS.write(self._file, state)
             for run, (outcome, all_losses) in (runs or {}).items():
-                self._insert("runs", self._run_row(run, outcome, all_losses))
-                self._insert("rates", self._rates_row(run))
+                name = run.way.key(self.task)
+                self._file.make_room(len(run.rates))
+                RUNS.write(self._file, self._run_row(name, run, outcome, all_losses))
+                RATES.write(self._file, _rates_row(name, run))
             self._count(len(losses), len(runs or {}))
 
-    def _run_row(self, run: RunSpec, outcome: Outcome, losses: Losses) -> tuple[Any, ...]:
+    def _run_row(self, name: str, run: RunSpec, outcome: Outcome, losses: Losses) -> Row:
         metrics = {n: v if np.isfinite(v) else None for n, v in outcome.metrics.items()}
-        what = (self._rates_row(run)[0], self.task, run.seed, run.optimizer, len(run.rates))
-        return (*what, json.dumps(metrics), blob(losses), outcome.diverged, outcome.error)
-
-    def _rates_row(self, run: RunSpec) -> tuple[Any, ...]:
-        return run.way.key(self.task), run.name, run.peak, blob(run.rates)
-
-    def _keep_rates(self, row: tuple[Any, ...]) -> None:
-        """Keep the rates of a run that was trained before they were kept."""
-        if not self._file.execute("SELECT 1 FROM rates WHERE run = ?", row[:1]).fetchone():
-            with self._transaction():
-                self._insert("rates", row)
-
-    def _insert(self, table: str, row: tuple[Any, ...]) -> None:
-        marks = ", ".join("?" * len(row))
-        self._file.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)
+        return {
+            "run": name,
+            "task": self.task,
+            "seed": run.seed,
+            "optimizer": run.optimizer,
+            "updates": len(run.rates),
+            "metrics": json.dumps(metrics),
+            "diverged": None if outcome.diverged is None else int(outcome.diverged),
+            "error": None if outcome.error is None else outcome.error[:LONGEST],
+            "losses": blob(losses),
+        }
 
     def _count(self, trained: int, finished: int) -> None:
-        self._file.execute(
-            "UPDATE comparisons SET trained = trained + ?, finished = finished + ? "
-            "WHERE comparison = ?",
-            (trained, finished, self._comparison),
-        )
+        told = self._comparison
+        if told:
+            more = {"trained": trained, "finished": finished}
+            self._note(**{name: told[name] + by for name, by in more.items()})
 
     def doing(self, what: str) -> None:
         """Say what is being trained, for whoever looks on."""
-        row = (what, self._comparison)
-        self._write("UPDATE comparisons SET doing = ? WHERE comparison = ?", row)
+        with self._transaction():
+            self._note(doing=what)
 
     def claim(self, ways: Iterable[tuple[Way, int]]) -> None:
         """Say that the states from which some ways can go on are needed.
@@ -286,10 +348,27 @@ class Journal:
 
     def forget(self) -> None:
         """Remove checkpoints that nobody needs, the least recent first, down to the budget."""
-        query = "SELECT state, bytes FROM checkpoints WHERE NOT needed ORDER BY updates DESC"
-        room = self.disk
-        for name, size in self._file.execute(query).fetchall():
-            room -= size
+        with reading(self._who):
+            loose = "WHERE NOT needed ORDER BY updates DESC"
+            rows = list(CHECKPOINTS.read(self._file, loose, long=False))
+        room, gone = self.disk, list[str]()
+        for row in filter(None, rows):
+            room -= row["bytes"]
             if room < 0:
-                self._write("DELETE FROM checkpoints WHERE state = ?", (name,))
-                self.store.remove(name)
+                gone.append(row["state"])
+        if not gone:
+            return
+        with self._transaction():
+            for name in gone:
+                CHECKPOINTS.remove(self._file, name)
+        for name in gone:
+            self.store.remove(name)
+
+
+def _rates_row(name: str, run: RunSpec) -> Row:
+    return {"run": name, "name": run.name, "peak": float(run.peak), "rates": blob(run.rates)}
+
+
+def _now() -> float:
+    """Return the time; a clock before 1970 stands still."""
+    return max(time.time(), 0.0)

@@ -6,8 +6,14 @@ import os
 import time
 from dataclasses import dataclass
 
-from ratewise.runs.journal.database import is_written, read_only
+from ratewise.runs.journal.database import damaged, read_only, real_path
+from ratewise.runs.journal.lock import is_written
+from ratewise.runs.journal.table import DamagedRow
+from ratewise.runs.journal.tables import COMPARISONS, RUNS
 from ratewise.schedule import ScheduleError
+
+MOST_COUNTED = 500_000
+"""Stretches that are counted."""
 
 
 @dataclass(frozen=True)
@@ -45,24 +51,25 @@ def status(path: str | os.PathLike[str]) -> Status:
     """Return how far the last comparison of a journal is, without disturbing it.
 
     Raises:
-        ScheduleError: there is no journal, or it holds no comparison.
+        ScheduleError: there is no journal, it holds no comparison, or is damaged.
     """
     who = f"status({str(path)!r})"
     with read_only(path, who) as file:
-        row = file.execute(
-            "SELECT begun, ended, planned, trained, runs, finished, doing "
-            "FROM comparisons ORDER BY comparison DESC LIMIT 1"
-        ).fetchone()
-        (stretches,) = file.execute("SELECT COUNT(*) FROM stretches").fetchone()
-        (failed,) = file.execute(
-            "SELECT COUNT(*) FROM runs WHERE diverged IS NOT NULL OR error IS NOT NULL"
-        ).fetchone()
-    if row is None:
+        try:
+            last = COMPARISONS.last(file)
+            failed = sum(
+                row["diverged"] is not None or row["error"] is not None for row in RUNS.every(file)
+            )
+        except DamagedRow as error:
+            raise damaged(who, f"rows of {error} are not as they were written") from None
+        count = "SELECT COUNT(*) FROM (SELECT 1 FROM stretches LIMIT ?)"
+        (stretches,) = file.execute(count, (MOST_COUNTED,)).fetchone()
+    if last is None:
         raise ScheduleError(who, "holds no comparison yet", "wait until one has begun")
-    begun, ended, planned, trained, runs, finished, doing = row
-    seconds = (ended or time.time()) - begun
-    running = ended is None and is_written(path)
+    ended, planned, trained = last["ended"], last["planned"], last["trained"]
+    seconds = max(0.0, (time.time() if ended is None else ended) - last["begun"])
+    running = ended is None and is_written(real_path(path))
     pace = trained / seconds if seconds > 0 else 0.0
-    left = (planned - trained) / pace if running and pace else None
-    done = (runs, finished, failed, trained, planned, stretches)
-    return Status(*done, doing or "", running, ended is not None, seconds, left)
+    left = max(planned - trained, 0) / pace if running and pace else None
+    done = (last["runs"], last["finished"], failed, trained, planned, stretches)
+    return Status(*done, last["doing"], running, ended is not None, seconds, left)

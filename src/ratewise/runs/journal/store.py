@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import pickle
 import re
+import stat
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 from ratewise._extras import require
+from ratewise.runs.journal.owner import Owner
+from ratewise.runs.journal.states import pack, unpack
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
+_STATE = re.compile(r"([0-9a-f]{64})\.state")
+_HALF = re.compile(r"[0-9a-f]{64}\.\d+\.new")
+"""The files that are written here, and no others are cleared away."""
+
 
 class Store(ABC):
     """States, each in a file of its own that is named after it.
 
-    States are pickled: a store is to be trusted as the code is that reads it.
+    Args:
+        trust: Whether states are read that take code to read, and that another user has written.
     """
+
+    def __init__(self, trust: bool = False) -> None:
+        self._trust, self._owner = trust, Owner()
 
     def write(self, name: str, state: Any) -> tuple[int, str]:
         """Write a state; return its size in bytes and its SHA-256.
@@ -29,19 +40,30 @@ class Store(ABC):
         Raises:
             OSError: the disk is full, or cannot be written.
         """
-        data = pickle.dumps(state, protocol=5)
+        data = pack(name, state, self._owner)
         self._put(f"{name}.state", f"{name}.{os.getpid()}.new", data)
         return len(data), hashlib.sha256(data).hexdigest()
 
     def read(self, name: str, digest: str) -> tuple[bool, Any]:
-        """Return whether a state is there and whole, and the state."""
+        """Return whether a state is there and whole, and the state.
+
+        Raises:
+            StrangersState: it would take code to read it, and it is somebody else's.
+        """
         try:
             data = self._get(f"{name}.state")
         except OSError:
             return False, None
         if hashlib.sha256(data).hexdigest() != digest:
             return False, None
-        return True, pickle.loads(data)
+        try:
+            return True, unpack(name, data, self._owner, self._trust)
+        except ValueError:
+            return False, None
+
+    def belong(self, owner: Owner) -> None:
+        """Sign and believe as another process of the same user."""
+        self._owner = owner
 
     def let_go(self, name: str) -> None:
         """Keep it all the same."""
@@ -54,8 +76,8 @@ class Store(ABC):
     def tidy(self, known: set[str]) -> None:
         """Remove what a killed process left: half-written files, and states nobody knows of."""
         for file in self._files():
-            name, _, ending = file.rpartition(".")
-            if ending == "new" or (ending == "state" and name not in known):
+            state = _STATE.fullmatch(file)
+            if _HALF.fullmatch(file) or (state is not None and state[1] not in known):
                 self._delete(file)
 
     @abstractmethod
@@ -75,7 +97,8 @@ class Store(ABC):
 class FolderStore(Store):
     """States in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, trust: bool = False) -> None:
+        super().__init__(trust)
         self._folder = folder
 
     def _put(self, file: str, new: str, data: bytes) -> None:
@@ -92,10 +115,14 @@ class FolderStore(Store):
             raise
 
     def _get(self, file: str) -> bytes:
-        return (self._folder / file).read_bytes()
+        path = self._folder / file
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise OSError(f"{file} is no ordinary file")
+        return path.read_bytes()
 
     def _delete(self, file: str) -> None:
-        (self._folder / file).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self._folder / file).unlink(missing_ok=True)
 
     def _files(self) -> list[str]:
         return [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
@@ -109,7 +136,8 @@ class RemoteStore(Store):
         ImportError: fsspec, or what it needs for this kind of address, is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, trust: bool = False) -> None:
+        super().__init__(trust)
         self._url = url.rstrip("/")
         core = require("fsspec", extra="search").core
         try:
@@ -120,7 +148,7 @@ class RemoteStore(Store):
             raise ScheduleError(who, rule, "give a folder, or an address such as s3://…") from None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RemoteStore, (self._url,)
+        return _opened, (self._url, self._trust, self._owner)
 
     def _put(self, file: str, new: str, data: bytes) -> None:
         self._fs.makedirs(self._root, exist_ok=True)
@@ -140,10 +168,17 @@ class RemoteStore(Store):
         return [str(path).rpartition("/")[2] for path in self._fs.ls(self._root, detail=False)]
 
 
-def open_store(place: str | os.PathLike[str]) -> Store:
+def open_store(place: str | os.PathLike[str], trust: bool = False) -> Store:
     """Return the store at a folder or an address."""
     text = os.fspath(place)
-    return RemoteStore(text) if "://" in text else FolderStore(Path(text))
+    return RemoteStore(text, trust) if "://" in text else FolderStore(Path(text), trust)
+
+
+def _opened(url: str, trust: bool, owner: Owner) -> RemoteStore:
+    """Return a store at an address in another process, for the same user."""
+    store = RemoteStore(url, trust)
+    store.belong(owner)
+    return store
 
 
 def read_size(size: Any) -> int:
