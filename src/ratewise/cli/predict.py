@@ -50,6 +50,7 @@ def predict(
 ) -> None:
     """Fit a law to the loss curves in logs, and rank schedules that nobody has trained."""
     require("scipy", extra="search")
+    from ratewise.cli.reading import reading
     from ratewise.logs.rates import RateSource
     from ratewise.logs.reading import read_logs
     from ratewise.predict.forecast import forecast
@@ -63,7 +64,9 @@ def predict(
     paths, specs = split(logs, candidates or [])
     named, guessed = read_specs(specs)
     asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}
-    read = read_logs(paths, loss=loss, step=step, rates=RateSource(rate, schedule, lr, warmup))
+    rates = RateSource(rate, schedule, lr, warmup)
+    with reading() as progress:
+        read = read_logs(paths, loss=loss, step=step, rates=rates, progress=progress)
     notes = [*guessed, f"losses are from {', '.join(read.loss)}", *read.notes]
     found = forecast(read.curves, named or None, **asked, notes=notes)
     if figure is not None:

@@ -113,5 +113,5 @@ def _table(where: str, run: StoredRun) -> LogTable:
     # The loss of update t was measured after t updates.
     steps = np.floor(cut + (np.arange(count) + 0.5) * width)
     means = losses[cut:].reshape(count, width).mean(axis=1)
-    columns = {"step": steps[steps > 0], "loss": means[steps > 0]}
-    return LogTable(where, run.called, columns, rates=rates)
+    points = steps[steps > 0], means[steps > 0]
+    return LogTable(where, run.called, {"loss": points}, names=("step", "loss"), rates=rates)

@@ -38,18 +38,19 @@ class RateSource:
     def __post_init__(self) -> None:
         whole(Call("read_curves", "warmup", self.warmup), "warmup", self.warmup)
 
-    def of(self, table: LogTable, step: str, last: int) -> Floats:
-        """Return the rates of the first `last` updates, or of more."""
+    def of(self, table: LogTable, last: int) -> tuple[Floats, str | None]:
+        """Return the rates of the first `last` updates, or of more, and the column they are of."""
         if self.schedule is not None:
-            return _scheduled(self.schedule, self.lr, last)
+            return _scheduled(self.schedule, self.lr, last), None
         if table.rates is not None:
-            return table.rates
-        return _logged(table, step, rate_of(table, self.column), last, self.warmup)
+            return table.rates, None
+        column = rate_of(table, self.column)
+        return _logged(table, column, last, self.warmup), column
 
 
-def _logged(table: LogTable, step: str, column: str, last: int, warmup: int) -> Floats:
+def _logged(table: LogTable, column: str, last: int, warmup: int) -> Floats:
     """Return the rate of every update, linear between those that were logged."""
-    steps, rates, _ = table.series(step, column)
+    steps, rates, _ = table.series(column)
     good = np.isfinite(rates)
     steps, rates = steps[good] + table.ahead, rates[good]
     if not len(steps) or rates.min() < 0:
