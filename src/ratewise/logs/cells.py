@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,20 @@ FEW = 10
 """Empty cells are told of where fewer than one in so many is; else it is how the log is kept."""
 
 
+class Cells(NamedTuple):
+    """Some rows, as wide as the header.
+
+    Args:
+        columns: The cells of each column.
+        lines: The line of each row.
+        plain: Whether no cell has a character that numbers are not written with, but letters.
+    """
+
+    columns: Sequence[Sequence[str]]
+    lines: Sequence[int]
+    plain: bool
+
+
 Bools = NDArray[np.bool_]
 
 
@@ -42,23 +57,29 @@ class Column:
         self.rows = self.empty = self.bad = 0
         self.first = (0, "")
 
-    def numbers(self, cells: Sequence[str], lines: Sequence[int]) -> tuple[Floats, Bools | None]:
+    def numbers(self, part: Cells, place: int) -> tuple[Floats, Bools | None]:
         """Return the numbers of some cells, NaN for none, and which cells say something.
 
         A NaN that is written says something. Where all do, no array says it.
 
         Args:
-            cells: The cells.
-            lines: The line that each is in.
+            part: Some rows.
+            place: Which of their columns it is.
         """
+        cells, plain = part.columns[place], part.plain
         self.rows += len(cells)
-        together = "".join(cells)
-        if together.isascii() and "_" not in together and not (self.comma and "," in together):
+        if not plain:
+            together = "".join(cells)
+            plain = together.isascii() and "_" not in together
+            plain = plain and not (self.comma and "," in together)
+        if plain:
             try:
-                return np.fromiter(map(float, cells), np.float64, len(cells)), None
+                found = np.fromiter(map(float, cells), np.float64, len(cells))
+                if not np.isinf(found).any():  # else it may have more digits than a number has
+                    return found, None
             except ValueError:
                 pass
-        return self._one_by_one(cells, lines)
+        return self._one_by_one(cells, part.lines)
 
     def _one_by_one(self, cells: Sequence[str], lines: Sequence[int]) -> tuple[Floats, Bools]:
         values = np.full(len(cells), np.nan)

@@ -192,10 +192,17 @@ def _of_tensor(message: bytes, span: Span) -> tuple[int, str] | None:
     for field, kind, part in _fields(message, span):
         if field == 1 and kind == VARINT:
             code = FLOATS.get(_varint(message, part[0], part[1])[0], "")
-        elif field in (4, 5, 6) and code and kind != VARINT:
-            if part[1] - part[0] == struct.calcsize(code):
-                return part[0], code
+        elif field in (4, 5, 6) and code and kind != VARINT and _size(part) == _packed(code):
+            return part[0], code
     return None
+
+
+def _size(span: Span) -> int:
+    return span[1] - span[0]
+
+
+def _packed(code: str) -> int:
+    return struct.calcsize(code)
 
 
 def _fields(message: bytes, span: Span) -> Iterator[tuple[int, int, Span]]:

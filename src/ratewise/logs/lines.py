@@ -1,8 +1,7 @@
-"""A text of any length, line by line in bounded memory."""
+"""A text of any length, some lines at a time, in bounded memory."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,40 +15,51 @@ LONGEST = 1_000_000
 
 
 class Lines:
-    """The lines of a file, with their ends; comments, which begin with #, are empty lines.
+    r"""The lines of a file, in texts of many; all end in \n, and comments are empty lines.
 
     Attributes:
-        comments: How many comments there are below the first line that is none, and which line
-            the first of them is.
+        comments: How many comments, which begin with #, there are below the first line that is
+            none, and which line the first of them is.
     """
 
     def __init__(self, path: Path, progress: Progress | None = None) -> None:
         self._path, self._progress = path, progress
         self.comments: tuple[int, int] = (0, 0)
+        self._begun = False
 
-    def __iter__(self) -> Iterator[str]:
-        number, begun = 0, False
-        for text in self._texts():
-            if begun and "#" not in text:
-                lines = list(io.StringIO(text, newline=None))
-                number += len(lines)
-                yield from lines
-                continue
-            for line in io.StringIO(text, newline=None):
-                number += 1
-                if line.startswith("#"):
-                    if begun:
-                        self.comments = self.comments[0] + 1, self.comments[1] or number
-                    line = "\n"
-                begun = begun or bool(line.strip())
-                yield line
-
-    def _texts(self) -> Iterator[str]:
-        """Return whole lines, as many as a block holds.
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        """Return texts, each with the number of its first line.
 
         Raises:
-            ScheduleError: they are no text, or one of them is too long.
+            ScheduleError: a line is no text, or too long.
         """
+        number = 1
+        for text in self._texts():
+            if "\r" in text:
+                text = text.replace("\r\n", "\n").replace("\r", "\n")
+            if not text.endswith("\n"):
+                text += "\n"
+            count = text.count("\n")
+            if "#" in text:
+                text = self._without_comments(text, number)
+            self._begun = self._begun or bool(text.strip())
+            yield number, text
+            number += count
+
+    def _without_comments(self, text: str, number: int) -> str:
+        lines = text.split("\n")
+        begun = self._begun
+        for place, line in enumerate(lines):
+            if line.startswith("#"):
+                if begun:
+                    self.comments = self.comments[0] + 1, self.comments[1] or number + place
+                lines[place] = ""
+            elif not begun:
+                begun = bool(line.strip())
+        return "\n".join(lines)
+
+    def _texts(self) -> Iterator[str]:
+        """Return whole lines, as many as a block holds."""
         with open_ordinary(self._path) as file:
             total, done, at, rest = size_of(file), 0, 0, b""
             while block := file.read(BLOCK):

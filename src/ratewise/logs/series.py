@@ -17,7 +17,8 @@ from ratewise._arrays import Floats
 MOST_POINTS = 200_000
 """Points that are kept of a series, and some that are kept besides."""
 MOST_IN_ALL = 6_400_000
-"""Points that are kept of all series of all logs that are read together; with more than 32, each gets its share."""
+"""Points that are kept of all series of all logs that are read together: up to 32 series have all
+that they may have, more have their share."""
 LEAST = 100
 """Points that a series may keep in any case."""
 MOST_TURNS = 1000

@@ -90,8 +90,9 @@ def thinning(name: str, series: Series) -> tuple[str, ...]:
     """Return what is said of a series of which not every point is kept."""
     if series.stride == 1:
         return ()
-    kept = f"every {series.stride:,}th, the first and the last are kept"
-    return (f"of {series.count:,} points of {name} {kept}",)
+    nth = "2nd" if series.stride == 2 else f"{series.stride:,}th"
+    kept = f"every {nth} is kept, with the first and the last"
+    return (f"of the {series.count:,} points of {name} {kept}",)
 
 
 def to_number(value: Any) -> float:
