@@ -146,9 +146,11 @@ def _curve(table: LogTable, loss: str, rates: RateSource) -> tuple[Curve, list[s
         rule = f"has {len(steps)} points with {loss}, too few to say anything"
         fix = Fix(f"give {FEWEST} or more, or name another with {{loss}}", loss="…")
         raise NoCurve(f"Log {table.where!r}", rule, fix)
-    every, column = rates.of(table, int(steps[-1]))
+    every, column = rates.of(table, steps)
     said += [] if column is None else table.told(column)
     try:
+        if len(every) < steps[-1]:
+            return Curve(steps, every, losses, table.name), said
         return Curve.trained(every, steps.astype(np.int64), losses, table.name), said
     except ScheduleError as error:
         raise NoCurve(f"Log {table.where!r}", error.broken, error.fix) from None

@@ -11,6 +11,7 @@ import numpy as np
 
 from ratewise._files import read_up_to
 from ratewise._json import log_history
+from ratewise.logs.cells import FEW
 from ratewise.logs.columns import RATES, Asked
 from ratewise.logs.series import Series, share_of
 from ratewise.logs.table import LogTable, thinning, to_number, unreadable
@@ -143,7 +144,15 @@ def _said(where: str, state: TrainerState, rows: list[dict[str, Any]]) -> tuple[
     without = sum(not any(one in row for one in RATES) for row in lossy)
     if 0 < without < len(lossy):
         said.append(f"{where}: {_entries(without)} with a loss and no learning rate")
+    idle = sum(not any(map(_says, row)) for row in rows)
+    if 0 < idle * FEW < len(rows):
+        said.append(f"{where}: {_entries(idle)} with neither a loss nor a learning rate")
     return tuple(said)
+
+
+def _says(key: str) -> bool:
+    """Whether a key is that of a loss or a rate, or of the summary at the end of a run."""
+    return "loss" in key or key in RATES or key == "train_runtime"
 
 
 def _entries(count: int) -> str:
