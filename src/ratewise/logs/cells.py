@@ -19,6 +19,8 @@ _NUMBER = re.compile(
     r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?|[+-]?inf(?:inity)?", re.I | re.A
 )
 _DECIMAL_COMMA = re.compile(r"([+-]?\d*),(\d)")
+BLANKS = " \t\r\n"
+ODD = "_\x0b\x0c\x1c\x1d\x1e\x1f"
 LONGEST = 400
 """Characters of a number."""
 FEW = 10
@@ -69,9 +71,7 @@ class Column:
         cells, plain = part.columns[place], part.plain
         self.rows += len(cells)
         if not plain:
-            together = "".join(cells)
-            plain = together.isascii() and "_" not in together
-            plain = plain and not (self.comma and "," in together)
+            plain = is_plain("".join(cells), self.comma)
         if plain:
             try:
                 found = np.fromiter(map(float, cells), np.float64, len(cells))
@@ -85,7 +85,7 @@ class Column:
         values = np.full(len(cells), np.nan)
         says = np.zeros(len(cells), dtype=bool)
         for place, cell in enumerate(cells):
-            cell = cell.strip()
+            cell = cell.strip(BLANKS)
             if self.comma:
                 cell = _DECIMAL_COMMA.sub(r"\1.\2", cell, count=1)
             if cell and is_number(cell):
@@ -110,6 +110,15 @@ class Column:
         if 0 < self.empty * FEW < self.rows:
             said.append(f"in {name} {self.empty:,} of {self.rows:,} cells are empty")
         return tuple(said)
+
+
+def is_plain(text: str, comma: bool) -> bool:
+    """Whether there is nothing in a text that `float` takes as a part of a number and logs do not.
+
+    That is an underscore, a digit of another script, and control characters around a number.
+    """
+    odd = any(one in text for one in ODD)
+    return text.isascii() and not odd and not (comma and "," in text)
 
 
 def is_number(cell: str) -> bool:

@@ -97,7 +97,7 @@ class Records:
         unpack = _LENGTH.unpack_from
         while at <= end:
             (length,) = unpack(content, at)
-            if at + length > end:
+            if at + length > end or (not length and not any(content[at : at + HEAD])):
                 break
             starts.append(at + HEAD)
             lengths.append(length)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
-from ratewise.logs.cells import WRITTEN_NAN, Cells, is_number
+from ratewise.logs.cells import BLANKS, WRITTEN_NAN, Cells, is_number, is_plain
 from ratewise.logs.columns import MONITOR
 from ratewise.logs.table import unreadable
 from ratewise.schedule.errors import shorten
@@ -34,7 +35,7 @@ class Header:
             row = next(iter(self.rows([line])), [])
         except csv.Error as error:
             raise unreadable(where, f"is no CSV ({error} in its first line)") from None
-        self.cells = [cell.strip() for cell in row]
+        self.cells = [cell.strip(BLANKS) for cell in row]
         if all(is_number(cell) or cell.lower() in WRITTEN_NAN for cell in filter(None, self.cells)):
             rule = f"has numbers in its first line ({shorten(line.strip(), 42)}), and no header"
             raise unreadable(where, rule, "begin it with a line such as step,lr,loss")
@@ -52,7 +53,7 @@ class Header:
     def rows(self, lines: Iterator[str] | Sequence[str]) -> Iterator[list[str]]:
         """Return the rows of some lines; an empty line is an empty row."""
         if self.blanks:
-            return (line.split() for line in lines)
+            return (re.findall(r"[^ \t\n]+", line) for line in lines)
         return csv.reader(lines, delimiter=self.separator, skipinitialspace=True, strict=True)
 
     def twice(self) -> list[str]:
@@ -104,7 +105,7 @@ class Body:
         if len(flat) != count * each + 1 or len(ends) != count or ends.count("\n") != count:
             return None
         columns = [flat[i:-1:each] for i in range(header.width)]
-        plain = text.isascii() and "_" not in text and not (header.comma and "," in text)
+        plain = is_plain(text, header.comma)
         if self._padded is None:
             self._padded = False
         return Cells(columns, range(line, line + count), plain)
@@ -145,8 +146,8 @@ class Body:
         kept: Rows = []
         lines: list[int] = []
         for row, line in zip(rows, numbers, strict=True):
-            if len(row) != width or row[0].strip() == header[0]:
-                stripped = [cell.strip() for cell in row]
+            if len(row) != width or row[0].strip(BLANKS) == header[0]:
+                stripped = [cell.strip(BLANKS) for cell in row]
                 if not any(stripped) or stripped[:width] == header:
                     continue
                 short, long = len(row) < width, any(stripped[width:])
