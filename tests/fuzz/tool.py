@@ -48,7 +48,7 @@ TOKENS = [
 
 
 def cases(kind: str, cost: int = 1, least: int = 20) -> Iterator[random.Random]:
-    """A source of randomness for each case of a kind, whose cases cost so much more than others'."""
+    """A source of randomness for each case of a kind, whose cases cost so much more than a text."""
     for i in range(max(CASES // cost, least)):
         yield random.Random(f"{kind} {SEED} {i}")
 
@@ -80,7 +80,7 @@ def damaged(text: str, source: random.Random, others: Sequence[str] = ()) -> str
 
 
 def broken(content: bytes, source: random.Random) -> bytes:
-    """What may become of a file on a disk: bytes changed, lost or put in, a block of zeros, a cut."""
+    """What becomes of a file on a disk: bytes changed, lost or put in, a block of zeros, a cut."""
     bad = bytearray(content)
     for _ in range(source.choice((1, 1, 1, 2, 4))):
         at = source.randrange(len(bad))
@@ -126,7 +126,9 @@ class Tally:
         except rw.ScheduleError as error:
             self.refused += 1
             told = str(error)
-            assert told.endswith(".") and ": " in told and len(told) < 5000, told
+            assert told.endswith("."), told
+            assert ": " in told, told
+            assert len(told) < 5000, told
         except BaseException as error:
             raise AssertionError(f"{type(error).__name__} of {self.kind}: {what!r}") from error
         spent = time.process_time() - begun

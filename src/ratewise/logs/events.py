@@ -44,7 +44,7 @@ class Scalar(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
+class EventLayout:
     """Where in a message its step, its time and its scalars are."""
 
     step: Span
@@ -105,7 +105,7 @@ def _parts(block: Block, tags: dict[bytes, int]) -> Iterator[tuple[Any, ...]]:
                 yield from _read(rows, layout, same, tags)
 
 
-def _layout(block: Block, record: int) -> Layout:
+def _layout(block: Block, record: int) -> EventLayout:
     start = int(block.starts[record])
     message = block.content[start : start + int(block.lengths[record])].tobytes()
     try:
@@ -114,7 +114,7 @@ def _layout(block: Block, record: int) -> Layout:
         raise Malformed(record) from None
 
 
-def _agree(rows: Bytes, layout: Layout) -> Any:
+def _agree(rows: Bytes, layout: EventLayout) -> Any:
     """Whether some messages of equal length have the layout of the first of them."""
     free = [*layout.times, *(one.tag for one in layout.scalars)]
     free += [(one.place, one.place + struct.calcsize(one.code)) for one in layout.scalars]
@@ -125,7 +125,7 @@ def _agree(rows: Bytes, layout: Layout) -> Any:
     return (((rows ^ rows[0]) & ruled) == 0).all(axis=1)
 
 
-def _read(rows: Bytes, layout: Layout, records: Any, tags: dict[bytes, int]) -> Iterator[Any]:
+def _read(rows: Bytes, layout: EventLayout, records: Any, tags: dict[bytes, int]) -> Iterator[Any]:
     first, last = layout.step
     steps = np.zeros(len(rows), dtype=np.uint64)
     for i in range(first, last):
@@ -148,7 +148,7 @@ def _read(rows: Bytes, layout: Layout, records: Any, tags: dict[bytes, int]) -> 
 # One message ------------------------------------------------------------------------------------
 
 
-def layout_of(message: bytes) -> Layout:
+def layout_of(message: bytes) -> EventLayout:
     """Return where in an event its step and its scalars are; the last of several steps counts.
 
     Raises:
@@ -165,7 +165,7 @@ def layout_of(message: bytes) -> Layout:
         elif number == 5 and kind == BYTES:
             parts = [part for one, how, part in _fields(message, span) if (one, how) == (1, BYTES)]
             scalars += [one for part in parts if (one := _scalar(message, part)) is not None]
-    return Layout(step, tuple(times), tuple(scalars))
+    return EventLayout(step, tuple(times), tuple(scalars))
 
 
 def _scalar(message: bytes, span: Span) -> Scalar | None:

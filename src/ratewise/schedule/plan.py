@@ -145,7 +145,7 @@ class Plan(Described):
         if group is not None:
             if not isinstance(group, str) or group not in self.groups:
                 who = f"Plan.rates(group={group!r})"
-                fix = nearest(str(group), self.groups)
+                fix = nearest(group, self.groups)
                 raise ScheduleError(who, "is not a group of the plan", fix)
             plans.insert(0, self.groups[group])
         schedules = [plan.schedules()[key] for plan in plans if key in plan.schedules()]
