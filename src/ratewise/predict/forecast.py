@@ -121,7 +121,7 @@ class Forecast:
         return told | {"notes": list(one.notes)}
 
     def __str__(self) -> str:
-        return f"{self.fit}\n{self.table()}\n{self.advice()}"
+        return f"{self.fit}\n{self.table()}\n{printable(self.advice())}"
 
 
 def forecast(
