@@ -133,7 +133,8 @@ def test_it_is_found_under_any_name(source: str, what: str) -> None:
 @pytest.mark.parametrize(
     "source",
     ["model.eval()", "re.compile('a')", "model.compile(o)",
-     "import torch\ntorch.load(x, weights_only=True)", "import numpy as np\nnp.load(x)", "import yaml\nyaml.safe_load(x)", "import_module('torch')",
+     "import torch\ntorch.load(x, weights_only=True)",
+     "import numpy as np\nnp.load(x)", "import yaml\nyaml.safe_load(x)", "import_module('torch')",
      "import subprocess\nsubprocess.run([x])", "file.execute('SELECT 1')"],
 )  # fmt: skip
 def test_what_only_looks_like_it_is_none(source: str) -> None:
