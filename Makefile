@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OLDEST := .venv-oldest/bin
+AUDIT  := .venv-audit/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
           --constraint requirements/constraints.txt
 
@@ -14,10 +15,10 @@ TEST_ENV      := env -u KERAS_BACKEND $(QUIET_THREADS) OMP_NUM_THREADS=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test lint bench oldest clean help
+.PHONY: demo test lint bench fuzz audit-pins oldest clean help
 
 help:  ## Say what the targets do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo-installed  ## Choose a schedule for a fine-tune on real reviews (minutes, CPU)
 	@rm -rf results/sentiment
@@ -39,6 +40,21 @@ bench: $(VENV)/.test-installed  ## Run the benchmarks; each prints the ratio it 
 		$(TEST_ENV) $(BIN)/python "$$script" || exit 1; \
 	done
 
+# A text costs a millisecond, a file of code a hundred: with this number it is a million in all.
+FUZZ        ?= 350000
+FUZZ_REPORT := results/fuzz.jsonl
+
+fuzz: $(VENV)/.test-installed  ## Attack every reader and writer a million times (FUZZ=N for another number)
+	@mkdir -p $(dir $(FUZZ_REPORT)) && rm -f $(FUZZ_REPORT)
+	@$(TEST_ENV) RATEWISE_FUZZ=$(FUZZ) RATEWISE_FUZZ_REPORT=$(FUZZ_REPORT) \
+		$(BIN)/python -m pytest -n 2 --dist loadfile tests/fuzz
+	@$(BIN)/python docs/make_security.py $(FUZZ_REPORT)
+
+audit-pins:  ## Hold the pinned versions against the databases of known vulnerabilities (network)
+	@test -x $(AUDIT)/pip || $(PYTHON) -m venv .venv-audit
+	@$(AUDIT)/pip install --quiet --disable-pip-version-check pip-audit
+	@$(AUDIT)/pip-audit --strict --no-deps --disable-pip -r requirements/constraints.txt
+
 # Transformers 4 would ask for an older Keras where TensorFlow is installed too: USE_TF=0.
 oldest:  ## Run the tests of the adapters with the oldest versions that are supported
 	@test -x $(OLDEST)/pip || $(PYTHON) -m venv .venv-oldest
@@ -51,7 +67,7 @@ oldest:  ## Run the tests of the adapters with the oldest versions that are supp
 		tests/keras
 
 clean:  ## Remove the environment and everything that was built
-	rm -rf $(VENV) .venv-oldest build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-oldest .venv-audit build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +46,8 @@ TOKENS = [
     *(",", ":", "=", "\n", " ", "\t", "#", ";", "|", "%", "0", "1", "-1", '"', "'", "\\"),
 ]
 """What is put into texts."""
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+NUMBERS = ["0", "1", "2", "3", "7", "10", "99", "100", "0.5", "0.1", "1e-3", "-1", "1.0", "1e400"]
 
 
 def cases(kind: str, cost: int = 1, least: int = 20) -> Iterator[random.Random]:
@@ -58,8 +61,12 @@ def damaged(text: str, source: random.Random, others: Sequence[str] = ()) -> str
     for _ in range(source.choice((1, 1, 1, 2, 3, 6))):
         a, b = sorted(source.randrange(len(text) + 1) for _ in range(2))
         b = min(b, a + source.choice((1, 1, 2, 8, 40)))
-        how = source.randrange(7)
-        if how == 0:
+        how = source.randrange(11)
+        numbers = list(NUMBER.finditer(text)) if how > 6 else []
+        if numbers:
+            found = source.choice(numbers)
+            text = text[: found.start()] + source.choice(NUMBERS) + text[found.end() :]
+        elif how == 0:
             text = text[:a] + chr(source.randrange(256)) + text[a + 1 :]
         elif how == 1:
             text = text[:a] + text[b:]
