@@ -16,7 +16,9 @@ from typing import Any
 
 PAGE = Path(__file__).resolve().parent / "security.md"
 BEGIN, END = "<!-- figures: attacks -->", "<!-- end of figures -->"
-HEAD = "| what was attacked | tried | refused | worst time | memory added |\n|---|---:|---:|---:|---:|"
+HEAD = (
+    "| what was attacked | tried | refused | worst time | memory added |\n|---|---:|---:|---:|---:|"
+)
 
 
 def table(rows: list[dict[str, Any]], day: str) -> str:

@@ -13,6 +13,7 @@ from ratewise._printable import printable
 from ratewise.logs.curve import Curve
 from ratewise.predict.api import fit
 from ratewise.predict.grid import distinct_peaks
+from ratewise.predict.long_runs import block_of, candidates_in_blocks, curve_in_blocks
 from ratewise.predict.result import Fit, Prediction
 from ratewise.runs.specs import Candidate
 from ratewise.schedule import Plan, ScheduleError
@@ -47,12 +48,14 @@ class Forecast:
         predictions: What it says of each candidate at each peak.
         schedules: The text of each candidate by name.
         notes: What was left out on the way.
+        block: Updates that one step of the runs and of the predictions stands for.
     """
 
     fit: Fit
     predictions: tuple[Prediction, ...]
     schedules: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    block: int = 1
 
     def table(self) -> str:
         """Return the ranking, a line each: name, peak, loss, interval and notes."""
@@ -77,7 +80,7 @@ class Forecast:
         from ratewise.view.terminal import read_screen
 
         width, colour = read_screen(width, colour)
-        runs = [f"read {_told(one)}" for one in self.fit.curves[:READ]]
+        runs = [f"read {_told(one, self.block)}" for one in self.fit.curves[:READ]]
         if len(self.fit.curves) > READ:
             runs.append(f"read {len(self.fit.curves) - READ} more")
         notes = [f"note: {note}" for note in self.notes]
@@ -109,7 +112,7 @@ class Forecast:
     def to_dict(self) -> dict[str, Any]:
         """Return the runs, the law, the ranking and the notes as primitives."""
         return {
-            "runs": [_as_dict(one) for one in self.fit.curves],
+            "runs": [_as_dict(one, self.block) for one in self.fit.curves],
             "law": {"name": self.fit.name, "error": self.fit.error, "value": repr(self.fit.law)},
             "predictions": [self._prediction(one) for one in self.predictions],
             "notes": [*self.notes, *self.fit.notes],
@@ -117,7 +120,12 @@ class Forecast:
 
     def _prediction(self, one: Prediction) -> dict[str, Any]:
         told = {"name": one.name, "schedule": self.schedules[one.name], "peak": one.peak}
-        told |= {"total": len(one.rates), "loss": one.loss, "low": one.low, "high": one.high}
+        told |= {
+            "total": len(one.rates) * self.block,
+            "loss": one.loss,
+            "low": one.low,
+            "high": one.high,
+        }
         return told | {"notes": list(one.notes)}
 
     def __str__(self) -> str:
@@ -147,15 +155,21 @@ def forecast(
     Raises:
         ScheduleError: no law can be fitted, or a candidate does not fit into the run.
     """
-    fitted = fit(curves, law)
-    length = max(len(one.every_rate) for one in fitted.curves) if total is None else total
+    runs, said = list(curves), list(notes)
+    block = block_of(runs, total)
+    if block > 1:
+        runs = [curve_in_blocks(one, block) for one in runs]
+        said.append(f"in runs so long the law and the picture count blocks of {block} updates")
+    fitted = fit(runs, law)
+    longest = max(len(one.every_rate) for one in fitted.curves) * block
+    length = longest if total is None else total
     tried = distinct_peaks(one.peak for one in fitted.curves) if peaks is None else list(peaks)
-    said = list(notes)
-    climb = min(warmup_of(fitted.curves), length // 2)
+    climb = min(warmup_of(fitted.curves) * block, length // 2)
     asked = behind(climb) if candidates is None else candidates
-    found = fitted.rank(asked, lr=tried, total=length)
+    meant = asked if block == 1 else candidates_in_blocks(asked, length, block)
+    found = fitted.rank(meant, lr=tried, total=length // block)
     texts = {name: _text(one) for name, one in asked.items()}
-    if candidates is None:
+    if candidates is None and block == 1:  # the best of any form would be written in blocks
         try:
             free = fitted.best(total=length, lr=found[0].peak, warmup=climb)
         except ScheduleError as error:
@@ -164,7 +178,7 @@ def forecast(
             best = fitted.rank({FREE: free}, lr=found[0].peak, total=length)
             found = tuple(sorted([*found, *best], key=lambda one: one.loss))
             texts[FREE] = repr(free)
-    return Forecast(fitted, found, texts, tuple(said))
+    return Forecast(fitted, found, texts, tuple(said), block)
 
 
 def warmup_of(curves: Sequence[Curve]) -> int:
@@ -189,8 +203,8 @@ def _text(candidate: Any) -> str:
     return schedule if isinstance(schedule, str) else repr(schedule)
 
 
-def _told(curve: Curve) -> str:
-    steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
+def _told(curve: Curve, block: int) -> str:
+    steps, losses = np.asarray(curve.steps) * block, np.asarray(curve.losses)
     peak = format_rate(curve.peak, 4)
     return (
         f"{curve.name}: {len(steps)} points, updates {int(steps[0]):,} to {int(steps[-1]):,}, "
@@ -198,7 +212,7 @@ def _told(curve: Curve) -> str:
     )
 
 
-def _as_dict(curve: Curve) -> dict[str, Any]:
-    steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
+def _as_dict(curve: Curve, block: int) -> dict[str, Any]:
+    steps, losses = np.asarray(curve.steps) * block, np.asarray(curve.losses)
     told: dict[str, Any] = {"name": curve.name, "points": len(steps), "last": int(steps[-1])}
     return told | {"peak": curve.peak, "loss": float(losses[-1])}
