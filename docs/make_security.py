@@ -1,8 +1,9 @@
 """Write the figures of the attacks into docs/security.md, from the report of a run.
 
-RATEWISE_FUZZ_REPORT=report.jsonl python -m pytest tests/fuzz   makes a report; `make fuzz` does both
-python docs/make_security.py report.jsonl                       writes its figures into the page
-python docs/make_security.py --check                            whether the page has its places
+`make fuzz` does both: the tests in tests/fuzz write a report where RATEWISE_FUZZ_REPORT says so.
+
+python docs/make_security.py report.jsonl  writes its figures into the page
+python docs/make_security.py --check       says whether the page has a place for them
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from typing import Any
 
 PAGE = Path(__file__).resolve().parent / "security.md"
 BEGIN, END = "<!-- figures: attacks -->", "<!-- end of figures -->"
-HEAD = (
-    "| what was attacked | tried | refused | worst time | memory added |\n|---|---:|---:|---:|---:|"
-)
+HEAD = "| what was attacked | tried | refused | worst time | memory added |"
+RULE = "|---|---:|---:|---:|---:|"
 
 
 def table(rows: list[dict[str, Any]], day: str) -> str:
@@ -31,7 +31,7 @@ def table(rows: list[dict[str, Any]], day: str) -> str:
     ]
     total = sum(row["tried"] for row in kinds.values())
     said = f"A run of {day}, {total:,} cases in all; not one ended in anything but these two."
-    return "\n".join([said, "", HEAD, *lines])
+    return "\n".join([said, "", HEAD, RULE, *lines])
 
 
 def main() -> int:
