@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OLDEST := .venv-oldest/bin
+AUDIT  := .venv-audit/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
           --constraint requirements/constraints.txt
 
@@ -14,7 +15,7 @@ TEST_ENV      := env -u KERAS_BACKEND $(QUIET_THREADS) OMP_NUM_THREADS=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test lint bench oldest test-python clean help
+.PHONY: demo test lint bench fuzz audit-pins oldest test-python clean help
 
 help:  ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +39,21 @@ bench: $(VENV)/.test-installed  ## Run the benchmarks; each prints the ratio it 
 		echo "== $$script"; \
 		$(TEST_ENV) $(BIN)/python "$$script" || exit 1; \
 	done
+
+# A text costs a millisecond, a file of code a hundred: with this number it is a million in all.
+FUZZ        ?= 350000
+FUZZ_REPORT := results/fuzz.jsonl
+
+fuzz: $(VENV)/.test-installed  ## Attack every reader and writer a million times (FUZZ=N for another number)
+	@mkdir -p $(dir $(FUZZ_REPORT)) && rm -f $(FUZZ_REPORT)
+	@$(TEST_ENV) RATEWISE_FUZZ=$(FUZZ) RATEWISE_FUZZ_REPORT=$(FUZZ_REPORT) \
+		$(BIN)/python -m pytest -n 2 --dist loadfile tests/fuzz
+	@$(BIN)/python docs/make_security.py $(FUZZ_REPORT)
+
+audit-pins:  ## Hold the pinned versions against the databases of known vulnerabilities (network)
+	@test -x $(AUDIT)/pip || $(PYTHON) -m venv .venv-audit
+	@$(AUDIT)/pip install --quiet --disable-pip-version-check pip-audit
+	@$(AUDIT)/pip-audit --strict --no-deps --disable-pip -r requirements/constraints.txt
 
 # Transformers 4 would ask for an older Keras where TensorFlow is installed too: USE_TF=0.
 oldest:  ## Run the tests of the adapters with the oldest versions that are supported
@@ -76,7 +92,7 @@ test-python:  ## Run what can be run of the tests with another Python, PY=3.13
 		$(TEST_ENV) $(OTHER)/bin/python -m pytest -n 2 --dist loadfile $$files
 
 clean:  ## Remove the environment and everything that was built
-	rm -rf $(VENV) .venv-oldest .venv-3.* build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-* build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

@@ -39,7 +39,7 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
 }
 """What a room is built on; whatever that is built on, it may import as well."""
 
-NEUTRAL = {"_arrays", "_extras", "_json", "_printable", "_renamed"}
+NEUTRAL = {"_arrays", "_extras", "_files", "_json", "_printable", "_renamed"}
 """Small files beside the rooms that everything may import."""
 
 DECLARED = "ratewise.schedule.base"

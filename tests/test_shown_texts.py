@@ -303,3 +303,65 @@ def test_a_table_of_rates_reads_back_with_its_names(tmp_path_factory: Any, name:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(io.StringIO(file.read(), newline="")))
     assert rows == [["update", "group"], ["1", name.encode(errors="backslashreplace").decode()]]
+
+
+# Lines ---------------------------------------------------------------------------------------
+
+FORGED = "x\nForged: \x1b[31m"
+"""A name that would begin a line of its own."""
+
+
+def forged(text: object) -> list[str]:
+    """Lines that begin as no line of ours does."""
+    return [line for line in str(text).split("\n") if line.lstrip().startswith("Forged")]
+
+
+def test_no_name_begins_a_line(tmp_path: Path) -> None:
+    """A newline in the name of a candidate, a metric, a run or a failure is spelled out."""
+    from ratewise.choose import Curve, compare, fit
+    from ratewise.predict.forecast import forecast
+
+    class Other(ValleyRun):
+        def train(self, rates: np.ndarray) -> np.ndarray:
+            if rates.max() > 9:
+                raise RuntimeError(FORGED)
+            return super().train(rates)
+
+        def measure(self) -> dict[str, float]:
+            return {FORGED: self.x**2}
+
+    class Task:
+        def open(self, seed: int) -> Any:
+            return Other(9.0)
+
+    candidates = {FORGED: "Hold()", "b": "Cosine()", "c": "Linear()"}
+    peaks = {FORGED: [0.1, 9.5], "b": [0.1], "c": [9.5]}
+    made = compare(Task(), candidates, total=12, peaks=peaks, seeds=2, metric=FORGED)
+    t = np.arange(1, 100)
+    noisy = [
+        np.where(t == 50, np.nan, 2 + 1 / t),
+        2 + 1 / np.sqrt(t),
+        np.where(t > 50, 9, 2 + 1 / t),
+    ]
+    runs = [Curve(t, np.full(99, 1e-3), one, f"{FORGED} {i}") for i, one in enumerate(noisy)]
+    told = forecast(runs, {FORGED: "Hold()", "b": "Cosine()"}, law="power", notes=[FORGED])
+    fitted = fit(runs, "power")
+    parts = [made, made.verdict, made.time_to_target(), told, told.text(80, False), fitted]
+    parts += [*told.predictions, *runs, rw.show({FORGED: "Hold()", "b": "Cosine()"}, 20)]
+    assert any("Forged" in str(part) for part in parts)
+    assert [line for part in parts for line in forged(part)] == []
+
+
+def test_figures_are_no_tex(compared: Any) -> None:
+    """With `text.usetex` set, TeX would run what a name says; our texts are drawn without it."""
+    matplotlib = pytest.importorskip("matplotlib")
+    from matplotlib.text import Text
+
+    evil = "\\input{/etc/hostname} % # & _ ^ ~ {"
+    with matplotlib.rc_context({"text.usetex": True}):
+        plan = rw.Plan(lr=rw.Hold(), groups={evil: rw.Hold()}, peak={"lr": 0.1})
+        figures = [rw.show({evil: "Hold()", "b": "Cosine()"}, 20).figure(), compared.figure()]
+        figures += [rw.show(plan, 20).figure()]
+        found = [one for figure in figures for one in figure.findobj(Text) if one.get_text()]
+    assert any("input" in one.get_text() for one in found)
+    assert not any(one.get_usetex() for one in found)

@@ -74,7 +74,7 @@ class Facts(metaclass=Strict):
         for name, known in CHOICES.items():
             value = getattr(self, name)
             if value not in known and not (name == "kind" and value is None):
-                who, fix = Call("Facts", name, value), nearest(str(value), known)
+                who, fix = Call("Facts", name, value), nearest(value, known)
                 raise ScheduleError(who, f"is not a {name} that is known", fix)
         for name in _COUNTS:
             value = getattr(self, name)
@@ -114,5 +114,5 @@ def _signs(seen: Any) -> frozenset[str]:
     signs: list[Any] = list(seen)  # pyright: ignore[reportUnknownArgumentType]
     for sign in signs:
         if sign not in SEEN:
-            raise ScheduleError(who, f"has {shorten(sign)}", nearest(str(sign), SEEN))
+            raise ScheduleError(who, f"has {shorten(sign)}", nearest(sign, SEEN))
     return frozenset(signs)

@@ -68,7 +68,7 @@ def described(name: str) -> Recipe:
     known = cookbook()
     if name not in known:
         who = Call("recipe", value=name)
-        raise ScheduleError(who, "is not a recipe", nearest(str(name), known))
+        raise ScheduleError(who, "is not a recipe", nearest(name, known))
     return known[name]
 
 

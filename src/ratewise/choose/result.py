@@ -211,18 +211,18 @@ class Choice:
 
     def __str__(self) -> str:
         lines = [
-            f"Use {report.headline(self.name, self.peak, self.total)}",
+            printable(f"Use {report.headline(self.name, self.peak, self.total)}"),
             f"  {self.schedule}",
             "",
             self.proof.table(),
             "",
             str(self.verdict),
-            *self.notes,
+            *map(printable, self.notes),
             *(report.ending(self.stopped) or [""]),
             self._cost,
         ]
         if self.next_steps:
-            lines += ["Worth trying next:", *(f"  {step}" for step in self.next_steps)]
+            lines += ["Worth trying next:", *(f"  {printable(step)}" for step in self.next_steps)]
         return printable("\n".join(lines), keep="\n")
 
     @property

@@ -54,6 +54,7 @@ def predict(
     Exit code 4: nothing is ranked, for a reason that is said.
     """
     require("scipy", extra="search")
+    from ratewise.cli.reading import reading
     from ratewise.logs.rates import RateSource
     from ratewise.logs.reading import read_logs
     from ratewise.predict.forecast import forecast
@@ -67,7 +68,9 @@ def predict(
     paths, specs = split(logs, candidates or [])
     named, guessed = read_specs(specs)
     asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}
-    read = read_logs(paths, loss=loss, step=step, rates=RateSource(rate, schedule, lr, warmup))
+    rates = RateSource(rate, schedule, lr, warmup)
+    with reading() as progress:
+        read = read_logs(paths, loss=loss, step=step, rates=rates, progress=progress)
     notes = [*guessed, f"losses are from {', '.join(read.loss)}", *read.notes]
     found = forecast(read.curves, named or None, **asked, notes=notes)
     if figure is not None:

@@ -186,7 +186,7 @@ class Comparison:
     def __str__(self) -> str:
         share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"
         soon = [self._soon.text] if math.isfinite(self._soon.target) else []
-        notes = [*soon, *self.notes, *self._dropped()]
+        notes = map(printable, [*soon, *self.notes, *self._dropped()])
         lines = [f"{self.table()}\n", str(self.verdict), *notes, share]
         return printable("\n".join(lines), keep="\n")
 

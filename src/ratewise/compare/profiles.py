@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise._printable import printable
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.time_to_target import TimeToTarget
 from ratewise.schedule import ScheduleError
@@ -113,7 +114,7 @@ class Profile:
             f"Over {self.costs.shape[1]} tasks{named}: share on which a schedule needs at most "
             "1×, 1.25×, 2× the least cost; score: the mean share from 1× to 4×."
         )
-        return f"{self.table()}\n\n{text}"
+        return f"{self.table()}\n\n{printable(text)}"
 
 
 @strict

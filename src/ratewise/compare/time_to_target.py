@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ratewise._arrays import Floats
 from ratewise._json import plain
+from ratewise._printable import printable
 from ratewise.compare.verdict import Standing
 from ratewise.runs.records import Record
 from ratewise.schedule import ScheduleError
@@ -107,7 +108,7 @@ class TimeToTarget:
         return told
 
     def __str__(self) -> str:
-        return f"{self.table()}\n\n{self.text}"
+        return f"{self.table()}\n\n{printable(self.text)}"
 
 
 def time_to_target(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratewise._extras import require
+from ratewise._printable import printable
 from ratewise.schedule.errors import PYTHON, Context
 
 LEVEL = 0.90
@@ -76,7 +77,8 @@ class Verdict:
         return self.margin == self.margin and len(self.within) == 1
 
     def __str__(self) -> str:
-        return "\n".join(line for line in (self.text, self.why, *self.advice) if line)
+        lines = (self.text, self.why, *self.advice)
+        return "\n".join(printable(line) for line in lines if line)
 
 
 def judge(

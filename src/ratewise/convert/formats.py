@@ -247,7 +247,7 @@ def check_keys(who: str, given: Iterable[str], known: Iterable[str]) -> None:
     allowed = list(known)
     for key in given:
         if key not in allowed:
-            raise ScheduleError(who, f"has the key {shorten(key)}", nearest(str(key), allowed))
+            raise ScheduleError(who, f"has the key {shorten(key)}", nearest(key, allowed))
 
 
 NEEDED = object()

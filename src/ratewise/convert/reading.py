@@ -17,7 +17,7 @@ from ratewise.convert.sources.unknown import Unknown, rest_of
 from ratewise.convert.unread import unread
 from ratewise.convert.wrapped import unwrapped
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
-from ratewise.schedule.errors import Call, Fix, nearest, number, shorten
+from ratewise.schedule.errors import Call, Fix, nearest, number, shorten, whole
 from ratewise.schedule.given import read_plan
 from ratewise.schedule.lengths import Horizon
 from ratewise.schedule.strict import strict
@@ -159,6 +159,8 @@ def read_source(
 ) -> Reading:
     """Return the plan of a source with its format and the length of its run, as `read` does."""
     content = unwrapped(load(source))
+    if isinstance(total, int) and not isinstance(total, bool):
+        total = whole(Call("read", "total", total), "total", total)
     rest = rest_of(content)
     try:
         chosen = _choose(content, format)
@@ -299,7 +301,7 @@ def _named(content: Any, name: str) -> Format:
     known = formats()
     if name not in known:
         who = Call("read", "format", name)
-        raise ScheduleError(who, "is not a format", nearest(str(name), known))
+        raise ScheduleError(who, "is not a format", nearest(name, known))
     chosen = known[name]
     fits = _can_be_called(content) if chosen is _FUNCTION else chosen.matches(content)
     if name in _LIVE and not fits:

@@ -66,7 +66,7 @@ def write(
     """
     if target not in TARGETS:
         who = Call("write", "target", target)
-        raise ScheduleError(who, "is not a target", nearest(str(target), TARGETS))
+        raise ScheduleError(who, "is not a target", nearest(target, TARGETS))
     who, fix = f"write({shorten(plan)})", 'write(Cosine(to=0), "torch", …)'
     given = read_given(who, plan, fix)
     whole = read_plan(who, given, fix)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ratewise._files import Progress
 from ratewise.logs.table import LogTable
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest, shorten
@@ -31,6 +33,8 @@ MANY = 20
 
 MONITOR = re.compile(r"lr-\w")
 """How the names begin that Lightning's LearningRateMonitor gives."""
+_GROUP = re.compile(r"(.*_)?(lr|learning_rate)_(\d+|(group|pg)_?\d+)")
+_KNOWN = {*VALIDATION, *TRAINING, *RATES, *EPOCHS}
 
 
 def plain(name: str) -> str:
@@ -39,37 +43,66 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", last.lower()).strip("_")
 
 
-def chosen(table: LogTable, option: str, name: str) -> str:
+@dataclass(frozen=True)
+class Asked:
+    """Which columns a reader looks for: those that were named, and those with usual names.
+
+    Args:
+        step: Column of the updates, if the user named it.
+        loss: Column of the losses.
+        rate: Column of the learning rates.
+        progress: What is told how far the reading is.
+        logs: How many logs are read together, which share the points that are kept.
+    """
+
+    step: str | None = None
+    loss: str | None = None
+    rate: str | None = None
+    progress: Progress | None = None
+    logs: int = 1
+
+    def keeps(self, name: str) -> bool:
+        """Whether a column may be of losses or rates, so that its numbers are kept."""
+        called = {plain(one) for one in (self.loss, self.rate) if one is not None}
+        return plain(name) in called | _KNOWN or is_rate(name)
+
+    def step_of(self, where: str, names: Sequence[str]) -> str:
+        """Return the column that counts updates.
+
+        Raises:
+            ScheduleError: there is none.
+        """
+        if self.step is not None:
+            return chosen(where, names, "step", self.step)
+        found = _first(names, STEPS)
+        if found is None:
+            raise _missing(where, names, "updates", Fix("name it with {step}", step="…"))
+        return found
+
+
+def chosen(where: str, names: Sequence[str], option: str, name: str) -> str:
     """Return a column that the user named, by its exact name or nearly."""
-    if name in table.columns:
+    if name in names:
         return name
-    same = [column for column in table.columns if plain(column) == plain(name)]
+    same = [column for column in names if plain(column) == plain(name)]
     if len(same) == 1:
         return same[0]
-    rule = f"is no column of {table.where}; it has {_listed(table)}"
-    raise ScheduleError(Call("read_curves", option, name), rule, nearest(name, table.columns))
-
-
-def step_of(table: LogTable, name: str | None) -> str:
-    """Return the column that counts updates."""
-    if name is not None:
-        return chosen(table, "step", name)
-    found = _first(table.columns, STEPS)
-    if found is None:
-        raise _missing(table, "updates", Fix("name it with {step}", step="…"))
-    return found
+    rule = f"is no column of {where}; it has {_listed(names)}"
+    raise ScheduleError(Call("read_curves", option, name), rule, nearest(name, names))
 
 
 def rate_of(table: LogTable, name: str | None) -> str:
     """Return the column of learning rates, the highest of several groups'."""
     if name is not None:
-        return chosen(table, "rate", name)
-    found = _first(table.columns, RATES)
+        return chosen(table.where, table.names, "rate", name)
+    found = _first(table.names, RATES)
     if found is None:
-        several = [one for one in table.columns if MONITOR.match(one) or _is_group(one)]
+        several = [one for one in table.names if is_rate(one)]
         if not several:
             fix = "name it with {rate}, or say how it was trained with {schedule}"
-            raise _missing(table, "learning rates", Fix(fix, rate="…", schedule="…"))
+            raise _missing(
+                table.where, table.names, "learning rates", Fix(fix, rate="…", schedule="…")
+            )
         found = max(several, key=table.highest)
     return found
 
@@ -77,11 +110,11 @@ def rate_of(table: LogTable, name: str | None) -> str:
 def kinds_of(table: LogTable) -> list[str]:
     """Return the columns that look like losses, of validation first."""
     known = [*VALIDATION, *TRAINING]
-    found = [one for one in table.columns if plain(one) in known]
+    found = [one for one in table.names if plain(one) in known]
     return sorted(found, key=lambda one: known.index(plain(one)))
 
 
-def loss_of(tables: Sequence[LogTable], steps: Sequence[str], least: int) -> str:
+def loss_of(tables: Sequence[LogTable], least: int) -> str:
     """Return what kind of loss to take of some logs, as a plain name: one that all have.
 
     Validation comes before training, wherever all have `least` points of it.
@@ -90,12 +123,12 @@ def loss_of(tables: Sequence[LogTable], steps: Sequence[str], least: int) -> str
         ScheduleError: no kind is in all of them.
     """
     counts = [
-        {plain(one): table.points(step, one) for one in reversed(kinds_of(table))}
-        for table, step in zip(tables, steps, strict=True)
+        {plain(one): table.points(one) for one in reversed(kinds_of(table))} for table in tables
     ]
     for table, found in zip(tables, counts, strict=True):
         if not found:
-            raise _missing(table, "losses", Fix("name it with {loss}", loss="…"))
+            fix = Fix("name it with {loss}", loss="…")
+            raise _missing(table.where, table.names, "losses", fix)
     shared = [one for one in (*VALIDATION, *TRAINING) if all(one in found for found in counts)]
     if not shared:
         has = "; ".join(
@@ -111,28 +144,28 @@ def loss_of(tables: Sequence[LogTable], steps: Sequence[str], least: int) -> str
 def loss_column(table: LogTable, name: str | None, kind: str | None) -> str:
     """Return the column of a loss, named by the user or of a kind."""
     if name is not None:
-        return chosen(table, "loss", name)
+        return chosen(table.where, table.names, "loss", name)
     return next(one for one in kinds_of(table) if plain(one) == kind)
 
 
-def facts_beside(table: LogTable, step: str, loss: str) -> dict[str, Any]:
+def facts_beside(table: LogTable, loss: str) -> dict[str, Any]:
     """Return what a log says of a run beside one of its losses, in the words of `Curve.beside`."""
-    facts: dict[str, Any] = {"planned": table.planned, "epoch": _epoch(table, step)}
+    facts: dict[str, Any] = {"planned": table.planned, "epoch": _epoch(table)}
     if plain(loss) in VALIDATION:
         return facts | {"validation": True}
     other = next((one for one in kinds_of(table) if plain(one) in VALIDATION), None)
     if other is None:
         return facts
-    steps, losses, _ = table.series(step, other)
+    steps, losses, _ = table.series(other)
     return facts | {"evaluations": tuple(zip(steps.tolist(), losses.tolist(), strict=True))}
 
 
-def _epoch(table: LogTable, step: str) -> float | None:
+def _epoch(table: LogTable) -> float | None:
     """Return the updates of an epoch, where a column counts epochs or parts of them."""
-    name = next((one for one in table.columns if plain(one) in EPOCHS), None)
+    name = _first(table.names, EPOCHS)
     if name is None:
         return None
-    steps, epochs, _ = table.series(step, name)
+    steps, epochs, _ = table.series(name)
     rising = (epochs > 0) & (steps > 0)
     if not rising.any() or epochs.max() <= 1:
         return None
@@ -143,9 +176,9 @@ def _epoch(table: LogTable, step: str) -> float | None:
     return float(np.median(steps[rising] / parts))
 
 
-def _is_group(name: str) -> bool:
-    """Whether a name is that of one group's rate: lr_0, lr/group1, learning_rate_2."""
-    return re.fullmatch(r"(.*_)?(lr|learning_rate)_(\d+|(group|pg)_?\d+)", plain(name)) is not None
+def is_rate(name: str) -> bool:
+    """Whether a name is that of one group's rate: lr-AdamW, lr_0, lr/group1, learning_rate_2."""
+    return MONITOR.match(name) is not None or _GROUP.fullmatch(plain(name)) is not None
 
 
 def _first(columns: Iterable[str], names: Sequence[str]) -> str | None:
@@ -153,13 +186,13 @@ def _first(columns: Iterable[str], names: Sequence[str]) -> str | None:
     return next((found[name] for name in names if name in found), None)
 
 
-def _listed(table: LogTable) -> str:
+def _listed(names: Sequence[str]) -> str:
     """Return the names of the columns that are there, the first few of many."""
-    names = [shorten(one, 40).strip("'") for one in table.columns]
+    shown = [shorten(one, 40).strip("'") for one in names[:MANY]]
     more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
-    return ", ".join(names[:MANY]) + more
+    return ", ".join(shown) + more
 
 
-def _missing(table: LogTable, what: str, fix: Fix) -> ScheduleError:
-    has = _listed(table)
-    return ScheduleError(f"Log {table.where!r}", f"has no column of {what}; it has {has}", fix)
+def _missing(where: str, names: Sequence[str], what: str, fix: Fix) -> ScheduleError:
+    rule = f"has no column of {what}; it has {_listed(names)}"
+    return ScheduleError(f"Log {where!r}", rule, fix)

@@ -77,6 +77,8 @@ class Curve:
     diverged: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ScheduleError("Curve", "needs name as a text", "give a str", given=self.name)
         who = f"Curve({self.name!r})" if self.name else "Curve"
         steps, rates, losses = (
             one_row(who, name, getattr(self, name), "give one number per logged point")
@@ -175,7 +177,7 @@ def one_row(who: str, name: str, value: Any, fix: str, *, least: int = 0) -> Flo
     """Return a copy of numbers in one row, float64[n], n at `least`; refuse anything else."""
     try:
         found = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = np.empty((0, 0))
     if found.ndim != 1 or len(found) < least:
         raise ScheduleError(who, f"needs {name} as numbers in one row", fix, given=value)

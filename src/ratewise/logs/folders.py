@@ -5,19 +5,32 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
+from ratewise._files import read_up_to
 from ratewise.logs import csv_log, journal, tensorboard, trainer_state
+from ratewise.logs.columns import Asked
 from ratewise.logs.table import LogTable, unreadable
 from ratewise.schedule import ScheduleError
 
 STATE, METRICS, EVENTS = "trainer_state.json", "metrics.csv", "tfevents"
 DEEPEST = 6
 """Folders that are looked into below the one given."""
+MOST_ENTRIES = 20_000
+"""Files and folders in one of them."""
+MOST_LOGS = 1000
+"""Logs in all of them."""
+ANY = Asked()
+
+Reader = Callable[[Asked], list[LogTable]]
 
 
-def read_tables(path: str | os.PathLike[str]) -> tuple[list[LogTable], list[str]]:
+def read_tables(
+    path: str | os.PathLike[str], asked: Asked = ANY
+) -> tuple[list[LogTable], list[str]]:
     """Return the logs that a path leads to, and what of a folder could not be read.
 
     Raises:
@@ -28,50 +41,54 @@ def read_tables(path: str | os.PathLike[str]) -> tuple[list[LogTable], list[str]
         raise unreadable(str(path), "is not found", "give the path of a log")
     try:
         if not place.is_dir():
-            return read_file(place), []
-        return _gathered(place)
+            return read_file(place, asked), []
+        return _gathered(place, asked)
     except OSError as error:
         raise unreadable(str(path), f"cannot be read ({error.strerror})") from None
 
 
-def read_file(path: Path) -> list[LogTable]:
+def read_file(path: Path, asked: Asked = ANY) -> list[LogTable]:
     """Return the logs in one file, whose format its first bytes and its name tell."""
-    with path.open("rb") as file:
-        begin = file.read(512)
+    begin = read_up_to(path, 512)
     if not begin.strip():
         raise unreadable(str(path), "is empty", "give the log of a run")
     if begin.startswith(b"SQLite format 3\0"):
         return journal.read(path)
     if EVENTS in path.name:
-        return [tensorboard.read(path, [path], _name(path))]
+        return [tensorboard.read(path, [path], _name(path), asked)]
     if path.suffix == ".json" or begin.lstrip().startswith(b"{"):
-        return [trainer_state.read(path, _name(path))]
-    return [csv_log.read(path, _name(path))]
+        return [trainer_state.read(path, _name(path), asked)]
+    return [csv_log.read(path, _name(path), asked)]
 
 
-def _gathered(folder: Path) -> tuple[list[LogTable], list[str]]:
+def _gathered(folder: Path, asked: Asked) -> tuple[list[LogTable], list[str]]:
     """Return the logs in a folder; those that cannot be read are told of if others can."""
     found: list[LogTable] = []
     errors: list[ScheduleError] = []
-    for read in _logs(folder, DEEPEST):
+    readers = _logs(folder, DEEPEST)
+    if len(readers) > MOST_LOGS:
+        rule = f"holds {len(readers):,} logs, more than {MOST_LOGS:,}"
+        raise unreadable(str(folder), rule, "give the folders of the runs that matter")
+    asked = replace(asked, logs=asked.logs * max(len(readers), 1))
+    for read in readers:
         try:
-            found += read()
+            found += read(asked)
         except ScheduleError as error:
             errors.append(error)
     if not found:
         if errors:
             raise errors[0]
-        names = ", ".join(sorted(one.name for one in folder.iterdir())[:8]) or "nothing"
+        names = ", ".join(one.name for one in _inside(folder)[:8]) or "nothing"
         raise unreadable(str(folder), f"holds no log, but {names}")
     return found, [str(error) for error in errors]
 
 
-def _logs(folder: Path, deep: int) -> list[Callable[[], list[LogTable]]]:
+def _logs(folder: Path, deep: int) -> list[Reader]:
     """Return what reads the logs in a folder, in the order of their names.
 
     Of a Trainer's folder the last checkpoint counts, which holds the whole log.
     """
-    inside = sorted(folder.iterdir())
+    inside = _inside(folder)
     states = [one / STATE for one in inside if re.fullmatch(r"checkpoint-\d+", one.name)]
     states = [one for one in states if one.is_file()]
     if (folder / STATE).is_file():
@@ -81,14 +98,24 @@ def _logs(folder: Path, deep: int) -> list[Callable[[], list[LogTable]]]:
         return [partial(read_file, last)]
     if (folder / METRICS).is_file():
         return [partial(read_file, folder / METRICS)]
-    found: list[Callable[[], list[LogTable]]] = []
+    found: list[Reader] = []
     files = [one for one in inside if one.is_file()]
     if written := [one for one in files if EVENTS in one.name]:
-        found.append(lambda: [tensorboard.read(folder, written, folder.resolve().name)])
+        name = folder.resolve().name
+        found.append(lambda asked: [tensorboard.read(folder, written, name, asked)])
     found += [partial(read_file, one) for one in files if one.suffix in (".csv", ".tsv")]
     if deep:
         below = [one for one in inside if one.is_dir() and not one.is_symlink()]
         found += [read for one in below for read in _logs(one, deep - 1)]
+    return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return what is in a folder, by name."""
+    found = sorted(islice(folder.iterdir(), MOST_ENTRIES + 1))
+    if len(found) > MOST_ENTRIES:
+        rule = f"holds more than {MOST_ENTRIES:,} files"
+        raise unreadable(str(folder), rule, "give the folder of a run, or a log itself")
     return found
 
 

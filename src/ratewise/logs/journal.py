@@ -98,18 +98,20 @@ def _stored(file: Connection, where: str, row: Row) -> StoredRun:
     if not np.isfinite(losses).all():
         raise DamagedRow(RUNS.name)
     exact = np.frombuffer(rates["rates"], "<f8").astype(np.float64)
-    table = LogTable(where, called, _columns(losses), rates=exact)
+    table = _table(where, called, losses, exact)
     return StoredRun(called, place, "", row["optimizer"], table)
 
 
-def _columns(losses: Floats) -> dict[str, Floats]:
+def _table(where: str, called: str, losses: Floats, rates: Floats) -> LogTable:
+    """Return the losses of a run as means of windows, and its exact rates."""
     width = max(len(losses) // WINDOWS, 1)
     count = len(losses) // width
     cut = len(losses) - count * width  # what does not fill a window, at the start
     # The loss of update t was measured after t updates.
     steps = np.floor(cut + (np.arange(count) + 0.5) * width)
     means = losses[cut:].reshape(count, width).mean(axis=1)
-    return {"step": steps[steps > 0], "loss": means[steps > 0]}
+    points = steps[steps > 0], means[steps > 0]
+    return LogTable(where, called, {"loss": points}, names=("step", "loss"), rates=rates)
 
 
 def _damaged(where: str, what: str) -> ScheduleError:

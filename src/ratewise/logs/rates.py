@@ -19,6 +19,10 @@ LOWEST, CLIMB = -1.01, 0.25
 the first. Below 0 it is where the warm-up's own first update had a rate of 0."""
 
 
+LONGEST = 5_000_000
+"""Updates of a run up to which the rate of each of them is taken from the log at once."""
+
+
 @dataclass(frozen=True)
 class RateSource:
     """Where the rates of logs are from.
@@ -38,25 +42,31 @@ class RateSource:
     def __post_init__(self) -> None:
         whole(Call("read_curves", "warmup", self.warmup), "warmup", self.warmup)
 
-    def of(self, table: LogTable, step: str, last: int) -> Floats:
-        """Return the rates of the first `last` updates, or of more."""
+    def of(self, table: LogTable, steps: Floats) -> tuple[Floats, str | None]:
+        """Return the rates of a run, and the column they are of.
+
+        They are those of all updates up to the last of `steps`, or of more; of a run so long that
+        these would fill the memory, those of the updates in `steps` alone.
+        """
+        last = int(steps[-1])
         if self.schedule is not None:
-            return _scheduled(self.schedule, self.lr, last)
+            return _scheduled(self.schedule, self.lr, last), None
         if table.rates is not None:
-            return table.rates
-        return _logged(table, step, rate_of(table, self.column), last, self.warmup)
+            return table.rates, None
+        column = rate_of(table, self.column)
+        at = np.arange(1, last + 1, dtype=np.float64) if last <= LONGEST else steps
+        return _logged(table, column, at, self.warmup), column
 
 
-def _logged(table: LogTable, step: str, column: str, last: int, warmup: int) -> Floats:
-    """Return the rate of every update, linear between those that were logged."""
-    steps, rates, _ = table.series(step, column)
+def _logged(table: LogTable, column: str, at: Floats, warmup: int) -> Floats:
+    """Return the rates of some updates, linear between those that were logged."""
+    steps, rates, _ = table.series(column)
     good = np.isfinite(rates)
     steps, rates = steps[good] + table.ahead, rates[good]
     if not len(steps) or rates.min() < 0:
         what = f"a learning rate of {rates.min():g}" if len(steps) else "no number"
         fix = Fix("name it with {rate}", rate="…")
         raise ScheduleError(f"Log {table.where!r}", f"has {what} in {column}", fix)
-    at = np.arange(1, last + 1, dtype=np.float64)
     found = np.interp(at, steps, rates)
     before = at < steps[0]
     if warmup:

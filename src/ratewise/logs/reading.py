@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.logs.columns import facts_beside, loss_column, loss_of, step_of
+from ratewise._files import Progress
+from ratewise.logs.columns import Asked, facts_beside, loss_column, loss_of
 from ratewise.logs.curve import FEWEST, AnotherKind, Curve
 from ratewise.logs.folders import read_tables
 from ratewise.logs.rates import RateSource
@@ -51,6 +52,7 @@ def read_curves(
     schedule: Written | None = None,
     lr: float | None = None,
     warmup: int = 0,
+    progress: Progress | None = None,
 ) -> tuple[Curve, ...]:
     """Return the runs in a log, as curves for `fit`.
 
@@ -60,6 +62,10 @@ def read_curves(
     | `trainer_state.json` | of a Trainer of Transformers, or one of its folders |
     | event files | of TensorBoard, or a folder of runs |
     | journal | of `compare`: all runs that ended well, with exact rates |
+
+    Files of any size are read in memory that does not grow with them: of a column with more than
+    200,000 numbers every 2nd, 4th, … is kept, with the first and the last. Records of event files
+    are held against their checksums. What was left out is said in the notes of `ratewise predict`.
 
     Columns are found by their usual names; validation losses are taken if every run has eight of
     them, else training losses. Rates are linear between points where they were logged. What a
@@ -74,12 +80,13 @@ def read_curves(
             place of a column of rates.
         lr: Peak learning rate of that.
         warmup: Updates of a linear warm-up from 0 that ended before a rate was logged.
+        progress: Called as `progress(done, total)` with bytes while a file is read.
 
     Raises:
         ScheduleError: a log cannot be read, or a column is not found.
     """
     rates = RateSource(rate, schedule, lr, warmup)
-    return read_logs(path, loss=loss, step=step, rates=rates).curves
+    return read_logs(path, loss=loss, step=step, rates=rates, progress=progress).curves
 
 
 def read_logs(
@@ -88,30 +95,31 @@ def read_logs(
     loss: str | None = None,
     step: str | None = None,
     rates: RateSource | None = None,
+    progress: Progress | None = None,
 ) -> LogCurves:
     """Return the runs as `read_curves` does, and what was left out."""
     rates = rates or RateSource()
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise ScheduleError(Call("read_curves"), "needs a log", "give the path of one")
+    asked = Asked(step, loss, rates.column, progress, len(paths))
     tables: list[LogTable] = []
     notes: list[str] = []
     for one in paths:
-        found, said = read_tables(one)
+        found, said = read_tables(one, asked)
         tables += found
         notes += said
     tables = _named_apart(tables)
-    steps = [step_of(table, step) for table in tables]
-    kind = None if loss is not None else loss_of(tables, steps, FEWEST)
+    kind = None if loss is not None else loss_of(tables, FEWEST)
     curves: list[Curve] = []
     errors: list[ScheduleError] = []
     columns: list[str] = []
-    for table, count in zip(tables, steps, strict=True):
+    for table in tables:
         notes += table.said
         column = loss_column(table, loss, kind)
         columns.append(column)
         try:
-            curve, said = _curve(table, count, column, rates)
+            curve, said = _curve(table, column, rates)
         except NoCurve as error:
             errors.append(error)
         else:
@@ -133,24 +141,29 @@ class NoCurve(ScheduleError):
     another_kind = False
 
 
-def _curve(table: LogTable, step: str, loss: str, rates: RateSource) -> tuple[Curve, list[str]]:
-    steps, losses, replaced = table.series(step, loss)
+def _curve(table: LogTable, loss: str, rates: RateSource) -> tuple[Curve, list[str]]:
+    steps, losses, replaced = table.series(loss)
     said = [f"{table.name}: {replaced} points were written again later"] if replaced else []
+    said += [*table.told(table.step), *table.told(loss)]
     kept = steps >= 1
     steps, losses = steps[kept], losses[kept]
-    _check(table, step, steps)
+    _check(table, table.step, steps)
     if len(steps) < FEWEST:
         rule = f"has {len(steps)} points with {loss}, too few to say anything"
         fix = Fix(f"give {FEWEST} or more, or name another with {{loss}}", loss="…")
         raise NoCurve(f"Log {table.where!r}", rule, fix)
-    every = rates.of(table, step, int(steps[-1]))
+    every, column = rates.of(table, steps)
+    said += [] if column is None else table.told(column)
     try:
-        curve = Curve.trained(every, steps.astype(np.int64), losses, table.name)
-        return curve.beside(**facts_beside(table, step, loss)), said
+        if len(every) < steps[-1]:
+            curve = Curve(steps, every, losses, table.name)
+        else:
+            curve = Curve.trained(every, steps.astype(np.int64), losses, table.name)
     except ScheduleError as error:
         found = NoCurve(f"Log {table.where!r}", error.broken, error.fix)
         found.another_kind = isinstance(error, AnotherKind)
         raise found from None
+    return curve.beside(**facts_beside(table, loss)), said
 
 
 def _check(table: LogTable, step: str, steps: Floats) -> None:

@@ -1,14 +1,15 @@
-"""What every format is read into: columns of numbers, row by row as they were written."""
+"""What every format is read into: series of numbers by the names of their columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise.logs.series import Points, Series
 from ratewise.schedule import ScheduleError
 
 RARE = 4
@@ -22,41 +23,56 @@ class LogTable:
     Args:
         where: What it is called in errors.
         name: What its run is called.
-        columns: Numbers by name, float64[rows], NaN where a row has none.
+        columns: Steps and numbers by name, in the order in which they were written, without what
+            no curve is made of.
+        step: The column that counts updates.
+        names: All columns that the log has; left out, those of `columns`.
         early: Updates by which its steps are behind those made: 1 if update 0 is step 0.
         ahead: Updates by which a logged rate is ahead of the one just used.
         rates: The rate of every update, float64[updates], if the log says so.
         said: What was left out while reading, in words.
+        flaws: The same about single columns.
         planned: Updates that the run was to make, if the log says so.
     """
 
     where: str
     name: str
-    columns: Mapping[str, Floats]
+    columns: Mapping[str, Points]
+    step: str = "step"
+    names: Sequence[str] = ()
     early: int = 0
     ahead: int = 0
     rates: Floats | None = None
     said: tuple[str, ...] = ()
+    flaws: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     planned: int | None = None
 
-    def series(self, step: str, column: str) -> tuple[Floats, Floats, int]:
+    def __post_init__(self) -> None:
+        if not self.names:
+            object.__setattr__(self, "names", tuple(self.columns))
+
+    def series(self, column: str) -> tuple[Floats, Floats, int]:
         """Return updates made and values of a column, rising, and how many points were replaced.
 
         A resumed run writes some steps again: from where it goes back, what was there before is
         replaced. A log in no order is sorted, and of equal steps the last written counts.
         """
-        steps, values = self.columns[step] + self.early, self.columns[column]
+        steps, values = self.columns.get(column, (np.empty(0), np.empty(0)))
         kept = np.isfinite(steps) & ~np.isnan(values)
-        return ordered(steps[kept], values[kept])
+        return ordered(steps[kept] + self.early, values[kept])
 
-    def points(self, step: str, column: str) -> int:
+    def points(self, column: str) -> int:
         """Return how many different steps a column has a number at."""
-        return len(self.series(step, column)[0])
+        return len(self.series(column)[0])
 
     def highest(self, column: str) -> float:
         """Return the largest number of a column, -inf if it has none."""
-        values = self.columns[column]
+        _, values = self.columns.get(column, (np.empty(0), np.empty(0)))
         return float(values[np.isfinite(values)].max(initial=-np.inf))
+
+    def told(self, column: str) -> list[str]:
+        """Return what was left out of a column, in words."""
+        return [f"{self.name}: {flaw}" for flaw in self.flaws.get(column, ())]
 
 
 def ordered(steps: Floats, values: Floats) -> tuple[Floats, Floats, int]:
@@ -72,25 +88,13 @@ def ordered(steps: Floats, values: Floats) -> tuple[Floats, Floats, int]:
     return steps[stays], values[stays], int((~stays).sum())
 
 
-def from_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, Floats]:
-    """Return columns from rows; what is no number, or not there, is NaN."""
-    listed = list(rows)
-    names = list(dict.fromkeys(name for row in listed for name in row))
-    return {name: _column([row.get(name) for row in listed]) for name in names}
-
-
-def _column(cells: list[Any]) -> Floats:
-    """Return the numbers of a column; NaN that was written, and no number after it, is infinite.
-
-    So a run that ended in NaN is told from one that logged less and less.
-    """
-    values = np.array([to_number(one) for one in cells], dtype=np.float64)
-    for i in range(len(cells) - 1, -1, -1):
-        if not np.isnan(values[i]):
-            break
-        if str(cells[i]).strip().lower() in ("nan", "-nan"):
-            values[i] = np.inf
-    return values
+def thinning(name: str, series: Series) -> tuple[str, ...]:
+    """Return what is said of a series of which not every point is kept."""
+    if series.stride == 1:
+        return ()
+    nth = "2nd" if series.stride == 2 else f"{series.stride:,}th"
+    kept = f"every {nth} is kept, with the first and the last"
+    return (f"of the {series.count:,} points of {name} {kept}",)
 
 
 def to_number(value: Any) -> float:

@@ -18,7 +18,7 @@ from ratewise.predict.power import PowerForm
 from ratewise.predict.result import Fit
 from ratewise.predict.solve import WEIGHT, Observations, Solution, solve
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, nearest
+from ratewise.schedule.errors import Call, listed, nearest
 from ratewise.schedule.strict import strict
 
 FORMS: dict[str, Callable[[Sequence[RateGrid], float], LawForm]] = {
@@ -114,10 +114,11 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     Source: Luo et al. 2025, arXiv 2503.12811; Tissue et al. 2024, arXiv 2408.11029.
     """
     law = FORMER.get(law, law)
-    given = [curves] if isinstance(curves, Curve) else list(curves)
-    for one in given:
+    given = [curves] if isinstance(curves, Curve) else listed(curves)
+    for one in [curves] if given is None else given:
         if not isinstance(one, Curve):
             raise ScheduleError("fit", "needs curves", "write fit([Curve(…)])", given=one)
+    assert given is not None
     known = ("auto", "mixed", *FORMS)
     if law not in known:
         raise ScheduleError(Call("fit", "law", law), "is no law", nearest(law, known))

@@ -14,6 +14,7 @@ from ratewise.logs.curve import Curve
 from ratewise.logs.signs import Sign, read_signs
 from ratewise.predict.api import fit
 from ratewise.predict.grid import distinct_peaks
+from ratewise.predict.long_runs import block_of, candidates_in_blocks, curve_in_blocks
 from ratewise.predict.result import Fit, Prediction
 from ratewise.runs.specs import Candidate
 from ratewise.schedule import Plan, ScheduleError
@@ -54,6 +55,7 @@ class Forecast:
         predictions: What it says of each candidate at each peak; none where a sign stops it.
         schedules: The text of each candidate by name.
         notes: What was left out on the way.
+        block: Updates that one step of the runs and of the predictions stands for.
         signs: What the runs show before any law speaks.
     """
 
@@ -61,6 +63,7 @@ class Forecast:
     predictions: tuple[Prediction, ...]
     schedules: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    block: int = 1
     signs: tuple[Sign, ...] = ()
 
     @property
@@ -91,7 +94,7 @@ class Forecast:
         from ratewise.view.terminal import read_screen
 
         width, colour = read_screen(width, colour)
-        runs = [f"read {_told(one)}" for one in self.fit.curves[:READ]]
+        runs = [f"read {_told(one, self.block)}" for one in self.fit.curves[:READ]]
         if len(self.fit.curves) > READ:
             runs.append(f"read {len(self.fit.curves) - READ} more")
         signs = [f"seen: {sign}" for sign in self.signs]
@@ -132,7 +135,7 @@ class Forecast:
     def to_dict(self) -> dict[str, Any]:
         """Return the runs, the law, the ranking and the notes as primitives."""
         return {
-            "runs": [_as_dict(one) for one in self.fit.curves],
+            "runs": [_as_dict(one, self.block) for one in self.fit.curves],
             "law": {"name": self.fit.name, "error": self.fit.error, "value": repr(self.fit.law)},
             "predictions": [self._prediction(one) for one in self.predictions],
             "notes": [*self.notes, *self.fit.notes],
@@ -149,13 +152,18 @@ class Forecast:
 
     def _prediction(self, one: Prediction) -> dict[str, Any]:
         told = {"name": one.name, "schedule": self.schedules[one.name], "peak": one.peak}
-        told |= {"total": len(one.rates), "loss": one.loss, "low": one.low, "high": one.high}
+        told |= {
+            "total": len(one.rates) * self.block,
+            "loss": one.loss,
+            "low": one.low,
+            "high": one.high,
+        }
         return told | {"notes": list(one.notes)}
 
     def __str__(self) -> str:
         table = f"{self.table()}\n" if self.predictions else ""
         return "".join(
-            [*(f"{sign}\n" for sign in self.signs), f"{self.fit}\n", table, self.advice()]
+            [*(f"{sign}\n" for sign in self.signs), f"{self.fit}\n", table, printable(self.advice())]
         )
 
 
@@ -185,19 +193,24 @@ def forecast(
     Raises:
         ScheduleError: no law can be fitted, or a candidate does not fit into the run.
     """
-    given = list(curves)
-    fitted = fit(given, law)
+    runs, said = list(curves), list(notes)
+    block = block_of(runs, total)
+    if block > 1:
+        runs = [curve_in_blocks(one, block) for one in runs]
+        said.append(f"in runs so long the law and the picture count blocks of {block} updates")
+    fitted = fit(runs, law)
     signs = (*read_signs(fitted.curves), *law_signs(fitted))
-    length = max(len(one.every_rate) for one in fitted.curves) if total is None else total
+    longest = max(len(one.every_rate) for one in fitted.curves) * block
+    length = longest if total is None else total
     tried = distinct_peaks(one.peak for one in fitted.curves) if peaks is None else list(peaks)
-    said = list(notes)
-    climb = min(warmup_of(fitted.curves), length // 2)
+    climb = min(warmup_of(fitted.curves) * block, length // 2)
     asked = behind(climb) if candidates is None else candidates
-    found = fitted.rank(asked, lr=tried, total=length)
+    meant = asked if block == 1 else candidates_in_blocks(asked, length, block)
+    found = fitted.rank(meant, lr=tried, total=length // block)
     if any(sign.stops for sign in signs):
-        return Forecast(fitted, (), {}, tuple(said), signs)
+        return Forecast(fitted, (), {}, tuple(said), block, signs)
     texts = {name: _text(one) for name, one in asked.items()}
-    if candidates is None:
+    if candidates is None and block == 1:  # the best of any form would be written in blocks
         try:
             free = fitted.best(total=length, lr=found[0].peak, warmup=climb)
         except ScheduleError as error:
@@ -206,7 +219,7 @@ def forecast(
             best = fitted.rank({FREE: free}, lr=found[0].peak, total=length)
             found = tuple(sorted([*found, *best], key=lambda one: one.loss))
             texts[FREE] = repr(free)
-    return Forecast(fitted, found, texts, tuple(said), signs)
+    return Forecast(fitted, found, texts, tuple(said), block, signs)
 
 
 def law_signs(fitted: Fit) -> tuple[Sign, ...]:
@@ -246,8 +259,8 @@ def _text(candidate: Any) -> str:
     return schedule if isinstance(schedule, str) else repr(schedule)
 
 
-def _told(curve: Curve) -> str:
-    steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
+def _told(curve: Curve, block: int) -> str:
+    steps, losses = np.asarray(curve.steps) * block, np.asarray(curve.losses)
     peak = format_rate(curve.peak, 4)
     return (
         f"{curve.name}: {len(steps)} points, updates {int(steps[0]):,} to {int(steps[-1]):,}, "
@@ -255,7 +268,7 @@ def _told(curve: Curve) -> str:
     )
 
 
-def _as_dict(curve: Curve) -> dict[str, Any]:
-    steps, losses = np.asarray(curve.steps), np.asarray(curve.losses)
+def _as_dict(curve: Curve, block: int) -> dict[str, Any]:
+    steps, losses = np.asarray(curve.steps) * block, np.asarray(curve.losses)
     told: dict[str, Any] = {"name": curve.name, "points": len(steps), "last": int(steps[-1])}
     return told | {"peak": curve.peak, "loss": float(losses[-1])}

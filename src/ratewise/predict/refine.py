@@ -81,7 +81,7 @@ def refine(
     """
     if optimizer not in POWERS:
         rule = f"does not know optimizer={shorten(optimizer)}"
-        raise ScheduleError("refine", rule, nearest(str(optimizer), POWERS))
+        raise ScheduleError("refine", rule, nearest(optimizer, POWERS))
     share = number("refine", "smooth", smooth, high=0.5)
     error = number("refine", "within", within, low=1e-3, high=1.0)
     each = _logged("norms", norms)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ratewise._arrays import Floats
+from ratewise._printable import printable
 from ratewise.logs.curve import Curve, jitter
 from ratewise.predict.final_loss import exact
 from ratewise.predict.law import Law
@@ -74,7 +75,7 @@ class Prediction:
 
     def __str__(self) -> str:
         told = f"{self.name} at {self.peak:g}: {self.loss:.4f} ({self.low:.4f} to {self.high:.4f})"
-        return "; ".join([told, *self.notes])
+        return printable("; ".join([told, *self.notes]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,7 +301,7 @@ class Fit:
         runs = f"{len(self.curves)} run" + "s" * (len(self.curves) > 1)
         kind = "the mean of two laws" if self.name == "mixed" else f"the law {self.name!r}"
         told = [f"{kind} fitted to {runs}; {self._missed()}"]
-        return "\n".join([*told, *self.notes])
+        return "\n".join(map(printable, [*told, *self.notes]))
 
     def _missed(self) -> str:
         if not self.held:

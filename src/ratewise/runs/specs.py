@@ -160,7 +160,7 @@ def _peaks_by_name(peaks: Peaks, names: Iterable[Any]) -> dict[Any, list[float]]
         if name not in known:
             rule = f"is no candidate; those are {', '.join(known)}"
             raise ScheduleError(
-                Call("compare", "peaks", item=str(name)), rule, nearest(str(name), known)
+                Call("compare", "peaks", item=str(name)), rule, nearest(name, known)
             )
     return {name: _peaks(given) for name, given in peaks.items()}
 

@@ -162,11 +162,20 @@ class ScheduleError(ValueError):
         return self.about(replace(outer, inner=self._who))
 
     def __str__(self) -> str:
-        return printable(f"{self.who} {self.broken}: {self.fix}.", keep="\n")
+        who, broken, fix = (_cut(part) for part in (self.who, self.broken, self.fix))
+        return printable(f"{who} {broken}: {fix}.", keep="\n")
 
     def __reduce__(self) -> tuple[Any, ...]:
         said = {"given": self.given, "context": self.context}
         return type(self), (self._who, self.rule, self._fix), said
+
+
+LONGEST_PART = 1000
+"""Characters of each part of a message: names of others may have any number."""
+
+
+def _cut(part: str) -> str:
+    return part if len(part) <= LONGEST_PART else f"{part[: LONGEST_PART - 1]}…"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ Length = int | float | str
 """Updates (`500`), a share of the run (`"5%"`, `0.05`), or `"3 epochs"`, `"2M tokens"`."""
 
 LONGEST = 2**62
+DIGITS = 100
 _SCALE = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
 _UNITS = {"epoch": "epoch", "sample": "samples", "token": "tokens"}
 _TEXT = re.compile(
@@ -54,6 +55,8 @@ def _canonical(who: Who, name: str, text: str) -> int | str:
     if match is None:
         raise ScheduleError(who, rule, _HOW, given=text)
     digits, scale, unit = match.groups()
+    if len(digits) > DIGITS:
+        raise ScheduleError(who, rule, f"give at most {DIGITS} digits", given=text)
     try:
         amount = Decimal(digits) * _SCALE[scale]
     except InvalidOperation:

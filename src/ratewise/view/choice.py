@@ -19,6 +19,7 @@ from ratewise.view.style import (
     INK,
     better,
     new_figure,
+    plain_text,
     thinned,
     tidy,
     written,
@@ -70,6 +71,7 @@ class ChoicePanels(NamedTuple):
     schedule: str
 
 
+@plain_text
 def draw(panels: ChoicePanels) -> Any:
     """Return the figure."""
     figure = new_figure(11.0, 8.0)

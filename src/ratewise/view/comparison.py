@@ -15,6 +15,7 @@ from ratewise.view.style import (
     INK,
     better,
     new_figure,
+    plain_text,
     thinned,
     tidy,
     written,
@@ -37,6 +38,7 @@ class Ranked(NamedTuple):
     mean: float
 
 
+@plain_text
 def draw(
     candidates: Sequence[Ranked],
     levels: Sequence[Floats],
@@ -87,6 +89,7 @@ def draw_noise(axes: Any, candidates: Sequence[Ranked], margin: float, **options
         axes.axvspan(mean - margin, mean + margin, **BAND, **options)
 
 
+@plain_text
 def draw_profile(names: Sequence[str], ratios: Floats, up_to: float) -> Any:
     """Return ρ(τ) of each candidate, a staircase from 1 to `up_to`.
 

@@ -10,7 +10,16 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise._printable import printable
 from ratewise.view.format import format_rate
-from ratewise.view.style import COLOURS, DASHES, GREY, new_figure, open_frame, thinned, written
+from ratewise.view.style import (
+    COLOURS,
+    DASHES,
+    GREY,
+    new_figure,
+    open_frame,
+    plain_text,
+    thinned,
+    written,
+)
 from ratewise.view.terminal import Canvas
 
 MOST = 6
@@ -45,6 +54,7 @@ class PredictedRun(NamedTuple):
     high: float
 
 
+@plain_text
 def draw(measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun]) -> Any:
     """Return the rates above; below what was measured in grey, what is predicted in colours.
 

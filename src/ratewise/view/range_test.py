@@ -9,7 +9,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.view.format import format_rate
-from ratewise.view.style import COLOURS, GREY, new_figure, open_frame, written
+from ratewise.view.style import COLOURS, GREY, new_figure, open_frame, plain_text, written
 from ratewise.view.terminal import Canvas
 
 MARKS = {"steepest": (COLOURS[2], "--"), "minimum": (COLOURS[0], "-"), "onset": (COLOURS[1], ":")}
@@ -27,6 +27,7 @@ class LossCurve(NamedTuple):
     losses: Any
 
 
+@plain_text
 def draw(
     sweeps: Sequence[LossCurve],
     curve: LossCurve | None,

@@ -18,6 +18,7 @@ from ratewise.view.style import (
     decades,
     new_figure,
     open_frame,
+    plain_text,
     spaced,
     written,
 )
@@ -87,6 +88,7 @@ def _common_peak(lines: Sequence[Line]) -> float | None:
 # The figure ---------------------------------------------------------------------------------
 
 
+@plain_text
 def draw(lines: Sequence[Line], *, log: bool = False) -> Any:
     """Return a `matplotlib.figure.Figure`, each row with axes of its own."""
     rows = _rows(lines)

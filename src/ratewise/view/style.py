@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -27,6 +29,9 @@ POINTS = 2_000
 """Points of a curve at most: more cannot be seen."""
 
 
+P = ParamSpec("P")
+
+
 def new_figure(width: float, height: float, **options: Any) -> Any:
     """Return an empty `matplotlib.figure.Figure`, of so many inches.
 
@@ -37,6 +42,27 @@ def new_figure(width: float, height: float, **options: Any) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", **options)
+
+
+def plain_text(draw: Callable[P, Any]) -> Callable[P, Any]:
+    """Return a function that makes a figure, whose texts are no TeX, whatever the user has set.
+
+    With `text.usetex` every text is run by TeX, names of others too, and TeX reads files.
+    """
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Any:
+        require("matplotlib", extra="plot")
+        import matplotlib
+        from matplotlib.text import Text
+
+        with matplotlib.rc_context({"text.usetex": False}):
+            figure = draw(*args, **kwargs)
+            for text in figure.findobj(Text):
+                text.set_usetex(False)
+        return figure
+
+    return drawn
 
 
 def to_bytes(figure: Any, dpi: int, ending: str = "png") -> bytes:

@@ -31,7 +31,7 @@ UNSEEN: Any = object()
 def check_by_hand(policy: str) -> str:
     """Return the policy for values set by hand, or say which there are."""
     if policy not in POLICIES:
-        fix = f"{nearest(str(policy), POLICIES)}; there are {', '.join(POLICIES)}"
+        fix = f"{nearest(policy, POLICIES)}; there are {', '.join(POLICIES)}"
         raise ScheduleError(f"Scheduler(by_hand={shorten(policy)})", "names no policy", fix)
     return policy
 

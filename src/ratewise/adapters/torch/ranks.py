@@ -34,7 +34,7 @@ def agreed(
             updates, or one of them is no number.
     """
     if reduce is not None and reduce not in _REDUCTIONS:
-        fix = nearest(str(reduce), _REDUCTIONS)
+        fix = nearest(reduce, _REDUCTIONS)
         raise ScheduleError(f"{WHO}(reduce={shorten(reduce)})", "is no reduction", fix)
     if reduce is None or not names or not _several():
         return metrics

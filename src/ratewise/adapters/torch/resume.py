@@ -44,7 +44,7 @@ class Course:
 def check_policy(policy: str | None) -> str | None:
     """Return the policy, or say which there are."""
     if policy is not None and policy not in POLICIES:
-        fix = f"{nearest(str(policy), POLICIES)}; there are {', '.join(POLICIES)}"
+        fix = f"{nearest(policy, POLICIES)}; there are {', '.join(POLICIES)}"
         raise ScheduleError(f"Scheduler(resume={shorten(policy)})", "names no policy", fix)
     return policy
 

@@ -88,7 +88,7 @@ def _stepped(who: str, ctx: RunFacts, at: Interval, notes: list[str]) -> tuple[s
         rule = "does not say whether it is stepped once per update or once per epoch"
         raise ScheduleError(who, rule, ask("interval", " as 'update' or 'epoch'"))
     if not isinstance(word, str) or word not in _WORDS:
-        raise ScheduleError(who, f"has interval={shorten(word)}", nearest(str(word), _WORDS))
+        raise ScheduleError(who, f"has interval={shorten(word)}", nearest(word, _WORDS))
     interval = _WORDS[word]
     if told is None and at.note:
         notes.append(at.note)

@@ -58,7 +58,7 @@ def kind_of(who: str, given: Any) -> str:
     if name in FEEDBACK:
         return str(name)
     if not isinstance(name, str) or name not in KWARGS:
-        advice = nearest(str(name), [*KWARGS, *FEEDBACK])
+        advice = nearest(name, [*KWARGS, *FEEDBACK])
         raise ScheduleError(who, f"has lr_scheduler_type={shorten(name)}", advice)
     return name
 
@@ -176,7 +176,7 @@ def _min_rate(who: str, get: Mapping[str, Any], peak: float) -> float:
 def _check_stable(who: str, get: dict[str, Any]) -> None:
     for name in ("warmup_type", "decay_type"):
         if get[name] not in RAMPS:
-            advice = nearest(str(get[name]), RAMPS)
+            advice = nearest(get[name], RAMPS)
             raise ScheduleError(who, f"has {name}={shorten(get[name])}", advice)
     if get["num_decay_steps"] is None:
         raise ScheduleError(who, "has no num_decay_steps", "give num_decay_steps=…")

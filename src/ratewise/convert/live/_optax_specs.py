@@ -55,7 +55,7 @@ class OptaxSpec:
         plain = name.rpartition(".")[2] if isinstance(name, str) else name
         if plain not in ARGUMENTS:
             rule = f"has no schedule {shorten(name)}"
-            raise ScheduleError("optax", rule, nearest(str(plain), ARGUMENTS))
+            raise ScheduleError("optax", rule, nearest(plain, ARGUMENTS))
         if not isinstance(given, Mapping):
             raise ScheduleError(plain, f"has arguments {shorten(given)}", "give a dict of them")
         return cls(plain, completed(plain, given, ARGUMENTS[plain]))

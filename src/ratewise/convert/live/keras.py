@@ -83,7 +83,7 @@ def _read_config(source: Mapping[str, Any], context: RunFacts) -> Plan:
         rule = "is a callback, which has no serialised form"
         raise ScheduleError(_FEEDBACK, rule, "give the callback itself")
     if name not in ARGUMENTS:
-        raise ScheduleError(who, f"has class_name={shorten(name)}", nearest(str(name), ARGUMENTS))
+        raise ScheduleError(who, f"has class_name={shorten(name)}", nearest(name, ARGUMENTS))
     if not isinstance(config, Mapping):
         raise ScheduleError(who, f"has config={shorten(config)}", "give a dict of its arguments")
     return _read_arguments(name, config, context)

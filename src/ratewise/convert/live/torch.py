@@ -66,7 +66,7 @@ def read(source: Any, context: RunFacts) -> Plan:
     refuse_feedback(who, source)
     interval = context.more.get("interval", "update")
     if interval not in ("update", "epoch"):
-        fix = nearest(str(interval), ("update", "epoch"))
+        fix = nearest(interval, ("update", "epoch"))
         raise ScheduleError(f"read(…, interval={shorten(interval)})", "is not an interval", fix)
     total = context.total
     if interval == "epoch":

@@ -111,7 +111,7 @@ class Keys:
         words = list(known)
         if not isinstance(value, str) or value not in words:
             rule = f"has the {what} {shorten(value)}" if what else f"has {name}={shorten(value)}"
-            raise ScheduleError(self.who, rule, nearest(str(value), words))
+            raise ScheduleError(self.who, rule, nearest(value, words))
         return value
 
     def items(self, name: str, default: Any = None) -> list[Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from ratewise.convert.sources.unknown import Partial
 from ratewise.schedule import ScheduleError
@@ -72,7 +76,18 @@ class _Copy:
         if isinstance(value, list | tuple):
             items = [self.of(item, depth + 1) for item in value]  # pyright: ignore
             return items if isinstance(value, list) else tuple(items)
+        if isinstance(value, np.ndarray):
+            return self.of(value.tolist(), depth)
+        if isinstance(value, Decimal | Fraction):
+            return self._float(value)
         if isinstance(value, int) and value.bit_length() > BITS:
             rule = "has a whole number of more than 300 digits"
             raise ScheduleError(self.who, rule, "give a smaller one")
         return value
+
+    def _float(self, value: Decimal | Fraction) -> float:
+        try:
+            return float(value)
+        except (OverflowError, ValueError):
+            rule = "has a number that no float can be"
+            raise ScheduleError(self.who, rule, "give a smaller one") from None

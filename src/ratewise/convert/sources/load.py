@@ -9,7 +9,7 @@ from typing import Any
 
 from ratewise.convert.sources.inheritance import alone, followed
 from ratewise.convert.sources.interpolation import resolved
-from ratewise.convert.sources.limits import LARGEST_TEXT, too_large
+from ratewise.convert.sources.limits import LARGEST_TEXT, settled, too_large
 from ratewise.convert.sources.parsers import parse_json, parse_toml, parse_yaml
 from ratewise.convert.sources.paths import called, path_of, text_of
 from ratewise.schedule import ScheduleError
@@ -36,7 +36,9 @@ def load(source: Any) -> Any:
         return _file(path)
     if isinstance(source, str):
         return resolved("read(…)", alone(_text("read(…)", source)))
-    return resolved("read(…)", alone(source)) if type(source) is dict else source
+    if type(source) is not dict:
+        return source
+    return resolved("read(…)", alone(settled("read(…)", source)))
 
 
 def _file(path: Path) -> Any:

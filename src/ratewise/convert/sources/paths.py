@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from pathlib import Path
 from typing import Any
 
+from ratewise._files import read_up_to
 from ratewise.convert.sources.limits import LARGEST, LARGEST_TEXT, too_large
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Who
@@ -49,8 +48,8 @@ def text_of(path: Path) -> str:
         refuse_pickle(who)
     most = LARGEST.get(".yaml" if suffix == ".yml" else suffix, LARGEST_TEXT)
     try:
-        content = _bytes(path, most + 1)
-    except (OSError, ValueError) as error:
+        content = read_up_to(path, most + 1)
+    except OSError as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise ScheduleError(
             who, f"cannot be opened ({reason})", "give the path of a file"
@@ -66,20 +65,6 @@ def text_of(path: Path) -> str:
     if "\0" in text:
         raise ScheduleError(who, "is not a text in UTF-8", "give a config file")
     return text
-
-
-def _bytes(path: Path, most: int) -> bytes:
-    """Return the first bytes of an ordinary file; a pipe or a device is not waited for."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise _not_ordinary(path)
-    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it may have been replaced
-            raise _not_ordinary(path)
-        return file.read(most)
-
-
-def _not_ordinary(path: Path) -> OSError:
-    return OSError(0, "Is a directory" if path.is_dir() else "Is no ordinary file")
 
 
 def refuse_pickle(who: Who) -> None:

@@ -38,7 +38,7 @@ class EngineConfig:
         engine, who = self.engine, Call("compare", "engine", self.engine)
         if engine is not None and engine not in ENGINES:
             rule = f"is no engine; those are {', '.join(ENGINES)}"
-            raise ScheduleError(who, rule, nearest(str(engine), ENGINES))
+            raise ScheduleError(who, rule, nearest(engine, ENGINES))
         count = self.workers
         if count != "auto" and (
             isinstance(count, bool | str) or not isinstance(count, int) or count < 0
