@@ -194,12 +194,13 @@ def forecast(
         ScheduleError: no law can be fitted, or a candidate does not fit into the run.
     """
     runs, said = list(curves), list(notes)
+    seen = read_signs(one for one in runs if not one.diverged)
     block = block_of(runs, total)
     if block > 1:
         runs = [curve_in_blocks(one, block) for one in runs]
         said.append(f"in runs so long the law and the picture count blocks of {block} updates")
     fitted = fit(runs, law)
-    signs = (*read_signs(fitted.curves), *law_signs(fitted))
+    signs = (*seen, *law_signs(fitted))
     longest = max(len(one.every_rate) for one in fitted.curves) * block
     length = longest if total is None else total
     tried = distinct_peaks(one.peak for one in fitted.curves) if peaks is None else list(peaks)
