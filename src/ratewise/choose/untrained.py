@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ratewise.runs.journal import found_once
 from ratewise.tasks.calls import measured, opened
-from ratewise.tasks.failures import TaskError, name_of, users_code
+from ratewise.tasks.failures import name_of, users_code
 from ratewise.tasks.random_stream import RandomStream
 
 BATCHES, LABELS = 32, 4000

@@ -196,8 +196,8 @@ class Noise:
         q = _studentized_range(self.level, self.candidates, self.freedom)
         return (
             f"Each of {self.candidates} candidates at its own best peak, {self.seeds} seeds as "
-            f"blocks, noise {self.spread:.2g} with {self.freedom} degrees of freedom, Tukey's margin "
-            f"at {100 * self.level:.3g}%: {q:.3g} × {self.spread:.2g} / √{self.seeds} = "
+            f"blocks, noise {self.spread:.2g} with {self.freedom} degrees of freedom, Tukey's "
+            f"margin at {100 * self.level:.3g}%: {q:.3g} × {self.spread:.2g} / √{self.seeds} = "
             f"{self.margin:.2g}."
         )
 

@@ -16,8 +16,8 @@ from ratewise.schedule.strict import strict
 from ratewise.tasks.batches import TAPE_BYTES
 from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.keras.batches import KerasTape, stream
-from ratewise.tasks.keras.snapshot import VariableSnapshot, as_numpy, built, to_mode
 from ratewise.tasks.keras.own import schedule_of, with_number
+from ratewise.tasks.keras.snapshot import VariableSnapshot, as_numpy, built, to_mode
 from ratewise.tasks.keras.step import MODEL, check_compiled, split, step_of
 from ratewise.tasks.protocols import Losses, OwnSchedule, Parts, Rates, sizes_of
 from ratewise.tasks.random_stream import METRIC, derived
