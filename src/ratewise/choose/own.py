@@ -92,7 +92,9 @@ def own_settings(
         why = f"{error.who} {error.broken}"
         note = f"Your own schedule could not be read ({why}): a constant rate stands for it."
         return _made(Hold(), peak, name, note)
-    return _made(schedule, rate or peak, name, "")
+    others = sorted({*plan.schedules()} - {"lr"})
+    note = f"Your own schedule moves {', '.join(others)} too, which it does not here."
+    return _made(schedule, rate or peak, name, note if others else "")
 
 
 def _asked(task: Any, total: int) -> OwnSchedule | None:

@@ -97,8 +97,9 @@ class LightningTask(ReadyTask):
 
     def parts(self) -> Parts:
         """Return the module, the optimizer that it configures, and what the data say."""
-        with TorchRandomStream(0, settings=True):
+        with TorchRandomStream(0, settings=True), quiet():
             module = self.module()
+            module.trainer = quiet_trainer(library(module), dict(self.trainer))  # it may be asked
             optimizer = (self.optimizer or configured)(module)
             batch, examples = sizes_of(self.data(0))
         every = int(self.trainer.get("accumulate_grad_batches", 1))
