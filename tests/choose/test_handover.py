@@ -161,6 +161,18 @@ def test_the_plan_gives_what_was_measured(kind: str) -> None:
 
 
 @every
+def test_the_scheduler_gives_what_was_measured(kind: str) -> None:
+    """Made by the choice itself, for the task's own optimizer."""
+    check(trained(kind, chosen(kind).scheduler), kind)
+
+
+def test_what_is_no_trainer_is_not_attached_to() -> None:
+    """The error says what to call instead."""
+    with pytest.raises(ScheduleError, match=r"choice\.scheduler\(optimizer\)"):
+        chosen("sgd 1:10").attach(OPTIMIZERS["sgd 1:10"](model()))
+
+
+@every
 def test_the_code_gives_what_was_measured(kind: str) -> None:
     """Pasted, without ratewise."""
     code = pasted(chosen(kind).code("torch"))
@@ -226,6 +238,7 @@ def test_groups_of_which_nothing_is_known_are_told_of(parts: Callable[[], Parts]
         ("transformers", "attach(trainer, {}, total=30)"),
         ("lightning", "attach(module, {}, total=30)"),
         ("keras", "callback = Callback({}, total=30)  # model.fit(…, callbacks=[callback])"),
+        ("optax", "learning_rate = schedule({}, total=30)"),
         ("", "scheduler = Scheduler(optimizer, {}, total=30)"),
     ],
 )

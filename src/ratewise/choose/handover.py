@@ -24,7 +24,7 @@ class TaskOptimizer:
     Args:
         name: Name of its class, or None if the task does not tell.
         groups: What each group gets of the rate that is searched; empty if that is all of it.
-        framework: What trains it, "torch", "transformers", "lightning", "keras" or "".
+        framework: What trains it, "torch", "transformers", "lightning", "keras", "optax" or "".
         known: Whether it is known what the groups get.
 
     Raises:
@@ -104,7 +104,7 @@ class TaskOptimizer:
             "",
             *(f"    {line}" for line in self.snippet(schedule, peak, total)),
             "",
-            f"The same, from here: {_FROM_HERE.get(self.framework, _FROM_HERE['torch'])}. Without "
+            f"The same, from here: {_FROM_HERE.get(self.framework, _FROM_HERE[''])}. Without "
             'ratewise: choice.code("torch"), or "transformers", "keras", "optax", "lightning".',
         ]
 
@@ -141,6 +141,7 @@ _FACES = {
     "transformers": ("transformers", "attach", "attach(trainer, {})"),
     "lightning": ("lightning", "attach", "attach(module, {})"),
     "keras": ("keras", "Callback", "callback = Callback({})  # model.fit(…, callbacks=[callback])"),
+    "optax": ("optax", "schedule", "learning_rate = schedule({})"),
 }
 """For each framework: the face of ratewise, what it is asked for, and the call."""
 
@@ -148,8 +149,12 @@ _FROM_HERE = {
     "torch": "choice.scheduler(optimizer)",
     "transformers": "choice.attach(trainer)",
     "lightning": "choice.attach(module)",
-    "keras": "Callback(choice.plan)",
+    "keras": "Callback(choice.plan, total=choice.total)",
+    "optax": "schedule(choice.plan, total=choice.total)",
+    "": "choice.scheduler(optimizer), in Keras Callback(choice.plan, total=choice.total), in Optax "
+    "schedule(choice.plan, total=choice.total)",
 }
+"""The same with a choice at hand; "" is a task that does not say what trains it."""
 
 _ATTACHED = {
     ("Trainer", ("transformers",)): "transformers",

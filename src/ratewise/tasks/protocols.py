@@ -92,7 +92,7 @@ class Parts(NamedTuple):
         batch: Samples in an update, or None.
         examples: Samples to train on, or None.
         groups: What each of the optimizer's groups gets of the rate; empty where there are none.
-        framework: "torch", "transformers", "lightning", "keras", or "" for another.
+        framework: "torch", "transformers", "lightning", "keras", "optax", or "" for another.
     """
 
     model: Any
