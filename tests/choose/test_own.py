@@ -38,8 +38,8 @@ def rates_of(choice: Choice) -> np.ndarray:
     return next(run.rates for run in choice.proof.runs if run.name == OWN)
 
 
-def read(task: Any, total: int = TOTAL, told: Any = None, groups: Any = ()) -> tuple[Any, str]:
-    return own_settings(task, total, TaskOptimizer("SGD", tuple(groups)), told)
+def read(task: Any, told: Any = None, groups: Any = (), **units: float) -> tuple[Any, str]:
+    return own_settings(task, TOTAL, TaskOptimizer("SGD", tuple(groups)), told, **units)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -138,9 +138,11 @@ def test_a_choice_that_goes_on_has_the_same_own_settings(tmp_path: Path) -> None
 def test_a_user_may_say_what_they_are() -> None:
     """As a schedule at the task's own rate, or with a peak of its own."""
     mine, note = read(Valley(), told="Warmup(4) >> Cosine(to=0)")
-    assert (mine.schedule, mine.peak, note) == ((Warmup(4) >> Cosine(to=0)).resolve(TOTAL), 0.1, "")
+    assert (mine.schedule, mine.peak, note) == (Warmup(4) >> Cosine(to=0), 0.1, "")
     mine, _ = read(Valley(), told='Plan(lr=Linear(to=0), peak={"lr": 0.7})')
     assert mine.peak == 0.7
+    mine, _ = read(Valley(), told='Warmup("1 epoch") >> Cosine(to=0)', epoch=5)
+    assert mine.schedule == (Warmup(5) >> Cosine(to=0)).resolve(TOTAL)
     with pytest.raises(ScheduleError, match="did you mean Linear"):
         chosen(Valley(), own="Linaer(to=0)")
 

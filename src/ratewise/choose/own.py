@@ -42,6 +42,11 @@ class OwnSettings:
     name: str = OWN
     note: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return them as JSON types."""
+        told = {"name": self.name, "schedule": str(self.schedule), "peak": self.peak}
+        return {**told, "note": self.note}
+
     def run(self, total: int, seed: int) -> RunSpec:
         """Return the run of so many updates with a seed."""
         levels = self.schedule.resolve(total).values()
@@ -143,7 +148,15 @@ def _one(
         if not _follows(other, rate or (peak or 1.0) * group.share, wanted, total, units):
             rule = "gives groups schedules of their own, which one factor on all rates is not"
             raise ScheduleError(who, rule, "give all groups one")
-    return resolved, peak
+    return _as_written(schedule, resolved, total), peak
+
+
+def _as_written(schedule: Schedule, resolved: Schedule, total: int) -> Schedule:
+    """Return a schedule as it is written, where the total alone says how long its moves are."""
+    try:
+        return schedule if schedule.resolve(total) == resolved else resolved
+    except ScheduleError:  # an epoch, or how big an update is, has to be known
+        return resolved
 
 
 def _of_group(plan: Plan, index: int, optimizer: TaskOptimizer) -> tuple[Any, float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,10 @@ class Refusal:
     def lines(self, context: Context) -> list[str]:
         """Return the advice as whoever is advised would type it."""
         return [one if isinstance(one, str) else one.text(context) for one in self.advice]
+
+    def to_dict(self, context: Context) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return {"kind": self.kind, "text": self.text, "advice": self.lines(context)}
 
 
 @dataclass(frozen=True)

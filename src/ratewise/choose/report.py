@@ -43,7 +43,7 @@ def headline(name: str, peak: float, total: int, *, own: bool, sure: bool, refus
     if refused:
         return f"Of what was tried “{name}” was ahead, at {run}"
     if own:
-        return f"Keep {name}, {run}"
+        return f"Keep {name}, with {run}"
     if not sure:
         return f"Keep your own settings, or use “{name}”, which is as good, at {run}"
     return f"Use “{name}” at {run}"

@@ -7,10 +7,7 @@ import math
 import textwrap
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._json import plain
@@ -198,7 +195,7 @@ class Choice:
         """Return the story as paragraphs by title; those that begin with a blank are set as is."""
         proof, verdict = self.proof, self.verdict
         pick = report.pick(self._headline, self.schedule, proof, self.metric, verdict.text)
-        own = None if self.own is None else next(iter(self._runs_of(self.own.name)), None)
+        own = next(iter(self._own_runs), None)
         tried = report.searched(self.trials, proof.metric, proof.higher_is_better, own)
         return {
             report.PICK: [*self._refused, *pick],
@@ -224,9 +221,15 @@ class Choice:
             return []
         return report.refused(self.refusal.text, self.refusal.lines(self.proof.context))
 
-    def _runs_of(self, name: str) -> tuple[Record, ...]:
-        """Return the runs of a finalist, with the seed of the search first."""
-        return tuple(run for run in self.proof.runs if run.name == name)
+    @property
+    def _own_runs(self) -> list[Record]:
+        """The runs of the task's own settings, with the seed of the search first."""
+        name = None if self.own is None else self.own.name
+        return [run for run in self.proof.runs if run.name == name]
+
+    @property
+    def _own_values(self) -> list[float]:
+        return [run.metrics[self.proof.metric] for run in self._own_runs]
 
     def figure(self) -> Any:
         """Return a `matplotlib.figure.Figure`: the range test, the search, the proof, the pick.
@@ -257,6 +260,7 @@ class Choice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
+        proof = self.proof
         fields = {
             "name": self.name,
             "schedule": str(self.schedule),
@@ -265,9 +269,9 @@ class Choice:
             "plan": self._plan_as_dict(),
             "optimizer": self.optimizer,
             "use": self.optimizer.snippet(self.schedule, self.peak, self.total),
-            "own": None if self.own is None else self._own_as_dict(self.own),
+            "own": None if self.own is None else {**self.own.to_dict(), "values": self._own_values},
             "gain": self.gain,
-            "refusal": self._refusal_as_dict(),
+            "refusal": None if self.refusal is None else self.refusal.to_dict(proof.context),
             "metric": self.proof.metric,
             "value": self.metric,
             "verdict": self.verdict.text,
@@ -311,17 +315,6 @@ class Choice:
         except ScheduleError:
             return None
 
-    def _own_as_dict(self, own: OwnSettings) -> dict[str, Any]:
-        values = [run.metrics[self.proof.metric] for run in self._runs_of(own.name)]
-        told = {"name": own.name, "schedule": str(own.schedule), "peak": own.peak}
-        return {**told, "note": own.note, "values": values}
-
-    def _refusal_as_dict(self) -> dict[str, Any] | None:
-        if self.refusal is None:
-            return None
-        told = {"kind": self.refusal.kind, "text": self.refusal.text}
-        return {**told, "advice": self.refusal.lines(self.proof.context)}
-
     @property
     def _cost(self) -> str:
         return report.cost(self.spent, self.budget, self.exhaustive)
@@ -354,30 +347,18 @@ class Choice:
             return None
 
     def _panels(self) -> ChoicePanels:
-        from ratewise.view.choice import ChoicePanels, ExpectedCurve, TrialPoint
+        from ratewise.choose.pictures import curves, points
+        from ratewise.view.choice import ChoicePanels
         from ratewise.view.comparison import Ranked
 
-        curves: list[ExpectedCurve] = []
-        names = dict.fromkeys([self.name, *(one.name for one in self.expected)])
-        for name in names:
-            mine = sorted((o for o in self.expected if o.name == name), key=lambda o: o.peak)
-            if not mine:  # the task's own settings, at their one peak
-                continue
-            rows = np.array([(one.peak, one.metric, one.spread) for one in mine])
-            curves.append(ExpectedCurve(name, *rows.T))
-        before = self.spent.get("find", 0) + self.spent.get("own", 0)
-        spent = accumulate((one.updates for one in self.trials), initial=before)
-        trials = [
-            TrialPoint(one.name, one.peak, after, one.metric, one.expected, one.spread)
-            for one, after in zip(self.trials, list(spent)[1:], strict=True)
-        ]
         proof, verdict = self.proof, self.verdict
+        begun = self.spent.get("find", 0) + self.spent.get("own", 0)
         return ChoicePanels(
             title=self._title,
             metric=proof.metric,
             higher_is_better=proof.higher_is_better,
-            curves=curves,
-            trials=trials,
+            curves=curves(self.name, self.expected),
+            trials=points(self.trials, begun),
             suggested=None if self.found is None else self.found.rate,
             finalists=[Ranked(o.name, o.peak, o.values, o.mean) for o in proof.standings],
             margin=verdict.margin,

@@ -99,8 +99,8 @@ class Comparison:
     def verdict(self) -> Verdict:
         """The winner with its margin, or who is within noise; `str()` says why."""
         told = self.standings, self.metric, self.higher_is_better
-        how = {"searched": self.searched, "level": self.level}
-        return judge(*told, **how, context=self.context)
+        level, context = self.level, self.context
+        return judge(*told, searched=self.searched, level=level, context=context)
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:

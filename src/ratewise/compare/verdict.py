@@ -177,8 +177,9 @@ class Noise:
     def of(cls, finished: Sequence[Standing], level: float = LEVEL) -> Noise:
         """Return the noise of two candidates or more, with two seeds or more."""
         table = np.array([one.values for one in finished])
-        freedom = (len(table) - 1) * (table.shape[1] - 1)
-        return cls(math.sqrt(residual(table) / freedom), *table.shape, level)
+        candidates, seeds = table.shape
+        freedom = (candidates - 1) * (seeds - 1)
+        return cls(math.sqrt(residual(table) / freedom), candidates, seeds, level)
 
     @property
     def freedom(self) -> int:
