@@ -27,7 +27,7 @@ TAIL = 0.1
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ChoiceRefusal:
     """Why a choice recommends nothing.
 
     Args:
@@ -52,7 +52,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SearchEvidence:
     """What is known when a search has ended.
 
     Args:
@@ -94,7 +94,7 @@ class Evidence:
         return self.untrained.values(self.metric, self.seeds)
 
 
-def refuse(evidence: Evidence) -> Refusal | None:
+def refuse(evidence: SearchEvidence) -> ChoiceRefusal | None:
     """Return why nothing is recommended, or None: then something was learned, or nobody knows."""
     for look in (_flat, _no_better_than_untrained, _no_better_than_constant):
         found = look(evidence)
@@ -106,7 +106,7 @@ def refuse(evidence: Evidence) -> Refusal | None:
 # Flat ---------------------------------------------------------------------------------------
 
 
-def _flat(evidence: Evidence) -> Refusal | None:
+def _flat(evidence: SearchEvidence) -> ChoiceRefusal | None:
     values, metric = evidence.values, evidence.metric
     if len(values) < SEVERAL or float(np.ptp(values)) > ALIKE * float(np.abs(values).max()):
         return None
@@ -117,19 +117,19 @@ def _flat(evidence: Evidence) -> Refusal | None:
             f"{len(values)} runs: nothing that was trained moves it."
         )
         look = "Look whether the metric is of the model that is trained, and the optimizer has its"
-        return Refusal("flat", text, (f"{look} weights.", *_of_losses(evidence)))
+        return ChoiceRefusal("flat", text, (f"{look} weights.", *_of_losses(evidence)))
     text = (
         f"All {len(values)} runs end at the same {metric}, {values[0]:.4g}, whatever their "
         "schedule and peak: it does not tell them apart."
     )
     finer = Fix("Let a finer metric decide, such as the loss: {metric}.", metric="…")
-    return Refusal("flat", text, (finer,))
+    return ChoiceRefusal("flat", text, (finer,))
 
 
 # The untrained model ------------------------------------------------------------------------
 
 
-def _no_better_than_untrained(evidence: Evidence) -> Refusal | None:
+def _no_better_than_untrained(evidence: SearchEvidence) -> ChoiceRefusal | None:
     """Look whether the untrained model, as one more candidate, is within noise of the best."""
     before, finished = evidence.before(), evidence.finished
     if not before or not finished or len(before) != len(finished[0].values):
@@ -151,10 +151,10 @@ def _no_better_than_untrained(evidence: Evidence) -> Refusal | None:
         f"by chance up to {margin:.2g}{_chance(evidence, finished[0].mean, margin)}."
     )
     more, _, said = noise.told_apart((finished[0], untrained), gap)
-    return Refusal("untrained", text, (*_of_losses(evidence), *([said] if more else [])))
+    return ChoiceRefusal("untrained", text, (*_of_losses(evidence), *([said] if more else [])))
 
 
-def _one_seed(evidence: Evidence, start: float) -> Refusal | None:
+def _one_seed(evidence: SearchEvidence, start: float) -> ChoiceRefusal | None:
     """Look whether no run of one seed is better than the untrained model, which needs no noise."""
     values = evidence.sign * evidence.values
     if len(values) < SEVERAL or values.min() < evidence.sign * start:
@@ -162,16 +162,16 @@ def _one_seed(evidence: Evidence, start: float) -> Refusal | None:
     return _rising(evidence, start, float(evidence.sign * values.min()))
 
 
-def _rising(evidence: Evidence, start: float, best: float) -> Refusal:
+def _rising(evidence: SearchEvidence, start: float, best: float) -> ChoiceRefusal:
     text = (
         f"Training makes it worse: {evidence.metric} is {start:.4g} untrained, and the best run "
         f"ends at {best:.4g}."
     )
     lower = "Try far lower peaks ({peaks}), and look at the sign of the loss and at the labels."
-    return Refusal("rising", text, (Fix(lower, peaks="…"), *_of_losses(evidence)))
+    return ChoiceRefusal("rising", text, (Fix(lower, peaks="…"), *_of_losses(evidence)))
 
 
-def _of_losses(evidence: Evidence) -> list[str]:
+def _of_losses(evidence: SearchEvidence) -> list[str]:
     """Return what the training losses say, as a sentence of advice."""
     falls: list[tuple[float, float]] = []
     for run in evidence.records:
@@ -205,7 +205,7 @@ def _noise(run: Record, share: float) -> float:
 # A constant answer --------------------------------------------------------------------------
 
 
-def _no_better_than_constant(evidence: Evidence) -> Refusal | None:
+def _no_better_than_constant(evidence: SearchEvidence) -> ChoiceRefusal | None:
     """Look whether the best finalist is at a constant answer, which the untrained model is not.
 
     What starts there and ends better than it has learned, however little.
@@ -226,11 +226,11 @@ def _no_better_than_constant(evidence: Evidence) -> Refusal | None:
             f"Nothing was learned but how often each label comes up: the best run ends at "
             f"{evidence.metric} {best.mean:.4g}, and {one.value:.4g} is what {one.told}."
         )
-        return Refusal("chance", text, tuple(_of_losses(evidence)))
+        return ChoiceRefusal("chance", text, tuple(_of_losses(evidence)))
     return None
 
 
-def _chance(evidence: Evidence, value: float, margin: float) -> str:
+def _chance(evidence: SearchEvidence, value: float, margin: float) -> str:
     """Return which constant answer is worth as much, to be added to a sentence, or ""."""
     for one in _fitting(evidence):
         if abs(value - one.value) <= min(margin, 0.1 * one.value) + one.close:
@@ -238,7 +238,7 @@ def _chance(evidence: Evidence, value: float, margin: float) -> str:
     return ""
 
 
-def _fitting(evidence: Evidence) -> list[Constant]:
+def _fitting(evidence: SearchEvidence) -> list[Constant]:
     """Return the constant answers that this metric can be compared with."""
     name = evidence.metric.lower()
     if evidence.higher_is_better:
@@ -248,7 +248,7 @@ def _fitting(evidence: Evidence) -> list[Constant]:
     return [one for one in evidence.untrained.constants if one.kind == kind]
 
 
-def _all_near(evidence: Evidence, value: float) -> bool:
+def _all_near(evidence: SearchEvidence, value: float) -> bool:
     """Whether nearly all runs, and their training losses at the end, are near a number."""
     ends = [float(np.mean(run.losses[-max(1, round(TAIL * len(run.losses))) :]))
             for run in evidence.records if run.ended]  # fmt: skip
@@ -266,7 +266,7 @@ def at_edge(
     edge: float,
     inner: float,
     noise: float,
-) -> Refusal | None:
+) -> ChoiceRefusal | None:
     """Return that the best peak is the last that was tried, if it is that beyond noise.
 
     Args:
@@ -285,4 +285,6 @@ def at_edge(
         f"The best peak, {format_rate(end)}, is the {word} of those that were tried, and better "
         f"than the next beyond noise: a better one lies {side} it, as far as can be told."
     )
-    return Refusal("edge", text, (Fix(f"Try peaks {side} it: {{peaks}}.", peaks=f"[{further}]"),))
+    return ChoiceRefusal(
+        "edge", text, (Fix(f"Try peaks {side} it: {{peaks}}.", peaks=f"[{further}]"),)
+    )

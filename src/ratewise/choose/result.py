@@ -17,7 +17,7 @@ from ratewise.choose import report
 from ratewise.choose.gain import Gain, gain_over
 from ratewise.choose.handover import TaskOptimizer
 from ratewise.choose.own import OwnSettings
-from ratewise.choose.refusal import Refusal
+from ratewise.choose.refusal import ChoiceRefusal
 from ratewise.choose.search import SURE, Expected, Trial
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.verdict import Verdict
@@ -77,7 +77,7 @@ class Choice:
     next_steps: tuple[str, ...] = ()
     optimizer: TaskOptimizer = field(default_factory=TaskOptimizer, repr=False)
     own: OwnSettings | None = field(default=None, repr=False)
-    refusal: Refusal | None = None
+    refusal: ChoiceRefusal | None = None
 
     @property
     def plan(self) -> Plan:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ratewise.advise import Advice
 from ratewise.choose.handover import TaskOptimizer
 from ratewise.choose.own import OwnSettings
-from ratewise.choose.refusal import Evidence, Refusal, at_edge, refuse
+from ratewise.choose.refusal import ChoiceRefusal, SearchEvidence, at_edge, refuse
 from ratewise.choose.result import Choice
 from ratewise.choose.search import SURE, Ending, ScheduleSearch
 from ratewise.choose.untrained import Untrained
@@ -91,19 +91,19 @@ def _picked(search: ScheduleSearch, proof: Comparison) -> RunSpec | None:
 
 def _refusal(
     search: ScheduleSearch, proof: Comparison, run: RunSpec, untrained: Untrained
-) -> Refusal | None:
+) -> ChoiceRefusal | None:
     """Return why nothing is recommended, or None."""
     others = [one for one in _records(search) if one.seed == search.seeds[0]]
     later = [one for one in proof.runs if one.seed != search.seeds[0]]
     seeds = [*dict.fromkeys(one.seed for one in proof.runs)]
     told = proof.metric, proof.higher_is_better, proof.standings, seeds, [*others, *later]
-    evidence = Evidence(*told, untrained, SURE)
+    evidence = SearchEvidence(*told, untrained, SURE)
     return refuse(evidence) or _edge(search, proof, run, evidence)
 
 
 def _edge(
-    search: ScheduleSearch, proof: Comparison, run: RunSpec, evidence: Evidence
-) -> Refusal | None:
+    search: ScheduleSearch, proof: Comparison, run: RunSpec, evidence: SearchEvidence
+) -> ChoiceRefusal | None:
     """Return that the best peak is the last of the ladder, if it is that beyond noise."""
     places = [i for i, one in enumerate(search.space.runs) if one is run]
     side = search.space.edge(places[0]) if places else None
