@@ -17,7 +17,7 @@ from ratewise.tasks.protocols import GroupShare, OwnSchedule
 from tests.choose.valley import Valley
 
 SHAPES = ["Warmup(2) >> Linear(to=0)", "Hold()"]
-TOTAL, PEAKS = 40, [0.05, 0.1, 0.2]
+TOTAL, PEAKS = 40, [0.1, 0.2]
 
 
 @dataclass(frozen=True)
