@@ -123,7 +123,7 @@ def main() -> None:
     """Choose, tell the story, write the page."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--total", type=int, default=160, help="updates in a run")
-    options.add_argument("--budget", type=int, help="updates in all; twenty runs if not given")
+    options.add_argument("--budget", type=int, help="updates in all; 24 runs if not given")
     options.add_argument("--seeds", type=int, default=3, help="seeds of the best few")
     options.add_argument("--judges", type=int, default=HELD_OUT, help="reviews that judge a run")
     options.add_argument(
@@ -140,7 +140,7 @@ def main() -> None:
     console.print(f"{len(train):,} reviews to train on, {len(held_out):,} held out")
     columns = (TextColumn("{task.description:50}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
-        row = bar.add_task("range test", total=chosen.budget or 20 * chosen.total)
+        row = bar.add_task("range test", total=chosen.budget or 24 * chosen.total)
         choice = choose(
             replace(task, metric=functools.partial(metric, judges=chosen.judges)),
             total=chosen.total,

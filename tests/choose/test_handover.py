@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -161,6 +161,18 @@ def test_the_plan_gives_what_was_measured(kind: str) -> None:
 
 
 @every
+def test_the_scheduler_gives_what_was_measured(kind: str) -> None:
+    """Made by the choice itself, for the task's own optimizer."""
+    check(trained(kind, chosen(kind).scheduler), kind)
+
+
+def test_what_is_no_trainer_is_not_attached_to() -> None:
+    """The error says what to call instead."""
+    with pytest.raises(ScheduleError, match=r"choice\.scheduler\(optimizer\)"):
+        chosen("sgd 1:10").attach(OPTIMIZERS["sgd 1:10"](model()))
+
+
+@every
 def test_the_code_gives_what_was_measured(kind: str) -> None:
     """Pasted, without ratewise."""
     code = pasted(chosen(kind).code("torch"))
@@ -223,21 +235,24 @@ def test_groups_of_which_nothing_is_known_are_told_of(parts: Callable[[], Parts]
 @pytest.mark.parametrize(
     ("framework", "line"),
     [
-        ("transformers", "attach(trainer, plan, total=30)"),
-        ("lightning", "attach(module, plan, total=30)"),
-        ("keras", "callback = Callback(plan, total=30)"),
-        ("", "scheduler = Scheduler(optimizer, plan, total=30)"),
+        ("transformers", "attach(trainer, {}, total=30)"),
+        ("lightning", "attach(module, {}, total=30)"),
+        ("keras", "callback = Callback({}, total=30)  # model.fit(…, callbacks=[callback])"),
+        ("optax", "learning_rate = schedule({}, total=30)"),
+        ("", "scheduler = Scheduler(optimizer, {}, total=30)"),
     ],
 )
 def test_the_snippet_is_that_of_the_task(framework: str, line: str) -> None:
     """A trainer, a module and a Keras model follow a plan by ways of their own."""
     optimizer = TaskOptimizer("Lion", (GroupShare(None, 1.0), GroupShare(None, 0.5)), framework)
-    lines = optimizer.use(Cosine(to=0), 0.1, TOTAL)
-    assert f"    {line}" in lines
-    written = next(one for one in lines if "plan = parse" in one)
-    read: Mapping[str, Any] = pasted(written.strip(), parse=parse)
-    assert read["plan"] == Plan(
+    first, second = optimizer.snippet(Cosine(to=0), 0.1, TOTAL)
+    plan = Plan(
         lr=Cosine(to=0),
         peak={"lr": 0.1},
         groups={"1": Plan(lr=Cosine(to=0), peak={"lr": 0.05})},
     )
+    assert second == line.format(repr(str(plan)))
+    assert parse(str(plan)) == plan
+    assert first.startswith(f"from ratewise.{framework or 'torch'} import ")
+    lines = optimizer.use(Cosine(to=0), 0.1, TOTAL)
+    assert [one.strip() for one in lines if one.startswith("    ")] == [first, second]

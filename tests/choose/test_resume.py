@@ -108,9 +108,9 @@ def test_a_larger_budget_goes_further_from_where_it_was(tmp_path: Path) -> None:
     """It trains what is new alone, and keeps the trials it had."""
     journal = tmp_path / "runs.db"
     options = {"total": TOTAL, "peaks": [0.02, 0.05, 0.1, 0.2, 0.4], "seeds": 1}
-    small = choose(Valley(), budget=6 * TOTAL, journal=journal, **options)  # type: ignore[arg-type]
+    small = choose(Valley(), budget=7 * TOTAL, journal=journal, **options)  # type: ignore[arg-type]
     before = trained(journal)
-    large = choose(Valley(), budget=12 * TOTAL, journal=journal, **options)  # type: ignore[arg-type]
+    large = choose(Valley(), budget=13 * TOTAL, journal=journal, **options)  # type: ignore[arg-type]
     spent = np.cumsum([trial.updates for trial in small.trials])
     begun = int((spent <= 5 * TOTAL).sum())  # later ones were what could still be paid for
     assert begun >= 4

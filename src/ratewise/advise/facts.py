@@ -75,12 +75,14 @@ class Facts(metaclass=Strict):
             value = getattr(self, name)
             if value not in known and not (name == "kind" and value is None):
                 who, fix = Call("Facts", name, value), nearest(value, known)
-                raise ScheduleError(who, f"is not a {name} that is known", fix)
+                article = "an" if name[0] in "aeiou" else "a"
+                raise ScheduleError(who, f"is not {article} {name} that is known", fix)
         for name in _COUNTS:
             value = getattr(self, name)
             if value is not None:
                 who = Call("Facts", name, value)
-                object.__setattr__(self, name, whole(who, name, value, low=1))
+                what = name if "_" not in name else f"the {name.replace('_', ' ')}"
+                object.__setattr__(self, name, whole(who, what, value, low=1))
         bounds: dict[str, Any] = {"beta2": {"high": 1.0 - 1e-9}, "peak": {"above": True}}
         for name, interval in bounds.items():
             value = getattr(self, name)

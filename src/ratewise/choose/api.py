@@ -11,11 +11,13 @@ from typing import Any
 from ratewise.advise import Facts, advise
 from ratewise.advise.from_task import infer
 from ratewise.choose.handover import TaskOptimizer
+from ratewise.choose.own import own_settings
 from ratewise.choose.peak_range import where_to_look
 from ratewise.choose.result import Choice, ChoiceInterrupted
 from ratewise.choose.search import ScheduleSearch
 from ratewise.choose.space import read_schedules, span, standard
 from ratewise.choose.summary import conclude
+from ratewise.choose.untrained import look_at
 from ratewise.compare.comparison import Comparison, interruptible
 from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.execution import Execution, Executor, Progress
@@ -28,8 +30,8 @@ from ratewise.schedule.strict import strict
 from ratewise.tasks.failures import name_of, users_code
 from ratewise.tasks.protocols import Task
 
-USUAL = 20
-"""Runs that the budget pays for if none is given."""
+USUAL = 24
+"""Runs that the budget pays for if none is given: 20, and what the task's own settings take."""
 
 ON_RAY, MOST_AT_ONCE = 4, 8
 """Runs that are asked for together: on a cluster, and at most."""
@@ -46,6 +48,7 @@ def choose(
     peaks: Iterable[float] | None = None,
     seeds: int | Iterable[int] = 3,
     finalists: int = 3,
+    own: Schedule | Plan | str | None = None,
     facts: Facts | None = None,
     epoch: float | None = None,
     samples: float | None = None,
@@ -64,15 +67,23 @@ def choose(
 ) -> Choice:
     """Find out which schedule at which peak suits a task, and how sure that is.
 
-    1. Advice gives the candidates and their order; a range test gives a ladder of peaks.
+    What it finds has to be better than the task's own settings: its optimizer and its schedule as
+    they stand, which are trained with every seed, too. The verdict begins with the gain over them.
+
+    1. Advice gives the candidates and their order; a range test gives a ladder of peaks. Nothing
+       is trained before the untrained model is measured with every seed.
     2. Probes: the first candidate and a trunk that is cooled at its end, at two peaks each.
     3. Search, with one seed: a Gaussian process over the finished runs, about a loss-curve law
        fitted to the probes where that makes the runs more likely, says how any other would end.
        Next comes the run with the highest expected improvement per update that it still costs;
        what it shares with a finished one costs nothing. The search ends when none promises more
        than retrain noise.
-    4. Proof: the best few schedules, each at its own best peak, are repeated with the other seeds;
-       the verdict is that of `compare`.
+    4. Proof: the best few schedules, each at its own best peak, and the own settings are repeated
+       with the other seeds, until it is told who is ahead; the verdict is that of `compare`, at
+       95 % over all seeds after which it is looked at (see `Looks`).
+
+    Where no run is better than the untrained model or than a constant answer, all end alike, or the
+    best peak is the last of the ladder, `.refusal` says so, and nothing is recommended.
 
     With a journal, a choice that was stopped goes on where it was, to the same end; with a larger
     budget it goes further.
@@ -82,12 +93,16 @@ def choose(
         candidates: Schedules by name, or a list of them; without them eight usual shapes behind
             two warm-ups, and what `advise` says.
         total: Updates in a run, or a length such as "3 epochs".
-        budget: Updates that may be trained in all, range test and repeats included; twenty runs
-            if not given.
+        budget: Updates that may be trained in all, range test and repeats included; twenty-four
+            runs if not given.
         peaks: Peak learning rates to choose from; without them a ladder about what the range test
             finds, which grows where the best peak is its last.
         seeds: How many seeds (0, 1, …), or which; the first is that of the search.
-        finalists: How many schedules are repeated with the other seeds, at least 1.
+        finalists: How many schedules are repeated with the other seeds, at least 1, beside the
+            task's own settings.
+        own: The schedule that the task has of its own, with its peak if that is no other than the
+            optimizer's: for a task that cannot be asked. Without it what the trainer's arguments,
+            the module or the compiled model say, else a constant rate.
         facts: What is known of the training, for advice; without it what the task shows.
         epoch: Updates in an epoch.
         samples: Samples in an update.
@@ -108,7 +123,7 @@ def choose(
     Raises:
         ScheduleError: an argument is not what it should be, before anything is trained; or no run
             got to its end, as the task raised (that is the `__cause__`), its metric was no number,
-            or every rate was too high.
+            or every rate was too high (`NothingFinished`).
         ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
     """
     tasks = Tasks(task)
@@ -133,6 +148,9 @@ def choose(
         found, notes, rates = None, list[str](), given
         if rates is None:
             rates, found, notes = where_to_look(task, longest, limit, executor.journal)
+        begun = look_at(task, numbers, executor.journal)
+        mine, note = own_settings(task, longest, optimizer, own, names=schedules, **units)
+        notes += [note] if note else []
         grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
         search = ScheduleSearch(
             space=grows(rates),
@@ -144,13 +162,14 @@ def choose(
             at_once=_at_once(engine, workers),
             spent={"find": found.updates} if found is not None else {},
             notes=notes,
+            own=None if mine is None else mine.run(longest, numbers[0]),
         )
+        told = search, advice, found, optimizer, mine, begun
         try:
             search.run()
         except KeyboardInterrupt as stop:  # while it trained, or while it thought
-            so_far = conclude(search, advice, found, optimizer, interrupted=True)
-            raise ChoiceInterrupted(so_far) from stop
-        return conclude(search, advice, found, optimizer)
+            raise ChoiceInterrupted(conclude(*told, interrupted=True)) from stop
+        return conclude(*told)
 
 
 def _train(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule import Plan, Schedule, ScheduleError, parse
 from ratewise.schedule.meant import groups_meant
 from ratewise.tasks.failures import TaskError, name_of, users_code
 from ratewise.tasks.protocols import GroupShare, Parts
@@ -23,7 +24,7 @@ class TaskOptimizer:
     Args:
         name: Name of its class, or None if the task does not tell.
         groups: What each group gets of the rate that is searched; empty if that is all of it.
-        framework: What trains it, "torch", "transformers", "lightning", "keras" or "".
+        framework: What trains it, "torch", "transformers", "lightning", "keras", "optax" or "".
         known: Whether it is known what the groups get.
 
     Raises:
@@ -83,23 +84,51 @@ class TaskOptimizer:
         rest = f"the others at {format_rate(peak)}"
         return f"Its groups keep their ratios, by name or place: {', '.join(own)}, {rest}."
 
+    def snippet(self, schedule: Schedule, peak: float, total: int) -> list[str]:
+        """Return two lines of code that give this optimizer the rates that were measured."""
+        plan = self.plan(schedule, peak)
+        plan = Plan(lr=plan.lr, peak=plan.peak, groups=plan.groups)
+        face, name, call = _FACES.get(self.framework, _FACES["torch"])
+        try:
+            written = parse(str(plan)) == plan
+        except ScheduleError:  # a function of Python is in it
+            written = False
+        text = repr(str(plan)) if written else "choice.plan"
+        return [f"from ratewise.{face} import {name}", call.format(f"{text}, total={total}")]
+
     def use(self, schedule: Schedule, peak: float, total: int) -> list[str]:
         """Return how to use a schedule with it; the lines that begin with a blank are code."""
-        plan = self.plan(schedule, peak)
-        text = str(Plan(lr=plan.lr, peak=plan.peak, groups=plan.groups))
-        face, name, follow = _FACES.get(self.framework, _FACES["torch"])
         kind = "your optimizer" if self.name is None else f"the task's own optimizer, {self.name}"
         return [
             f"With ratewise, for {kind}, made as in the task; the plan sets its rates:",
             "",
-            "    from ratewise import parse",
-            f"    from ratewise.{face} import {name}",
+            *(f"    {line}" for line in self.snippet(schedule, peak, total)),
             "",
-            f"    plan = parse({text!r})",
-            f"    {follow}total={total})",
-            "",
-            'Without it: choice.code("torch"), or "transformers", "keras", "optax", "lightning".',
+            f"The same, from here: {_FROM_HERE.get(self.framework, _FROM_HERE[''])}. Without "
+            'ratewise: choice.code("torch"), or "transformers", "keras", "optax", "lightning".',
         ]
+
+    def attach(self, target: Any, schedule: Schedule, peak: float, **options: Any) -> Any:
+        """Make a Trainer, or a module of Lightning, follow a schedule as it was measured.
+
+        Raises:
+            ScheduleError: it is neither.
+        """
+        kinds = {
+            (kind.__name__, kind.__module__.partition(".")[0]) for kind in type(target).__mro__
+        }
+        for (name, packages), face in _ATTACHED.items():
+            if any((name, package) in kinds for package in packages):
+                found: Any = import_module(f"ratewise.{face}")
+                return found.attach(target, self.plan(schedule, peak), **options)
+        rule = "is neither a Trainer of Transformers nor a module of Lightning"
+        fix = "give one, or call choice.scheduler(optimizer)"
+        raise ScheduleError("Choice.attach", rule, fix, given=target)
+
+    def scheduler(self, optimizer: Any, schedule: Schedule, peak: float, **options: Any) -> Any:
+        """Return the scheduler that gives an optimizer of PyTorch the rates that were measured."""
+        found: Any = import_module("ratewise.torch")
+        return found.Scheduler(optimizer, self.plan(schedule, peak), **options)
 
 
 _UNKNOWN = (
@@ -108,12 +137,30 @@ _UNKNOWN = (
 )
 
 _FACES = {
-    "torch": ("torch", "Scheduler", "scheduler = Scheduler(optimizer, plan, "),
-    "transformers": ("transformers", "attach", "attach(trainer, plan, "),
-    "lightning": ("lightning", "attach", "attach(module, plan, "),
-    "keras": ("keras", "Callback", "callback = Callback(plan, "),
+    "torch": ("torch", "Scheduler", "scheduler = Scheduler(optimizer, {})"),
+    "transformers": ("transformers", "attach", "attach(trainer, {})"),
+    "lightning": ("lightning", "attach", "attach(module, {})"),
+    "keras": ("keras", "Callback", "callback = Callback({})  # model.fit(…, callbacks=[callback])"),
+    "optax": ("optax", "schedule", "learning_rate = schedule({})"),
 }
-"""For each framework: the face of ratewise, what it is asked for, and how the call begins."""
+"""For each framework: the face of ratewise, what it is asked for, and the call."""
+
+_FROM_HERE = {
+    "torch": "choice.scheduler(optimizer)",
+    "transformers": "choice.attach(trainer)",
+    "lightning": "choice.attach(module)",
+    "keras": "Callback(choice.plan, total=choice.total)",
+    "optax": "schedule(choice.plan, total=choice.total)",
+    "": "choice.scheduler(optimizer), in Keras Callback(choice.plan, total=choice.total), in Optax "
+    "schedule(choice.plan, total=choice.total)",
+}
+"""The same with a choice at hand; "" is a task that does not say what trains it."""
+
+_ATTACHED = {
+    ("Trainer", ("transformers",)): "transformers",
+    ("LightningModule", ("lightning", "pytorch_lightning")): "lightning",
+}
+"""What can be attached to, by the name of its class and the packages that have it, and the face."""
 
 
 def _key(index: int, names: Sequence[Any]) -> str:

@@ -9,21 +9,49 @@ from ratewise.choose.search import Expected, Trial
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.verdict import Verdict
 from ratewise.range_test import RangeTestResult
+from ratewise.runs.records import Record
 from ratewise.schedule import Schedule
 from ratewise.view.format import format_rate, format_table
 
 UNTRIED = 5
 """Runs that nobody has trained and that are told of, the best expected."""
 
-STAGES = {"find": "range test", "probe": "probes", "search": "search", "prove": "repeats"}
+STAGES = {
+    "find": "range test",
+    "own": "your own settings",
+    "probe": "probes",
+    "search": "search",
+    "prove": "repeats",
+}
 
 PICK, WHERE, SEARCH = "What to use", "Where the task learns", "What was tried"
 PROOF, REST, USE = "How sure it is", "What was not tried", "How to use it"
 
 
-def headline(name: str, peak: float, total: int) -> str:
-    """Return what to use, in one line."""
-    return f"“{name}” at a peak of {format_rate(peak)}, over {total:,} updates:"
+def headline(name: str, peak: float, total: int, *, own: bool, sure: bool, refused: bool) -> str:
+    """Return what to use, in one line.
+
+    Args:
+        name: Name of the best.
+        peak: Its peak.
+        total: Updates in a run.
+        own: Whether it is what the task does of its own accord.
+        sure: Whether it is better than that beyond noise, as far as anybody can tell.
+        refused: Whether nothing is recommended.
+    """
+    run = f"a peak of {format_rate(peak)}, over {total:,} updates:"
+    if refused:
+        return f"Of what was tried “{name}” was ahead, at {run}"
+    if own:
+        return f"Keep {name}, with {run}"
+    if not sure:
+        return f"Keep your own settings, or use “{name}”, which is as good, at {run}"
+    return f"Use “{name}” at {run}"
+
+
+def refused(text: str, advice: Sequence[str]) -> list[str]:
+    """Return why nothing is recommended, and what to try."""
+    return [f"No recommendation. {text}", *advice]
 
 
 def ending(stopped: str) -> list[str]:
@@ -66,9 +94,14 @@ def where(
     return [first, *notes]
 
 
-def searched(trials: Sequence[Trial], metric: str, higher_is_better: bool) -> list[str]:
+def searched(
+    trials: Sequence[Trial], metric: str, higher_is_better: bool, own: Record | None
+) -> list[str]:
     """Return the runs of the search, a line each, and how they were picked."""
     rows: list[tuple[str, ...]] = [("", "schedule", "peak", metric, "expected", "updates")]
+    if own is not None:
+        cells = own.name, format_rate(own.peak), _ended(own.metrics[metric])
+        rows.append(("", *cells, "own", f"{len(own.rates):,}"))
     sign = -1.0 if higher_is_better else 1.0
     best = math.inf
     for trial in trials:
@@ -76,14 +109,17 @@ def searched(trials: Sequence[Trial], metric: str, higher_is_better: bool) -> li
         best = sign * trial.metric if better else best
         known = trial.expected == trial.expected
         expected = f"{trial.expected:.4g} ± {trial.spread:.2g}" if known else trial.stage
-        value = f"{trial.metric:.4g}" if math.isfinite(trial.metric) else "broke"
-        rows.append(("*" if better else "", trial.name, format_rate(trial.peak), value, expected,
-                     f"{trial.updates:,}"))  # fmt: skip
+        cells = trial.name, format_rate(trial.peak), _ended(trial.metric)
+        rows.append(("*" if better else "", *cells, expected, f"{trial.updates:,}"))
     why = (
         "One seed each; * is the best so far. After the probes came, each time, the run with the "
         "highest expected improvement per update that it still cost."
     )
     return [*_indented(format_table(rows, left=(0, 1))), why]
+
+
+def _ended(metric: float) -> str:
+    return f"{metric:.4g}" if math.isfinite(metric) else "broke"
 
 
 def proved(proof: Comparison, verdict: Verdict) -> list[str]:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import json
 import math
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._json import plain
 from ratewise._printable import printable
 from ratewise.advise import Advice
 from ratewise.choose import report
+from ratewise.choose.gain import Gain, gain_over
 from ratewise.choose.handover import TaskOptimizer
-from ratewise.choose.search import Expected, Trial
+from ratewise.choose.own import OwnSettings
+from ratewise.choose.refusal import ChoiceRefusal
+from ratewise.choose.search import SURE, Expected, Trial
 from ratewise.compare.comparison import Comparison
-from ratewise.compare.verdict import Verdict, judge
+from ratewise.compare.verdict import Verdict
 from ratewise.range_test import RangeTestResult
+from ratewise.runs.records import Record
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.show.files import write_folder
 from ratewise.view.format import format_rate
@@ -44,7 +45,7 @@ class Choice:
         proof: The finalists, each at its own best peak, over the seeds.
         trials: What was trained to find them, in order.
         expected: What is expected of every schedule at every peak, the best first.
-        spent: Updates by stage: "find", "probe", "search", "prove".
+        spent: Updates by stage: "find", "own", "probe", "search", "prove".
         budget: Updates that might have been trained.
         exhaustive: Updates that training everything with every seed would take.
         advice: The advice that it began with.
@@ -53,6 +54,10 @@ class Choice:
         notes: What else there is to know, each a sentence.
         next_steps: What would be worth trying next, each a sentence.
         optimizer: The task's own optimizer, with which it was measured.
+        own: What the task does of its own accord, which took part in the proof; None if it has no
+            rate of its own.
+        refusal: Why nothing is recommended, or None: where something was learned, or it is not
+            known. The best of what was tried is `schedule` all the same.
     """
 
     name: str
@@ -71,6 +76,8 @@ class Choice:
     notes: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     optimizer: TaskOptimizer = field(default_factory=TaskOptimizer, repr=False)
+    own: OwnSettings | None = field(default=None, repr=False)
+    refusal: ChoiceRefusal | None = None
 
     @property
     def plan(self) -> Plan:
@@ -79,14 +86,29 @@ class Choice:
         It is for the optimizer that the task makes: on that, every group has the rates that were
         measured. Of what is no rate it changes nothing.
         """
-        return self.optimizer.plan(self.schedule, self.peak)
+        plan = self.optimizer.plan(self.schedule, self.peak)
+        if self.refusal is None:
+            return plan
+        return replace(plan, notes=(f"No recommendation. {self.refusal.text}", *plan.notes))
+
+    @cached_property
+    def gain(self) -> Gain | None:
+        """How much better the best finalist is than the task's own settings; None without any."""
+        proof = self.proof
+        if self.own is None or self.own.name not in {run.name for run in proof.runs}:
+            return None
+        told = proof.standings, proof.metric, proof.higher_is_better
+        return gain_over(self.own.name, *told, level=SURE, look=proof.level)
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What the repeats allow to say: the winner with its margin, or who is within noise."""
-        proof = self.proof
-        told = proof.standings, proof.metric, proof.higher_is_better
-        return judge(*told, searched=True, context=proof.context)
+        """What the repeats allow to say: the gain, and the winner or who is within noise."""
+        verdict, gain = self.proof.verdict, self.gain
+        if gain is None:
+            return verdict
+        why = "\n".join(filter(None, (verdict.text, verdict.why)))
+        advice = dict.fromkeys(filter(None, (gain.advice, *verdict.advice)))
+        return replace(verdict, text=gain.text, why=why, advice=tuple(advice))
 
     @property
     def metric(self) -> float:
@@ -121,6 +143,32 @@ class Choice:
 
         return write(self.plan, target, total=self.total)
 
+    def scheduler(self, optimizer: Any, **options: Any) -> Any:
+        """Return a `ratewise.torch.Scheduler` that gives an optimizer what was measured.
+
+        Args:
+            optimizer: An optimizer of PyTorch, made as in the task.
+            **options: Of `Scheduler`; the total is that of the choice if not given.
+        """
+        options = {"total": self.total, **options}
+        return self.optimizer.scheduler(optimizer, self.schedule, self.peak, **options)
+
+    def attach(self, target: Any, **options: Any) -> Any:
+        """Make a Trainer of Transformers, or a module of Lightning, follow what was measured.
+
+        Args:
+            target: A Trainer or a module, made as in the task, before it is trained.
+            **options: Of `ratewise.transformers.attach` or `ratewise.lightning.attach`; the total
+                is that of the choice if not given.
+
+        Returns what that returns.
+
+        Raises:
+            ScheduleError: it is neither of the two.
+        """
+        options = {"total": self.total, **options}
+        return self.optimizer.attach(target, self.schedule, self.peak, **options)
+
     def report(self, width: int | None = None, colour: bool | None = None) -> str:
         """Return the whole story as text, with pictures for the terminal.
 
@@ -146,16 +194,42 @@ class Choice:
     def chapters(self) -> dict[str, list[str]]:
         """Return the story as paragraphs by title; those that begin with a blank are set as is."""
         proof, verdict = self.proof, self.verdict
-        first = report.headline(self.name, self.peak, self.total)
-        tried = report.searched(self.trials, proof.metric, proof.higher_is_better)
+        pick = report.pick(self._headline, self.schedule, proof, self.metric, verdict.text)
+        own = next(iter(self._own_runs), None)
+        tried = report.searched(self.trials, proof.metric, proof.higher_is_better, own)
         return {
-            report.PICK: report.pick(first, self.schedule, proof, self.metric, verdict.text),
+            report.PICK: [*self._refused, *pick],
             report.WHERE: report.where(self.expected, self.found, self.notes),
             report.SEARCH: [*tried, *report.ending(self.stopped), self._cost],
             report.PROOF: report.proved(proof, verdict),
             report.REST: report.rest(self.expected, self.next_steps),
             report.USE: self.optimizer.use(self.schedule, self.peak, self.total),
         }
+
+    @property
+    def _headline(self) -> str:
+        """What to use, or what was best where nothing is recommended."""
+        own = self.own is not None and self.name == self.own.name
+        sure = self.gain is None or math.isnan(self.gain.low) or self.gain.sure
+        told = self.name, self.peak, self.total
+        return report.headline(*told, own=own, sure=sure, refused=self.refusal is not None)
+
+    @property
+    def _refused(self) -> list[str]:
+        """Why nothing is recommended and what to try, or nothing."""
+        if self.refusal is None:
+            return []
+        return report.refused(self.refusal.text, self.refusal.lines(self.proof.context))
+
+    @property
+    def _own_runs(self) -> list[Record]:
+        """The runs of the task's own settings, with the seed of the search first."""
+        name = None if self.own is None else self.own.name
+        return [run for run in self.proof.runs if run.name == name]
+
+    @property
+    def _own_values(self) -> list[float]:
+        return [run.metrics[self.proof.metric] for run in self._own_runs]
 
     def figure(self) -> Any:
         """Return a `matplotlib.figure.Figure`: the range test, the search, the proof, the pick.
@@ -186,12 +260,18 @@ class Choice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
+        proof = self.proof
         fields = {
             "name": self.name,
             "schedule": str(self.schedule),
             "peak": self.peak,
             "total": self.total,
-            "plan": self.plan.to_dict(),
+            "plan": self._plan_as_dict(),
+            "optimizer": self.optimizer,
+            "use": self.optimizer.snippet(self.schedule, self.peak, self.total),
+            "own": None if self.own is None else {**self.own.to_dict(), "values": self._own_values},
+            "gain": self.gain,
+            "refusal": None if self.refusal is None else self.refusal.to_dict(proof.context),
             "metric": self.proof.metric,
             "value": self.metric,
             "verdict": self.verdict.text,
@@ -210,8 +290,11 @@ class Choice:
         return plain(fields)
 
     def __str__(self) -> str:
+        refused = self._refused
         lines = [
-            printable(f"Use {report.headline(self.name, self.peak, self.total)}"),
+            *refused,
+            *([""] if refused else []),
+            printable(self._headline),
             f"  {self.schedule}",
             "",
             self.proof.table(),
@@ -221,13 +304,27 @@ class Choice:
             *(report.ending(self.stopped) or [""]),
             self._cost,
         ]
-        if self.next_steps:
+        if self.next_steps and self.refusal is None:
             lines += ["Worth trying next:", *(f"  {printable(step)}" for step in self.next_steps)]
         return printable("\n".join(lines), keep="\n")
+
+    def _plan_as_dict(self) -> dict[str, Any] | None:
+        """Return the plan as JSON types; None if a function of Python is in it."""
+        try:
+            return self.plan.to_dict()
+        except ScheduleError:
+            return None
 
     @property
     def _cost(self) -> str:
         return report.cost(self.spent, self.budget, self.exhaustive)
+
+    @property
+    def _title(self) -> str:
+        """What stands above the page and the figure."""
+        if self.refusal is not None:
+            return f"No recommendation. {self.refusal.text}"
+        return f"“{self.name}” at {format_rate(self.peak)}.  {self.verdict.text}"
 
     def _page(self, picture: bytes | None) -> str:
         from ratewise.view.page import page
@@ -236,9 +333,9 @@ class Choice:
             code = self.code("torch")
         except ScheduleError as error:
             code = f"# {error}"
-        heading, legend = f"{self.name} at {self.peak:g}", "Range test, search, proof and schedule"
+        heading, legend = self._title, "Range test, search, proof and schedule"
         source = ("As PyTorch code", code)
-        return page(self.name, heading, picture, legend, self.chapters().items(), source)
+        return page(self._title, heading, picture, legend, self.chapters().items(), source)
 
     def _png(self) -> bytes | None:
         """Return the figure as a file, or None without matplotlib."""
@@ -250,27 +347,18 @@ class Choice:
             return None
 
     def _panels(self) -> ChoicePanels:
-        from ratewise.view.choice import ChoicePanels, ExpectedCurve, TrialPoint
+        from ratewise.choose.pictures import curves, points
+        from ratewise.view.choice import ChoicePanels
         from ratewise.view.comparison import Ranked
 
-        curves: list[ExpectedCurve] = []
-        names = dict.fromkeys([self.name, *(one.name for one in self.expected)])
-        for name in names:
-            mine = sorted((o for o in self.expected if o.name == name), key=lambda o: o.peak)
-            rows = np.array([(one.peak, one.metric, one.spread) for one in mine])
-            curves.append(ExpectedCurve(name, *rows.T))
-        spent = accumulate((one.updates for one in self.trials), initial=self.spent.get("find", 0))
-        trials = [
-            TrialPoint(one.name, one.peak, after, one.metric, one.expected, one.spread)
-            for one, after in zip(self.trials, list(spent)[1:], strict=True)
-        ]
         proof, verdict = self.proof, self.verdict
+        begun = self.spent.get("find", 0) + self.spent.get("own", 0)
         return ChoicePanels(
-            title=f"“{self.name}” at {format_rate(self.peak)}.  {verdict.text}",
+            title=self._title,
             metric=proof.metric,
             higher_is_better=proof.higher_is_better,
-            curves=curves,
-            trials=trials,
+            curves=curves(self.name, self.expected),
+            trials=points(self.trials, begun),
             suggested=None if self.found is None else self.found.rate,
             finalists=[Ranked(o.name, o.peak, o.values, o.mean) for o in proof.standings],
             margin=verdict.margin,

@@ -13,6 +13,7 @@ from ratewise.choose.law_prior import law_prior
 from ratewise.choose.searcher import Proposal, Searcher
 from ratewise.choose.space import Space, widened
 from ratewise.compare.comparison import Comparison, Interrupted
+from ratewise.compare.looks import Looks
 from ratewise.runs.records import Record
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree
@@ -31,6 +32,9 @@ WIDENINGS = 3
 
 PROVING = 0.5
 """Share of the budget that repeats of the finalists may take."""
+
+SURE = 0.95
+"""Probability that what a proof says holds, over all finalists and all looks at it."""
 
 Train = Callable[[Sequence[RunSpec], int], Comparison]
 """Trains runs; the second number is what was trained before them."""
@@ -91,6 +95,8 @@ class Ending(Enum):
 class ScheduleSearch:
     """Trains what promises most, until nothing is worth it or the budget is spent.
 
+    The task's own settings are trained first, and take part in the proof whatever becomes of them.
+
     Args:
         space: What is chosen from.
         train: What trains.
@@ -100,6 +106,7 @@ class ScheduleSearch:
         grows: Makes the same space at other peaks, or None if the peaks are the user's.
         at_once: How many runs are trained at the same time.
         spent: Updates by stage.
+        own: The task's own settings, with the seed of the search, or None if it has none.
     """
 
     space: Space
@@ -115,18 +122,23 @@ class ScheduleSearch:
     proof: Comparison | None = None
     notes: list[str] = field(default_factory=list[str])
     ending: Ending | None = None
+    own: RunSpec | None = None
+    own_record: Record | None = None
 
     def __post_init__(self) -> None:
         self.searcher = Searcher([run.rates for run in self.space.runs])
         self.sign = 1.0
         self.metric = ""
+        self.looks = Looks(1, SURE)
 
     def run(self) -> None:
-        """Probe, search and prove.
+        """Begin with what the task does of itself, then probe, search and prove.
 
         Raises:
             Interrupted: it was stopped by hand; what was finished is kept here.
         """
+        if self.own is not None:
+            self._train_own(self.own)
         probes = self._affordable(self.space.probes(), self.budget - self._spent)
         self._train("probe", [Proposal(i, 0, math.nan, math.nan, 0.0, 0.0) for i in probes])
         if self._hopeless():
@@ -142,6 +154,15 @@ class ScheduleSearch:
             widenings += 1
             self._widen(side, self.grows)
         self._prove()
+
+    def _train_own(self, own: RunSpec) -> None:
+        """Train the task's own settings with the seed of the search."""
+        result = self.train([own], self._spent)
+        self.metric = result.metric
+        self.sign = -1.0 if result.higher_is_better else 1.0
+        (self.own_record,) = result.runs
+        self.spent["own"] = len(own.rates)
+        self.searcher.note_trained([own.rates])
 
     def _hopeless(self) -> bool:
         """Whether the task has failed in every probe, whatever the rate: more would do the same."""
@@ -167,7 +188,8 @@ class ScheduleSearch:
         return self.budget - self._spent - self._reserve()
 
     def _reserve(self) -> int:
-        wanted = self.finalists * (len(self.seeds) - 1) * self._longest()
+        rivals = self.finalists + (self.own is not None)
+        wanted = rivals * (len(self.seeds) - 1) * self._longest()
         return min(wanted, int(PROVING * self.budget))
 
     def _longest(self) -> int:
@@ -178,12 +200,13 @@ class ScheduleSearch:
         return sum(self.spent.values())
 
     def _affordable(self, runs: Sequence[int], budget: int) -> list[int]:
-        """Return the first of some runs that can be paid for, at least two."""
+        """Return the first of some runs that can be paid for, at least two with the own one."""
         kept: list[int] = []
+        least = 2 if self.own is None else 1
         for run in runs:
             tried = [*kept, run]
             tree = PrefixTree.of((0, self.space.runs[i].rates) for i in tried)
-            if tree.planned > budget and len(kept) >= 2:
+            if tree.planned > budget and len(kept) >= least:
                 break
             kept = tried
         return kept
@@ -229,6 +252,8 @@ class ScheduleSearch:
         known = {place: self.searcher.known[i] for place, i in moved.items()}
         self.space, self.records = new, records
         self.searcher = Searcher([run.rates for run in new.runs])
+        if self.own is not None:
+            self.searcher.note_trained([self.own.rates])
         for run, value in known.items():
             self.searcher.tell(run, value)
         self._fit_law()
@@ -243,19 +268,32 @@ class ScheduleSearch:
             best.setdefault(self.space.runs[i].name, i)
         return list(best.values())[:count]
 
+    def finals(self) -> list[RunSpec]:
+        """Return what is proved: the task's own settings, and the leaders that are others."""
+        picked = [self.space.runs[i] for i in self.leaders(self.finalists + 1)]
+        if self.own is None:
+            return picked[: self.finalists]
+        mine = self.own.rates
+        others = [run for run in picked if not np.array_equal(run.rates, mine)]
+        return [self.own, *others[: self.finalists]]
+
     def _prove(self) -> None:
-        """Repeat the finalists with the other seeds, as many as the budget allows."""
+        """Repeat the finalists with the other seeds, as many as the budget allows.
+
+        After every seed from the second on it is looked at who is ahead; it ends where that is
+        told, at the level of that look.
+        """
         left = self.budget - self._spent
         longest = self._longest()
-        picked = self.leaders(self.finalists)
-        while len(picked) > 2 and left < len(picked) * longest:
-            picked.pop()
-        extra = 0 if len(picked) < 2 else min(left // (len(picked) * longest), len(self.seeds) - 1)
-        finals = [self.space.runs[i] for i in picked]
+        finals = self.finals()
+        while len(finals) > 2 and left < len(finals) * longest:
+            finals.pop()
+        extra = 0 if len(finals) < 2 else min(left // (len(finals) * longest), len(self.seeds) - 1)
+        self.looks = Looks(extra + 1, SURE)
         self.proof = self._repeated(finals, list(self.seeds[:1]))
-        for count in range(1, extra + 1):
-            self.proof = self._repeated(finals, list(self.seeds[: count + 1]))
-            if count > 1 and self.proof.verdict.decided:
+        for count in range(2, extra + 2):
+            self.proof = self._repeated(finals, list(self.seeds[:count]))
+            if self.proof.verdict.decided:
                 break
 
     def _repeated(self, finals: Sequence[RunSpec], seeds: Sequence[int]) -> Comparison:
@@ -263,7 +301,7 @@ class ScheduleSearch:
         result = self.train(asked, self._spent)
         new = PrefixTree.of((seed, run.rates) for run in finals for seed in seeds[1:]).planned
         self.spent["prove"] = new
-        return result
+        return replace(result, level=self.looks.level_at(len(seeds)), searched=True)
 
     @property
     def exhaustive(self) -> int:

@@ -6,14 +6,24 @@ from collections.abc import Iterator
 
 from ratewise.advise import Advice
 from ratewise.choose.handover import TaskOptimizer
+from ratewise.choose.own import OwnSettings
+from ratewise.choose.refusal import ChoiceRefusal, SearchEvidence, at_edge, refuse
 from ratewise.choose.result import Choice
-from ratewise.choose.search import Ending, ScheduleSearch
+from ratewise.choose.search import SURE, Ending, ScheduleSearch
+from ratewise.choose.untrained import Untrained
 from ratewise.compare.comparison import Comparison, failed
+from ratewise.compare.verdict import Noise
 from ratewise.range_test import RangeTestResult
+from ratewise.runs.records import Record
+from ratewise.runs.specs import RunSpec
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix
 from ratewise.tasks.failures import TaskError
 from ratewise.view.format import format_rate
+
+
+class NothingFinished(TaskError):
+    """No run got to its end with a number: the rates, or the task, are to be looked at."""
 
 
 def conclude(
@@ -21,29 +31,28 @@ def conclude(
     advice: Advice,
     range_test: RangeTestResult | None,
     optimizer: TaskOptimizer,
+    own: OwnSettings | None,
+    untrained: Untrained,
     interrupted: bool = False,
 ) -> Choice:
     """Return what a search comes to, or has come to when it was interrupted.
 
     Raises:
-        ScheduleError: nothing has got to its end.
+        NothingFinished: nothing has got to its end: every rate was too high, or the metric is none.
+        TaskError: the same, as the task's code raised.
         KeyboardInterrupt: the same, as it was interrupted.
     """
-    leaders = search.leaders(1)
-    if not leaders:
+    proof = search.proof or _unproven(search)
+    run = _picked(search, proof)
+    if run is None:
         if interrupted:
             raise KeyboardInterrupt("stopped before a run was finished")
         raise _none_finished(search)
-    proof = search.proof or _unproven(search)
-    run = search.space.runs[leaders[0]]
-    best = proof.verdict.best
-    if best is not None:
-        peak = next(one.peak for one in proof.standings if one.name == best)
-        run = next(r for r in search.space.runs if (r.name, r.peak) == (best, peak))
+    mine = own is not None and run.name == own.name
     ending = Ending.BY_HAND if interrupted else search.ending
     return Choice(
         name=run.name,
-        schedule=search.space.schedules[run.name],
+        schedule=own.schedule if mine and own is not None else search.space.schedules[run.name],
         peak=run.peak,
         total=len(run.rates),
         proof=proof,
@@ -55,15 +64,64 @@ def conclude(
         advice=advice,
         found=range_test,
         stopped=ending.value if ending else "",
-        notes=(*search.notes, *failed(list(search.records.values()), search.metric)),
+        notes=(*search.notes, *failed(_records(search), search.metric)),
         next_steps=tuple(_next_steps(search, proof)),
         optimizer=optimizer,
+        own=own,
+        refusal=None if interrupted else _refusal(search, proof, run, untrained),
     )
+
+
+def _records(search: ScheduleSearch) -> list[Record]:
+    """Return every run that was trained to find something, the task's own settings first."""
+    own = [] if search.own_record is None else [search.own_record]
+    return [*own, *search.records.values()]
+
+
+def _picked(search: ScheduleSearch, proof: Comparison) -> RunSpec | None:
+    """Return the best finalist, or None if none got to its end."""
+    best = proof.verdict.best
+    if best is None:
+        return next((search.space.runs[i] for i in search.leaders(1)), None)
+    if search.own is not None and best == search.own.name:
+        return search.own
+    peak = next(one.peak for one in proof.standings if one.name == best)
+    return next(r for r in search.space.runs if (r.name, r.peak) == (best, peak))
+
+
+def _refusal(
+    search: ScheduleSearch, proof: Comparison, run: RunSpec, untrained: Untrained
+) -> ChoiceRefusal | None:
+    """Return why nothing is recommended, or None."""
+    others = [one for one in _records(search) if one.seed == search.seeds[0]]
+    later = [one for one in proof.runs if one.seed != search.seeds[0]]
+    seeds = [*dict.fromkeys(one.seed for one in proof.runs)]
+    told = proof.metric, proof.higher_is_better, proof.standings, seeds, [*others, *later]
+    evidence = SearchEvidence(*told, untrained, SURE)
+    return refuse(evidence) or _edge(search, proof, run, evidence)
+
+
+def _edge(
+    search: ScheduleSearch, proof: Comparison, run: RunSpec, evidence: SearchEvidence
+) -> ChoiceRefusal | None:
+    """Return that the best peak is the last of the ladder, if it is that beyond noise."""
+    places = [i for i, one in enumerate(search.space.runs) if one is run]
+    side = search.space.edge(places[0]) if places else None
+    if side is None:
+        return None
+    known = {i: value for i, value in search.searcher.known.items() if value == value}
+    inner = [value for i, value in known.items() if search.space.runs[i].peak != run.peak]
+    finished = evidence.finished
+    several = len(finished) > 1 and len(finished[0].values) > 1
+    noise = Noise.of(finished).spread if several else search.searcher.surrogate.noise
+    if not inner or places[0] not in known:
+        return None
+    return at_edge(side, search.space.peaks, known[places[0]], min(inner), noise)
 
 
 def _none_finished(search: ScheduleSearch) -> ScheduleError:
     """Return why there is nothing to choose from: exceptions, the metric, or the rates."""
-    runs, who = list(search.records.values()), Call("choose")
+    runs, who = _records(search), Call("choose")
     told = [note.rstrip(".") for note in failed(runs, search.metric)]
     broken = [run for run in runs if run.error is not None]
     if broken:
@@ -71,17 +129,18 @@ def _none_finished(search: ScheduleSearch) -> ScheduleError:
     if told:
         rule = f"found no run that finishes: {told[0]}"
         fix = Fix("look at the metric, or name another with {metric}", metric="…")
-        return TaskError(who, rule, fix)
-    rule = f"found no run that finishes: {len(runs)} were tried, and all broke"
-    fix = Fix("give lower {peaks}, or look at the task", peaks="…")
-    return ScheduleError(who, rule, fix)
+        return NothingFinished(who, rule, fix)
+    rule = f"found no run that finishes: {len(runs)} were tried, and the loss of all broke"
+    fix = Fix("give lower {peaks}, or look at the loss and the data for NaN", peaks="…")
+    return NothingFinished(who, rule, fix)
 
 
 def _unproven(search: ScheduleSearch) -> Comparison:
     """Return the finalists as a comparison of the one seed that they were trained with."""
-    finals = tuple(search.records[i] for i in search.leaders(search.finalists))
+    own = [] if search.own_record is None else [search.own_record]
+    finals = (*own, *(search.records[i] for i in search.leaders(search.finalists)))
     asked = sum(len(one.rates) for one in finals)
-    return Comparison(finals, search.metric, search.sign < 0, asked, asked)
+    return Comparison(finals, search.metric, search.sign < 0, asked, asked, searched=True)
 
 
 def _next_steps(search: ScheduleSearch, proof: Comparison) -> Iterator[str]:
@@ -99,6 +158,6 @@ def _next_steps(search: ScheduleSearch, proof: Comparison) -> Iterator[str]:
     if side is not None:
         end = search.space.peaks[0 if side == "below" else -1]
         yield f"Peaks {side} {format_rate(end)}, the last that was tried and the best."
-    seeds = len(proof.standings[0].values) if proof.standings else 0
-    if len(proof.verdict.within) > 1 and seeds:
-        yield f"More than {seeds} seed{'s' * (seeds > 1)}, if the finalists have to be told apart."
+    more, cost = proof.verdict.more_seeds, proof.verdict.cost
+    if more is not None:
+        yield f"{more} seed{'s' * (more > 1)} more, {cost:,} updates, to tell the best two apart."

@@ -13,11 +13,14 @@ import typer
 from ratewise import ScheduleError
 from ratewise._extras import require
 from ratewise.cli import arguments as args
-from ratewise.cli.errors import STOPPED, Options
+from ratewise.cli.errors import STOPPED, Options, tell
 from ratewise.cli.output import check_failures, say, say_json, watched
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
 from ratewise.show.files import check_new
+
+NO_ANSWER = 4
+"""Exit code where there is nothing to recommend: nothing finished, or nothing was learned."""
 
 TARGETS = ("deepspeed", "keras", "lightning", "optax", "torch", "transformers")
 _CANDIDATES = "Schedules to choose from, as show takes them; the usual ones without."
@@ -30,13 +33,17 @@ def choose(
     ] = None,
     total: args.Total = None,
     budget: Annotated[
-        int | None, typer.Option(metavar="UPDATES", help="What may be trained in all; 20 runs.")
+        int | None, typer.Option(metavar="UPDATES", help="What may be trained in all; 24 runs.")
     ] = None,
     peaks: Annotated[
         args.Word, typer.Option(help="Peak rates; by a range test if not given.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds of the finalists; 3.", min=1)] = None,
     finalists: Annotated[int | None, typer.Option(help="Schedules repeated; 3.", min=1)] = None,
+    own: Annotated[
+        args.Word,
+        typer.Option(metavar="SPEC", help="The task's own schedule, where it cannot be asked."),
+    ] = None,
     epoch: args.Epoch = None,
     samples: args.Samples = None,
     tokens: args.Tokens = None,
@@ -58,11 +65,17 @@ def choose(
         typer.Option(metavar="DIR", help="New folder for report.html, choice.json, figure.png."),
     ] = None,
 ) -> None:
-    """Find out which schedule at which peak suits a task: probe, predict, prove."""
+    """Find out which schedule at which peak suits a task: probe, predict, prove.
+
+    What it finds has to be better than the task's own settings. The exit code is 4 where there is
+    nothing to recommend: no run finished, or none is better than the untrained model, than a
+    constant answer, or than the others, or the best peak is the last that was tried.
+    """
     for module in ("scipy", "sklearn"):
         require(module, extra="search")
     from ratewise.choose import Choice, ChoiceInterrupted
     from ratewise.choose import choose as find_out
+    from ratewise.choose.summary import NothingFinished
     from ratewise.runs.engines.config import EngineConfig
     from ratewise.runs.journal import remember
 
@@ -74,7 +87,7 @@ def choose(
     hired = read_workers(workers)
     EngineConfig(engine, hired, address)  # refused now, before anything is written
     given = {"task": task, "total": total, "budget": budget, "peaks": peaks, "seeds": seeds}
-    given |= {"finalists": finalists, "specs": specs, "metric": metric}
+    given |= {"finalists": finalists, "specs": specs, "metric": metric, "own": own}
     given |= {"epoch": epoch, "samples": samples, "tokens": tokens}
     words = asked(given, resume, trust)
     options = read_options(words)
@@ -92,6 +105,9 @@ def choose(
     except KeyboardInterrupt:
         found, stopped = None, True
         say("stopped before a run was finished", err=True)
+    except NothingFinished as error:
+        tell(str(error))
+        raise typer.Exit(NO_ANSWER) from None
     if kept is not None and not stopped:
         remember(kept, {"command": "choose", **words, "ended": True})
     if isinstance(found, Choice):
@@ -103,6 +119,8 @@ def choose(
         raise typer.Exit(STOPPED)
     if isinstance(found, Choice):
         check_failures(found.proof)
+        if found.refusal is not None:
+            raise typer.Exit(NO_ANSWER)
 
 
 def asked(given: dict[str, Any], resume: Path | None, trust: bool) -> dict[str, Any]:
@@ -141,6 +159,8 @@ def read_options(words: dict[str, Any]) -> dict[str, Any]:
     options |= {
         name: words[name] for name in ("budget", "seeds", "finalists") if words[name] is not None
     }
+    if words.get("own") is not None:
+        options["own"] = words["own"]
     if words["specs"]:
         options["candidates"] = read_specs(words["specs"], total=total, **units)[0]
     return options
@@ -150,6 +170,8 @@ def _print(found: Any, as_json: bool, code: str | None, out: Path | None) -> Non
     if as_json:
         say_json(found.to_dict())
     elif code is not None:
+        if found.refusal is not None:
+            say(f"No recommendation. {found.refusal.text}", err=True)
         say(found.code(code))
     else:
         say(found.report(), coloured=True)

@@ -15,7 +15,7 @@ from ratewise._json import plain
 from ratewise._printable import printable
 from ratewise.compare.statistics import Difference, differences
 from ratewise.compare.time_to_target import TimeToTarget, time_to_target
-from ratewise.compare.verdict import Standing, Verdict, judge, ranked
+from ratewise.compare.verdict import LEVEL, Standing, Verdict, judge, ranked
 from ratewise.runs.records import Record, Results, Stopped
 from ratewise.schedule.errors import PYTHON, Context
 from ratewise.schedule.lengths import Length
@@ -51,6 +51,8 @@ class Comparison:
         asked: Updates that all runs would take, each trained alone.
         notes: What else there is to know, each a sentence.
         pruned: Candidates that were dropped on the way.
+        level: Probability that all margins of the verdict hold together, in (0, 1).
+        searched: Whether each peak is the best of a search.
         context: How whoever is advised writes arguments.
     """
 
@@ -61,6 +63,8 @@ class Comparison:
     asked: int
     notes: tuple[str, ...] = ()
     pruned: tuple[Pruned, ...] = ()
+    level: float = LEVEL
+    searched: bool = False
     context: Context = field(default=PYTHON, repr=False)
 
     @classmethod
@@ -94,8 +98,9 @@ class Comparison:
     @cached_property
     def verdict(self) -> Verdict:
         """The winner with its margin, or who is within noise; `str()` says why."""
-        better = self.higher_is_better
-        return judge(self.standings, self.metric, better, context=self.context)
+        told = self.standings, self.metric, self.higher_is_better
+        level, context = self.level, self.context
+        return judge(*told, searched=self.searched, level=level, context=context)
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:

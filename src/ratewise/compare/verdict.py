@@ -17,6 +17,15 @@ from ratewise.schedule.errors import PYTHON, Context
 LEVEL = 0.90
 """Probability that all margins of a comparison hold together."""
 
+ALIKE = 1e-12
+"""Relative difference that is rounding."""
+
+AS_MANY = 10**6
+"""Degrees of freedom that are as good as any number of them."""
+
+MANY = 100
+"""Seeds after which it is said that more would be needed, and not how many."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -61,6 +70,9 @@ class Verdict:
         margin: Half-width of the interval around a difference, at 90 %; NaN if it has none.
         why: How it was computed, from which numbers.
         advice: What to do to be surer, each a sentence.
+        more_seeds: Seeds more, of those that are within noise, that would tell the best two apart
+            if they differ by what it seems; None if that is told already, or by no number.
+        cost: Updates that these take.
     """
 
     text: str
@@ -70,6 +82,8 @@ class Verdict:
     margin: float = math.nan
     why: str = ""
     advice: tuple[str, ...] = field(default=())
+    more_seeds: int | None = None
+    cost: int | None = None
 
     @property
     def decided(self) -> bool:
@@ -87,6 +101,7 @@ def judge(
     higher_is_better: bool,
     *,
     searched: bool = False,
+    level: float = LEVEL,
     context: Context = PYTHON,
 ) -> Verdict:
     """Return the verdict over candidates, each at its own best peak.
@@ -94,16 +109,20 @@ def judge(
     The seeds are blocks: y[i, s] = mean + candidate i + seed s + noise. The noise is estimated
     from all candidates together, and two means differ if they are further apart than
 
-        margin = q · sqrt(residual / seeds),    q = Tukey's studentized range at 90 %
+        margin = q · sqrt(residual / seeds),    q = Tukey's studentized range at the level
 
     for that many candidates and (candidates - 1)(seeds - 1) degrees of freedom, so that all pairs
-    hold together with a probability of 90 %. Candidates of which no peak finished are left out.
+    hold together with that probability. Candidates of which no peak finished are left out.
+
+    More seeds would tell the best two apart as soon as the margin of so many, with the same noise,
+    is below their difference.
 
     Args:
         standings: The candidates.
         metric: Name of the metric.
         higher_is_better: Whether more of it is better.
         searched: Whether each peak is the best of a search: then one peak each is no flaw.
+        level: Probability that all pairs hold together, in (0, 1).
         context: How whoever is advised writes arguments.
     """
     finished = ranked([one for one in standings if one.values], higher_is_better)
@@ -123,13 +142,106 @@ def judge(
         more = f"Repeat with {context.argument('seeds', '3')} or more."
         everyone = tuple(one.name for one in finished)
         return Verdict(text, best.name, everyone, gap, advice=(more, *advice))
-    margin, why = _margin(finished)
-    near = tuple(one.name for one in finished if abs(one.mean - best.mean) <= margin)
-    if len(near) > 1:
-        text = f"Within noise: {', '.join(near)} ({metric} differs by chance up to {margin:.2g})."
-    else:
-        text = f"{best.name}, by {gap:.3g} ± {margin:.2g} in {metric} over {finished[1].name}."
-    return Verdict(text, best.name, near, gap, margin, why, advice)
+    noise = Noise.of(finished, level)
+    near = tuple(one for one in finished if abs(one.mean - best.mean) <= noise.margin)
+    names, told = tuple(one.name for one in near), noise.text()
+    if len(near) == 1:
+        text = f"{best.name}, by {gap:.3g} ± {noise.margin:.2g} in {metric} over "
+        text += f"{finished[1].name}."
+        return Verdict(text, best.name, names, gap, noise.margin, told, advice)
+    if max(noise.margin, gap) <= ALIKE * abs(best.mean):
+        text = f"All alike: {', '.join(names)} end at the same {metric}, {best.mean:.4g}."
+        return Verdict(text, best.name, names, gap, 0.0, told, advice)
+    text = f"Within noise: {', '.join(names)} ({metric} differs by chance up to "
+    text += f"{noise.margin:.2g})."
+    more, cost, said = noise.told_apart(near, gap)
+    advice = (said, *advice)
+    return Verdict(text, best.name, names, gap, noise.margin, told, advice, more, cost)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Retrain noise of candidates over seeds, and the margin that follows from it.
+
+    Args:
+        spread: Standard deviation of what candidates and seeds do not explain.
+        candidates: How many there are.
+        seeds: How many there are.
+        level: Probability that all pairs hold together, in (0, 1).
+    """
+
+    spread: float
+    candidates: int
+    seeds: int
+    level: float = LEVEL
+
+    @classmethod
+    def of(cls, finished: Sequence[Standing], level: float = LEVEL) -> Noise:
+        """Return the noise of two candidates or more, with two seeds or more."""
+        table = np.array([one.values for one in finished])
+        candidates, seeds = table.shape
+        freedom = (candidates - 1) * (seeds - 1)
+        return cls(math.sqrt(residual(table) / freedom), candidates, seeds, level)
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom that the noise is estimated with."""
+        return (self.candidates - 1) * (self.seeds - 1)
+
+    @property
+    def margin(self) -> float:
+        """How far two means are apart by chance: Tukey's margin."""
+        q = _studentized_range(self.level, self.candidates, self.freedom)
+        return q * self.spread / math.sqrt(self.seeds)
+
+    def text(self) -> str:
+        """Return how the margin is computed, as a sentence."""
+        q = _studentized_range(self.level, self.candidates, self.freedom)
+        return (
+            f"Each of {self.candidates} candidates at its own best peak, {self.seeds} seeds as "
+            f"blocks, noise {self.spread:.2g} with {self.freedom} degrees of freedom, Tukey's "
+            f"margin at {100 * self.level:.3g}%: {q:.3g} × {self.spread:.2g} / √{self.seeds} = "
+            f"{self.margin:.2g}."
+        )
+
+    def told_apart(
+        self, near: Sequence[Standing], gap: float
+    ) -> tuple[int | None, int | None, str]:
+        """Return the seeds more that would tell the first of some from the next, and their cost.
+
+        Args:
+            near: Candidates within noise, the best first.
+            gap: By how much the first is ahead.
+        """
+        each = sum(one.total for one in near)
+        others = f"{near[0].name} from {near[1].name}"
+        n = self._enough(gap)
+        if n is None:
+            far = f"More than {MANY} seeds would have to tell {others}: take either."
+            return None, None, far
+        more = n - self.seeds
+        said = (
+            f"{more} seed{'s' * (more > 1)} more would tell {others}, if they differ by the "
+            f"{gap:.2g} that it seems: {more * each:,} updates."
+        )
+        return more, more * each, said
+
+    def _enough(self, gap: float) -> int | None:
+        """Return with how many seeds the margin is below a difference; None if with very many.
+
+        The quantile for as many degrees of freedom as one likes says how many are too few.
+        """
+        least = _studentized_range(self.level, self.candidates, AS_MANY) * self.spread
+        if gap <= 0 or least > gap * math.sqrt(MANY):
+            return None
+        stats = require("scipy.stats", extra="search")
+        for n in range(max(self.seeds + 1, math.ceil((least / gap) ** 2)), MANY + 1):
+            q = gap * math.sqrt(n) / self.spread
+            freedom = (self.candidates - 1) * (n - 1)
+            # The distribution is much cheaper than its quantile.
+            if float(stats.studentized_range.sf(q, self.candidates, freedom)) < 1 - self.level:
+                return n
+        return None
 
 
 def ranked(standings: Sequence[Standing], higher_is_better: bool) -> list[Standing]:
@@ -138,26 +250,10 @@ def ranked(standings: Sequence[Standing], higher_is_better: bool) -> list[Standi
     return sorted(standings, key=lambda one: (not one.values, sign * one.mean if one.values else 0))
 
 
-def _margin(finished: Sequence[Standing]) -> tuple[float, str]:
-    """Return Tukey's margin at 90 % and the sentence that explains it."""
-    table = np.array([one.values for one in finished])
-    candidates, seeds = table.shape
-    freedom = (candidates - 1) * (seeds - 1)
-    noise = math.sqrt(residual(table) / freedom)
-    q = _studentized_range(candidates, freedom)
-    margin = q * noise / math.sqrt(seeds)
-    why = (
-        f"Each of {candidates} candidates at its own best peak, {seeds} seeds as blocks, "
-        f"noise {noise:.2g} with {freedom} degrees of freedom, Tukey's margin at "
-        f"{LEVEL:.0%}: {q:.3g} × {noise:.2g} / √{seeds} = {margin:.2g}."
-    )
-    return margin, why
-
-
 @cache
-def _studentized_range(candidates: int, freedom: int) -> float:
+def _studentized_range(level: float, candidates: int, freedom: int) -> float:
     stats = require("scipy.stats", extra="search")
-    return float(stats.studentized_range.ppf(LEVEL, candidates, freedom))
+    return float(stats.studentized_range.ppf(level, candidates, freedom))
 
 
 def residual(table: NDArray[np.float64]) -> float:

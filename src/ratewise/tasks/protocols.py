@@ -92,7 +92,7 @@ class Parts(NamedTuple):
         batch: Samples in an update, or None.
         examples: Samples to train on, or None.
         groups: What each of the optimizer's groups gets of the rate; empty where there are none.
-        framework: "torch", "transformers", "lightning", "keras", or "" for another.
+        framework: "torch", "transformers", "lightning", "keras", "optax", or "" for another.
     """
 
     model: Any
@@ -101,6 +101,21 @@ class Parts(NamedTuple):
     examples: int | None = None
     groups: tuple[GroupShare, ...] = ()
     framework: str = ""
+
+
+class OwnSchedule(NamedTuple):
+    """What moves the rates of a task's optimizer where nobody else sets them.
+
+    Args:
+        source: What `ratewise.convert.read` reads: training arguments, a live scheduler that has
+            not been stepped, the config of a schedule.
+        every: Updates between two of its steps, at least 1; None if that is not known.
+        lr: Its largest rate, where the source does not know the optimizer; None where it does.
+    """
+
+    source: Any
+    every: float | None = 1
+    lr: float | None = None
 
 
 def sizes_of(data: Any) -> tuple[int | None, int | None]:
@@ -121,11 +136,12 @@ def length_of(data: Any) -> int | None:
 class Task(Protocol):
     """Something that can be trained from a seed with a list of learning rates.
 
-    Four more attributes are read where they exist: `higher_is_better`, the names of the metrics
+    Five more attributes are read where they exist: `higher_is_better`, the names of the metrics
     of which more is better (of all others less is); `peak`, the learning rate to use when neither
     the call nor a plan names one; `with_optimizer(optimizer)`, which returns the same task with
-    another optimizer, for candidates that bring one; and `parts()`, which returns the `Parts` that
-    advice looks at, and that a choice hands its plan over for.
+    another optimizer, for candidates that bring one; `parts()`, which returns the `Parts` that
+    advice looks at, and that a choice hands its plan over for; and `own_schedule(total)`, which
+    returns the `OwnSchedule` that a choice measures its candidates against, or None.
     """
 
     def open(self, seed: int) -> Run:

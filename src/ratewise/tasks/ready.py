@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from ratewise.schedule import ScheduleError
+from ratewise.tasks.protocols import OwnSchedule
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class ReadyTask(ABC):
     def with_optimizer(self, optimizer: Callable[[Any], Any]) -> Self:
         """Return the same task with another optimizer."""
         return replace(self, optimizer=optimizer)
+
+    def own_schedule(self, total: int) -> OwnSchedule | None:
+        """Return what moves the optimizer's rate in a run of so many updates; None if nothing."""
+        return None
 
     @cached_property
     def peak(self) -> float:

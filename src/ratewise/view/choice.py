@@ -161,6 +161,8 @@ def _frame(panels: ChoicePanels) -> tuple[float, float]:
     """Return the range of metrics to show, without those that are far off."""
     sign = -1.0 if panels.higher_is_better else 1.0
     values = sign * np.array([one.metric for one in panels.trials if math.isfinite(one.metric)])
+    if not len(values):  # nothing but what the task does of its own accord has finished
+        values = sign * np.array([one.mean for one in panels.finalists if one.values] or [0.0])
     best = float(values.min())
     middle = max(float(np.median(values)) - best, 1e-3 * abs(best), 1e-12)
     ends = sign * (best - 0.5 * middle), sign * (best + FAR * middle)

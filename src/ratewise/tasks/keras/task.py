@@ -16,9 +16,10 @@ from ratewise.schedule.strict import strict
 from ratewise.tasks.batches import TAPE_BYTES
 from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.keras.batches import KerasTape, stream
+from ratewise.tasks.keras.own import schedule_of, with_number
 from ratewise.tasks.keras.snapshot import VariableSnapshot, as_numpy, built, to_mode
 from ratewise.tasks.keras.step import MODEL, check_compiled, split, step_of
-from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
+from ratewise.tasks.protocols import Losses, OwnSchedule, Parts, Rates, sizes_of
 from ratewise.tasks.random_stream import METRIC, derived
 from ratewise.tasks.ready import ReadyTask
 from ratewise.tasks.updates import IDLE
@@ -49,8 +50,9 @@ class KerasTask(ReadyTask):
     two have in common, or those of a `tf.data.Dataset`. The number of rows is free.
 
     Args:
-        model: Returns a new model that is compiled with a number as its rate. Before, `random`
-            and numpy were seeded, as by `keras.utils.set_random_seed(seed)`.
+        model: Returns a new model that is compiled with a number as its rate, or with one of Keras'
+            own schedules, which is left aside. Before, `random` and numpy were seeded, as by
+            `keras.utils.set_random_seed(seed)`.
         data: Returns the batches for a seed, `(x, y)` or `(x, y, sample_weight)` each: a dataset
             or anything that can be iterated. It is called again to go back, and is to shuffle
             with the seed; when it ends it begins again.
@@ -64,7 +66,8 @@ class KerasTask(ReadyTask):
 
     Raises:
         ScheduleError: an argument is not what it should be; at `open`, the model is not compiled,
-            its optimizer follows a schedule or has no rate above 0, or there is no batch.
+            its optimizer follows a schedule that is none of Keras' own or has no rate above 0, or
+            there is no batch.
     """
 
     model: Callable[[], Any]
@@ -87,6 +90,14 @@ class KerasTask(ReadyTask):
         own = getattr(model, "optimizer", None)
         optimizer = own if self.optimizer is None else self.optimizer(model)
         return Parts(model, optimizer, *sizes_of(self.data(0)), framework="keras")
+
+    def own_schedule(self, total: int) -> OwnSchedule | None:
+        """Return the config of the schedule that the model was compiled with, if there is one."""
+        with stream(0):
+            model = self.model()
+            optimizer = model.optimizer if self.optimizer is None else self.optimizer(model)
+        config = schedule_of(optimizer)
+        return None if config is None else OwnSchedule(config)
 
     @cached_property
     def peak(self) -> float:
@@ -172,6 +183,8 @@ def _made(task: KerasTask) -> Any:
         if not hasattr(optimizer, "learning_rate"):
             fix = "return a keras.optimizers.Optimizer"
             raise ScheduleError("KerasTask(optimizer=…)", "is none", fix, given=optimizer)
+    if model.compiled:
+        model.optimizer = with_number(model.optimizer)
     check_compiled(MODEL, model)
     model.steps_per_execution = 1
     if not 0 < _rate(model) < np.inf:

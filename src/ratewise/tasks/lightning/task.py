@@ -14,8 +14,15 @@ from ratewise.schedule import ScheduleError
 from ratewise.schedule.strict import strict
 from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.lightning.segment import FitSegment
-from ratewise.tasks.lightning.trainer import DATA, configured, library
-from ratewise.tasks.protocols import Losses, Parts, Rates, sizes_of
+from ratewise.tasks.lightning.trainer import (
+    DATA,
+    configured,
+    first_of,
+    library,
+    quiet,
+    quiet_trainer,
+)
+from ratewise.tasks.protocols import Losses, OwnSchedule, Parts, Rates, length_of, sizes_of
 from ratewise.tasks.ready import ReadyTask
 from ratewise.tasks.torch.groups import shares_of
 from ratewise.tasks.torch.loader_state import StatefulLoader
@@ -90,14 +97,33 @@ class LightningTask(ReadyTask):
 
     def parts(self) -> Parts:
         """Return the module, the optimizer that it configures, and what the data say."""
-        with TorchRandomStream(0, settings=True):
+        with TorchRandomStream(0, settings=True), quiet():
             module = self.module()
+            module.trainer = quiet_trainer(library(module), dict(self.trainer))  # it may be asked
             optimizer = (self.optimizer or configured)(module)
             batch, examples = sizes_of(self.data(0))
         every = int(self.trainer.get("accumulate_grad_batches", 1))
         groups = () if optimizer is None else shares_of(optimizer, keys=("initial_lr",))
         sizes = batch * every if batch else None, examples
         return Parts(module, optimizer, *sizes, groups, "lightning")
+
+    def own_schedule(self, total: int) -> OwnSchedule | None:
+        """Return the scheduler that the module configures, in a fit of so many updates."""
+        with TorchRandomStream(0, settings=True), quiet():
+            module = self.module()
+            # A module may ask its trainer how long the fit is.
+            module.trainer = quiet_trainer(library(module), dict(self.trainer), total=total)
+            make = self.optimizer
+            made = module.configure_optimizers() if make is None else make(module)
+            scheduler, batches = first_of(made)[1], length_of(self.data(0))
+        given = scheduler if isinstance(scheduler, dict) else {"scheduler": scheduler}
+        if given["scheduler"] is None:
+            return None
+        every = float(given.get("frequency", 1))
+        if given.get("interval", "epoch") == "epoch":
+            several = int(self.trainer.get("accumulate_grad_batches", 1))
+            every = None if batches is None else every * -(-batches // several)
+        return OwnSchedule(given["scheduler"], every)
 
 
 class LightningRun:

@@ -31,9 +31,11 @@ def nothing(*_: Any, **__: Any) -> None:
     """Do nothing."""
 
 
-def quiet_trainer(library: Any, options: dict[str, Any], callback: Any) -> Any:
+def quiet_trainer(
+    library: Any, options: dict[str, Any], *callbacks: Any, total: int = _LONG
+) -> Any:
     """Return a trainer that leaves nothing behind."""
-    ours = {"max_steps": _LONG, "max_epochs": -1, "logger": False, "callbacks": [callback]}
+    ours = {"max_steps": total, "max_epochs": -1, "logger": False, "callbacks": [*callbacks]}
     trainer = library.Trainer(**{"devices": 1, **SILENT, **options, **ours})
     if trainer.world_size > 1:
         fix = 'write trainer={"devices": 1}'
@@ -57,11 +59,25 @@ def optimizer_of(trainer: Any) -> Any:
 
 def configured(module: Any) -> Any:
     """Return the optimizer that a module configures, or None if it is none alone."""
-    made = module.configure_optimizers()
-    made = made.get("optimizer") if isinstance(made, dict) else made
+    return first_of(module.configure_optimizers())[0]
+
+
+def first_of(made: Any) -> tuple[Any, Any]:
+    """Return the first optimizer of what `configure_optimizers` returns, and its scheduler.
+
+    The scheduler is as it is there, alone or in a dict that says when it is stepped; each is None
+    if there is none.
+    """
+    scheduler: Any = None
+    pair = isinstance(made, list | tuple) and len(made) == 2
+    if pair and all(isinstance(one, list | tuple) for one in made):
+        made, schedulers = made
+        scheduler = schedulers[0] if schedulers else None
     while isinstance(made, list | tuple) and made:
         made = made[0]
-    return made if hasattr(made, "param_groups") else None
+    if isinstance(made, dict):
+        scheduler, made = made.get("lr_scheduler", scheduler), made.get("optimizer")
+    return made if hasattr(made, "param_groups") else None, scheduler
 
 
 def loss_of(outputs: Any) -> Any:

@@ -13,7 +13,7 @@ from ratewise.adapters.torch.adaptive import to_train, unwrap
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.strict import strict
 from ratewise.tasks.calls import as_metrics
-from ratewise.tasks.protocols import Losses, Parts, Rates, length_of
+from ratewise.tasks.protocols import Losses, OwnSchedule, Parts, Rates, length_of
 from ratewise.tasks.ready import ReadyTask
 from ratewise.tasks.torch.groups import RateSetter, check_optimizer, shares_of
 from ratewise.tasks.torch.loader_state import StatefulLoader, SwappedState
@@ -87,6 +87,12 @@ class TrainerTask(ReadyTask):
         sizes = batch, length_of(trainer.train_dataset)
         groups = shares_of(trainer.optimizer, keys=("initial_lr",))
         return Parts(trainer.model, trainer.optimizer, *sizes, groups, "transformers")
+
+    def own_schedule(self, total: int) -> OwnSchedule:
+        """Return the trainer's arguments: its scheduler multiplies the rate of every group."""
+        with TorchRandomStream(0, settings=True):
+            args = made(self.make_trainer, 0, evaluates=False).args
+        return OwnSchedule(args, lr=self.peak)
 
 
 class TrainerRun:
