@@ -1,0 +1,251 @@
+"""Rates that come up again: restarts, triangles, and cosines that go on past their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from ratewise._arrays import Floats
+from ratewise.audit import families as of
+from ratewise.audit._shapes_candidate import Candidate, smooth
+from ratewise.audit._shapes_fit import Points, Snap, least_squares, price, roundest, snapped
+from ratewise.audit.families import tidy
+from ratewise.schedule import Cosine, Cyclic, Repeat, Restarts, Schedule, ScheduleError
+from ratewise.schedule.compose import Sequence
+
+GROWTH = (1.0, 2.0, 1.5, 3.0, 1.2, 1.25, 1.1, 4.0)
+SHRINKS = (1.0, 0.5, 0.9, 0.8, 0.7, 0.75, 0.95, 0.1, 0.2, 0.25)
+MOST_LENGTHS = 500
+
+
+def valleys(points: Points) -> list[int]:
+    """Return the points behind which a rate rises again that had fallen."""
+    change = np.diff(points.rates)
+    slack = points.tolerance[1:] + points.tolerance[:-1]
+    found: list[int] = []
+    fell = False
+    for i, (by, least) in enumerate(zip(change, slack, strict=True)):
+        if by < -least:
+            fell = True
+        elif by > least and fell:
+            found.append(i)
+            fell = False
+    return found
+
+
+def cycles(points: Points, firsts: tuple[int, ...], total: int | None) -> list[Candidate]:
+    """Return the cycles that a log may be of."""
+    low = valleys(points)
+    if not low or len(points.rates) < 8:
+        return []
+    found = [*_restarts(points, low, firsts, total), *_triangles(points, low, firsts),
+             *_waves(points, low, firsts)]  # fmt: skip
+    measured: list[Candidate] = []
+    for one in found:
+        try:
+            measured.append(one.measured(points))
+        except ScheduleError:
+            continue
+    return measured
+
+
+# Warm restarts --------------------------------------------------------------------------------
+
+
+def _restarts(
+    points: Points, low: list[int], firsts: tuple[int, ...], total: int | None
+) -> Iterator[Candidate]:
+    """Return cosines that begin again, the first one behind a warm-up or not."""
+    rises = np.diff(points.rates)[low]
+    if rises.min() < 0.3 * np.ptp(points.rates[low[0] :]) * 0.5 ** len(low):
+        return
+    heads: list[Candidate] = []
+    if low[0] >= 3:
+        heads = [one for one in smooth(points.cut(0, low[0] + 1), firsts, total)
+                 if one.family == of.COSINE]  # fmt: skip
+        heads = sorted(heads, key=lambda one: (one.off > 3, one.cost))[:4]
+    plain = [Candidate(of.COSINE, Cosine(), 0.0, first, 0.0) for first in firsts]
+    for head in (*heads, *plain):
+        parts = head.schedule.parts
+        before = list(parts[:-1]) if parts and isinstance(parts[-1], Cosine) else []
+        late = sum(int(getattr(part, "over", 0) or 0) for part in before)
+        yield from _of_length(head, before, late, points, low)
+
+
+def _of_length(
+    head: Candidate, before: list[Schedule], late: int, points: Points, low: list[int]
+) -> Iterator[Candidate]:
+    """Return restarts behind a warm-up: for each growth, the length that is nearest."""
+    t = points.steps - head.first - late
+    edges = [(float(t[i]), float(t[i + 1])) for i in low]
+    body = t >= 0
+    for grow in GROWTH:
+        sums = [i + 1.0 if grow == 1 else (grow ** (i + 1) - 1) / (grow - 1)
+                for i in range(len(edges))]  # fmt: skip
+        shortest = max((a + 0.5) / n for (a, _), n in zip(edges, sums, strict=True))
+        longest = min((b + 0.5) / n for (_, b), n in zip(edges, sums, strict=True))
+        if shortest > longest or longest < 2:
+            continue
+        lengths = np.arange(np.ceil(max(shortest, 2.0)), np.floor(longest) + 1)
+        if len(lengths) > MOST_LENGTHS:
+            lengths = lengths[:: len(lengths) // MOST_LENGTHS + 1]
+        if not len(lengths):
+            continue
+        made = [(_heights(t[body], float(n), grow, points.cut(int(np.argmax(body)))), float(n))
+                for n in lengths]  # fmt: skip
+        best = min(off for (off, *_), _ in made)
+        near = [one for one in made if one[0][0] <= max(2.0 * best, 1.5)]
+        (_, floor, tops), length = min(near, key=lambda one: (price(one[1]), one[0][0]))
+        yield _as_restarts(head, before, late, length, grow, floor, tops, points)
+
+
+def _heights(t: Floats, length: float, grow: float, points: Points) -> tuple[float, float, Floats]:
+    """Return how far off cycles of a length are, their floor, and their tops."""
+    if grow == 1:
+        cycle = np.floor(t / length)
+        done = t / length - cycle
+    else:
+        ends = np.round(length * (grow ** np.arange(1, 40) - 1) / (grow - 1))
+        ends = ends[ends < 1e15]
+        cycle = np.searchsorted(ends, t, side="right").astype(np.float64)
+        begin = np.concatenate(([0.0], ends))[cycle.astype(int)]
+        done = (t - begin) / (ends[cycle.astype(int)] - begin)
+    u = (1 + np.cos(np.pi * done)) / 2
+    n = int(cycle.max()) + 1
+    basis = np.zeros((len(t), n + 1))
+    basis[:, 0] = 1.0
+    basis[np.arange(len(t)), cycle.astype(int) + 1] = u
+    weight = 1 / points.tolerance
+    found = np.linalg.lstsq(basis * weight[:, None], points.rates * weight, rcond=1e-12)[0]
+    off = points.off(basis @ found)
+    return off, float(found[0]), found[1:]
+
+
+def _as_restarts(
+    head: Candidate,
+    before: list[Schedule],
+    late: int,
+    length: float,
+    grow: float,
+    floor: float,
+    tops: Floats,
+    points: Points,
+) -> Candidate:
+    del late
+    seen = tops[np.abs(tops) > 0]
+    exact = float(seen[0] + floor)
+    slack = 2e-6 * exact + float(points.tolerance.max())
+    peak = tidy(roundest(exact - slack, exact + slack))
+    share = floor / peak
+    room = float(points.tolerance.min()) * 2 / peak
+    share = 0.0 if share < room else min(tidy(roundest(share - room, share + room)), 1.0)
+    shrink, cost = 1.0, 0.0
+    if len(seen) > 1 and abs(seen[1] / seen[0] - 1) > 1e-3:
+        ratio = float(seen[1] / seen[0])
+        shrink = min(SHRINKS, key=lambda one: abs(one - ratio))
+        shrink = shrink if abs(shrink - ratio) < 1e-3 else tidy(round(ratio, 5))
+        cost = price(shrink)
+    move = Restarts(int(length), grow, shrink, to=share)
+    cost += price(peak) + price(share) + price(length) + price(grow) + 1.0
+    whole: Schedule = Sequence((*before, move)) if before else move
+    warm = head.warmup if before else 0
+    return Candidate(of.RESTARTS, whole, peak, head.first, cost + 1.5 * len(before), warm,
+                     tidy(peak * share))  # fmt: skip
+
+
+# Triangles ------------------------------------------------------------------------------------
+
+
+def _triangles(points: Points, low: list[int], firsts: tuple[int, ...]) -> Iterator[Candidate]:
+    """Return straight lines up and down again and again, from the lowest rate on."""
+    steps = points.steps
+    gap = float(np.median(np.diff(steps)))
+    bottoms = np.array([0.0, *steps[low]])
+    period = float(bottoms[-1]) / (len(bottoms) - 1)
+    spread = 1.5 * gap / (len(bottoms) - 1)
+    for mode, first in ((mode, first) for mode in ("triangular", "triangular2") for first in firsts):
+        t = steps - first
+        few = points.thinned(240)
+        best: tuple[float, list[float]] = (np.inf, [])
+        for length in np.linspace(period - spread, period + spread, 25):
+            for up in (0.5, 1 / 3, 2 / 3, 0.25, 0.75, 0.2, 0.4, 0.6, 0.1, 0.3):
+                wave = triangle(t, length * up, length * (1 - up), mode)
+                basis = np.stack([np.ones_like(t), wave], axis=1)
+                found, *_ = np.linalg.lstsq(basis, points.rates, rcond=None)
+                miss = float(np.square(basis @ found - points.rates).sum())
+                if miss < best[0] and found[1] > 0:
+                    best = (miss, [float(found.sum()), float(found[0] / found.sum()),
+                                   length * up, length * (1 - up)])  # fmt: skip
+        if best[1]:
+            yield from _rounded_triangle(np.array(best[1]), few, first, mode)
+
+
+def triangle(t: Floats, up: float, down: float, mode: str) -> Floats:
+    """Return a wave from 0 to 1 and back, each half as high as the one before in triangular2."""
+    up, down = max(up, 1e-6), max(down, 1e-6)
+    cycle = np.floor(np.maximum(t, 0) / (up + down))
+    x = t - cycle * (up + down)
+    wave = np.where(x <= up, x / up, 1 - (x - up) / down)
+    return wave * 0.5**cycle if mode == "triangular2" else wave
+
+
+def _rounded_triangle(x: Floats, points: Points, first: int, mode: str) -> Iterator[Candidate]:
+    t = points.steps - first
+
+    def model(v: Floats) -> Floats:
+        return v[0] * (v[1] + (1 - v[1]) * triangle(t, float(v[2]), float(v[3]), mode))
+
+    limit = np.full(4, np.inf)
+    x = least_squares(model, x, -limit, limit, points, 30)
+    if x[0] <= 0 or min(x[2:]) < 1 or x[1] >= 1:
+        return
+
+    def snap(index: int) -> Callable[[Floats], Snap]:
+        if index > 1:
+            return lambda v: Snap(index, whole=True, special=((float(v[2]), 0.0),) * (index == 3))
+        return lambda v: Snap(index, special=((0.0, 0.0),) * index, units=(1.0, float(v[0]) ** index))
+
+    x, cost = snapped(model, x, [snap(i) for i in range(4)], points)
+    peak, share, up, down = (float(v) for v in x)
+    share = tidy(max(share, 0.0))
+    up, down = max(round(up), 1), max(round(down), 1)
+    wave = Cyclic(share, up, None if up == down else down, mode=mode)
+    yield Candidate(of.CYCLIC, wave, tidy(peak), first, cost + 2.0 + (mode != "triangular"),
+                    0, tidy(peak * share))  # fmt: skip
+
+
+# Past the end of a cosine ---------------------------------------------------------------------
+
+
+def _waves(points: Points, low: list[int], firsts: tuple[int, ...]) -> Iterator[Candidate]:
+    """Return a cosine that rises again behind its end, as those do that are not held there."""
+    steps = points.steps
+    gap = float(steps[min(low[0] + 1, len(steps) - 1)] - steps[max(low[0] - 1, 0)])
+    for first in firsts:
+        t = steps - first
+        made: list[tuple[float, float, Floats]] = []
+        for length in np.linspace(float(t[low[0]]) - gap, float(t[low[0]]) + gap, 121):
+            if length < 2:
+                continue
+            u = (1 + np.cos(np.pi * t / round(length))) / 2
+            basis = np.stack([np.ones_like(t), u], axis=1)
+            found, *_ = np.linalg.lstsq(basis, points.rates, rcond=None)
+            made.append((points.off(basis @ found), float(round(length)), found))
+        if not made:
+            continue
+        off, length, (a, b) = min(made, key=lambda one: one[0])
+        if off > 30 or a + b <= 0:
+            continue
+        slack = float(points.tolerance.max())
+        peak = tidy(roundest(float(a + b) - slack, float(a + b) + slack))
+        share = float(a) / peak
+        share = 0.0 if share * peak < slack else tidy(roundest(share - slack / peak, share + slack / peak))
+        n = int(length)
+        wave = Repeat(Cosine(share, over=n) >> Cosine(1.0, over=n))
+        note = f"behind its end at update {n} the rate rises again: the cosine is not held there"
+        yield replace(
+            Candidate(of.COSINE, wave, peak, first, price(peak) + price(length) + price(share) + 1.5),
+            floor=tidy(peak * share), total=n, notes=(note,),
+        )  # fmt: skip
