@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ NEAR = 30.0
 KINDS = {"hold": 0.0, "linear": 0.5, "cosine": 0.5, "exponential": 0.5, "rsqrt": 0.5, "time": 1.0,
          "sqrt": 1.0, "polynomial": 2.0}  # fmt: skip
 """What a body costs; what is seen more often costs less."""
-CLIMBS = {"": 0.0, "linear": 1.5, "ahead": 1.0, "hidden": 3.0}
+CLIMBS = {"": 0.0, "linear": 1.5, "ahead": 1.0, "early": 1.5, "hidden": 3.0}
 """What a warm-up costs; others 2, and half of one less where it starts at 0."""
 MOST_SKIPPED = 60
 """Updates at the beginning that may have been skipped."""
@@ -82,7 +82,12 @@ class Candidate:
         return replace(self, off=off if math.isfinite(off) else math.inf)
 
 
-def smooth(points: Points, firsts: tuple[int, ...], total: int | None) -> list[Candidate]:
+def smooth(
+    points: Points,
+    firsts: tuple[int, ...],
+    total: int | None,
+    bodies: Collection[str] = tuple(of.BODIES),
+) -> list[Candidate]:
     """Return what a log with one hump may be of, the steps of update 0 being one of `firsts`.
 
     Beyond those, updates that were skipped at the beginning are thought of.
@@ -91,7 +96,7 @@ def smooth(points: Points, firsts: tuple[int, ...], total: int | None) -> list[C
     hump = Hump.of(points)
     if hump.first == len(points.rates) - 1 and hump.first > 1:
         found += warming(points, firsts)
-    by_steps = nearest(hump)
+    by_steps = nearest(hump, bodies)
     if not by_steps:
         return found
     limit = max(NEAR, 3 * by_steps[0].off)
@@ -151,10 +156,14 @@ FLOORS = (0.0, 0.1, 0.01, 0.05, 0.2, 0.001, 0.02, 0.3, 0.5)
 """Floors of a straight line that a log does not see the end of: it tells the slope alone."""
 
 
-def _with_floors(several: Iterator[of.Template], ends: bool) -> Iterator[of.Template]:
+def _with_floors(
+    several: Iterator[of.Template], ends: bool, one: Fitted
+) -> Iterator[of.Template]:
+    start = one.values.get("s", 0.0)
+    floors = (*FLOORS, *(tidy(float(f"{start:.5g}") / k) for k in (1e4, 1e3, 1e5) if start > 1e-6))
     for template in several:
-        if template.body == "linear" and not ends and "f" in template.names:
-            yield from (replace(template, fixed=(*template.fixed, ("f", f))) for f in FLOORS)
+        if template.body in ("linear", "sqrt") and not ends and "f" in template.names:
+            yield from (replace(template, fixed=(*template.fixed, ("f", f))) for f in floors)
         yield template
 
 
@@ -164,16 +173,14 @@ def _counted(
     """Return a curve as schedules, update 0 standing beside a step."""
     here = Points(points.steps - first, points.rates, points.tolerance)
     moved = Fitted(one.template, shifted(one, first), one.off)
-    for template in _with_floors(variants(moved), hump_over):
+    for template in _with_floors(variants(moved), hump_over, moved):
         given = {name: moved.values[name] for name in template.names}
         tried = Fitted(template, given, moved.off)
         moves_along = template.warm not in ("", "log")
         if template != moved.template or (first and not moves_along):
             few = here.thinned(120)
             if dict(template.fixed).get("f") is not None and "T" in given:
-                line = moved.values["T"] - (moved.template.filled(moved.values)["H"])
-                wide = line * (1 - dict(template.fixed)["f"]) / max(1 - moved.values["f"], 1e-9)
-                given["T"] = moved.template.filled(moved.values)["H"] + wide
+                given["T"] = _stretched(moved, dict(template.fixed)["f"])
             tried = fit(template, given, few, 15)
         if tried.off > max(NEAR, 3 * one.off):
             continue
@@ -194,6 +201,13 @@ def _of_deepspeed(one: Candidate, template: of.Template) -> Candidate:
     note = "the warm-up is DeepSpeed's, whose clock starts one update late"
     return replace(one, schedule=Hold(level, over=1) >> one.schedule, first=0, cost=one.cost - 1,
                    warmup=one.warmup + 1, notes=(*one.notes, note))  # fmt: skip
+
+
+def _stretched(one: Fitted, floor: float) -> float:
+    """Return where a fall of the same slope ends that goes to another floor."""
+    v = one.template.filled(one.values)
+    ratio = (1 - floor) / max(1 - v["f"], 1e-9)
+    return v["H"] + (v["T"] - v["H"]) * (ratio if one.template.body == "linear" else ratio**2)
 
 
 def _schedule(one: Fitted, points: Points) -> Candidate | None:
@@ -262,12 +276,12 @@ def _moves(template: of.Template, v: of.Numbers) -> Schedule:
     if warm and over > 0:
         moves.append(warmup_move(warm, start, over))
     if template.hold and round(hold) > over:
-        moves.append(Hold(over=round(hold) - over) if moves else Hold(1.0, over=round(hold) - over))
+        moves.append(Hold(1.0 if warm == "constant" else None, over=round(hold) - over))
     last = body_move(template.body, round(end) - round(hold) if "T" in v else None, v)
     if template.floor:
         last = last.clip(low=tidy(max(v["f"], 0.0)))
     moves.append(Hold(1.0) if warm == "constant" and template.body == "hold" else last)
-    if warm == "constant" and template.body != "hold":
+    if warm == "constant" and template.body != "hold" and not template.hold:
         moves[-1] = replace(last, start=1.0)  # pyright: ignore[reportArgumentType]
     return moves[0] if len(moves) == 1 else _joined(moves)
 

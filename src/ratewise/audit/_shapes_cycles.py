@@ -12,12 +12,11 @@ from ratewise.audit import families as of
 from ratewise.audit._shapes_candidate import Candidate, smooth
 from ratewise.audit._shapes_fit import Points, Snap, least_squares, price, roundest, snapped
 from ratewise.audit.families import tidy
-from ratewise.schedule import Cosine, Cyclic, Repeat, Restarts, Schedule, ScheduleError
+from ratewise.schedule import Cosine, Cyclic, Repeat, Restarts, Schedule, ScheduleError, Warmup
 from ratewise.schedule.compose import Sequence
 
 GROWTH = (1.0, 2.0, 1.5, 3.0, 1.2, 1.25, 1.1, 4.0)
 SHRINKS = (1.0, 0.5, 0.9, 0.8, 0.7, 0.75, 0.95, 0.1, 0.2, 0.25)
-MOST_LENGTHS = 500
 
 
 def valleys(points: Points) -> list[int]:
@@ -63,11 +62,11 @@ def _restarts(
         return
     heads: list[Candidate] = []
     if low[0] >= 3:
-        heads = [one for one in smooth(points.cut(0, low[0] + 1), firsts, total)
-                 if one.family == of.COSINE]  # fmt: skip
+        heads = [one for one in smooth(points.cut(0, low[0] + 1), firsts, total, ("cosine",))
+                 if one.family == of.COSINE and one.off <= 30]  # fmt: skip
         heads = sorted(heads, key=lambda one: (one.off > 3, one.cost))[:4]
     plain = [Candidate(of.COSINE, Cosine(), 0.0, first, 0.0) for first in firsts]
-    for head in (*heads, *plain):
+    for head in heads or plain:
         parts = head.schedule.parts
         before = list(parts[:-1]) if parts and isinstance(parts[-1], Cosine) else []
         late = sum(int(getattr(part, "over", 0) or 0) for part in before)
@@ -88,17 +87,33 @@ def _of_length(
         longest = min((b + 0.5) / n for (_, b), n in zip(edges, sums, strict=True))
         if shortest > longest or longest < 2:
             continue
-        lengths = np.arange(np.ceil(max(shortest, 2.0)), np.floor(longest) + 1)
-        if len(lengths) > MOST_LENGTHS:
-            lengths = lengths[:: len(lengths) // MOST_LENGTHS + 1]
-        if not len(lengths):
+        if np.floor(longest) < np.ceil(max(shortest, 2.0)):
             continue
-        made = [(_heights(t[body], float(n), grow, points.cut(int(np.argmax(body)))), float(n))
-                for n in lengths]  # fmt: skip
-        best = min(off for (off, *_), _ in made)
-        near = [one for one in made if one[0][0] <= max(2.0 * best, 1.5)]
-        (_, floor, tops), length = min(near, key=lambda one: (price(one[1]), one[0][0]))
-        yield _as_restarts(head, before, late, length, grow, floor, tops, points)
+        few = points.cut(int(np.argmax(body))).thinned(160)
+        (_, floor, tops), length = _best_length(few, head.first + late, grow, shortest, longest)
+        if tops.min() >= 0 and floor > -1e-3 * tops.max():
+            yield _as_restarts(head, before, late, length, grow, floor, tops, points)
+
+
+def _best_length(
+    points: Points, begin: int, grow: float, shortest: float, longest: float
+) -> tuple[tuple[float, float, Floats], float]:
+    """Return the heights for the length of a cycle that fits, the roundest of those as good."""
+    t = points.steps - begin
+    low, high = np.ceil(max(shortest, 2.0)), np.floor(longest)
+    made: dict[float, tuple[float, float, Floats]] = {}
+    while True:
+        grain = max(1, int((high - low) // 24))
+        for length in (*np.arange(low, high + 1, grain).tolist(), high):
+            if length not in made:
+                made[length] = _heights(t, float(length), grow, points)
+        best = min(made, key=lambda length: made[length][0])
+        if grain == 1:
+            break
+        low, high = max(low, best - 2 * grain), min(high, best + 2 * grain)
+    near = [length for length, (off, *_) in made.items() if off <= max(2.0 * made[best][0], 1.5)]
+    length = float(min(near, key=lambda one: (price(one), made[one][0])))
+    return made[length], length
 
 
 def _heights(t: Floats, length: float, grow: float, points: Points) -> tuple[float, float, Floats]:
@@ -147,7 +162,10 @@ def _as_restarts(
         shrink = min(SHRINKS, key=lambda one: abs(one - ratio))
         shrink = shrink if abs(shrink - ratio) < 1e-3 else tidy(round(ratio, 5))
         cost = price(shrink)
-    move = Restarts(int(length), grow, shrink, to=share)
+    move: Schedule = Restarts(int(length), grow, shrink, to=share)
+    if before and not isinstance(before[-1], Warmup):
+        move = Repeat(Cosine(0.0, start=1.0), every=int(length), grow=grow, shrink=shrink)
+        move = move.between(share, 1.0) if share else move
     cost += price(peak) + price(share) + price(length) + price(grow) + 1.0
     whole: Schedule = Sequence((*before, move)) if before else move
     warm = head.warmup if before else 0

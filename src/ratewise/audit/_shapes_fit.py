@@ -56,13 +56,16 @@ class Points:
 
 
 def jacobian(model: Model, x: Floats, y: Floats) -> Floats:
-    """Return how each rate changes with each number, by forward differences."""
+    """Return how each rate changes with each number, by backward differences.
+
+    Where a rate jumps at an update, the one just before is looked at: the jump itself is no slope.
+    """
     columns = np.empty((len(y), len(x)))
     for i, value in enumerate(x):
         step = 1e-6 * max(abs(value), 1e-3)
         moved = x.copy()
-        moved[i] = value + step
-        columns[:, i] = (model(moved) - y) / step
+        moved[i] = value - step
+        columns[:, i] = (y - model(moved)) / step
     return np.nan_to_num(columns, nan=0.0, posinf=0.0, neginf=0.0)
 
 
@@ -189,14 +192,17 @@ def snapped(
     number may be is asked when those before it are known.
     """
     x, cost = x.copy(), 0.0
-    free = list(range(len(x)))
-    for asked in snaps:
+    free, order = list(range(len(x))), list(snaps)
+    for place, asked in enumerate(order):
         snap = asked(x)
+        others = [one(x) for one in order[place + 1 :]]
         y = model(x)
         slopes = jacobian(model, x, y) / points.tolerance[:, None]
         miss = (points.rates - y) / points.tolerance
         path = _path(slopes, free, snap.index)
         room = _room(slopes @ path, miss)
+        for other in others:
+            room = _kept(room, path[other.index], x[other.index], other.within)
         value, paid = _choice(float(x[snap.index]), room, snap)
         moved = x + path * (value - x[snap.index])
         moved[snap.index] = value
@@ -231,6 +237,17 @@ def _room(change: Floats, miss: Floats) -> tuple[float, float]:
     return min(float(down.max()), 0.0), max(float(up.min()), 0.0)
 
 
+def _kept(
+    room: tuple[float, float], along: float, value: float, within: tuple[float, float]
+) -> tuple[float, float]:
+    """Return how far one may go until a number that goes along leaves its bounds."""
+    if along == 0.0:
+        return room
+    more = 0.2 * (within[1] - within[0]) if math.isfinite(within[1] - within[0]) else 0.0
+    ends = sorted((edge - value) / along for edge in (within[0] - more, within[1] + more))
+    return max(room[0], min(ends[0], 0.0)), min(room[1], max(ends[1], 0.0))
+
+
 def _choice(value: float, room: tuple[float, float], snap: Snap) -> tuple[float, float]:
     """Return the cheapest value within reach, and its price."""
     slack = 1e-9 * max(abs(value), 1e-12)
@@ -242,7 +259,8 @@ def _choice(value: float, room: tuple[float, float], snap: Snap) -> tuple[float,
     if math.isfinite(low) and math.isfinite(high):
         for unit in snap.units:
             found.append(_rounded(low, high, unit, whole=snap.whole))
-    return min(found, key=lambda one: one[0])[::-1] if found else (value, DEAR)
+    kept = min(max(value, snap.within[0]), snap.within[1])
+    return min(found, key=lambda one: one[0])[::-1] if found else (kept, DEAR)
 
 
 def _rounded(low: float, high: float, unit: float, *, whole: bool) -> tuple[float, float]:

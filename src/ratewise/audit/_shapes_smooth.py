@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -137,10 +137,19 @@ def _warmups(hump: Hump) -> list[str]:
         return ["constant"]
     if len(up.rates) < 3:
         return ["linear", "geometric"] if len(up.rates) == 2 else ["linear"]
-    line = np.polynomial.Polynomial.fit(up.steps, up.rates, 1)
-    if (np.abs(line(up.steps) - up.rates) <= 4 * up.tolerance + 1e-5 * up.rates.max()).all():
-        return ["linear"]
-    return ["linear", "cosine", "quadratic", "log", "geometric"]
+    for warm, bent in (("linear", up.rates), ("geometric", np.log(np.maximum(up.rates, 1e-300))),
+                       ("quadratic", np.sqrt(up.rates))):  # fmt: skip
+        if _is_straight(up, bent):
+            return [warm]
+    return ["linear", "cosine", "log"]
+
+
+def _is_straight(up: Points, bent: Floats) -> bool:
+    """Whether points that were bent by a function are in a straight line, as well as is known."""
+    line = np.polynomial.Polynomial.fit(up.steps, bent, 1)
+    share = up.tolerance / np.maximum(up.rates, 1e-300) + 1e-7
+    slack = 4 * share * np.maximum(np.abs(bent), 1.0 if bent.min() < 0 else 0.0) + 1e-5 * np.ptp(bent)
+    return bool((np.abs(line(up.steps) - bent) <= slack).all())
 
 
 def starts(template: Template, hump: Hump) -> Iterator[dict[str, float]]:
@@ -183,6 +192,13 @@ def _climbs(template: Template, hump: Hump) -> Iterator[dict[str, float]]:
         for place in places:
             yield {"p": max(float(offset + slope * place), top), "W": place,
                    "s": float(offset / max(offset + slope * place, top))}  # fmt: skip
+    elif template.warm in ("geometric", "quadratic") and i >= 2 and r[0] > 0:
+        seen = np.log(r[:i] / top) if template.warm == "geometric" else np.sqrt(r[:i] / top)
+        slope, offset = (float(v) for v in np.polyfit(t[:i], seen, 1))
+        if slope > 0:
+            share = math.exp(min(offset, 0.0)) if template.warm == "geometric" else max(offset, 0)
+            end = -offset / slope if template.warm == "geometric" else (1 - offset) / slope
+            yield {"p": top, "W": max(end, 1.0), "s": share}
     else:
         low = float(r[0]) / top if template.warm != "log" or t[0] <= 2 else 0.0
         places = (float(t[i]), float(t[i - 1] + t[i]) / 2)
@@ -264,16 +280,17 @@ def fit(template: Template, begin: dict[str, float], points: Points, rounds: int
     return Fitted(template, dict(zip(names, x.tolist(), strict=True)), points.off(model(x)))
 
 
-def nearest(hump: Hump) -> list[Fitted]:
-    """Return the curves of all kinds that come near, the nearest first."""
+def nearest(hump: Hump, bodies: Collection[str] = tuple(BODIES)) -> list[Fitted]:
+    """Return the curves of all kinds with these bodies that come near, the nearest first."""
     few = hump.points.thinned(COARSE)
     found: list[Fitted] = []
-    for template in templates(hump):
+    for template in (each for each in templates(hump) if each.body in bodies):
         gap = hump.gap_of(template)
         tried = [fit(template, begin, few, 25, gap) for begin in starts(template, hump)]
-        found.append(min(tried, key=lambda one: one.off))
+        if tried:
+            found.append(min(tried, key=lambda one: one.off))
     found.sort(key=lambda one: one.off)
-    limit = max(PROMISING, 3 * found[0].off)
+    limit = max(PROMISING, 3 * found[0].off) if found else 0.0
     many = hump.points.thinned(FINE)
     again = [fit(one.template, one.values, many, 40, hump.gap_of(one.template))
              for one in found if one.off <= limit]  # fmt: skip
@@ -297,6 +314,7 @@ def variants(one: Fitted) -> Iterator[Template]:
     if one.template.warm == "linear":
         yield replace(one.template, fixed=(("s", 0.0),))
         yield replace(one.template, warm="ahead", fixed=(("s", 0.0),))
+        yield replace(one.template, warm="early", fixed=(("s", 0.0),))
     elif one.template.warm in ("log", "quadratic", "cosine"):
         yield replace(one.template, fixed=(("s", 0.0),))
     yield one.template
@@ -331,7 +349,8 @@ def _asks(
     def snap(x: Floats) -> Snap:
         v = template.filled(dict(zip(names, x.tolist(), strict=True)))
         if name in ("f", "s"):
-            return Snap(index, special=((0.0, 0.0), (1.0, 1.0)), units=(1.0, v["p"]))
+            within = (-1e-7, 1.5) if min(v[name], 1.0) > -1e-7 else (-math.inf, math.inf)
+            return Snap(index, special=((0.0, 0.0), (1.0, 1.0)), units=(1.0, v["p"]), within=within)
         if name == "T":
             known = () if total is None else ((float(total), 0.0),)
             return Snap(index, whole=True, special=known)

@@ -136,13 +136,17 @@ def _log_warmup(t: Floats, v: Numbers) -> Floats:
 WARMUPS: dict[str, Callable[[Floats, Numbers], Floats]] = {
     "linear": _ramp,
     "ahead": lambda t, v: (t + 1) / (max(v["W"], 0.0) + 1),
+    "early": lambda t, v: (t + 1) / max(v["W"], 1e-9),
     "cosine": lambda t, v: (1 - np.cos(np.pi * np.clip(_ramp(t, v), 0, 1))) / 2,
     "quadratic": lambda t, v: np.maximum(_ramp(t, v), 0.0) ** 2,
     "log": _log_warmup,
     "constant": lambda t, v: np.zeros_like(t),
     "geometric": _ramp,
 }
-"""How far a warm-up has come at update t, from the level s to 1."""
+"""How far a warm-up has come at update t, from the level s to 1.
+
+"linear" is t/W; "ahead" is (t + 1)/(W + 1); "early" is (t + 1)/W, whose last update is at the peak.
+"""
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,8 @@ def warmup_move(warm: str, start: float, over: int) -> Schedule:
     if warm == "geometric":
         rate = tidy((1 / start) ** (1 / over))
         return ExponentialDecay(rate, over=over, start=tidy(start))
+    if warm == "early":
+        return Warmup(over - 1) >> Hold(over=1)
     if warm == "ahead" or (warm == "linear" and abs(start * (over + 1) - 1) < 1e-6):
         return Warmup(over)
     return Warmup(over, start=tidy(max(start, 0.0)), shape=warm)

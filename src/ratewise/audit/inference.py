@@ -128,8 +128,9 @@ def tolerance(rates: Floats, digits: int | None, decimals: int | None = None) ->
 
 
 def _candidates(points: Points, firsts: tuple[int, ...], total: int | None) -> list[Candidate]:
-    found = cycles(points, firsts, total)
-    found += stairs(points, firsts, total)
+    found = stairs(points, firsts, total)
+    if not any(one.off <= FITS for one in found):
+        found += cycles(points, firsts, total)
     if not any(one.off <= FITS for one in found):
         found += smooth(points, firsts, total)
     if not any(one.off <= FITS for one in found):
