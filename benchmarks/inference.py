@@ -134,7 +134,7 @@ def time_based(rng: Any, n: int, peak: float, every: int) -> Any:
 def inverse_sqrt(rng: Any, n: int, peak: float, every: int) -> Any:
     t = np.arange(n, dtype=np.float64)
     warm = int(rng.choice([0, 100, 200, 400, 500, 1000, 2000, 4000]))
-    warm = min(warm, n // 3)
+    warm = max(min(warm, n // 3), 3 * every) if warm else 0
     scale = warm or 10_000
     rates = peak / np.sqrt((np.maximum(t - warm, 0) + scale) / scale)
     if warm:

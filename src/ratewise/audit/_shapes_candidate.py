@@ -19,11 +19,17 @@ from ratewise.schedule.bends import Part
 
 NEAR = 30.0
 """How far off, in tolerances, a curve may be to be made round, if nothing is nearer."""
+SHORT = 2
+"""Updates at the peak that are no plateau."""
+FEW = 3
+"""Curves that are made round all the same where none is near."""
 KINDS = {"hold": 0.0, "linear": 0.5, "cosine": 0.5, "exponential": 0.5, "rsqrt": 0.5, "time": 1.0,
          "sqrt": 1.0, "polynomial": 2.0}  # fmt: skip
 """What a body costs; what is seen more often costs less."""
 CLIMBS = {"": 0.0, "linear": 1.5, "ahead": 1.0, "early": 1.5, "hidden": 3.0}
 """What a warm-up costs; others 2, and half of one less where it starts at 0."""
+MOVES = ("linear", "geometric", "constant", "hidden")
+"""Warm-ups that are the same curve wherever updates are counted from."""
 MOST_SKIPPED = 60
 """Updates at the beginning that may have been skipped."""
 
@@ -100,7 +106,8 @@ def smooth(
     if not by_steps:
         return found
     limit = max(NEAR, 3 * by_steps[0].off)
-    for one in (each for each in by_steps if each.off <= limit):
+    close = [one for one in by_steps if one.off <= limit]
+    for one in close if by_steps[0].off <= NEAR else close[:FEW]:
         skipped = _skipped(one, firsts, total)
         for first in (*firsts, *skipped):
             for candidate in _counted(one, first, points, total, hump.over < len(points.rates)):
@@ -162,7 +169,8 @@ def _with_floors(
     start = one.values.get("s", 0.0)
     floors = (*FLOORS, *(tidy(float(f"{start:.5g}") / k) for k in (1e4, 1e3, 1e5) if start > 1e-6))
     for template in several:
-        if template.body in ("linear", "sqrt") and not ends and "f" in template.names:
+        open_ended = template.body in ("linear", "sqrt") and not ends and one.off <= NEAR
+        if open_ended and "f" in template.names:
             yield from (replace(template, fixed=(*template.fixed, ("f", f))) for f in floors)
         yield template
 
@@ -176,7 +184,7 @@ def _counted(
     for template in _with_floors(variants(moved), hump_over, moved):
         given = {name: moved.values[name] for name in template.names}
         tried = Fitted(template, given, moved.off)
-        moves_along = template.warm not in ("", "log")
+        moves_along = template.warm in MOVES
         if template != moved.template or (first and not moves_along):
             few = here.thinned(120)
             if dict(template.fixed).get("f") is not None and "T" in given:
@@ -218,13 +226,16 @@ def _schedule(one: Fitted, points: Points) -> Candidate | None:
     endless = "T" not in one.values
     if not endless and v["T"] <= v["H"]:
         return None
+    if template.hold and v["H"] - v["W"] <= SHORT:
+        return None  # the same without a plateau is tried too
     try:
         schedule = _moves(template, v)
     except (ScheduleError, ZeroDivisionError, OverflowError):
         return None
     family, also = _family(template, v, points)
     cost = one.cost + KINDS[template.body] + CLIMBS.get(template.warm, 2.0) + template.hold
-    cost += price(dict(template.fixed).get("f", 0.0))
+    floor = dict(template.fixed).get("f", 0.0)
+    cost += price(floor) + (floor > 0)
     cost += template.floor - (0.5 if ("s", 0.0) in template.fixed and template.warm else 0)
     floor = v["p"] * (v["f"] if not endless or template.floor else 0.0)
     if template.body == "hold":
@@ -317,7 +328,7 @@ def _family(template: of.Template, v: of.Numbers, points: Points) -> tuple[str, 
         long = v["W"] >= 0.08 * v["T"]
         if template.warm == "cosine" and body == "cosine":
             return of.ONE_CYCLE, ()
-        if template.warm == "linear" and body == "linear" and v["s"] > 1e-3 and long:
+        if template.warm == body == "linear" and v["s"] * v["W"] > 1.5 and long:
             return of.ONE_CYCLE, (of.LINEAR,)
     if body == "linear":
         return of.LINEAR, (of.POLYNOMIAL,)

@@ -43,10 +43,13 @@ class Points:
         return float(np.max(np.abs(rates - self.rates) / self.tolerance))
 
     def thinned(self, most: int) -> Points:
-        """Return at most so many of the points, both ends among them."""
+        """Return at most so many of the points, both ends among them, more where it is steep."""
         if len(self.steps) <= most:
             return self
-        at = np.unique(np.linspace(0, len(self.steps) - 1, most).round().astype(int))
+        wide, high = np.diff(self.steps), np.abs(np.diff(self.rates))
+        share = wide / wide.sum() + high / max(float(high.sum()), 1e-300)
+        along = np.concatenate(([0.0], np.cumsum(share / share.sum())))
+        at = np.unique(np.searchsorted(along, np.linspace(0, 1, most) - 1e-12).clip(0, len(along) - 1))
         return Points(self.steps[at], self.rates[at], self.tolerance[at])
 
     def cut(self, start: int, stop: int | None = None) -> Points:
@@ -243,7 +246,7 @@ def _kept(
     """Return how far one may go until a number that goes along leaves its bounds."""
     if along == 0.0:
         return room
-    more = 0.2 * (within[1] - within[0]) if math.isfinite(within[1] - within[0]) else 0.0
+    more = 0.03 * (within[1] - within[0]) if math.isfinite(within[1] - within[0]) else 0.0
     ends = sorted((edge - value) / along for edge in (within[0] - more, within[1] + more))
     return max(room[0], min(ends[0], 0.0)), min(room[1], max(ends[1], 0.0))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.audit._shapes_fit import Points, Snap, least_squares, snapped
+from ratewise.audit._shapes_fit import LOOSE, Points, Snap, least_squares, snapped
 from ratewise.audit.families import BODIES, ENDLESS, Template
 
 COARSE = 60
@@ -28,6 +28,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "q": (0.05, 30.0),
     "c": (1e-3, 1e12),
 }
+NO_LIMITS: Mapping[str, tuple[float, float]] = {}
 RATES = (0.5, 0.8, 0.9, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.1, 0.2, 0.25, 0.3)
 PERIODS = (1, 10, 100, 200, 500, 1000, 2000, 2500, 5000, 10_000, 20_000)
 """What rates of exponential decay, and the updates that they are for, usually are."""
@@ -72,12 +73,15 @@ class Hump:
         return self.last + 1 < len(self.points.rates)
 
 
-    def gap_of(self, template: Template) -> tuple[float, float] | None:
-        """Return between which updates a warm-up ends that jumps to the peak, else None."""
-        if template.warm != "constant" or not self.first:
-            return None
-        before, after = (float(t) for t in self.points.steps[self.first - 1 : self.first + 1])
-        return before + 0.25, after - 0.25
+    def limits(self, template: Template) -> dict[str, tuple[float, float]]:
+        """Return between which updates a warm-up ends that jumps to the peak, and a body."""
+        found: dict[str, tuple[float, float]] = {}
+        t = self.points.steps
+        if template.warm == "constant" and self.first:
+            found["W"] = float(t[self.first - 1]) + 0.25, float(t[self.first]) - 0.25
+        if template.body == "polynomial":  # it would rather be over than bend
+            found["T"] = float(t[self.over - 1]), BOUNDS["T"][1]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +120,8 @@ def templates(hump: Hump) -> Iterator[Template]:
             if body in ENDLESS and warm == "hidden" and body != "rsqrt":
                 continue
             yield Template(body, warm)
+            if body == "rsqrt" and warm:
+                yield Template(body, warm, tied=True)
             if body in ENDLESS and hump.over < len(hump.points.rates):
                 yield Template(body, warm, floor=True)
             ends = body in ("linear", "cosine", "sqrt", "exponential")
@@ -216,8 +222,11 @@ def _fall(
     if "T" not in body.numbers:
         floor = {"f": float(r[-1] / begin["p"])} if template.floor else {}
         inside = slice(0, None) if not template.floor else slice(0, max(2, hump.over - hump.last))
+        if template.tied and template.warm == "hidden":  # the peak follows from W
+            return {"p": float(r[0] * math.sqrt(float(t[0]) / max(begin["W"], 1.0))), **floor}
         return {**_scale(template.body, x[inside], r[inside], begin["p"]), **floor}
-    ends = begin["H"] + length * np.geomspace(1.0, 30.0, 24)
+    near = 1 + np.array([0.1, 0.5, 1.0, 2.0]) * float(t[-1] - t[-2]) / length
+    ends = begin["H"] + length * np.concatenate((near, np.geomspace(1.02, 30.0, 24)))
     if hump.over < len(hump.points.rates):
         a, b = hump.points.steps[hump.over - 1], hump.points.steps[hump.over]
         ends = np.linspace(a, b, 5)
@@ -246,7 +255,7 @@ def _scale(body: str, x: Floats, r: Floats, p: float) -> dict[str, float]:
         return {"c": float(-1 / slope) if slope < 0 else 1e6, "p": float(np.exp(offset))}
     power = 1 if body == "time" else 2
     slope, offset = np.polyfit(x, r ** -float(power), 1)
-    if slope <= 0 or offset <= 0:
+    if slope <= 0 or offset <= 1e-3 * slope * float(x[-1]):
         return {"c": float(x[-1]) + 1, "p": p}
     return {"c": float(offset / slope), "p": float(offset ** (-1 / power))}
 
@@ -255,7 +264,7 @@ def _scale(body: str, x: Floats, r: Floats, p: float) -> dict[str, float]:
 
 
 def fit(template: Template, begin: dict[str, float], points: Points, rounds: int = 40,
-        gap: tuple[float, float] | None = None) -> Fitted:  # fmt: skip
+        limits: Mapping[str, tuple[float, float]] = NO_LIMITS) -> Fitted:  # fmt: skip
     """Return the curve of a kind that is nearest to points.
 
     Args:
@@ -263,16 +272,14 @@ def fit(template: Template, begin: dict[str, float], points: Points, rounds: int
         begin: Numbers to begin with.
         points: The points, their steps taken for updates.
         rounds: Steps of the search at most.
-        gap: Between which updates W lies.
+        limits: Between what some of the numbers lie.
     """
     names = template.names
     model = model_of(template, points.steps)
     whole = {"s": 0.0, "f": 0.0, "q": 1.0, "W": 0.0, "H": 0.0, **begin}
     x = np.array([whole[name] for name in names], dtype=np.float64)
-    low = np.array([BOUNDS[name][0] for name in names])
-    high = np.array([BOUNDS[name][1] for name in names])
-    if gap is not None and "W" in names:
-        low[names.index("W")], high[names.index("W")] = gap
+    bounds = {**BOUNDS, **limits}
+    low, high = (np.array([bounds[name][side] for name in names]) for side in (0, 1))
     rough = points.tolerance + 2e-4 * points.rates.max()
     loose = Points(points.steps, points.rates, rough)
     x = least_squares(model, x, low, high, loose, rounds)
@@ -285,14 +292,14 @@ def nearest(hump: Hump, bodies: Collection[str] = tuple(BODIES)) -> list[Fitted]
     few = hump.points.thinned(COARSE)
     found: list[Fitted] = []
     for template in (each for each in templates(hump) if each.body in bodies):
-        gap = hump.gap_of(template)
-        tried = [fit(template, begin, few, 25, gap) for begin in starts(template, hump)]
+        limits = hump.limits(template)
+        tried = [fit(template, begin, few, 25, limits) for begin in starts(template, hump)]
         if tried:
             found.append(min(tried, key=lambda one: one.off))
     found.sort(key=lambda one: one.off)
     limit = max(PROMISING, 3 * found[0].off) if found else 0.0
     many = hump.points.thinned(FINE)
-    again = [fit(one.template, one.values, many, 40, hump.gap_of(one.template))
+    again = [fit(one.template, one.values, many, 40, hump.limits(one.template))
              for one in found if one.off <= limit]  # fmt: skip
     return sorted(again, key=lambda one: one.off)
 
@@ -306,6 +313,8 @@ def shifted(one: Fitted, by: float) -> dict[str, float]:
             moved[name] -= by
     if "s" in moved and one.template.warm == "linear" and v["W"] > 0:
         moved["s"] = v["s"] + (1 - v["s"]) * by / v["W"]
+    if "s" in moved and one.template.warm == "geometric" and v["W"] > 0:
+        moved["s"] = max(v["s"], 1e-12) ** (1 - by / v["W"])
     return moved
 
 
@@ -326,6 +335,9 @@ def rounded(one: Fitted, points: Points, total: int | None = None) -> Fitted:
     if {"f", "T"} <= {*first.values} and abs(first.values["T"] - round(first.values["T"])) > 1e-6:
         second = _in_order("p T f s q W H c", one, points, total)
         return min(first, second, key=lambda each: each.cost)
+    if one.template.warm == "constant":  # where the rate jumps and how high it is go together
+        second = _in_order("W p f s q T H c", one, points, total)
+        return min(first, second, key=lambda each: (each.off > 2 * LOOSE, each.cost))
     return first
 
 

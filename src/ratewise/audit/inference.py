@@ -163,7 +163,7 @@ def _told(found: list[Candidate], points: Points, recorded: Recorded) -> Inferre
         convention=_convention(found, recorded),
         skipped=max(best.first - 1, 0) + len(best.skips),
         alternatives=_alternatives(found, points),
-        notes=(*best.notes, *_of_clock(best)),
+        notes=(*best.notes, *_of_clock(best), *_of_end(best, points)),
     )
 
 
@@ -180,6 +180,21 @@ def _of_clock(best: Candidate) -> tuple[str, ...]:
         said.append(f"the last one was skipped before step {best.skips[-1]}")
     del early
     return tuple(said)
+
+
+def _of_end(best: Candidate, points: Points) -> tuple[str, ...]:
+    """Return where the log ends, if it is before its schedule does, or long behind."""
+    if best.total is None or len(points.steps) < 2:
+        return ()
+    last, gap = int(points.steps[-1]), float(np.median(np.diff(points.steps)))
+    if last + 1.5 * gap + 1 < best.total:
+        left = float(points.rates[-1]) / best.peak
+        return (f"the log stops short of the schedule: at step {last:,} of {best.total:,}, with "
+                f"the rate at {left:.0%} of the peak",)  # fmt: skip
+    if last - best.total > max(2 * gap, 0.02 * best.total):
+        return (f"the log goes on for {last - best.total:,} updates behind the end of the "
+                "schedule",)  # fmt: skip
+    return ()
 
 
 def distances(rates: Floats, points: Points, peak: float) -> Floats:
