@@ -14,7 +14,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.audit._scripts import arguments_in
 from ratewise.convert.formats import put
-from ratewise.convert.pieces.keys import as_number, looks_scheduled
+from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.reading import Reading, read_source
 from ratewise.convert.sources import load
 from ratewise.schedule import Plan, Schedule, ScheduleError
@@ -30,6 +30,8 @@ HIGH = 0.2
 """Share of the peak from which on a rate is high."""
 REACHED = 0.98
 """Share of the peak from which on it is reached."""
+DUMPS = ("timm_args",)
+"""Formats that hold every default, so that a key is there whether it was meant or not."""
 WIDE = 10.0
 """How far outside of what is published a peak may be."""
 
@@ -153,7 +155,10 @@ def check(
     given = {name: value for name, value in told.items() if value is not None}
     if examples is not None and "epoch" not in given:
         given["epoch"] = updates_in_epoch(examples, content, given)
-    reading = read_source(content, **given)
+    try:
+        reading = read_source(content, **given)
+    except ScheduleError as error:
+        raise _unreadable(content, error) from None
     total = reading.total
     facts = _Facts(content, given, reading, _own_total(content, given), total)
     traps = list(_traps(facts, peaks))
@@ -173,6 +178,17 @@ def _content(source: Any) -> tuple[Any, tuple[str, ...]]:
         return source, ()
     arguments, note = found
     return arguments, (note,)
+
+
+def _unreadable(source: Any, error: ScheduleError) -> ScheduleError:
+    """Return the error, of a script with what can be done about it."""
+    if not isinstance(source, Path) or source.suffix != ".py":
+        return error
+    rule = f"is a script in which no schedule is written out, and nothing of it is run ({error})"
+    return ScheduleError(
+        f"File {str(source)!r}", rule.replace(".)", ")"),
+        "give the config that it reads, or the schedule as text",
+    )  # fmt: skip
 
 
 def updates_in_epoch(examples: float, content: Any, given: Mapping[str, Any]) -> int:
@@ -250,9 +266,12 @@ def _of_levels(schedule: Schedule, total: int, facts: _Facts) -> Iterator[Trap]:
         yield misfit
     if levels is None:
         return
-    yield from _peak(levels)
-    yield from _floors(levels, facts.reading.plan.peak.get("lr"), facts)
-    ends = list(_cycles(schedule, total, levels)) or list(_ends(levels, own, schedule, facts))
+    yield from _floors(levels, facts)
+    short = list(_peak(levels))
+    yield from short
+    ends = list(_cycles(schedule, total, levels))
+    if not ends and not short:
+        ends = list(_ends(levels, own, schedule, facts))
     yield from ends
     yield from _zeros(levels, told=any(trap.kind == "ends_before_run" for trap in ends))
 
@@ -322,11 +341,11 @@ def _without_effect(facts: _Facts) -> Iterator[Trap]:
         content = load(facts.source)
     except ScheduleError:
         return
-    if not isinstance(content, Mapping):
+    if not isinstance(content, Mapping) or facts.reading.format.name in DUMPS:
         return
     for path, value in _numbers(content):
         name = path.rpartition(".")[2]
-        if not (looks_scheduled(name) or "min_lr" in name) or not value or value is True:
+        if not ("warmup" in name or "min_lr" in name) or not value:
             continue
         other = value * 0.5 if isinstance(value, float) else max(1, value // 2) + (value == 1)
         try:
@@ -355,7 +374,7 @@ def _peak(levels: Floats) -> Iterator[Trap]:
     top = float(levels.max())
     rising = len(levels) > 1 and int(np.argmax(levels)) >= 0.95 * (len(levels) - 1)
     rising = rising and bool((np.diff(levels) >= 0).mean() > 0.95) and levels[0] < 0.5 * top
-    if top >= REACHED and not rising:
+    if top > 1 + 1e-6 or (top >= REACHED and not rising):
         return
     if rising:
         said = f"the warm-up fills the run: its last update has a rate of {top:.0%} of the peak"
@@ -364,14 +383,18 @@ def _peak(levels: Floats) -> Iterator[Trap]:
     yield Trap("peak_not_reached", said, "shorten the warm-up, or give it as a share of the run")
 
 
-def _floors(levels: Floats, peak: float | None, facts: _Facts) -> Iterator[Trap]:
+def _floors(levels: Floats, facts: _Facts) -> Iterator[Trap]:
+    """A floor that is a share where a rate is asked, or the other way round."""
+    plan = facts.reading.plan
+    peak = plan.peak.get("lr")
     if levels.max() > 1 + 1e-6:
-        last, scale = float(levels.max()), peak or 1.0
-        ratio = 1e-6 < last * scale < 1 and peak is not None
-        hint = f"; {last * scale:g} looks like a share of the peak, where a rate is asked" if ratio else ""
+        assert plan.lr is not None
+        end = max(plan.lr.resolve(total=len(levels)).end, float(levels.max()))
+        share = peak is not None and 1e-3 <= end * peak < 1
+        hint = f"; {end * (peak or 1):g} looks like a share of it, where a rate is asked"
         yield Trap(
             "floor_above_peak",
-            f"the rate climbs to {last:g} times the peak, behind it{hint}",
+            f"behind the peak the rate climbs on, to {end:g} times the peak{hint if share else ''}",
             "give the floor as it is asked, as a rate or as a share of the peak",
         )
     try:
