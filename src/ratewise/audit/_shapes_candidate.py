@@ -11,7 +11,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.audit import families as of
-from ratewise.audit._shapes_fit import Points, price
+from ratewise.audit._shapes_fit import Points, price, roundest
 from ratewise.audit._shapes_smooth import Fitted, Hump, fit, nearest, rounded, shifted, variants
 from ratewise.audit.families import body_move, tidy, warmup_move
 from ratewise.schedule import Cosine, Hold, Linear, Schedule, ScheduleError
@@ -73,7 +73,11 @@ class Candidate:
         if self.skips:
             t = t - np.searchsorted(np.array(self.skips), steps, side="right")
         t = np.maximum(t, 0)
-        return self.peak * self.schedule.resolve(total=self.length(int(t[-1]) + 1))(t)
+        try:
+            resolved = self.schedule.resolve(total=self.length(int(t[-1]) + 1))
+        except ScheduleError:  # it is longer than what was seen of it
+            resolved = self.schedule.resolve()
+        return self.peak * resolved(t)
 
     def length(self, seen: int) -> int:
         """Return how long a run has to be for the schedule to fit in it."""
@@ -105,7 +109,7 @@ def smooth(
     by_steps = nearest(hump, bodies)
     if not by_steps:
         return found
-    limit = max(NEAR, 3 * by_steps[0].off)
+    limit = max(4 * NEAR, 3 * by_steps[0].off)
     close = [one for one in by_steps if one.off <= limit]
     for one in close if by_steps[0].off <= NEAR else close[:FEW]:
         skipped = _skipped(one, firsts, total)
@@ -139,6 +143,37 @@ def warming(points: Points, firsts: tuple[int, ...]) -> list[Candidate]:
         found.append(Candidate(of.WARMING, climb, peak, first, cost + extra, length, peak,
                                notes=(note,)).measured(points))  # fmt: skip
     return found
+
+
+UNSEEN = ("linear", "polynomial", "exponential", "time")
+"""Bodies of which a log tells nothing of where they began: a warm-up may have come before."""
+
+
+def _unseen(one: Fitted, here: Points, total: int | None, first: int) -> Iterator[Candidate]:
+    """Return the same body behind a warm-up that ended before the first point.
+
+    Its end and the peak go together: of all updates, those are taken at which the peak is round.
+    """
+    if one.template.body not in UNSEEN or one.template.floor or one.off > NEAR:
+        return
+    before = np.arange(2.0, min(float(here.steps[0]), 5000.0) + 1)
+    peaks = one.template.rates(before, one.values)
+    slack = 2 * float(here.tolerance[0] / here.rates[0]) * peaks
+    offers: list[tuple[float, float, float]] = []
+    for length, peak, blur in zip(before.tolist(), peaks.tolist(), slack.tolist(), strict=True):
+        round_peak = roundest(peak - blur, peak + blur)
+        if price(round_peak) <= 3:
+            offers.append((price(round_peak) + 0.7 * price(length), length, round_peak))
+    for _, length, peak in sorted(offers)[:2]:
+        known = (("p", peak), ("W", length))
+        hidden = of.Template(one.template.body, "hidden", fixed=known)
+        begin = {name: one.values[name] for name in hidden.names}
+        if "f" in begin:
+            begin["f"] = one.values["f"] * one.values["p"] / peak
+        tried = fit(hidden, begin, here.thinned(120), 25)
+        made = _schedule(rounded(tried, here, total), here) if tried.off <= NEAR else None
+        if made is not None:
+            yield replace(made, first=first, cost=made.cost + price(peak) + price(length))
 
 
 def _skipped(one: Fitted, firsts: tuple[int, ...], total: int | None) -> list[int]:
@@ -181,6 +216,9 @@ def _counted(
     """Return a curve as schedules, update 0 standing beside a step."""
     here = Points(points.steps - first, points.rates, points.tolerance)
     moved = Fitted(one.template, shifted(one, first), one.off)
+    if not one.template.warm and first <= 1 and one.off <= NEAR:
+        yield from _unseen(moved if not first else fit(one.template, moved.values, here.thinned(120)),
+                           here, total, first)  # fmt: skip
     for template in _with_floors(variants(moved), hump_over, moved):
         given = {name: moved.values[name] for name in template.names}
         tried = Fitted(template, given, moved.off)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -13,8 +15,12 @@ from ratewise.audit._shapes_candidate import Candidate, smooth
 from ratewise.audit._shapes_fit import Points, Snap, least_squares, price, roundest, snapped
 from ratewise.audit.families import tidy
 from ratewise.schedule import Cosine, Cyclic, Repeat, Restarts, Schedule, ScheduleError, Warmup
+from ratewise.schedule.bends import Part
 from ratewise.schedule.compose import Sequence
 
+BETWEEN = 5.0
+"""How far off, in tolerances, whole cycles are, where others are looked for."""
+MOST_CYCLES = 24
 GROWTH = (1.0, 2.0, 1.5, 3.0, 1.2, 1.25, 1.1, 4.0)
 SHRINKS = (1.0, 0.5, 0.9, 0.8, 0.7, 0.75, 0.95, 0.1, 0.2, 0.25)
 
@@ -63,7 +69,7 @@ def _restarts(
     heads: list[Candidate] = []
     if low[0] >= 3:
         heads = [one for one in smooth(points.cut(0, low[0] + 1), firsts, total, ("cosine",))
-                 if one.family == of.COSINE and one.off <= 30]  # fmt: skip
+                 if one.family == of.COSINE]  # fmt: skip
         heads = sorted(heads, key=lambda one: (one.off > 3, one.cost))[:4]
     plain = [Candidate(of.COSINE, Cosine(), 0.0, first, 0.0) for first in firsts]
     for head in heads or plain:
@@ -111,9 +117,27 @@ def _best_length(
         if grain == 1:
             break
         low, high = max(low, best - 2 * grain), min(high, best + 2 * grain)
+    if grow == 1 and made[best][0] > BETWEEN:
+        length = _between_updates(t, best, points)
+        if length is not None:
+            return _heights(t, length, grow, points), length
     near = [length for length, (off, *_) in made.items() if off <= max(2.0 * made[best][0], 1.5)]
     length = float(min(near, key=lambda one: (price(one), made[one][0])))
     return made[length], length
+
+
+def _between_updates(t: Floats, length: float, points: Points) -> float | None:
+    """Return the length of cycles that begin between updates, as a whole number of some has it."""
+    width = 1.0
+    while width > 1e-4:
+        tried = length + np.linspace(-width, width, 17)
+        offs = [_heights(t, float(one), 1.0, points)[0] for one in tried]
+        length, width = float(tried[int(np.argmin(offs))]), width / 6
+    for count in range(2, MOST_CYCLES):
+        exact = round(length * count) / count
+        if abs(exact - length) < 2e-3 and _heights(t, exact, 1.0, points)[0] <= 1.5:
+            return exact
+    return None
 
 
 def _heights(t: Floats, length: float, grow: float, points: Points) -> tuple[float, float, Floats]:
@@ -162,6 +186,11 @@ def _as_restarts(
         shrink = min(SHRINKS, key=lambda one: abs(one - ratio))
         shrink = shrink if abs(shrink - ratio) < 1e-3 else tidy(round(ratio, 5))
         cost = price(shrink)
+    if length % 1:
+        whole = _in_parts(before, length, share, int(points.steps[-1]) + 1)
+        cost += price(peak) + price(share) + 4.0
+        warm = head.warmup if before else 0
+        return Candidate(of.RESTARTS, whole, peak, head.first, cost, warm, tidy(peak * share))
     move: Schedule = Restarts(int(length), grow, shrink, to=share)
     if before and not isinstance(before[-1], Warmup):
         move = Repeat(Cosine(0.0, start=1.0), every=int(length), grow=grow, shrink=shrink)
@@ -171,6 +200,17 @@ def _as_restarts(
     warm = head.warmup if before else 0
     return Candidate(of.RESTARTS, whole, peak, head.first, cost + 1.5 * len(before), warm,
                      tidy(peak * share))  # fmt: skip
+
+
+def _in_parts(before: list[Schedule], length: float, share: float, until: int) -> Schedule:
+    """Return cosines that begin between updates, one move for each."""
+    moves = list(before)
+    count = math.ceil(until / length)
+    starts = [math.ceil(i * length - 1e-9) for i in range(count + 1)]
+    for i, (a, b) in enumerate(itertools.pairwise(starts)):
+        begin = max(0.0, a - i * length)
+        moves.append(Part(Cosine(share, start=1.0), begin=tidy(begin), of=length, over=b - a))
+    return Sequence(tuple(moves))
 
 
 # Triangles ------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import numpy as np
 
 from ratewise._arrays import Floats
 
-LOOSE = 1.02
-"""How far, in units of the tolerance, a point may be from a curve that is right."""
+LOOSE = 1.35
+"""How far, in tolerances, a point may be from a curve whose numbers are made round one by one."""
 SMALLEST = 6e-8
 """What float32 may lose of a rate, as a share of the peak, where larger numbers are subtracted."""
 DEAR = 7.0

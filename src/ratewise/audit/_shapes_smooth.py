@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.audit._shapes_fit import LOOSE, Points, Snap, least_squares, snapped
+from ratewise.audit._shapes_fit import Points, Snap, least_squares, snapped
 from ratewise.audit.families import BODIES, ENDLESS, Template
 
 COARSE = 60
@@ -120,8 +120,6 @@ def templates(hump: Hump) -> Iterator[Template]:
             if body in ENDLESS and warm == "hidden" and body != "rsqrt":
                 continue
             yield Template(body, warm)
-            if body == "rsqrt" and warm:
-                yield Template(body, warm, tied=True)
             if body in ENDLESS and hump.over < len(hump.points.rates):
                 yield Template(body, warm, floor=True)
             ends = body in ("linear", "cosine", "sqrt", "exponential")
@@ -142,7 +140,7 @@ def _warmups(hump: Hump) -> list[str]:
     if len(up.rates) >= 2 and np.ptp(up.rates) <= 2 * up.tolerance.max():
         return ["constant"]
     if len(up.rates) < 3:
-        return ["linear", "geometric"] if len(up.rates) == 2 else ["linear"]
+        return ["linear", "geometric", "cosine"] if len(up.rates) == 2 else ["linear"]
     for warm, bent in (("linear", up.rates), ("geometric", np.log(np.maximum(up.rates, 1e-300))),
                        ("quadratic", np.sqrt(up.rates))):  # fmt: skip
         if _is_straight(up, bent):
@@ -222,8 +220,6 @@ def _fall(
     if "T" not in body.numbers:
         floor = {"f": float(r[-1] / begin["p"])} if template.floor else {}
         inside = slice(0, None) if not template.floor else slice(0, max(2, hump.over - hump.last))
-        if template.tied and template.warm == "hidden":  # the peak follows from W
-            return {"p": float(r[0] * math.sqrt(float(t[0]) / max(begin["W"], 1.0))), **floor}
         return {**_scale(template.body, x[inside], r[inside], begin["p"]), **floor}
     near = 1 + np.array([0.1, 0.5, 1.0, 2.0]) * float(t[-1] - t[-2]) / length
     ends = begin["H"] + length * np.concatenate((near, np.geomspace(1.02, 30.0, 24)))
@@ -335,9 +331,11 @@ def rounded(one: Fitted, points: Points, total: int | None = None) -> Fitted:
     if {"f", "T"} <= {*first.values} and abs(first.values["T"] - round(first.values["T"])) > 1e-6:
         second = _in_order("p T f s q W H c", one, points, total)
         return min(first, second, key=lambda each: each.cost)
+    if one.template.body == "rsqrt" and one.template.warm == "hidden":  # any W has its peak
+        return _in_order("W c p f", one, points, total)
     if one.template.warm == "constant":  # where the rate jumps and how high it is go together
         second = _in_order("W p f s q T H c", one, points, total)
-        return min(first, second, key=lambda each: (each.off > 2 * LOOSE, each.cost))
+        return min(first, second, key=lambda each: (each.off > 2, each.cost))
     return first
 
 

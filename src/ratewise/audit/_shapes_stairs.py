@@ -50,7 +50,7 @@ def stairs(points: Points, firsts: tuple[int, ...], total: int | None) -> list[C
     levels = [(a, b) for a, b in runs(points) if b > hump.first]
     levels[0] = (hump.first, levels[0][1])
     alone = sum(b - a == 1 for a, b in levels)
-    if len(levels) < 2 or alone > 0.34 * len(levels) + 1 or alone == len(levels):
+    if len(levels) < 2 or alone > 0.5 * len(levels) + 1 or alone == len(levels):
         return _sparse(points, firsts)
     if len(levels) > MOST_STAIRS:
         return []

@@ -158,7 +158,6 @@ class Template:
         warm: Name of its warm-up; "" for none, "hidden" for one that ended before the first point.
         hold: Whether it stays at the peak before the body.
         floor: Whether a body without end is cut off at a level f.
-        tied: Whether the time scale of the body is the length of the warm-up.
         fixed: Numbers that are what they are.
     """
 
@@ -166,7 +165,6 @@ class Template:
     warm: str = ""
     hold: bool = False
     floor: bool = False
-    tied: bool = False
     fixed: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -179,8 +177,7 @@ class Template:
             own = (*own, "s", "W")
         own = (*own, "H") if self.hold else own
         own = (*own, "f") if self.floor else own
-        gone = {*dict(self.fixed), *(["c"] if self.tied else [])}
-        return tuple(name for name in own if name not in gone)
+        return tuple(name for name in own if name not in dict(self.fixed))
 
     def filled(self, values: Numbers) -> dict[str, float]:
         """Return all numbers, those included that follow from others."""
@@ -190,8 +187,6 @@ class Template:
             v["W"] = 0.0
         if not self.hold:
             v["H"] = v["W"]
-        if self.tied:
-            v["c"] = max(v["W"], 1e-6)
         return v
 
     def rates(self, t: Floats, values: Numbers) -> Floats:
