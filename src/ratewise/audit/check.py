@@ -19,6 +19,7 @@ from ratewise.convert.reading import Reading, read_source
 from ratewise.convert.sources import load
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.bends import Part
+from ratewise.schedule.lengths import Horizon
 from ratewise.schedule.repeat import Cycles, Repeat
 from ratewise.schedule.strict import strict
 
@@ -155,12 +156,16 @@ def check(
     given = {name: value for name, value in told.items() if value is not None}
     if examples is not None and "epoch" not in given:
         given["epoch"] = updates_in_epoch(examples, content, given)
+    stated = _own_total(content, given)
     try:
         reading = read_source(content, **given)
+        total = reading.total
     except ScheduleError as error:
-        raise _unreadable(content, error) from None
-    total = reading.total
-    facts = _Facts(content, given, reading, _own_total(content, given), total)
+        told_total = Horizon.of(given.get("total"), None, None, None).total
+        if stated is None or told_total in (None, stated):
+            raise _unreadable(content, error) from None
+        reading, total = read_source(content, **_without_total(given)), told_total
+    facts = _Facts(content, given, reading, stated, total)
     traps = list(_traps(facts, peaks))
     name = str(source) if isinstance(source, str | Path) else "the config"
     notes = (*reading.plan.notes, *more)
@@ -230,13 +235,16 @@ class _Facts:
     total: int | None
 
 
+def _without_total(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in ("total", "epochs")}
+
+
 def _own_total(content: Any, given: Mapping[str, Any]) -> int | None:
     """Return the length of the run that the config has in mind, if nobody tells another."""
     if "total" not in given:
         return None
     try:
-        rest = {name: value for name, value in given.items() if name not in ("total", "epochs")}
-        return read_source(content, **rest).total
+        return read_source(content, **_without_total(given)).total
     except ScheduleError:
         return None
 
