@@ -197,7 +197,11 @@ def piecewise(rng: Any, n: int, peak: float, every: int) -> Any:
                                                                                or 100)  # fmt: skip
     levels = [1.0, *rng.choice([0.8, 0.6, 0.4, 0.25, 0.3, 0.15, 0.05], parts - 1, replace=False)]
     rates, warm, kind = warmed(
-        rng, lambda x: peak * np.array(levels)[np.searchsorted(places, x, side="right")], n, peak, every
+        rng,
+        lambda x: peak * np.array(levels)[np.searchsorted(places, x, side="right")],
+        n,
+        peak,
+        every,
     )
     return rates, {"warmup": warm}, f"piecewise {levels} at {places}, {kind} {warm}"
 

@@ -97,7 +97,9 @@ def test_a_first_update_at_rate_0_is_told_and_not_counted() -> None:
     assert kinds(found, minor=True) == {"zero_rate"}
 
 
-@pytest.mark.parametrize(("examples", "batch", "accumulation"), [(1000, 8, 4), (1001, 8, 4), (7, 8, 1)])
+@pytest.mark.parametrize(
+    ("examples", "batch", "accumulation"), [(1000, 8, 4), (1001, 8, 4), (7, 8, 1)]
+)
 def test_updates_are_counted_as_a_trainer_counts_them(
     examples: int, batch: int, accumulation: int
 ) -> None:

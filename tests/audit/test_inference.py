@@ -64,7 +64,9 @@ def test_what_is_found_gives_the_rates_of_every_update(spec: str, ahead: bool) -
     plan = rw.parse(found.spec)
     assert isinstance(plan, rw.Plan)
     steps = spec.startswith("Step")  # where in a gap of the log the rate falls is a guess
-    np.testing.assert_allclose(plan.rates(10_000), rates, rtol=0, atol=3e-4 * (1 if steps else 2e-6))
+    np.testing.assert_allclose(
+        plan.rates(10_000), rates, rtol=0, atol=3e-4 * (1 if steps else 2e-6)
+    )
     assert plan == found.plan
 
 
@@ -148,14 +150,18 @@ def test_a_log_of_few_rows_is_answered() -> None:
     """One row, two rows, zeros among them: an answer that fits, or an error in our grammar."""
     assert infer(few(lambda t: t * 0 + 1e-3, (7,))).family == of.CONSTANT
     assert infer(few(lambda t: 1e-3 / t, (1, 2))).misfit < 0.05
-    assert infer(few(lambda t: np.where(t > 2, 1e-3, 0.0), (1, 2, 3, 4))).peak == pytest.approx(1e-3)
+    assert infer(few(lambda t: np.where(t > 2, 1e-3, 0.0), (1, 2, 3, 4))).peak == pytest.approx(
+        1e-3
+    )
     with pytest.raises(rw.ScheduleError, match="no rate above 0"):
         infer(few(lambda t: t * 0.0, (1, 2)))
     with pytest.raises(rw.ScheduleError, match="not one of the 1 groups"):
         infer(few(lambda t: t * 1.0, (1, 2)), group=1)
 
 
-@pytest.mark.parametrize("name", ["OneCycleLR", "CosineAnnealingWarmRestarts", "CyclicLR", "PolynomialLR"])
+@pytest.mark.parametrize(
+    "name", ["OneCycleLR", "CosineAnnealingWarmRestarts", "CyclicLR", "PolynomialLR"]
+)
 def test_pytorchs_own_schedulers_are_found(name: str) -> None:
     """The rates are those that PyTorch gives an optimizer, update for update."""
     torch = pytest.importorskip("torch")

@@ -26,7 +26,7 @@ FEW = 3
 KINDS = {"hold": 0.0, "linear": 0.5, "cosine": 0.5, "exponential": 0.5, "rsqrt": 0.5, "time": 1.0,
          "sqrt": 1.0, "polynomial": 2.0}  # fmt: skip
 """What a body costs; what is seen more often costs less."""
-CLIMBS = {"": 0.0, "linear": 1.5, "ahead": 1.0, "early": 1.5, "hidden": 3.0}
+CLIMBS = {"": 0.0, "linear": 1.5, "ahead": 1.6, "early": 1.6, "hidden": 3.0}
 """What a warm-up costs; others 2, and half of one less where it starts at 0."""
 MOVES = ("linear", "geometric", "constant", "hidden")
 """Warm-ups that are the same curve wherever updates are counted from."""
@@ -198,9 +198,7 @@ FLOORS = (0.0, 0.1, 0.01, 0.05, 0.2, 0.001, 0.02, 0.3, 0.5)
 """Floors of a straight line that a log does not see the end of: it tells the slope alone."""
 
 
-def _with_floors(
-    several: Iterator[of.Template], ends: bool, one: Fitted
-) -> Iterator[of.Template]:
+def _with_floors(several: Iterator[of.Template], ends: bool, one: Fitted) -> Iterator[of.Template]:
     start = one.values.get("s", 0.0)
     floors = (*FLOORS, *(tidy(float(f"{start:.5g}") / k) for k in (1e4, 1e3, 1e5) if start > 1e-6))
     for template in several:

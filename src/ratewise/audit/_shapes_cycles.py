@@ -223,7 +223,9 @@ def _triangles(points: Points, low: list[int], firsts: tuple[int, ...]) -> Itera
     bottoms = np.array([0.0, *steps[low]])
     period = float(bottoms[-1]) / (len(bottoms) - 1)
     spread = 1.5 * gap / (len(bottoms) - 1)
-    for mode, first in ((mode, first) for mode in ("triangular", "triangular2") for first in firsts):
+    for mode, first in (
+        (mode, first) for mode in ("triangular", "triangular2") for first in firsts
+    ):
         t = steps - first
         few = points.thinned(240)
         best: tuple[float, list[float]] = (np.inf, [])
@@ -263,7 +265,9 @@ def _rounded_triangle(x: Floats, points: Points, first: int, mode: str) -> Itera
     def snap(index: int) -> Callable[[Floats], Snap]:
         if index > 1:
             return lambda v: Snap(index, whole=True, special=((float(v[2]), 0.0),) * (index == 3))
-        return lambda v: Snap(index, special=((0.0, 0.0),) * index, units=(1.0, float(v[0]) ** index))
+        return lambda v: Snap(
+            index, special=((0.0, 0.0),) * index, units=(1.0, float(v[0]) ** index)
+        )
 
     x, cost = snapped(model, x, [snap(i) for i in range(4)], points)
     peak, share, up, down = (float(v) for v in x)
@@ -299,7 +303,11 @@ def _waves(points: Points, low: list[int], firsts: tuple[int, ...]) -> Iterator[
         slack = float(points.tolerance.max())
         peak = tidy(roundest(float(a + b) - slack, float(a + b) + slack))
         share = float(a) / peak
-        share = 0.0 if share * peak < slack else tidy(roundest(share - slack / peak, share + slack / peak))
+        share = (
+            0.0
+            if share * peak < slack
+            else tidy(roundest(share - slack / peak, share + slack / peak))
+        )
         n = int(length)
         wave = Repeat(Cosine(share, over=n) >> Cosine(1.0, over=n))
         note = f"behind its end at update {n} the rate rises again: the cosine is not held there"

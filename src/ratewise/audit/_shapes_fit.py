@@ -49,7 +49,9 @@ class Points:
         wide, high = np.diff(self.steps), np.abs(np.diff(self.rates))
         share = wide / wide.sum() + high / max(float(high.sum()), 1e-300)
         along = np.concatenate(([0.0], np.cumsum(share / share.sum())))
-        at = np.unique(np.searchsorted(along, np.linspace(0, 1, most) - 1e-12).clip(0, len(along) - 1))
+        at = np.unique(
+            np.searchsorted(along, np.linspace(0, 1, most) - 1e-12).clip(0, len(along) - 1)
+        )
         return Points(self.steps[at], self.rates[at], self.tolerance[at])
 
     def cut(self, start: int, stop: int | None = None) -> Points:

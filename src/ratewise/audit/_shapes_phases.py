@@ -31,7 +31,9 @@ def phases(points: Points, firsts: tuple[int, ...]) -> list[Candidate]:
     shape = Piecewise(levels, shape="linear")
     note = "no family of schedules explains it; straight lines between its points are given"
     floor = tidy(float(points.rates[-1]))
-    return [Candidate(of.PHASES, shape, peak, first, 100.0, 0, floor, notes=(note,)).measured(points)]
+    return [
+        Candidate(of.PHASES, shape, peak, first, 100.0, 0, floor, notes=(note,)).measured(points)
+    ]
 
 
 def _knots(points: Points, slack: np.ndarray) -> list[int]:

@@ -72,7 +72,6 @@ class Hump:
         """Whether it falls in the end."""
         return self.last + 1 < len(self.points.rates)
 
-
     def limits(self, template: Template) -> dict[str, tuple[float, float]]:
         """Return between which updates a warm-up ends that jumps to the peak, and a body."""
         found: dict[str, tuple[float, float]] = {}
@@ -152,7 +151,9 @@ def _is_straight(up: Points, bent: Floats) -> bool:
     """Whether points that were bent by a function are in a straight line, as well as is known."""
     line = np.polynomial.Polynomial.fit(up.steps, bent, 1)
     share = up.tolerance / np.maximum(up.rates, 1e-300) + 1e-7
-    slack = 4 * share * np.maximum(np.abs(bent), 1.0 if bent.min() < 0 else 0.0) + 1e-5 * np.ptp(bent)
+    slack = 4 * share * np.maximum(np.abs(bent), 1.0 if bent.min() < 0 else 0.0) + 1e-5 * np.ptp(
+        bent
+    )
     return bool((np.abs(line(up.steps) - bent) <= slack).all())
 
 
@@ -377,9 +378,7 @@ def _asks(
     return snap
 
 
-def _gap(
-    name: str, template: Template, v: dict[str, float], points: Points
-) -> tuple[float, float]:
+def _gap(name: str, template: Template, v: dict[str, float], points: Points) -> tuple[float, float]:
     """Return between which updates the end of a constant warm-up lies: the rate jumps there."""
     if name != "W" or template.warm != "constant":
         return -math.inf, math.inf

@@ -251,7 +251,10 @@ def _powers(factor: float, whole: Floats, points: Points, first: int) -> list[Ca
     t = points.steps - first
     for already in range(40):
         count = whole + already
-        low, high = float(((t + 1) / (count + 1)).max()), float((t[count > 0] / count[count > 0]).min())
+        low, high = (
+            float(((t + 1) / (count + 1)).max()),
+            float((t[count > 0] / count[count > 0]).min()),
+        )
         if low > high:
             continue
         every = roundest(low, high, whole=True)

@@ -532,7 +532,9 @@ def _zeros(levels: Floats, *, told: bool) -> Iterator[Trap]:
         many = "the first update runs" if first == 1 else f"the first {first:,} updates run"
         yield Trap(
             "zero_rate",
-            f"{many} at a rate of 0 and changes nothing" if first == 1 else f"{many} at a rate of 0",
+            f"{many} at a rate of 0 and changes nothing"
+            if first == 1
+            else f"{many} at a rate of 0",
             "start the warm-up above 0",
             minor=first <= 2,
         )

@@ -14,6 +14,7 @@ from ratewise.audit._shapes_fit import SMALLEST, Points
 from ratewise.audit._shapes_lag import lagging
 from ratewise.audit._shapes_phases import phases
 from ratewise.audit._shapes_stairs import stairs
+from ratewise.audit.families import WARMING
 from ratewise.audit.recorded import Recorded
 from ratewise.schedule import Plan, ScheduleError
 
@@ -169,16 +170,15 @@ def _told(found: list[Candidate], points: Points, recorded: Recorded) -> Inferre
 
 def _of_clock(best: Candidate) -> tuple[str, ...]:
     """Return what the log shows of updates that were skipped, in sentences."""
-    early = max(best.first - 1, 0) + sum(step <= best.skips[0] for step in best.skips)
     skips = len(best.skips) + max(best.first - 1, 0)
     if not skips:
         return ()
-    said = [f"the clock of the schedule is {skips} updates late in the end, if the log shows the "
-            "rate just used, and one more if it shows the one to come: so many updates were "
-            "skipped, as fp16 skips those that overflow"]  # fmt: skip
+    late = "1 update" if skips == 1 else f"{skips} updates"
+    said = [f"the clock of the schedule is {late} late in the end, if the log shows the rate just "
+            "used, and one more if it shows the one to come: so many updates were skipped, as fp16 "
+            "skips those that overflow"]  # fmt: skip
     if best.skips and best.skips[-1] > best.skips[0]:
         said.append(f"the last one was skipped before step {best.skips[-1]}")
-    del early
     return tuple(said)
 
 
@@ -230,7 +230,7 @@ def _alternatives(found: list[Candidate], points: Points) -> tuple[Alternative, 
     named = {best.family: Alternative(best.family, "", 0.0)}
     for family in best.also:
         named[family] = Alternative(family, "", best_misfit(best, points))
-    if best.off <= FITS:
+    if best.off <= FITS and best.family != WARMING:
         for one in found[1:]:
             if one.off <= FITS and one.family not in named:
                 spec = repr(Plan(lr=one.schedule, peak={"lr": one.peak}))
