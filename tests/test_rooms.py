@@ -34,8 +34,9 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
     "logs": ("runs",),
     "compare": ("runs", "view"),
     "predict": ("logs", "view"),
+    "audit": ("convert", "logs", "view"),
     "choose": ("advise", "compare", "convert", "predict", "range_test", "show"),
-    "cli": ("choose", "launch", "testing"),
+    "cli": ("audit", "choose", "launch", "testing"),
 }
 """What a room is built on; whatever that is built on, it may import as well."""
 

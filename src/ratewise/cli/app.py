@@ -10,6 +10,8 @@ import typer
 
 from ratewise import __version__
 from ratewise.cli.advise import advise
+from ratewise.cli.audit import audit
+from ratewise.cli.check import check
 from ratewise.cli.choose import choose
 from ratewise.cli.compare import compare
 from ratewise.cli.convert import convert
@@ -37,7 +39,12 @@ def ratewise(
         typer.echo(context.get_help())
 
 
-for _command in (show, compare, find, status, convert, advise, choose, predict, recipes, run):
+COMMANDS = (
+    *(show, convert, check, run, audit),
+    *(find, compare, choose, status, predict, advise, recipes),
+)
+
+for _command in COMMANDS:
     app.command()(spoken_errors(Options.of(_command))(_command))
 
 

@@ -1,0 +1,412 @@
+"""What a log says of the rates: one series for each group, and how well it was kept."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ratewise._arrays import Floats
+from ratewise._json import log_history
+from ratewise.logs.columns import MONITOR, RATES, TRAINING, VALIDATION, chosen, plain, step_of
+from ratewise.logs.folders import STATE, read_tables
+from ratewise.logs.table import RARE, LogTable, from_rows
+from ratewise.logs.trainer_state import read_state
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Fix, shorten
+
+COUNTED = ("train_global_step", "trainer_global_step", "global_step")
+"""Columns that count updates, where others count calls of the logger."""
+
+GROUP = re.compile(r"(^|.*_)(lr|learning_rate)(_\w+)?")
+OTHER = re.compile(r".*(momentum|weight_decay|beta|scheduler|sched|effective|find|finder)\w*")
+"""What stands behind the rate in names of columns that are not rates."""
+
+PRECISE = 12
+"""Significant digits from which on a logger has rounded nothing."""
+LEAST = 3
+"""Significant digits that every logger keeps: shorter numbers are round by chance."""
+NEAR = 1e-13
+"""Relative distance of a number from itself, after it was written and read."""
+
+TRAINER_FACTS = (
+    *("num_train_epochs", "train_batch_size", "logging_steps", "save_steps", "global_step"),
+    "warmup_steps",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """The rates that a log holds, in the order of the updates.
+
+    Args:
+        groups: Names of the groups of parameters, ("",) for a single one.
+        steps: Updates made when each row was written, int64[n], strictly increasing; a counter
+            that is known to begin at 0 is raised by 1. Epochs where the log counts only those
+            (`facts["unit"]` is "epoch").
+        rates: Learning rates beside them, float64[n, groups], NaN where a group has none.
+        losses: Training losses beside them, float64[n], NaN where there is none; None if the log
+            has no training loss at all.
+        evaluations: Validation losses, pairs of updates made and loss.
+        total: Updates that the log itself says the run has, or None.
+        epoch: Updates in an epoch, where the log tells, or None.
+        digits: Significant digits that the logger kept, or None if it kept all. Numbers kept as
+            float32 have 7. Where a number of decimals was kept, `facts["decimals"]` says it.
+        convention: Which rate stands beside step k: "this" (of the update that was the k-th to be
+            made, update k − 1 counted from 0), "next" (of update k) or "unknown".
+        resumed: Steps at which the log goes back, because a run was resumed.
+        notes: What was left out or taken for something, in words.
+        facts: What the log says of the run by name; `kind` is who wrote it: "transformers",
+            "lightning", "keras", "torch", "ratewise", or "" if nobody can tell.
+    """
+
+    groups: tuple[str, ...]
+    steps: NDArray[np.int64]
+    rates: NDArray[np.float64]
+    losses: NDArray[np.float64] | None = None
+    evaluations: tuple[tuple[int, float], ...] = ()
+    total: int | None = None
+    epoch: float | None = None
+    digits: int | None = None
+    convention: str = "unknown"
+    resumed: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def recorded(
+    log: Any, *, step: str | None = None, rate: str | None = None, epoch: float | None = None
+) -> Recorded:
+    """Return what a log says of the rates.
+
+    Args:
+        log: The path of whatever `read_curves` reads; a list of rows such as
+            `trainer.state.log_history`; a trainer or a `History` of Keras that has one; a dict of
+            columns; or what this function returned.
+        step: Column of the updates made; left out, it is found by its name.
+        rate: Column of the rate; left out, all that look like one are taken, each a group.
+        epoch: Updates in an epoch, where a log counts epochs alone.
+
+    Raises:
+        ScheduleError: the log cannot be read, has several runs, or holds no rates.
+    """
+    if isinstance(log, Recorded):
+        return log
+    table, facts = _table(log)
+    if table.rates is not None:
+        return _of_every_update(table, facts)
+    facts = {"kind": _writer(table, facts), **facts}
+    column, early, scale = _counter(table, step, epoch, facts)
+    columns = _rate_columns(table, rate)
+    if early:
+        table = LogTable(table.where, table.name, table.columns, table.early + early, table.ahead)
+    series = {name: table.series(column, name)[:2] for name in columns}
+    series = {name: _good(*pair, scale) for name, pair in series.items()}
+    series = {name: pair for name, pair in series.items() if len(pair[0])}
+    if not series:
+        fix = Fix("log the learning rate, or name its column with {rate}", rate="…")
+        raise ScheduleError(f"Log {table.where!r}", "has no learning rate beside a step", fix)
+    steps = np.unique(np.concatenate([pair[0] for pair in series.values()]))
+    rates = np.full((len(steps), len(series)), np.nan)
+    for place, (at, values) in enumerate(series.values()):
+        rates[np.searchsorted(steps, at), place] = values
+    digits, decimals = kept_digits(rates)
+    if decimals is not None:
+        facts["decimals"] = decimals
+    return Recorded(
+        groups=_group_names(list(series)),
+        steps=steps,
+        rates=rates,
+        losses=_losses(table, column, steps, scale),
+        evaluations=_evaluations(table, column, scale),
+        total=facts.pop("total", None),
+        epoch=epoch if epoch is not None else _epoch(table, column),
+        digits=digits,
+        convention=_convention(table, facts),
+        resumed=_resumes(table, column, next(iter(series)), scale),
+        notes=tuple(dict.fromkeys((*table.said, *facts.pop("notes", ())))),
+        facts=facts,
+    )
+
+
+# What was given -------------------------------------------------------------------------------
+
+
+def _table(log: Any) -> tuple[LogTable, dict[str, Any]]:
+    """Return a log as a table, and what is known of its run besides."""
+    state = getattr(log, "state", None)
+    if hasattr(state, "log_history"):
+        log = {"log_history": state.log_history, "max_steps": state.max_steps}
+    elif isinstance(getattr(log, "history", None), Mapping) and hasattr(log, "epoch"):
+        log = {**log.history, "epoch": log.epoch}
+    if isinstance(log, str | os.PathLike):
+        return _file(log)
+    history = log_history(log)
+    if history is not None:
+        facts = {name: log[name] for name in TRAINER_FACTS if name in log}
+        total = log.get("max_steps")
+        total = {"total": total} if isinstance(total, int) and total > 0 else {}
+        return _of_rows(history), {"kind": "transformers", **total, **facts}
+    if isinstance(log, Mapping):
+        return _of_columns(log), {}
+    if isinstance(log, Iterable) and not isinstance(log, bytes):
+        return _of_rows(log), {}
+    fix = "give the path of a log, a log_history, or a dict of columns"
+    raise ScheduleError("audit", "needs a log", fix, given=log)
+
+
+def _file(path: str | os.PathLike[str]) -> tuple[LogTable, dict[str, Any]]:
+    tables, said = read_tables(path)
+    if len(tables) > 1:
+        names = ", ".join(shorten(table.name) for table in tables[:8])
+        rule = f"holds {len(tables)} runs ({names})"
+        raise ScheduleError(f"Log {str(path)!r}", rule, "give the log of one of them")
+    (table,) = tables
+    facts: dict[str, Any] = {"notes": tuple(said)} if said else {}
+    place = Path(table.where)
+    if place.name == STATE:
+        state = read_state(place)
+        facts |= {"kind": "transformers", "global_step": state.made}
+        facts |= {"total": state.planned} if state.planned else {}
+    return table, facts
+
+
+def _of_rows(rows: Iterable[Any]) -> LogTable:
+    listed = [row for row in rows if isinstance(row, Mapping)]
+    if not listed:
+        fix = "give rows such as {'step': 10, 'learning_rate': 1e-4}"
+        raise ScheduleError("audit", "needs a log, and got one without rows", fix)
+    return LogTable("the log given", "", from_rows(listed))
+
+
+def _of_columns(columns: Mapping[Any, Any]) -> LogTable:
+    found: dict[str, Floats] = {}
+    for name, values in columns.items():
+        try:
+            column = np.array(values, dtype=np.float64)
+        except (TypeError, ValueError):
+            continue
+        if column.ndim == 1:
+            found[str(name)] = column
+        elif column.ndim == 2:
+            found |= {f"{name}_{i}": column[:, i] for i in range(column.shape[1])}
+    if len({len(column) for column in found.values()}) != 1:
+        lengths = ", ".join(f"{name}: {len(column)}" for name, column in found.items()) or "none"
+        rule = f"needs columns of numbers of one length, got {lengths}"
+        raise ScheduleError("audit", rule, "give {'step': …, 'lr': …}")
+    return LogTable("the columns given", "", found)
+
+
+def _of_every_update(table: LogTable, facts: dict[str, Any]) -> Recorded:
+    """Return a run of our journal, whose every rate is known to the last bit."""
+    assert table.rates is not None
+    steps = np.arange(1, len(table.rates) + 1)
+    losses = None
+    if "loss" in table.columns:
+        losses = np.full(len(steps), np.nan)
+        losses[table.columns["step"].astype(np.int64) - 1] = table.columns["loss"]
+    told = {"kind": "ratewise", **facts}
+    notes = (*table.said, *told.pop("notes", ()))
+    rates = np.array(table.rates, dtype=np.float64)[:, None]
+    return Recorded(("",), steps, rates, losses, total=len(steps), convention="this",
+                    notes=notes, facts=told)  # fmt: skip
+
+
+# Which column is which ------------------------------------------------------------------------
+
+
+def _writer(table: LogTable, facts: Mapping[str, Any]) -> str:
+    """Return who wrote a log, as its names tell."""
+    names = {plain(name) for name in table.columns}
+    if any(map(MONITOR.match, table.columns)) or "trainer_global_step" in names:
+        return "lightning"
+    if "train_global_step" in names or {"train_learning_rate", "train_grad_norm"} <= names:
+        return "transformers"
+    if {"step", "epoch", "learning_rate"} <= names and "lr" not in names:
+        return "transformers"
+    if "epoch" in names and not any(name in names for name in ("step", *COUNTED)):
+        return "keras"
+    return "torch" if "tfevents" in table.where or Path(table.where).is_dir() else ""
+
+
+def _counter(
+    table: LogTable, step: str | None, epoch: float | None, facts: dict[str, Any]
+) -> tuple[str, int, float]:
+    """Return the column that counts, what it is to be raised by, and the updates in one of it."""
+    if step is not None:
+        return chosen(table, "step", step), _base(table, step), 1.0
+    better = {plain(name): name for name in table.columns if plain(name) in COUNTED}
+    for name in COUNTED:
+        if name in better:
+            return better[name], _base(table, better[name]), 1.0
+    try:
+        found = step_of(table, None)
+    except ScheduleError:
+        epochs = [name for name in table.columns if plain(name) in ("epoch", "epochs")]
+        if not epochs:
+            raise
+        begin = int(table.columns[epochs[0]][np.isfinite(table.columns[epochs[0]])].min(initial=1))
+        if epoch is None:
+            facts["unit"] = "epoch"
+            return epochs[0], 1 - min(begin, 1), 1.0
+        return epochs[0], 1 - min(begin, 1), epoch
+    return found, _base(table, found), 1.0
+
+
+def _base(table: LogTable, column: str) -> int:
+    """Return 1 if a column counts from 0, by a row of step 0; the readers raise what they know."""
+    values = table.columns[column]
+    rated = np.zeros(len(values), dtype=bool)
+    for name in table.columns:
+        if GROUP.fullmatch(plain(name)) or MONITOR.match(name):
+            rated |= np.isfinite(table.columns[name])
+    return int(table.early == 0 and bool((values[rated] == 0).any()))
+
+
+def _rate_columns(table: LogTable, name: str | None) -> list[str]:
+    if name is not None:
+        return [chosen(table, "rate", name)]
+    found = [
+        one
+        for one in table.columns
+        if (MONITOR.match(one) or GROUP.fullmatch(plain(one)) or plain(one) in RATES)
+        and not OTHER.fullmatch(plain(one))
+    ]
+    if not found:
+        has = ", ".join(list(table.columns)[:20])
+        rule = f"has no column of learning rates; it has {has}"
+        fix = Fix("name it with {rate}", rate="…")
+        raise ScheduleError(f"Log {table.where!r}", rule, fix)
+    return found
+
+
+def _group_names(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return what groups are called: their columns without what all begin with."""
+    if len(columns) == 1:
+        return ("",)
+    low, high = min(columns), max(columns)
+    same = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
+    begin = low[:same]
+    begin = begin[: max((begin.rfind(mark) for mark in "/-_."), default=-1) + 1]
+    return tuple(name.removeprefix(begin) or name for name in columns)
+
+
+# Numbers --------------------------------------------------------------------------------------
+
+
+def _good(steps: Floats, values: Floats, scale: float) -> tuple[NDArray[np.int64], Floats]:
+    """Return the rates that are numbers from 0 on, at whole steps."""
+    kept = np.isfinite(values) & (values >= 0) & (steps >= 0)
+    at = np.rint(steps[kept] * scale).astype(np.int64)
+    once = np.diff(at, append=at[-1:] + 1) > 0
+    return at[once], values[kept][once]
+
+
+def _first(table: LogTable, names: Sequence[str]) -> str | None:
+    found = {plain(name): name for name in reversed(list(table.columns))}
+    return next((found[name] for name in names if name in found), None)
+
+
+def _losses(
+    table: LogTable, step: str, steps: NDArray[np.int64], scale: float
+) -> NDArray[np.float64] | None:
+    name = _first(table, TRAINING)
+    if name is None:
+        return None
+    at, values, _ = table.series(step, name)
+    if not len(at):
+        return None
+    losses = np.full(len(steps), np.nan)
+    at = np.rint(at * scale).astype(np.int64)
+    # Loggers write the rate in one row and the loss in the next: the last loss up to a row is its.
+    places = np.searchsorted(at, steps, side="right") - 1
+    before = np.concatenate(([-1], steps[:-1]))
+    fresh = (places >= 0) & (at[places] > before)
+    losses[fresh] = values[places[fresh]]
+    return losses
+
+
+def _evaluations(table: LogTable, step: str, scale: float) -> tuple[tuple[int, float], ...]:
+    name = _first(table, VALIDATION)
+    if name is None:
+        return ()
+    at, values, _ = table.series(step, name)
+    return tuple((round(s * scale), float(v)) for s, v in zip(at, values, strict=True))
+
+
+def _epoch(table: LogTable, step: str) -> float | None:
+    """Return the updates in an epoch, from rows that have both, if they agree on it."""
+    name = _first(table, ("epoch", "train_epoch", "epochs"))
+    if name is None or name == step:
+        return None
+    at, epochs, _ = table.series(step, name)
+    kept = (epochs > 0) & (at > 0)
+    at, epochs = at[kept], epochs[kept]
+    if not len(at):
+        return None
+    if (epochs != np.floor(epochs)).any():
+        length = float(at[-1] / epochs[-1])
+        near = float(round(length))
+        slack = 0.006 if np.allclose(epochs, np.round(epochs, 2), atol=1e-9) else 1e-6
+        fits = np.abs(at / near - epochs) <= slack if near else np.zeros(1, dtype=bool)
+        return near if fits.all() else length
+    ends = [float(at[epochs == e].max() / (e + 1)) for e in np.unique(epochs)[:-1]]
+    return ends[0] if ends and np.allclose(ends, ends[0], rtol=1e-9) else None
+
+
+def _convention(table: LogTable, facts: Mapping[str, Any]) -> str:
+    if table.ahead:
+        return "next"
+    return "this" if facts.get("kind") == "lightning" and table.early else "unknown"
+
+
+def _resumes(table: LogTable, step: str, rate: str, scale: float) -> tuple[int, ...]:
+    """Return the steps at which a log goes back; one in no order at all was not resumed."""
+    steps = table.columns[step] + table.early
+    steps = steps[np.isfinite(steps) & np.isfinite(table.columns[rate])]
+    back = np.flatnonzero(np.diff(steps) < 0) + 1
+    if len(back) * RARE > len(steps):
+        return ()
+    return tuple(round(float(steps[i]) * scale) for i in back)
+
+
+def kept_digits(rates: Floats) -> tuple[int | None, int | None]:
+    """Return the significant digits, and the decimals, that a logger kept; None if all.
+
+    >>> kept_digits(np.array([[3.14159e-4], [2.71828e-5]]))
+    (6, None)
+    >>> kept_digits(np.array([[1 / 3], [2 / 3]]))
+    (None, None)
+    """
+    values = np.unique(np.abs(rates[np.isfinite(rates) & (rates != 0)]))
+    if not len(values):
+        return None, None
+    if len(values) > 400:
+        values = values[np.linspace(0, len(values) - 1, 400).round().astype(np.int64)]
+    written = [_digits(float(value)) for value in values]
+    most = max(digits for digits, _ in written)
+    if most >= PRECISE:
+        single = bool((values == values.astype(np.float32)).all())
+        return (7, None) if single else (None, None)
+    decimals = max(places for _, places in written)
+    decades = np.floor(np.log10(values))
+    low = [i for i in range(len(values)) if decades[i] < decades[-1]]
+    room = [most - int(decades[-1] - decades[i]) for i in low]
+    if len(low) >= 5 and all(written[i][0] <= r for i, r in zip(low, room, strict=True)):
+        return max(most, 1), decimals
+    return max(most, LEAST), None
+
+
+def _digits(value: float) -> tuple[int, int]:
+    """Return the significant digits and the decimals that a number needs."""
+    for digits in range(1, PRECISE):
+        text = f"{value:.{digits - 1}e}"
+        if abs(float(text) - value) <= NEAR * value:
+            return digits, max(digits - 1 - int(text.partition("e")[2]), 0)
+    return PRECISE, PRECISE
