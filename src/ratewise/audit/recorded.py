@@ -30,6 +30,8 @@ OTHER = re.compile(r".*(momentum|weight_decay|beta|scheduler|sched|effective|fin
 
 PRECISE = 12
 """Significant digits from which on a logger has rounded nothing."""
+SINGLE = 7
+"""Significant digits of a number kept as float32."""
 LEAST = 3
 """Significant digits that every logger keeps: shorter numbers are round by chance."""
 NEAR = 1e-13
@@ -57,7 +59,7 @@ class Recorded:
         total: Updates that the log itself says the run has, or None.
         epoch: Updates in an epoch, where the log tells, or None.
         digits: Significant digits that the logger kept, or None if it kept all. Numbers kept as
-            float32 have 7. Where a number of decimals was kept, `facts["decimals"]` says it.
+            float32 have 7, and `facts["single"]` says so. Where a number of decimals was kept, `facts["decimals"]` says it.
         convention: Which rate stands beside step k: "this" (of the update that was the k-th to be
             made, update k − 1 counted from 0), "next" (of update k) or "unknown".
         resumed: Steps at which the log goes back, because a run was resumed.
@@ -119,6 +121,11 @@ def recorded(
     digits, decimals = kept_digits(rates)
     if decimals is not None:
         facts["decimals"] = decimals
+    if (
+        digits == SINGLE
+        and (rates[np.isfinite(rates)] == np.float32(rates[np.isfinite(rates)])).all()
+    ):
+        facts["single"] = True
     return Recorded(
         groups=_group_names(list(series)),
         steps=steps,
@@ -393,7 +400,7 @@ def kept_digits(rates: Floats) -> tuple[int | None, int | None]:
     most = max(digits for digits, _ in written)
     if most >= PRECISE:
         single = bool((values == values.astype(np.float32)).all())
-        return (7, None) if single else (None, None)
+        return (SINGLE, None) if single else (None, None)
     decimals = max(places for _, places in written)
     decades = np.floor(np.log10(values))
     low = [i for i in range(len(values)) if decades[i] < decades[-1]]
