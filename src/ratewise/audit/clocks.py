@@ -62,7 +62,7 @@ def usual(k: float, facts: Iterable[Any] = ()) -> float:
     """Return what it takes to assume a number: less if it was told, or is a usual one."""
     if any(isinstance(one, int | float) and one == k for one in facts):
         return 0.5
-    return 1.0 if k in USUAL else 1.5
+    return 1.0 if k in USUAL else 1.3 + 0.2 * float(np.log2(max(k, 2)))
 
 
 def off_by_one(e: Evidence, free: bool = False) -> Iterator[Explanation]:
@@ -229,8 +229,7 @@ def jump(
 def walk(e: Evidence, base: Explanation, most: int = 40) -> tuple[list[tuple[int, int]], Any]:
     """Return where the offset of a clock changes by a little, and which rows that explains.
 
-    Each change is a row and the offset from there on; a change is at most `FARTHEST` updates, and
-    has to explain two rows in a row.
+    Each change is a row and the offset from there on; a change is at most `FARTHEST` updates.
     """
     followed = base.intended or e.intended
     t = e.counts + base.shift
@@ -243,15 +242,16 @@ def walk(e: Evidence, base: Explanation, most: int = 40) -> tuple[list[tuple[int
         hits[row:stop] = fits[: stop - row]
         if stop >= len(t) or len(changes) >= most:
             break
+        longest, chosen = 0, 0
         for change in tried:
             trial = _fits(e, followed, t[: stop + 12] + offset + change, base.scale, stop)
-            if _first_miss(e, trial, stop, len(trial)) - stop >= min(2, len(t) - stop):
-                offset += change
-                changes.append((stop, offset))
-                break
-        else:
-            stop += 1
-        row = stop
+            reach = _first_miss(e, trial, stop) - stop
+            if reach > longest + (abs(change) > abs(chosen)):
+                longest, chosen = reach, change
+        if longest:
+            offset += chosen
+            changes.append((stop, offset))
+        row = stop if longest else stop + 1
     return changes, hits
 
 
@@ -262,7 +262,7 @@ def _fits(e: Evidence, followed: Intended, t: Updates, scale: float, row: int) -
         return np.abs(e.rates[row:last] - expected) <= e.tolerance[row:last]
 
 
-def _first_miss(e: Evidence, fits: Any, row: int, most: int | None = None) -> int:
+def _first_miss(e: Evidence, fits: Any, row: int) -> int:
     missed = (e.there[row : row + len(fits)] & ~fits).any(axis=1)
     found = np.flatnonzero(missed)
     return row + (int(found[0]) if len(found) else len(fits))

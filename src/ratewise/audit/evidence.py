@@ -97,13 +97,17 @@ class Evidence:
         scale = np.ones(expected.shape[1])
         unknown = ~np.isfinite(self.intended.peaks)
         if free or unknown.any():
-            for group in range(expected.shape[1]):
-                if free or unknown[group]:
-                    scale[group] = ratio(
-                        self.rates[:, group], expected[:, group], self.tolerance[:, group]
-                    )
-            if free and not unknown.any() and self.same_scale(scale):
-                scale[:] = np.median(scale)
+            for group in np.flatnonzero(unknown):
+                scale[group] = ratio(
+                    self.rates[:, group], expected[:, group], self.tolerance[:, group]
+                )
+            if free and not unknown.all():
+                known = ~unknown
+                scale[known] = ratio(
+                    self.rates[:, known].ravel(),
+                    expected[:, known].ravel(),
+                    self.tolerance[:, known].ravel(),
+                )
         expected = expected * scale
         return self.hits(expected), float(scale[0]), expected
 

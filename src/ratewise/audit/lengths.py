@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ratewise.audit.clocks import folded
 from ratewise.audit.evidence import Evidence, Explanation
 from ratewise.audit.intended import Intended
-from ratewise.audit.layout import Curved, Parts, begun_high, joined, parts_of, stretched
+from ratewise.audit.layout import Curved, Parts, begun_high, climb_of, joined, parts_of, stretched
 from ratewise.schedule import Hold, ScheduleError
 
 Made = Callable[[int], Intended | None]
 
 GRID = 56
 """Lengths that are tried at first, evenly in their logarithm."""
+ENOUGH = 0.985
+"""Share explained behind which no other way is looked for."""
 WIDEST = 24.0
 """By how much a length may be wrong."""
 
@@ -37,11 +41,14 @@ def each(intended: Intended, change: Callable[[Parts], Any], total: int) -> Inte
     return intended.changed([made[one] for one in intended.schedules], total)
 
 
-def misfit(e: Evidence, followed: Intended | None, shift: int, free: bool) -> float:
+def misfit(
+    e: Evidence, followed: Intended | None, shift: int, free: bool, rebounds: bool = False
+) -> float:
     """Return how far a plan is from the log: the mean distance, in parts of the largest rate."""
     if followed is None:
         return np.inf
-    expected = followed.at(e.counts + shift)
+    t = e.counts + shift
+    expected = followed.at(folded(followed, climb_of(followed), t) if rebounds else t)
     if free or not np.isfinite(e.intended.peaks).all():
         _, _, expected = e.try_expected(expected, shift, free=True)
     with np.errstate(invalid="ignore"):
@@ -51,33 +58,36 @@ def misfit(e: Evidence, followed: Intended | None, shift: int, free: bool) -> fl
 
 
 def search(
-    e: Evidence, make: Made, low: int, high: int, hints: tuple[int, ...], free: bool = False
-) -> list[int]:
+    e: Evidence, make: Made, low: int, high: int, hints: tuple[int, ...], free: bool = False,
+    rebounds: bool = False,
+) -> list[int]:  # fmt: skip
     """Return the lengths in [low, high] with which a plan is nearest to the log, few of them."""
     low, high = max(low, 1), max(high, 2)
     grid = np.unique(np.geomspace(low, high, GRID).round().astype(np.int64)).tolist()
     tried = sorted({one for one in (*grid, *hints) if low <= one <= high})
-    shift = e.shifts[0]
-    known: dict[int, float] = {}
+    plans: dict[int, Intended | None] = {}
+    known: dict[tuple[int, int], float] = {}
 
-    def cost(n: int) -> float:
-        if n not in known:
-            known[n] = misfit(e, make(n), shift, free)
-        return known[n]
+    def cost(n: int, shift: int) -> float:
+        if (n, shift) not in known:
+            if n not in plans:
+                plans[n] = make(n)
+            known[n, shift] = misfit(e, plans[n], shift, free, rebounds)
+        return known[n, shift]
 
-    order = sorted(tried, key=cost)
-    best: list[int] = [one for one in order[:2] if np.isfinite(cost(one))]
+    first = e.shifts[0]
+    order = sorted(tried, key=lambda n: cost(n, first))
+    best = [n for n in order[:2] if np.isfinite(cost(n, first))]
     for centre in order[:2]:
         place = tried.index(centre)
-        left, right = tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
-        while right - left > 3:
-            a = left + (right - left) * 382 // 1000
-            b = left + (right - left) * 618 // 1000
-            b = max(b, a + 1)
-            left, right = (left, b) if cost(a) <= cost(b) else (a, right)
-        best.append(min(range(left, right + 1), key=cost))
-    near = sorted(set(best), key=cost)[:2]
-    # The convention moves the best length by about one.
+        for shift in e.shifts:
+            left, right = tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
+            while right - left > 3:
+                a = left + (right - left) * 382 // 1000
+                b = max(left + (right - left) * 618 // 1000, a + 1)
+                left, right = (left, b) if cost(a, shift) <= cost(b, shift) else (a, right)
+            best.append(min(range(left, right + 1), key=lambda n: cost(n, shift)))
+    near = sorted(set(best), key=lambda n: min(cost(n, shift) for shift in e.shifts))[:4]
     return list(dict.fromkeys(n + d for n in near for d in (0, 1, -1) if low <= n + d <= high))
 
 
@@ -98,6 +108,7 @@ def hinted(e: Evidence) -> tuple[int, ...]:
 def best_of(
     e: Evidence, kind: str, name: str, make: Made, lengths: list[int], assumed: float,
     free: bool, told: dict[str, Any] | None = None, telling: tuple[int, ...] = (),
+    rebounds: bool = False,
 ) -> Explanation | None:  # fmt: skip
     """Return the hypothesis with the length that explains most."""
     best: Explanation | None = None
@@ -106,7 +117,8 @@ def best_of(
         if followed is None:
             continue
         cost = assumed - (0.6 if n in telling else 0.0)
-        one = e.explain(kind, {name: n, **(told or {})}, cost, intended=followed, free=free)
+        clock = partial(folded, followed, climb_of(followed)) if rebounds else None
+        one = e.explain(kind, {name: n, **(told or {})}, cost, clock, followed, free=free)
         best = one if best is None or one.score > best.score else best
     return best
 
@@ -124,13 +136,19 @@ def wrong_total(e: Evidence, free: bool = False) -> Iterator[Explanation]:
         if probe is None or any(probe.schedules == one for one in seen):
             continue
         seen.append(probe.schedules)
-        high = int(max(plan.total, int(e.counts[-1])) * WIDEST)
-        lengths = search(e, make, max(int(plan.total / WIDEST), 2), high, hints, free)
-        lengths = [n for n in lengths if n != plan.total]
-        telling = tuple(one for one in hints if one in (int(e.counts[-1]), e.recorded.total))
-        found = best_of(e, "wrong_total", "total", make, lengths, 1.9, free, telling=telling)
-        if found is not None:
-            yield found
+        low, last = max(int(plan.total / WIDEST), 2), int(e.counts[-1])
+        telling = tuple(one for one in hints if one in (last, e.recorded.total))
+        for rebounds in (False, True):
+            high = last if rebounds else int(max(plan.total, last) * WIDEST)
+            lengths = search(e, make, low, high, hints, free, rebounds)
+            lengths = [n for n in lengths if n != plan.total]
+            told = {"rebounds": True} if rebounds else {}
+            found = best_of(e, "wrong_total", "total", make, lengths, 1.7 + 0.3 * rebounds, free,
+                            told, telling, rebounds)  # fmt: skip
+            if found is not None:
+                yield found
+            if found is not None and found.share > ENOUGH:
+                return
 
 
 def _again(plan: Intended) -> Made:
@@ -240,7 +258,7 @@ def wrong_warmup(e: Evidence, free: bool = False) -> Iterator[Explanation]:
         if highest < 0.999 * peak:
             most = int(max(climb, last) * WIDEST * 4)
             lengths = [n for n in search(e, endless, 2, most, hints) if n != climb]
-            found = best_of(e, "warmup_short", "warmup", endless, lengths, 1.7, False)
+            found = best_of(e, "warmup_short", "warmup", endless, lengths, 1.3, False)
             if found is not None:
                 yield found
     yield from _cut(e, plan, climb, total, free)
