@@ -35,7 +35,9 @@ class Writer:
             return self._events()
         lines = [",".join(["step", *self.names, "loss"])]
         for step, rates, loss in self.rows:
-            lines.append(",".join([str(step), *(self.form.format(r) for r in rates), f"{loss:.4f}"]))
+            lines.append(
+                ",".join([str(step), *(self.form.format(r) for r in rates), f"{loss:.4f}"])
+            )
         path = self.folder / "log.csv"
         path.write_text("\n".join(lines) + "\n")
         return path
@@ -138,8 +140,9 @@ FAMILIES: dict[str, Family] = {
     "cosine": (lambda r: f"Warmup({r.warmup}, start=0) >> Cosine(to={r.floor!r})", _cosine),
     "linear": (lambda r: f"Warmup({r.warmup}, start=0) >> Linear(to=0)", _linear),
     "wsd": (
-        lambda r: f"Warmup({r.warmup}, start=0) >> Hold() >> "
-        f"Linear(to={r.floor!r}, over={r.total // 5})",
+        lambda r: (
+            f"Warmup({r.warmup}, start=0) >> Hold() >> Linear(to={r.floor!r}, over={r.total // 5})"
+        ),
         _wsd,
     ),
     "joined": (lambda r: f"Warmup({r.warmup}, start=0.05) >> Cosine(to={r.floor!r})", _joined),

@@ -241,7 +241,9 @@ def times_processes(rng: random.Random, folder: Path) -> Made:
     loop = draw_loop(rng, folder, recipe)
     world = rng.choice((2, 4, 8, 16))
     plain_run(loop, dataclasses.replace(recipe, lr=recipe.lr * world))
-    return finish(loop, recipe, "world_size", **({"processes": world} if rng.random() < 0.5 else {}))
+    return finish(
+        loop, recipe, "world_size", **({"processes": world} if rng.random() < 0.5 else {})
+    )
 
 
 def groups_swapped(rng: random.Random, folder: Path) -> Made:

@@ -194,6 +194,10 @@ def _accused(
 ) -> Audit:
     own = e.explain("as_meant", {}, 0.0, shifts=(base.shift,))
     found = ranked(e, own, run)
+    if found and found[0].shift != base.shift:  # what the cause takes to stand beside a step
+        base = everything.explain("as_meant", {}, 0.0, shifts=(found[0].shift,))
+        own = e.explain("as_meant", {}, 0.0, shifts=(base.shift,))
+        result = _result(everything, base, list(result.notes), "")
     causes = tuple(_cause(one, e, own) for one in found)
     inferred = None
     if not causes or causes[0].share < SURE:

@@ -11,6 +11,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.audit.evidence import Clock, Evidence, Explanation
 from ratewise.audit.intended import Intended, Updates
+from ratewise.audit.layout import climb_of
 
 FARTHEST = 8
 """Updates by which a clock that is off from the start is looked for."""
@@ -33,6 +34,11 @@ def later(by: int, t: Updates) -> Updates:
 def times(k: int, t: Updates) -> Updates:
     """Return where a clock is that moves on k times at each update."""
     return np.maximum(t, 0) * k
+
+
+def times_and_rest(k: int, t: Updates) -> Updates:
+    """Return the same where the update is made at the last of k batches, each with a step."""
+    return np.maximum(t, 0) * k + k - 1
 
 
 def every(k: float, t: Updates) -> Updates:
@@ -115,21 +121,26 @@ def _ratios(rates: Floats, expected: Floats) -> Floats:
 
 def steps_per_update(
     e: Evidence, free: bool = False, facts: Iterable[Any] = (), intended: Intended | None = None,
-    more: float = 0.0, joined: str = "", told: dict[str, Any] | None = None, climb: int = 0,
+    more: float = 0.0, joined: str = "", told: dict[str, Any] | None = None,
 ) -> Iterator[Explanation]:  # fmt: skip
     """Several steps of the clock in each update: one for each process, or each batch."""
     followed = e.intended if intended is None else intended
     tried = list(range(2, min(MOST_STEPS, max(2 * followed.total, 16))))
-    clocks: list[tuple[Any, bool]] = [(times, False)]
-    longest = int(e.counts[-1]) * 2
-    if longest > followed.total:
-        clocks.append((lambda k, t: folded(followed, climb, times(k, t)), True))
+    clocks: list[tuple[Any, bool]] = [(times, False), (times_and_rest, False)]
+    if int(e.counts[-1]) * 2 > followed.total:
+        for clock in (times, times_and_rest):
+            back = partial(_folded_times, followed, climb_of(followed), clock)
+            clocks.append((back, True))
     for clock, rebounds in clocks:
         for k in scan(e, followed, clock, tried, free):
             parameters = {"k": int(k), **(told or {}), **({"rebounds": True} if rebounds else {})}
-            cost = usual(k, facts) + more + 0.3 * rebounds
+            cost = usual(k, facts) + more + 0.3 * rebounds + 0.1 * (clock is not times)
             yield e.explain("steps_per_update" + joined, parameters, cost, partial(clock, k),
                             followed, free=free)  # fmt: skip
+
+
+def _folded_times(followed: Intended, climb: int, clock: Any, k: Any, t: Updates) -> Updates:
+    return folded(followed, climb, clock(k, t))
 
 
 def updates_per_step(

@@ -45,7 +45,7 @@ FIXES: Mapping[str, Mapping[str, str]] = {
         "torch": _STEP,
         "accelerate": _STEP + "; divide its lengths by nothing",
         "transformers": "leave the stepping to the Trainer, which does it at each update",
-        "lightning": "return {'scheduler': …, 'interval': 'step', 'frequency': 1}",
+        "lightning": "return {{'scheduler': …, 'interval': 'step', 'frequency': 1}}",
         "keras": "use LearningRate(plan) in the optimizer, not a callback every few batches",
     },
     "per_epoch": {
@@ -53,7 +53,7 @@ FIXES: Mapping[str, Mapping[str, str]] = {
         "torch": "move scheduler.step() from the loop over epochs into the loop over batches",
         "accelerate": "move scheduler.step() into the loop over batches",
         "transformers": "leave the stepping to the Trainer, which does it at each update",
-        "lightning": "return {'scheduler': …, 'interval': 'step'}: the default is 'epoch'",
+        "lightning": "return {{'scheduler': …, 'interval': 'step'}}: the default is 'epoch'",
         "keras": "use LearningRate(plan) in the optimizer: LearningRateScheduler counts epochs",
     },
     "wrong_total": {

@@ -57,7 +57,7 @@ def singles(e: Evidence, base: Explanation, told: Told) -> Iterator[Explanation]
     """Every known mistake alone, the cheap ones first."""
     yield from ended(e)
     yield from clocks.off_by_one(e)
-    yield from clocks.steps_per_update(e, facts=told.counts, climb=climb_of(e.intended))
+    yield from clocks.steps_per_update(e, facts=told.counts)
     yield from clocks.updates_per_step(e, facts=told.counts)
     yield from clocks.frozen(e)
     yield from values.one_group(e)

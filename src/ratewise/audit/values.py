@@ -58,11 +58,20 @@ def with_scale(
     )
 
 
+def bases(e: Evidence) -> Iterator[Explanation]:
+    """The plan as it was meant, in each convention."""
+    for shift in e.shifts:
+        yield e.explain("as_meant", {}, 0.0, shifts=(shift,))
+
+
 def one_group(e: Evidence) -> Iterator[Explanation]:
     """A wrong peak in one group or several, each by a factor of its own."""
-    if e.intended.groups < FEWEST_GROUPS:
-        return
-    base = e.explain("as_meant", {}, 0.0)
+    if e.intended.groups >= FEWEST_GROUPS:
+        for base in bases(e):
+            yield from _one_group(e, base)
+
+
+def _one_group(e: Evidence, base: Explanation) -> Iterator[Explanation]:
     scales = [
         ratio(e.rates[:, group], base.expected[:, group], e.tolerance[:, group])
         for group in range(e.intended.groups)
@@ -82,7 +91,11 @@ def one_group(e: Evidence) -> Iterator[Explanation]:
 
 def wrong_group(e: Evidence, others: Floats | None = None) -> Iterator[Explanation]:
     """Groups that changed places, or one rate for all of them."""
-    base = e.explain("as_meant", {}, 0.0)
+    for base in bases(e):
+        yield from _wrong_group(e, base, others)
+
+
+def _wrong_group(e: Evidence, base: Explanation, others: Floats | None) -> Iterator[Explanation]:
     count = e.intended.groups
     if count == 1 and others is not None:
         yield from _of_another(e, base, others)
@@ -192,8 +205,7 @@ def _fitted(e: Evidence, base: Explanation, floored: Any, now: float) -> list[fl
 def rounded_table(e: Evidence) -> Iterator[Explanation]:
     """Rates kept in fewer bits than float64 has."""
     kinds = {"float32": _float32, "float16": _float16, "bfloat16": _bfloat16}
-    for shift in e.shifts:
-        base = e.explain("as_meant", {}, 0.0, shifts=(shift,))
+    for base in bases(e):
         for name, rounded in kinds.items():
             expected = rounded(base.expected)
             hits = e.hits(expected)

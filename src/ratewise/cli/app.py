@@ -10,6 +10,7 @@ import typer
 
 from ratewise import __version__
 from ratewise.cli.advise import advise
+from ratewise.cli.audit import audit
 from ratewise.cli.choose import choose
 from ratewise.cli.compare import compare
 from ratewise.cli.convert import convert
@@ -36,7 +37,7 @@ def ratewise(
         typer.echo(context.get_help())
 
 
-for _command in (show, compare, find, status, convert, advise, choose, predict, recipes):
+for _command in (show, audit, compare, find, status, convert, advise, choose, predict, recipes):
     app.command()(spoken_errors(Options.of(_command))(_command))
 
 
