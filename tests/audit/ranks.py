@@ -1,4 +1,4 @@
-"""Two processes that train in a loop of Accelerate: python -m tests.audit.ranks FOLDER NAME SEED."""
+"""Two processes of Accelerate: python -m tests.audit.ranks FOLDER NAME SEED."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def lightning(name: str, rng: random.Random, folder: Path) -> Case:
     from lightning.pytorch.callbacks import LearningRateMonitor
     from lightning.pytorch.loggers import CSVLogger
 
-    batches, epochs = rng.randint(20, 30), 4
+    batches, epochs = 2 * rng.randint(10, 15), 4
     total = batches * epochs
     warmup = rng.randint(8, 14)
     wrong = round(total * 1.7) if name == "wrong_total" else total

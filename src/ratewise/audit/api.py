@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ratewise._arrays import Floats
 from ratewise.audit.evidence import Evidence, Explanation
 from ratewise.audit.fixes import fix_of
 from ratewise.audit.intended import Intended, intended
@@ -25,8 +24,6 @@ from ratewise.schedule.strict import strict
 
 FRAMEWORKS = ("accelerate", "keras", "lightning", "torch", "transformers")
 ROWS_SHOWN = 3
-SURE = 0.985
-"""Share that the one cause explains if it is called the cause, and not a part of it."""
 TIE = 0.004
 """Scores that are so near to each other are equal."""
 
@@ -112,7 +109,7 @@ def audit(
     causes = tuple(
         dataclasses.replace(one, fix=_fix(one, name, meant, read)) for one in found.causes
     )
-    return dataclasses.replace(found, causes=causes, health=_health(read, found.intended))
+    return dataclasses.replace(found, causes=causes)
 
 
 def _epoch_of(total: Any, epochs: float | None) -> float | None:
@@ -123,24 +120,8 @@ def _without_plan(read: Recorded) -> Audit:
     return Audit(
         agrees=None, undecided="", causes=(), first=None, largest=None, share=float("nan"),
         convention=read.convention if read.convention != "unknown" else "",
-        inferred=_inferred(read), health=_health(read, None), notes=read.notes, recorded=read,
+        notes=read.notes, recorded=read,
     )  # fmt: skip
-
-
-def _inferred(read: Recorded) -> Any:
-    try:
-        from ratewise.audit.inference import infer
-    except ImportError:
-        return None
-    return infer(read)
-
-
-def _health(read: Recorded, meant: Floats | None) -> tuple[Any, ...]:
-    try:
-        from ratewise.audit.health import health
-    except ImportError:
-        return ()
-    return tuple(health(read, None if meant is None else meant[:, 0]))
 
 
 def _in_updates(read: Recorded, meant: Intended) -> tuple[Recorded, Intended]:
@@ -199,14 +180,11 @@ def _accused(
         own = e.explain("as_meant", {}, 0.0, shifts=(base.shift,))
         result = _result(everything, base, list(result.notes), "")
     causes = tuple(_cause(one, e, own) for one in found)
-    inferred = None
-    if not causes or causes[0].share < SURE:
-        inferred = _inferred(result.recorded)
     expected = None
     if found and len(e.counts) == len(everything.counts):
         expected = found[0].expected
     return dataclasses.replace(
-        result, causes=causes, expected=expected, inferred=inferred,
+        result, causes=causes, expected=expected,
         undecided=result.undecided or _between(causes, everything),
     )  # fmt: skip
 
@@ -271,7 +249,7 @@ def _of_some_length(
                          most=len(e.counts))  # fmt: skip
         found = again.explain("as_meant", {}, 0.0)
         if found.share == 1.0:
-            note = f"Nobody said how long the run is: the log fits one of {one.intended.total:,} updates."
+            note = f"Nobody said how long the run is: the log fits {one.intended.total:,} updates."
             kept = [each for each in notes if "as many as its log" not in each]
             return found, again, [*kept, note]
     return base, e, notes
@@ -301,8 +279,8 @@ def _result(e: Evidence, base: Explanation, notes: list[str], open_question: str
     agrees = None if all_well and open_question else all_well
     return Audit(
         agrees=agrees, undecided=open_question if all_well else "", causes=(), first=first,
-        largest=largest, share=base.share, convention=_convention(e, base), inferred=None,
-        health=(), notes=tuple(dict.fromkeys(notes)), recorded=e.recorded,
+        largest=largest, share=base.share, convention=_convention(e, base),
+        notes=tuple(dict.fromkeys(notes)), recorded=e.recorded,
         intended=base.expected, departs=rows, total=e.intended.total,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.audit.evidence import Clock, Evidence, Explanation
+from ratewise.audit.evidence import Evidence, Explanation
 from ratewise.audit.intended import Intended, Updates
 from ratewise.audit.layout import climb_of
 

@@ -90,7 +90,7 @@ FIXES: Mapping[str, Mapping[str, str]] = {
     },
     "wrong_peak": {
         "": "set the learning rate to {peak}",
-        "transformers": "set learning_rate={peak} in the arguments; who gives optimizers= sets it there",
+        "transformers": "set learning_rate={peak} in the arguments, or in optimizers= if you give it",
         "lightning": "set lr={peak} where configure_optimizers makes the optimizer",
         "keras": "set learning_rate of the optimizer, or initial_learning_rate, to {peak}",
     },
@@ -136,8 +136,8 @@ FIXES: Mapping[str, Mapping[str, str]] = {
         "torch": "call scheduler.step(); in a captured graph keep lr a tensor that is filled, and "
         "fill it before each replay",
         "accelerate": "step the scheduler that prepare() returned",
-        "transformers": "give optimizers=(optimizer, scheduler) with the scheduler of that optimizer",
-        "lightning": "return the scheduler from configure_optimizers; step it in manual optimization",
+        "transformers": "give optimizers= a scheduler of the same optimizer",
+        "lightning": "return the scheduler from configure_optimizers; step it if manual",
         "keras": "give the schedule to the optimizer; a rate set before compile is a number",
     },
     "float32": {

@@ -6,13 +6,22 @@ import json
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ratewise._arrays import Floats
 from ratewise._json import plain
 from ratewise._printable import printable
 from ratewise.audit.recorded import Recorded
+from ratewise.schedule import ScheduleError
 from ratewise.view.format import format_rate
+
+if TYPE_CHECKING:
+    from ratewise.audit.health import Finding
+    from ratewise.audit.inference import Inferred
+
+EXPLAINED = 0.985
+"""Share that a cause explains behind which no other schedule is looked for."""
 
 CONVENTIONS = {
     "this": "the rate that the last update used",
@@ -106,8 +115,6 @@ class Audit:
         share: Share of the recorded rates that are as meant; NaN without a plan.
         convention: What stands beside a step of the log: "this", "next", "later", or "" where
             that makes no difference.
-        inferred: The schedule that reproduces the log, or None if none was looked for.
-        health: What else is to be said of the run.
         notes: What was assumed, and what is right but worth knowing.
         recorded: The log as it was read.
         intended: The rates that were meant beside its rows, float64[rows, groups], or None.
@@ -123,14 +130,32 @@ class Audit:
     largest: Departure | None
     share: float
     convention: str
-    inferred: Any
-    health: tuple[Any, ...]
     notes: tuple[str, ...]
     recorded: Recorded = field(repr=False)
     intended: Floats | None = field(default=None, repr=False)
     expected: Floats | None = field(default=None, repr=False)
     departs: Any = field(default=None, repr=False)
     total: int | None = None
+
+    @cached_property
+    def inferred(self) -> Inferred | None:
+        """The schedule that reproduces the log; None where the plan, or a cause, does."""
+        if self.agrees or (self.causes and self.causes[0].share >= EXPLAINED):
+            return None
+        from ratewise.audit.inference import infer
+
+        try:
+            return infer(self.recorded)
+        except ScheduleError:  # too few rates to tell
+            return None
+
+    @cached_property
+    def health(self) -> tuple[Finding, ...]:
+        """What else the log shows of the run, each by a rule with its source."""
+        from ratewise.audit.health import health
+
+        meant = None if self.intended is None else self.intended[:, 0]
+        return tuple(health(self.recorded, meant))
 
     @property
     def cause(self) -> Cause | None:
@@ -153,8 +178,10 @@ class Audit:
         if self.undecided:
             said.append(f"Undecided: {self.undecided}")
         if self.inferred is not None:
-            said.append(f"What it did: {self.inferred}")
-        said += [str(one) for one in self.health]
+            seen = self.inferred
+            how = "to the digit" if seen.exact else f"but for {seen.misfit:.2g} of the peak"
+            said.append(f"What it did: {seen.spec}, {how}.")
+        said += [f"{one.sentence[:1].upper()}{one.sentence[1:]}." for one in self.health]
         said += self.notes
         return said
 

@@ -1,0 +1,56 @@
+"""How a logger rounded: the significant digits, or the decimals, that it kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ratewise._arrays import Floats
+
+PRECISE = 12
+"""Significant digits from which on a logger has rounded nothing."""
+SINGLE = 7
+"""Significant digits of a number kept as float32."""
+LEAST = 3
+"""Significant digits that every logger keeps: shorter numbers are round by chance."""
+NEAR = 1e-13
+"""Relative distance of a number from itself, after it was written and read."""
+MOST = 400
+"""Different numbers that are looked at."""
+
+
+def kept_digits(rates: Floats) -> tuple[int | None, int | None]:
+    """Return the significant digits, and the decimals, that a logger kept; None if all.
+
+    Decimals were kept where small rates have fewer digits than large ones, by their decades.
+
+    >>> kept_digits(np.array([[3.14159e-4], [2.71828e-5]]))
+    (6, None)
+    >>> kept_digits(np.array([[1 / 3], [2 / 3]]))
+    (None, None)
+    """
+    values = np.unique(np.abs(rates[np.isfinite(rates) & (rates != 0)]))
+    if not len(values):
+        return None, None
+    if len(values) > MOST:
+        values = values[np.linspace(0, len(values) - 1, MOST).round().astype(np.int64)]
+    written = [_digits(float(value)) for value in values]
+    most = max(digits for digits, _ in written)
+    if most >= PRECISE:
+        single = bool((values == values.astype(np.float32)).all())
+        return (SINGLE, None) if single else (None, None)
+    decimals = max(places for _, places in written)
+    decades = np.floor(np.log10(values))
+    low = [i for i in range(len(values)) if decades[i] < decades[-1]]
+    room = [most - int(decades[-1] - decades[i]) for i in low]
+    if len(low) >= 5 and all(written[i][0] <= r for i, r in zip(low, room, strict=True)):
+        return max(most, 1), decimals
+    return max(most, LEAST), None
+
+
+def _digits(value: float) -> tuple[int, int]:
+    """Return the significant digits and the decimals that a number needs."""
+    for digits in range(1, PRECISE):
+        text = f"{value:.{digits - 1}e}"
+        if abs(float(text) - value) <= NEAR * value:
+            return digits, max(digits - 1 - int(text.partition("e")[2]), 0)
+    return PRECISE, PRECISE
