@@ -43,9 +43,8 @@ def judged(cases: Iterable[Case], verbose: bool) -> tuple[dict[str, Counter[str]
         good, count = good + right, count + 1
         table[case.kinds[0] if case.kinds else "right"][named(found)] += 1
         if verbose and not right:
-            print(
-                f"  {case.framework} {case.name} ({case.about}): {named(found)}, {case.plan}, {case.given}"
-            )
+            about = f"{case.framework} {case.name} ({case.about})"
+            print(f"  {about}: {named(found)}, {case.plan}, {case.given}", flush=True)
     return table, good, count, spent
 
 
@@ -73,13 +72,11 @@ def main() -> None:
             wrong = wrong_cases(told.cases, told.seed, place, there)
             table, good, count, spent = judged(wrong, told.verbose)
             printed(table)
-            print(
-                f"cause named first: {good} of {count} ({good / count:.1%}), {spent / count:.2f} s each"
-            )
+            share = f"{good} of {count} ({good / count:.1%})"
+            print(f"cause named first: {share}, {spent / count:.2f} s each", flush=True)
         if not told.wrong_only:
-            table, good, count, spent = judged(
-                right_cases(told.cases, told.seed, place, there), told.verbose
-            )
+            right = right_cases(told.cases, told.seed, place, there)
+            table, good, count, spent = judged(right, told.verbose)
             printed(table)
             print(f"right runs accused: {count - good} of {count}, {spent / count:.2f} s each")
 

@@ -364,7 +364,9 @@ def two_at_once(rng: random.Random, folder: Path) -> Made:
     return finish(loop, recipe, "+".join(kinds))
 
 
-MISTAKES: tuple[Callable[[random.Random, Path], Made], ...] = (
+Script = Callable[[random.Random, Path], Made]
+
+MISTAKES: tuple[Script, ...] = (
     *(stepped_early, stepped_late, each_batch, now_and_then, once_an_epoch, other_total),
     *(not_restored, whole_decay, chained, too_long_a_warmup, another_warmup, another_peak),
     *(times_processes, groups_swapped, floor_mistaken, went_on, skips_counted, never_stepped),
@@ -372,7 +374,7 @@ MISTAKES: tuple[Callable[[random.Random, Path], Made], ...] = (
 )
 
 
-def make(script: Callable[[random.Random, Path], Made], seed: int, folder: Path) -> Case:
+def make(script: Script, seed: int, folder: Path) -> Case:
     """Run a script with numbers drawn from a seed."""
     rng = random.Random(f"{script.__name__} {seed}")
     torch.manual_seed(seed)

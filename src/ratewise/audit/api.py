@@ -158,8 +158,9 @@ def _compared(
     result = _result(everything, base, notes, open_question)
     past = _past_end(everything, base)
     if result.agrees is not False:
-        return dataclasses.replace(result, causes=past, agrees=False if past else result.agrees,
-                                   first=_first_past(everything, base) if past else None)  # fmt: skip
+        first = _first_past(everything, base) if past else None
+        agrees = False if past else result.agrees
+        return dataclasses.replace(result, causes=past, agrees=agrees, first=first)
     e = Evidence(read, meant, shifts)
     lagging = skipped(everything)
     if lagging is not None and lagging.kind == "skipped" and lagging.share == 1.0:

@@ -90,7 +90,7 @@ FIXES: Mapping[str, Mapping[str, str]] = {
     },
     "wrong_peak": {
         "": "set the learning rate to {peak}",
-        "transformers": "set learning_rate={peak} in the arguments, or in optimizers= if you give it",
+        "transformers": "set learning_rate={peak} in the arguments, or in your own optimizer",
         "lightning": "set lr={peak} where configure_optimizers makes the optimizer",
         "keras": "set learning_rate of the optimizer, or initial_learning_rate, to {peak}",
     },
