@@ -100,9 +100,8 @@ def audit(
             "accumulation": accumulation, "processes": processes, "format": format}  # fmt: skip
     meant = intended(plan, read, total=total, lr=lr, epoch=epoch, **told)
     read, meant = _in_updates(read, meant)
-    others = np.array(list(lr.values()) if isinstance(lr, Mapping) else lr) if (
-        isinstance(lr, Mapping | list | tuple)
-    ) else None  # fmt: skip
+    several = list(lr.values()) if isinstance(lr, Mapping) else lr
+    others = np.array(several) if isinstance(several, list | tuple) else None
     run = Told(processes, accumulation, others)
     found = _compared(read, meant, conventions(read, meant, logged), run, skips)
     name = framework or str(read.facts.get("kind", ""))

@@ -257,7 +257,7 @@ def walk(e: Evidence, base: Explanation, most: int = 40) -> tuple[list[tuple[int
         for change in tried:
             trial = _fits(e, followed, t[: stop + 12] + offset + change, base.scale, stop)
             reach = _first_miss(e, trial, stop) - stop
-            if reach > longest + (abs(change) > abs(chosen)):
+            if reach > longest:  # of equal ones the smallest change
                 longest, chosen = reach, change
         if longest:
             offset += chosen

@@ -21,7 +21,8 @@ MOST = 400
 def kept_digits(rates: Floats) -> tuple[int | None, int | None]:
     """Return the significant digits, and the decimals, that a logger kept; None if all.
 
-    Decimals were kept where small rates have fewer digits than large ones, by their decades.
+    Decimals were kept where small rates have fewer digits than large ones. It may be by chance,
+    and then less is asked of the log than could be.
 
     >>> kept_digits(np.array([[3.14159e-4], [2.71828e-5]]))
     (6, None)
@@ -40,9 +41,8 @@ def kept_digits(rates: Floats) -> tuple[int | None, int | None]:
         return (SINGLE, None) if single else (None, None)
     decimals = max(places for _, places in written)
     decades = np.floor(np.log10(values))
-    low = [i for i in range(len(values)) if decades[i] < decades[-1]]
-    room = [most - int(decades[-1] - decades[i]) for i in low]
-    if len(low) >= 5 and all(written[i][0] <= r for i, r in zip(low, room, strict=True)):
+    # With so many decimals, small numbers have no room for the digits that large ones have.
+    if (decimals + decades + 1 < most).any():
         return max(most, 1), decimals
     return max(most, LEAST), None
 
