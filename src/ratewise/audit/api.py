@@ -164,10 +164,23 @@ def _compared(
     lagging = skipped(everything)
     if lagging is not None and lagging.kind == "skipped" and lagging.share == 1.0:
         return _skipped(everything, e, lagging, result, run, skips)
+    if _too_round(read, meant, shifts):
+        why = "the rates in the log are so short that they may have been rounded: log more digits."
+        return dataclasses.replace(result, agrees=None, undecided=why)
     if not meant.own:
         why = "nobody has said how long the run was meant to be, and no length fits: give total=…"
         return dataclasses.replace(result, agrees=None, undecided=why)
     return _accused(everything, e, base, result, run)
+
+
+def _too_round(read: Recorded, meant: Intended, shifts: tuple[int, ...]) -> bool:
+    """Whether a log departs in digits alone that it may not have."""
+    needed = read.facts.get("needed", 0)
+    if not 0 < needed < (read.digits or 0):
+        return False
+    rounder = dataclasses.replace(read, digits=needed)
+    held = Evidence(rounder, meant, shifts, most=len(read.steps))
+    return held.explain("as_meant", {}, 0.0).share == 1.0
 
 
 def _accused(

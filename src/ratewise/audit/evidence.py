@@ -193,7 +193,7 @@ def tolerances(recorded: Recorded, intended: Intended, rates: Floats) -> Floats:
     """Return how far each recorded rate may be from what it stands for, float64[rows, groups].
 
     A computation in float64 leaves a part in 10⁸ of a rate and a part in 10⁹ of the peak; a
-    logger that keeps d digits, half a unit of the last.
+    logger that keeps d digits or decimals, half a unit of the last.
     """
     with np.errstate(invalid="ignore"):
         peak = np.nanmax(np.where(np.isfinite(recorded.rates), recorded.rates, 0.0))
@@ -202,9 +202,9 @@ def tolerances(recorded: Recorded, intended: Intended, rates: Floats) -> Floats:
             return SINGLE * size + SINGLE_OF_PEAK * peak
         single = SINGLE_OF_PEAK if recorded.facts.get("kind") == "keras" else OF_PEAK
         kept = RELATIVE * size + single * peak
-        if "decimals" in recorded.facts:
-            return kept + 0.51 * 10.0 ** -int(recorded.facts["decimals"])
         if recorded.digits is None:
             return kept
         unit = 10.0 ** (np.floor(np.log10(np.where(size > 0, size, 1.0))) - recorded.digits + 1)
+        if "decimals" in recorded.facts:  # or digits, with zeros behind by chance
+            unit = np.maximum(unit, 10.0 ** -float(recorded.facts["decimals"]))
         return kept + 0.51 * unit

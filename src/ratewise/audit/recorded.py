@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ratewise._arrays import Floats
 from ratewise._json import log_history
-from ratewise.audit.rounding import SINGLE, kept_digits
+from ratewise.audit.rounding import LEAST, SINGLE, kept_digits, needed_digits
 from ratewise.logs.columns import MONITOR, RATES, TRAINING, VALIDATION, chosen, plain, step_of
 from ratewise.logs.folders import STATE, read_tables
 from ratewise.logs.table import RARE, LogTable, from_rows
@@ -52,7 +52,8 @@ class Recorded:
         epoch: Updates in an epoch, where the log tells, or None.
         digits: Significant digits that the logger kept, or None if it kept all. Numbers kept as
             float32 have 7, and `facts["single"]` says so. Where a number of decimals was kept,
-            `facts["decimals"]` says how many.
+            `facts["decimals"]` says how many; where a few rates are shorter than any logger keeps,
+            `facts["needed"]` says how many digits the longest has.
         convention: Which rate stands beside step k: "this" (of the update that was the k-th to be
             made, update k − 1 counted from 0), "next" (of update k) or "unknown".
         resumed: Steps at which the log goes back, because a run was resumed.
@@ -114,6 +115,8 @@ def recorded(
     digits, decimals = kept_digits(rates)
     if decimals is not None:
         facts["decimals"] = decimals
+    if digits == LEAST:
+        facts["needed"] = needed_digits(rates)
     kept = rates[np.isfinite(rates)]
     if digits == SINGLE and bool((kept == kept.astype(np.float32)).all()):
         facts["single"] = True

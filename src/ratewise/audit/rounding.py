@@ -11,7 +11,9 @@ PRECISE = 12
 SINGLE = 7
 """Significant digits of a number kept as float32."""
 LEAST = 3
-"""Significant digits that every logger keeps: shorter numbers are round by chance."""
+"""Significant digits that every logger keeps: a few shorter numbers are round by chance."""
+MANY = 8
+"""Different numbers that are not all round by chance."""
 NEAR = 1e-13
 """Relative distance of a number from itself, after it was written and read."""
 MOST = 400
@@ -44,7 +46,13 @@ def kept_digits(rates: Floats) -> tuple[int | None, int | None]:
     # With so many decimals, small numbers have no room for the digits that large ones have.
     if (decimals + decades + 1 < most).any():
         return max(most, 1), decimals
-    return max(most, LEAST), None
+    return most if len(values) >= MANY else max(most, LEAST), None
+
+
+def needed_digits(rates: Floats) -> int:
+    """Return the significant digits that the longest of some rates needs, at most 12."""
+    values = np.unique(np.abs(rates[np.isfinite(rates) & (rates != 0)]))[:MOST]
+    return max((_digits(float(value))[0] for value in values), default=0)
 
 
 def _digits(value: float) -> tuple[int, int]:
