@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ratewise._arrays import Floats
 from ratewise._json import log_history
+from ratewise.audit.rounding import LEAST, SINGLE, kept_digits, needed_digits
 from ratewise.logs.columns import MONITOR, RATES, TRAINING, VALIDATION, chosen, plain, step_of
 from ratewise.logs.folders import STATE, read_tables
 from ratewise.logs.table import RARE, LogTable, from_rows
@@ -27,13 +28,6 @@ COUNTED = ("train_global_step", "trainer_global_step", "global_step")
 GROUP = re.compile(r"(^|.*_)(lr|learning_rate)(_\w+)?")
 OTHER = re.compile(r".*(momentum|weight_decay|beta|scheduler|sched|effective|find|finder)\w*")
 """What stands behind the rate in names of columns that are not rates."""
-
-PRECISE = 12
-"""Significant digits from which on a logger has rounded nothing."""
-LEAST = 3
-"""Significant digits that every logger keeps: shorter numbers are round by chance."""
-NEAR = 1e-13
-"""Relative distance of a number from itself, after it was written and read."""
 
 TRAINER_FACTS = (
     *("num_train_epochs", "train_batch_size", "logging_steps", "save_steps", "global_step"),
@@ -57,7 +51,9 @@ class Recorded:
         total: Updates that the log itself says the run has, or None.
         epoch: Updates in an epoch, where the log tells, or None.
         digits: Significant digits that the logger kept, or None if it kept all. Numbers kept as
-            float32 have 7. Where a number of decimals was kept, `facts["decimals"]` says it.
+            float32 have 7, and `facts["single"]` says so. Where a number of decimals was kept,
+            `facts["decimals"]` says how many; where a few rates are shorter than any logger keeps,
+            `facts["needed"]` says how many digits the longest has.
         convention: Which rate stands beside step k: "this" (of the update that was the k-th to be
             made, update k − 1 counted from 0), "next" (of update k) or "unknown".
         resumed: Steps at which the log goes back, because a run was resumed.
@@ -119,6 +115,11 @@ def recorded(
     digits, decimals = kept_digits(rates)
     if decimals is not None:
         facts["decimals"] = decimals
+    if digits == LEAST:
+        facts["needed"] = needed_digits(rates)
+    kept = rates[np.isfinite(rates)]
+    if digits == SINGLE and bool((kept == kept.astype(np.float32)).all()):
+        facts["single"] = True
     return Recorded(
         groups=_group_names(list(series)),
         steps=steps,
@@ -374,39 +375,3 @@ def _resumes(table: LogTable, step: str, rate: str, scale: float) -> tuple[int, 
     if len(back) * RARE > len(steps):
         return ()
     return tuple(round(float(steps[i]) * scale) for i in back)
-
-
-def kept_digits(rates: Floats) -> tuple[int | None, int | None]:
-    """Return the significant digits, and the decimals, that a logger kept; None if all.
-
-    >>> kept_digits(np.array([[3.14159e-4], [2.71828e-5]]))
-    (6, None)
-    >>> kept_digits(np.array([[1 / 3], [2 / 3]]))
-    (None, None)
-    """
-    values = np.unique(np.abs(rates[np.isfinite(rates) & (rates != 0)]))
-    if not len(values):
-        return None, None
-    if len(values) > 400:
-        values = values[np.linspace(0, len(values) - 1, 400).round().astype(np.int64)]
-    written = [_digits(float(value)) for value in values]
-    most = max(digits for digits, _ in written)
-    if most >= PRECISE:
-        single = bool((values == values.astype(np.float32)).all())
-        return (7, None) if single else (None, None)
-    decimals = max(places for _, places in written)
-    decades = np.floor(np.log10(values))
-    low = [i for i in range(len(values)) if decades[i] < decades[-1]]
-    room = [most - int(decades[-1] - decades[i]) for i in low]
-    if len(low) >= 5 and all(written[i][0] <= r for i, r in zip(low, room, strict=True)):
-        return max(most, 1), decimals
-    return max(most, LEAST), None
-
-
-def _digits(value: float) -> tuple[int, int]:
-    """Return the significant digits and the decimals that a number needs."""
-    for digits in range(1, PRECISE):
-        text = f"{value:.{digits - 1}e}"
-        if abs(float(text) - value) <= NEAR * value:
-            return digits, max(digits - 1 - int(text.partition("e")[2]), 0)
-    return PRECISE, PRECISE
