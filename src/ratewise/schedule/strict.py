@@ -108,6 +108,18 @@ def strict(given: _F) -> _F:
     return cast(_F, checked)
 
 
+def handed(value: Any) -> Any:
+    """Return an argument as it was meant: Hydra wraps lists and dicts, and schedules in them.
+
+    Whatever its `_convert_` is, a nested `_target_` is a schedule here, and not its fields.
+    """
+    if type(value).__module__.partition(".")[0] != "omegaconf":
+        return value
+    from omegaconf import OmegaConf  # it made the value, so it is there
+
+    return OmegaConf.to_object(value)
+
+
 class Strict(abc.ABCMeta):
     """Gives a construction that does not fit an error of ours."""
 
@@ -120,6 +132,8 @@ class Strict(abc.ABCMeta):
     if not TYPE_CHECKING:  # checkers see the constructor of each class as it is
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            args = tuple(map(handed, args))
+            kwargs = {key: handed(value) for key, value in kwargs.items()}
             try:
                 made = super().__call__(*args, **kwargs)
             except TypeError:
