@@ -14,7 +14,7 @@ from ratewise.convert import read
 from ratewise.runs.specs import RunSpec
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.given import read_plan
-from ratewise.schedule.plan import groups_meant
+from ratewise.schedule.meant import groups_meant
 from ratewise.tasks.calls import peak_of
 from ratewise.tasks.failures import name_of, users_code
 from ratewise.tasks.protocols import OwnSchedule
