@@ -119,19 +119,19 @@ class Hands:
         found = on_host(value)
         shown = f"another {key}" if found is None else f"{key}={found:g}"
         rule = f"found {shown} in {who_is(member.name, index)} at update {t}, set by somebody else"
-        if self.policy == "refuse" or not self._warned:
-            rule += _named(member)
+        if self.policy == "ignore" or (self.policy == "warn" and self._warned):
+            return None
+        rule += _named(member)  # which takes time, and is said once
         if self.policy == "refuse":
             fix = f"take away what sets it; the schedule's is {coming:g}"
             raise ScheduleError("Scheduler", rule, fix)
-        if self.policy == "warn" and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"Scheduler: {rule}; the schedule's {coming:g} is used. Take away what sets it, or "
-                'give by_hand="follow" to go on from such values, "ignore" to hear no more of '
-                'them, "refuse" to stop at one',
-                stacklevel=2,
-            )
+        self._warned = True
+        warnings.warn(
+            f"Scheduler: {rule}; the schedule's {coming:g} is used. Take away what sets it, or "
+            'give by_hand="follow" to go on from such values, "ignore" to hear no more of '
+            'them, "refuse" to stop at one',
+            stacklevel=2,
+        )
         return None
 
 
