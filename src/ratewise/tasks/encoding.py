@@ -244,11 +244,10 @@ def read_dtype(text: str) -> Any:
     Raises:
         ValueError: it names none, or one that is more than numbers.
     """
-    if text.startswith("ml "):
+    if text.startswith("ml ") and _SHORT.fullmatch(text[3:]):
         import ml_dtypes
 
-        if _SHORT.fullmatch(text[3:]):
-            return np.dtype(getattr(ml_dtypes, text[3:]))
+        return np.dtype(getattr(ml_dtypes, text[3:]))
     if not _DTYPE.fullmatch(text):
         raise ValueError("no dtype")
     return np.dtype(text)
