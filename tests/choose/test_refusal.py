@@ -204,7 +204,7 @@ cliff = Cliff()
     [
         ("flat", 4, "nothing that was trained moves it"),
         ("dice", 4, "Nothing was learned"),
-        ("cliff", 4, "found no run that finishes"),
+        ("cliff", 4, "ratewise choose found no run that finishes"),
         ("little", 0, "What to use"),
     ],
 )

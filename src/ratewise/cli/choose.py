@@ -17,6 +17,7 @@ from ratewise.cli.errors import STOPPED, Options, tell
 from ratewise.cli.output import check_failures, say, say_json, watched
 from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
 from ratewise.cli.tasks import load_task
+from ratewise.schedule.errors import speaking
 from ratewise.show.files import check_new
 
 NO_ANSWER = 4
@@ -99,7 +100,8 @@ def choose(
     if kept is not None:
         remember(kept, {"command": "choose", **words})
     try:
-        found, stopped = watched(partial(find_out, what, journal=kept, **options))
+        with speaking(Options.of(choose)):  # also of what is caught here
+            found, stopped = watched(partial(find_out, what, journal=kept, **options))
     except ChoiceInterrupted as stop:
         found, stopped = stop.choice, True
     except KeyboardInterrupt:
