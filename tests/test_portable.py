@@ -7,6 +7,7 @@ the encoding of the machine, or uses what a later Python has not.
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
 import sys
@@ -280,3 +281,15 @@ def test_no_name_of_a_file_is_a_device_or_another_folder(name: str) -> None:
     assert made.strip(".") == made != ""
     assert not set(made) & set('<>:"/\\|?*')
     assert made != name
+
+
+@pytest.mark.parametrize("err", [False, True])
+def test_what_is_printed_fits_the_console(err: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A console that has no ≥ and no braille gets question marks, and no error."""
+    from ratewise.cli.output import say
+
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="")
+    monkeypatch.setattr(sys, "stderr" if err else "stdout", narrow)
+    say("loss ≥ 1 ⠤ é\x1b[31m", err=err)
+    narrow.flush()
+    assert narrow.buffer.getvalue().rstrip() == b"loss ? 1 ? \xe9\\x1b[31m"  # type: ignore[attr-defined]

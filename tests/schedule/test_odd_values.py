@@ -58,7 +58,16 @@ def odd_values() -> list[Any]:
     numbers += [Fraction(1, 3), 1j, True, None, float("nan"), float("inf"), Whole(5)]
     arrays = [np.float64(0.5), np.float32(0.5), np.int8(5), np.uint64(2**63), np.bool_(True)]
     arrays += [np.str_("5%"), np.array(0.5), np.array([1, 2]), np.array(None), np.complex64(1)]
-    others = [b"5%", Text("5%"), Text("linear"), Raises(), ..., object(), int, np.datetime64("NaT")]
+    others = [
+        b"5%",
+        Text("5%"),
+        Text("linear"),
+        Raises(),
+        ...,
+        object(),
+        int,
+        np.datetime64("NaT", "s"),
+    ]
     ours = [rw.Hold(3), rw.Linear(to=0, over=5), rw.Plateau("a"), rw.Plan(lr=rw.Hold()), rw.Cosine]
     ours += [(rw.Hold(over=2), rw.Cosine())]
     return [

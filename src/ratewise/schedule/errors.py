@@ -6,7 +6,7 @@ import difflib
 import itertools
 import math
 import operator
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Complex, Real
@@ -267,7 +267,7 @@ def number(
     if isinstance(value, bool | str | bytes) or value is None or unreal:
         raise ScheduleError(who, rule, fix, given=value)
     try:
-        result = float(value)
+        result = float(value)  # pyright: ignore[reportArgumentType]
     except Exception:  # whatever the number of another library raises
         raise ScheduleError(who, rule, fix, given=value) from None
     inside = low < result if above else low <= result
@@ -325,6 +325,19 @@ def listed(value: Any) -> list[Any] | None:
         rule = f"holds more than {MOST_LISTED:,} items"
         raise ScheduleError(shorten(value), rule, "give fewer, or a formula")
     return None if isinstance(value, str | bytes) else items
+
+
+def paired(value: Any) -> list[tuple[Any, Any]] | None:
+    """Return the pairs of what a user gives as a dict or as pairs; None if it is neither.
+
+    Raises:
+        ScheduleError: there are more than anybody writes down.
+    """
+    items = listed(value.items() if isinstance(value, Mapping) else value)
+    pairs = [listed(item) or [] for item in items or ()]
+    if items is None or any(len(pair) != 2 for pair in pairs):
+        return None
+    return [(pair[0], pair[1]) for pair in pairs]
 
 
 LONGEST_WORD = 200

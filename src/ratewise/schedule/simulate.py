@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import ScheduleError, listed, shorten, whole
+from ratewise.schedule.errors import ScheduleError, paired, shorten, whole
 from ratewise.schedule.feedback import State
 from ratewise.schedule.machine import Machine, offset
 
@@ -68,12 +68,10 @@ def simulate(schedule: Schedule, metrics: Any) -> Simulation:
 
 
 def _ordered(metrics: Any) -> list[tuple[int, Mapping[str, Any]]]:
-    items = listed(metrics.items() if isinstance(metrics, Mapping) else metrics)
-    given = [listed(item) for item in items or ()]
-    if items is None or any(pair is None or len(pair) != 2 for pair in given):
+    pairs = paired(metrics)
+    if pairs is None:
         fix = 'write [(100, {"val_loss": 1.2}), …]'
         raise ScheduleError(f"simulate({shorten(metrics)})", "needs updates with metrics", fix)
-    pairs: list[tuple[Any, Any]] = [(t, values) for t, values in (pair or () for pair in given)]
     last = -1
     for t, values in pairs:
         who = f"simulate(… {shorten((t, values))} …)"

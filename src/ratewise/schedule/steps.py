@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Self
@@ -12,7 +12,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import Fix, ScheduleError, Who, listed, number, one_of, shorten
+from ratewise.schedule.errors import (
+    Fix,
+    ScheduleError,
+    Who,
+    listed,
+    number,
+    one_of,
+    paired,
+    shorten,
+)
 from ratewise.schedule.lengths import Horizon, Length, LengthMap, length, nearest_update
 from ratewise.schedule.move import Move
 from ratewise.schedule.moves import Cosine, Hold, Linear
@@ -245,12 +254,11 @@ class Piecewise(Move, written=True):
 
 
 def _pairs(who: Who, points: Any) -> list[tuple[Any, Any]]:
-    items = listed(points.items() if isinstance(points, Mapping) else points)
-    pairs = [listed(item) for item in items or ()]
-    if items is None or any(pair is None or len(pair) != 2 for pair in pairs):
+    pairs = paired(points)
+    if pairs is None:
         fix = "write Piecewise({0: 1, 500: 0.1})"
         raise ScheduleError(who, "needs positions with levels", fix)
-    return [(x, y) for x, y in (pair or () for pair in pairs)]
+    return pairs
 
 
 @dataclass(frozen=True, repr=False)

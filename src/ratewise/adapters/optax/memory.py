@@ -93,7 +93,8 @@ def _shapes(tree: Any, window: int | None = None) -> Any:
     if isinstance(tree, dict) and not (window and "schedule" in tree):
         pairs: dict[str, Any] = tree
         return {str(name): _shapes(part, window) for name, part in pairs.items()}
-    return (window,) if window else np.shape(tree)
+    leaf: Any = tree
+    return (window,) if window else np.shape(leaf)
 
 
 # Writing ------------------------------------------------------------------------------------
