@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,24 @@ def _parsed(where: str, content: bytes) -> Any:
         raise unreadable(where, f"has more than {LARGEST:,} bytes of JSON", fix)
     if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise unreadable(where, f"has more than {MOST_VALUES:,} values in its JSON", fix)
+    twice: list[str] = []
     try:
-        return json.loads(content.decode("utf-8"))
+        found = json.loads(content, object_pairs_hook=partial(_pairs, twice))
     except (RecursionError, ValueError) as error:
         told = " ".join(str(error).split())[:120]
         raise unreadable(where, f"is cut off or no JSON ({told})", FIX) from None
+    if twice:
+        rule = f"is damaged: an entry has the key {shorten(twice[0])} twice"
+        raise unreadable(where, rule, FIX)
+    return found
+
+
+def _pairs(twice: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs) and not twice:
+        names = [name for name, _ in pairs]
+        twice.append(next(name for name in names if names.count(name) > 1))
+    return found
 
 
 def read(path: Path, name: str, asked: Asked) -> LogTable:
@@ -148,6 +162,9 @@ def _said(where: str, state: TrainerState, rows: list[dict[str, Any]]) -> tuple[
     without = sum(not any(one in row for one in RATES) for row in lossy)
     if 0 < without < len(lossy):
         said.append(f"{where}: {_entries(without)} with a loss and no learning rate")
+    both = sum("loss" in row and "eval_loss" in row for row in rows)
+    if both:
+        said.append(f"{where}: {_entries(both)} with losses of training and of evaluation")
     often = Counter(key for row in rows for key in row)
     idle = sum(not any(_says(key, often[key]) for key in row) for row in rows)
     if 0 < idle * FEW < len(rows):
