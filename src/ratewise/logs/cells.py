@@ -88,7 +88,7 @@ class Column:
             cell = cell.strip(BLANKS)
             if self.comma:
                 cell = _DECIMAL_COMMA.sub(r"\1.\2", cell, count=1)
-            if cell and is_number(cell):
+            if cell and is_number(cell) and not is_beyond(cell):
                 values[place], says[place] = float(cell), True
             elif cell.lower() in MISSING:
                 self.empty += 1
@@ -107,9 +107,19 @@ class Column:
             cells = "1 cell is no number" if self.bad == 1 else f"{self.bad:,} cells are no numbers"
             line, cell = self.first
             said.append(f"in {name} {cells}, line {line:,} the first: {shorten(cell, 30)}")
-        if 0 < self.empty * FEW < self.rows:
+        if is_rare(self.empty, self.rows):
             said.append(f"in {name} {self.empty:,} of {self.rows:,} cells are empty")
         return tuple(said)
+
+
+def is_beyond(cell: str) -> bool:
+    """Whether a number is larger than any float, and does not call itself infinite."""
+    return "inf" not in cell.lower() and abs(float(cell)) == float("inf")
+
+
+def is_rare(count: int, among: int) -> bool:
+    """Whether something happens so rarely that it is an accident, and is to be told of."""
+    return count == 1 < among or 0 < count * FEW < among
 
 
 def is_plain(text: str, comma: bool) -> bool:

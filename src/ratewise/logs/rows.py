@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
-from ratewise.logs.cells import BLANKS, WRITTEN_NAN, Cells, is_number, is_plain
+from ratewise.logs.cells import BLANKS, WRITTEN_NAN, Cells, is_number, is_plain, is_rare
 from ratewise.logs.columns import MONITOR
 from ratewise.logs.table import unreadable
 from ratewise.schedule.errors import shorten
@@ -71,7 +71,7 @@ class Body:
     def __init__(self, header: Header) -> None:
         self._header = header
         self.count = 0
-        self._short = self._long = self._first = 0
+        self._short = self._long = self._first = self._blank = 0
         self._padded: bool | None = None
 
     def cells(self, texts: Texts) -> Iterator[Cells]:
@@ -151,6 +151,7 @@ class Body:
                 if not any(stripped) or stripped[:width] == header:
                     continue
                 short, long = len(row) < width, any(stripped[width:])
+                self._blank += len(row) > width and not long
                 self._short, self._long = self._short + short, self._long + long
                 self._first = self._first or (line if short or long else 0)
                 if long or (short and not self._padded):
@@ -162,6 +163,9 @@ class Body:
 
     def said(self) -> Iterator[str]:
         """Return what was left out, or filled up."""
+        if is_rare(self._blank, self.count):
+            lines = "1 line ends" if self._blank == 1 else f"{self._blank:,} lines end"
+            yield f"{lines} in an empty cell that the header has not"
         for count, fewer in ((self._short, True), (self._long, False)):
             if count:
                 lines = "1 line has" if count == 1 else f"{count:,} lines have"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 from ratewise._files import read_up_to
 from ratewise._json import log_history
 from ratewise.logs.cells import FEW
-from ratewise.logs.columns import RATES, Asked
+from ratewise.logs.columns import RATES, TRAINING, VALIDATION, Asked, plain
 from ratewise.logs.series import Series, share_of
 from ratewise.logs.table import LogTable, thinning, to_number, unreadable
 from ratewise.schedule.errors import shorten
@@ -23,6 +25,9 @@ LARGEST = 64_000_000
 """Bytes: half a million rows of a Trainer, and what can be held while they are read."""
 MOST_VALUES = 2_500_000
 """Values in it."""
+_LOSSES = {*TRAINING, *VALIDATION}
+_OWN = {"loss", "learning_rate", "eval_loss", "train_loss", "train_runtime"}
+"""Keys that a Trainer writes; the last two at the end of a run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +76,24 @@ def _parsed(where: str, content: bytes) -> Any:
         raise unreadable(where, f"has more than {LARGEST:,} bytes of JSON", fix)
     if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise unreadable(where, f"has more than {MOST_VALUES:,} values in its JSON", fix)
+    twice: list[str] = []
     try:
-        return json.loads(content.decode("utf-8"))
+        found = json.loads(content, object_pairs_hook=partial(_pairs, twice))
     except (RecursionError, ValueError) as error:
         told = " ".join(str(error).split())[:120]
         raise unreadable(where, f"is cut off or no JSON ({told})", FIX) from None
+    if twice:
+        rule = f"is damaged: an entry has the key {shorten(twice[0])} twice"
+        raise unreadable(where, rule, FIX)
+    return found
+
+
+def _pairs(twice: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs) and not twice:
+        names = [name for name, _ in pairs]
+        twice.append(next(name for name in names if names.count(name) > 1))
+    return found
 
 
 def read(path: Path, name: str, asked: Asked) -> LogTable:
@@ -145,15 +163,19 @@ def _said(where: str, state: TrainerState, rows: list[dict[str, Any]]) -> tuple[
     without = sum(not any(one in row for one in RATES) for row in lossy)
     if 0 < without < len(lossy):
         said.append(f"{where}: {_entries(without)} with a loss and no learning rate")
-    idle = sum(not any(map(_says, row)) for row in rows)
+    both = sum("loss" in row and "eval_loss" in row for row in rows)
+    if both:
+        said.append(f"{where}: {_entries(both)} with losses of training and of evaluation")
+    often = Counter(key for row in rows for key in row)
+    idle = sum(not any(_says(key, often[key]) for key in row) for row in rows)
     if 0 < idle * FEW < len(rows):
         said.append(f"{where}: {_entries(idle)} with neither a loss nor a learning rate")
     return tuple(said)
 
 
-def _says(key: str) -> bool:
-    """Whether a key is that of a loss or a rate, or of the summary at the end of a run."""
-    return "loss" in key or key in RATES or key == "train_runtime"
+def _says(key: str, often: int) -> bool:
+    """Whether a key is that of a loss or a rate; of one that a Trainer has not, if it is often."""
+    return key in _OWN or (often > 1 and (plain(key) in _LOSSES or key in RATES))
 
 
 def _entries(count: int) -> str:
