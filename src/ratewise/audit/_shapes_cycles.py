@@ -311,7 +311,8 @@ def _waves(points: Points, low: list[int], firsts: tuple[int, ...]) -> Iterator[
         n = int(length)
         wave = Repeat(Cosine(share, over=n) >> Cosine(1.0, over=n))
         note = f"behind its end at update {n} the rate rises again: the cosine is not held there"
+        cost = price(peak) + price(length) + price(share) + 1.5
         yield replace(
-            Candidate(of.COSINE, wave, peak, first, price(peak) + price(length) + price(share) + 1.5),
+            Candidate(of.COSINE, wave, peak, first, cost),
             floor=tidy(peak * share), total=n, notes=(note,),
         )  # fmt: skip
