@@ -81,7 +81,9 @@ def _stair(points: Points, a: int, b: int) -> Stair:
 def _told(begin: Candidate, seen: list[Stair], points: Points) -> Iterator[Candidate]:
     """Return the stairs behind a warm-up, in all ways in which they can be said."""
     whole = begin.schedule.resolve(total=begin.length(int(points.steps[-1])))
-    before = [part for part in whole.parts if not isinstance(part, Hold)] if whole.parts else []
+    before: list[Schedule] = (
+        [part for part in whole.parts if not isinstance(part, Hold)] if whole.parts else []
+    )
     if len(whole.parts) == 2 and isinstance(whole.parts[0], Hold):
         before = [whole.parts[0]]
     late = sum(int(getattr(part, "over", 0) or 0) for part in before)

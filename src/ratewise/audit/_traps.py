@@ -95,9 +95,8 @@ def traps_in(facts: Situation, peaks: PeakRange | None) -> Iterator[Trap]:
     yield from _unusual(plan.peak.get("lr"), peaks)
     yield from _without_effect(facts)
     ends: list[Trap] = []
-    known = schedule is not None and not schedule.listens
-    if known and facts.total is not None and facts.total <= LONGEST:
-        ends = list(_of_levels(schedule, facts.total, facts))
+    if schedule is not None and 0 < (facts.total or 0) <= LONGEST and not schedule.listens:
+        ends = list(_of_levels(schedule, facts.total or 0, facts))
     yield from ends
     mismatch = facts.total is not None and facts.stated not in (None, facts.total)
     if mismatch and not any(trap.kind in ("ends_before_run", "ends_after_run") for trap in ends):
