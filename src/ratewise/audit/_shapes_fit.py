@@ -85,7 +85,8 @@ def least_squares(
     cost, damping = float(miss @ miss), 1e-3
     for _ in range(rounds):
         slopes = jacobian(model, x, y) * weight[:, None]
-        for step, damped in _steps(slopes, miss, damping):
+        for step, used in _steps(slopes, miss, damping):
+            damping = used
             tried = np.clip(x + step, low, high)
             found = model(tried)
             missed = (points.rates - found) * weight
@@ -96,7 +97,7 @@ def least_squares(
             break
         gain = (cost - new) / max(cost, 1e-300)
         x, y, miss, cost = tried, found, missed, new
-        damping = max(damped / 10, 1e-14)
+        damping = max(damping / 10, 1e-14)
         if gain < 1e-7 or cost < 1e-9 * len(y):
             break
     return x
