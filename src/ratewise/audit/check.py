@@ -13,6 +13,7 @@ from ratewise.audit._traps import PeakRange, Situation, Trap, traps_in
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.reading import read_source
 from ratewise.schedule import Plan, ScheduleError
+from ratewise.schedule.errors import Call, number
 from ratewise.schedule.lengths import Horizon
 from ratewise.schedule.strict import strict
 
@@ -100,6 +101,8 @@ def check(
     """
     content, more = _content(source)
     given = {name: value for name, value in told.items() if value is not None}
+    if examples is not None:
+        examples = number(Call("check", "examples", examples), "examples", examples, above=True)
     if examples is not None and "epoch" not in given:
         given["epoch"] = updates_in_epoch(examples, content, given)
     stated = _own_total(content, given)
@@ -157,7 +160,7 @@ def updates_in_epoch(examples: float, content: Any, given: Mapping[str, Any]) ->
             sizes[name] = value
     if sizes["batch_size"] is None:
         fix = "give the batch size too, or the updates in an epoch"
-        raise ScheduleError(f"check(examples={examples:g})", "says nothing alone", fix)
+        raise ScheduleError(Call("check", "examples", examples), "says nothing alone", fix)
     at_once = float(sizes["batch_size"]) * float(sizes["processes"] or 1)
     return max(1, math.ceil(math.ceil(examples / at_once) / float(sizes["accumulation"] or 1)))
 
