@@ -3,7 +3,7 @@
     python benchmarks/inference.py --cases 500 --seed 0
 
 Each case is drawn at random: one of 14 families, its numbers, a warm-up or none, how often it is
-logged (every 10 to 500 updates), whether step k stands beside the rate just used or the one to come.
+logged (every 10 to 500 updates), and whether beside step k stands the rate just used or the next.
 The rates are computed here, by formulas of their own, and written with six significant digits.
 Found means: the family is named, as the answer or among those that fit as well; and the peak, the
 warm-up, the floor and the total are within 1 %.
@@ -59,7 +59,7 @@ class Case:
 def warmed(
     rng: Any, body: Callable[[np.ndarray], np.ndarray], n: int, peak: float, every: int
 ) -> Any:
-    """Return a body behind a warm-up, or without one: rates, the length of the warm-up, its kind."""
+    """Return a body behind a warm-up, or without: rates, length and kind of the warm-up."""
     t = np.arange(n, dtype=np.float64)
     kind = str(rng.choice(["none", "none", "linear", "linear", "linear", "ahead", "constant",
                            "exponential"]))  # fmt: skip

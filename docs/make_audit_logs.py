@@ -19,12 +19,14 @@ from tests.audit.logs import is_there, known, markdown  # noqa: E402
 PAGE = ROOT / "docs" / "audit-logs.md"
 HEAD = """# Real logs, read without being told
 
-What `infer` and `health` say of the rates and losses in {count} logs that a Trainer of Transformers has written and others have published, at
-most 60 rows of each. Nothing is told but the number of updates that the run was planned for, which a `trainer_state.json` says too. *By hand*
-is what a person has found of the same numbers.
+What `infer` and `health` say of the rates and losses in {count} logs that a Trainer of Transformers
+has written and others have published, at most 60 rows of each. Nothing is told but the number of
+updates that the run was planned for, which a `trainer_state.json` says too. *By hand* is what a
+person has found of the same numbers.
 
-Where updates were skipped at the beginning, nobody can tell from the rates alone whether one more was skipped or the log shows the rate of the
-update to come: then it says so. A log ends inside its schedule where its run was stopped, or where it is that of a checkpoint on the way.
+Where updates were skipped at the beginning, nobody can tell from the rates alone whether one more
+was skipped or the log shows the rate of the update to come: then it says so. A log ends inside its
+schedule where its run was stopped, or where it is that of a checkpoint on the way.
 
 """
 

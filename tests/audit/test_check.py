@@ -1,4 +1,4 @@
-"""What a config will really do is said before it is trained with, and what is meant is left alone."""
+"""What a config will really do is said before training, and what is meant is left alone."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_a_spike_without_a_jump_is_not_the_rates() -> None:
 
 @pytest.mark.parametrize(("until", "said"), [(200, True), (1500, False)])
 def test_a_cut_that_came_late_is_named(until: int, said: bool) -> None:
-    """The loss stood still for long, and fell at once when the rate was cut; or it fell till then."""
+    """The loss stood still for long, and fell at once behind the cut; or it fell till then."""
     t = np.arange(2000)
     losses = 2 + 2 * np.clip(1 - t / until, 0, None) - 0.5 * (t >= 1500)
     rates = rates_of("Step(0.1, at=(1500,))")
@@ -134,7 +134,7 @@ def test_a_cut_that_came_late_is_named(until: int, said: bool) -> None:
     ],
 )
 def test_a_loss_that_never_fell_is_named(losses: NDArray[np.float64], said: bool) -> None:
-    """One that is flat and above 0; of one around 0, as of reinforcement learning, nothing is said."""
+    """One that is flat and above 0; of one around 0, as of rewards, nothing is said."""
     assert ("loss_never_fell" in kinds(log(rates_of("Cosine(to=0)"), losses, noise=0.01))) == said
 
 

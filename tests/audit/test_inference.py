@@ -166,7 +166,8 @@ def test_pytorchs_own_schedulers_are_found(name: str) -> None:
     """The rates are those that PyTorch gives an optimizer, update for update."""
     torch = pytest.importorskip("torch")
     given: dict[str, tuple[str, dict[str, Any]]] = {
-        "OneCycleLR": (of.ONE_CYCLE, {"max_lr": 0.01, "total_steps": 4002, "cycle_momentum": False}),
+        "OneCycleLR": (of.ONE_CYCLE, {"max_lr": 0.01, "total_steps": 4002,
+                                      "cycle_momentum": False}),
         "CosineAnnealingWarmRestarts": (of.RESTARTS, {"T_0": 500, "T_mult": 2}),
         "CyclicLR": (of.CYCLIC, {"base_lr": 1e-3, "max_lr": 0.01, "step_size_up": 600,
                                  "cycle_momentum": False}),

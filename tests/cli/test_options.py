@@ -23,6 +23,7 @@ BASES = {
     "compare": ["mine.py:fine", "Hold()", "--total", "20", "--peaks", "0.1", "--seeds", "1"],
     "choose": ["mine.py:fine", "--total", "20", "--peaks", "0.1,0.05", "--budget", "100"],
     "find": ["mine.py:fine"],
+    "check": ["Warmup(5) >> Cosine(to=0)", "--total", "100", "--batch-size", "4"],
     "status": ["runs.db"],
     "advise": [],
     "predict": ["log.csv"],
@@ -69,6 +70,7 @@ BAD = {
 }
 OWN = {
     ("advise", "--total"): COUNT,
+    ("check", "--examples"): AMOUNT,
     ("predict", "--total"): ["soon", "0", "-3", "nan", "3 epochs"],
     ("choose", "--peaks"): ["high", "0", "-1", "nan", "inf"],
     ("predict", "--schedule"): ["Hodl()", "Hold()"],

@@ -12,7 +12,8 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.audit import families as of
 from ratewise.audit._shapes_fit import Points, price, roundest
-from ratewise.audit._shapes_smooth import Fitted, Hump, fit, nearest, rounded, shifted, variants
+from ratewise.audit._shapes_smooth import Fitted, fit, nearest, rounded, shifted, variants
+from ratewise.audit._shapes_starts import Hump
 from ratewise.audit.families import body_move, tidy, warmup_move
 from ratewise.schedule import Cosine, Hold, Linear, Schedule, ScheduleError
 from ratewise.schedule.bends import Part
@@ -215,8 +216,8 @@ def _counted(
     here = Points(points.steps - first, points.rates, points.tolerance)
     moved = Fitted(one.template, shifted(one, first), one.off)
     if not one.template.warm and first <= 1 and one.off <= NEAR:
-        yield from _unseen(moved if not first else fit(one.template, moved.values, here.thinned(120)),
-                           here, total, first)  # fmt: skip
+        counted = fit(one.template, moved.values, here.thinned(120)) if first else moved
+        yield from _unseen(counted, here, total, first)
     for template in _with_floors(variants(moved), hump_over, moved):
         given = {name: moved.values[name] for name in template.names}
         tried = Fitted(template, given, moved.off)

@@ -159,7 +159,7 @@ def _heights(t: Floats, length: float, grow: float, points: Points) -> tuple[flo
     weight = 1 / points.tolerance
     found = np.linalg.lstsq(basis * weight[:, None], points.rates * weight, rcond=1e-12)[0]
     off = points.off(basis @ found)
-    return off, float(found[0]), found[1:]
+    return off, float(found[0]), np.asarray(found[1:], dtype=np.float64)
 
 
 def _as_restarts(
@@ -294,7 +294,8 @@ def _waves(points: Points, low: list[int], firsts: tuple[int, ...]) -> Iterator[
             u = (1 + np.cos(np.pi * t / round(length))) / 2
             basis = np.stack([np.ones_like(t), u], axis=1)
             found, *_ = np.linalg.lstsq(basis, points.rates, rcond=None)
-            made.append((points.off(basis @ found), float(round(length)), found))
+            fitted = np.asarray(found, dtype=np.float64)
+            made.append((points.off(basis @ fitted), float(round(length)), fitted))
         if not made:
             continue
         off, length, (a, b) = min(made, key=lambda one: one[0])
@@ -311,7 +312,8 @@ def _waves(points: Points, low: list[int], firsts: tuple[int, ...]) -> Iterator[
         n = int(length)
         wave = Repeat(Cosine(share, over=n) >> Cosine(1.0, over=n))
         note = f"behind its end at update {n} the rate rises again: the cosine is not held there"
+        cost = price(peak) + price(length) + price(share) + 1.5
         yield replace(
-            Candidate(of.COSINE, wave, peak, first, price(peak) + price(length) + price(share) + 1.5),
+            Candidate(of.COSINE, wave, peak, first, cost),
             floor=tidy(peak * share), total=n, notes=(note,),
         )  # fmt: skip

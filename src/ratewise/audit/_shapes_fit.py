@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,24 +85,15 @@ def least_squares(
     cost, damping = float(miss @ miss), 1e-3
     for _ in range(rounds):
         slopes = jacobian(model, x, y) * weight[:, None]
-        size = np.sqrt((slopes**2).sum(axis=0))
-        size[size == 0] = 1.0
-        scaled = slopes / size
-        normal, right = scaled.T @ scaled, scaled.T @ miss
-        better = False
-        for _ in range(8):
-            step = np.linalg.solve(normal + damping * np.eye(len(x)), right) / size
+        for step, used in _steps(slopes, miss, damping):
+            damping = used
             tried = np.clip(x + step, low, high)
             found = model(tried)
             missed = (points.rates - found) * weight
             new = float(missed @ missed)
             if new < cost:  # never of what is no number
-                better = True
                 break
-            damping *= 6
-            if damping > 1e12:
-                break
-        if not better:
+        else:
             break
         gain = (cost - new) / max(cost, 1e-300)
         x, y, miss, cost = tried, found, missed, new
@@ -110,6 +101,19 @@ def least_squares(
         if gain < 1e-7 or cost < 1e-9 * len(y):
             break
     return x
+
+
+def _steps(slopes: Floats, miss: Floats, damping: float) -> Iterator[tuple[Floats, float]]:
+    """Return steps to try, each more careful than the one before, with its damping."""
+    size = np.sqrt((slopes**2).sum(axis=0))
+    size[size == 0] = 1.0
+    scaled = slopes / size
+    normal, right = scaled.T @ scaled, scaled.T @ miss
+    for _ in range(8):
+        yield np.linalg.solve(normal + damping * np.eye(len(size)), right) / size, damping
+        damping *= 6
+        if damping > 1e12:
+            return
 
 
 # Round numbers ------------------------------------------------------------------------------
@@ -265,7 +269,8 @@ def _choice(value: float, room: tuple[float, float], snap: Snap) -> tuple[float,
         for unit in snap.units:
             found.append(_rounded(low, high, unit, whole=snap.whole))
     kept = min(max(value, snap.within[0]), snap.within[1])
-    return min(found, key=lambda one: one[0])[::-1] if found else (kept, DEAR)
+    paid, best = min(found, key=lambda one: one[0]) if found else (DEAR, kept)
+    return best, paid
 
 
 def _rounded(low: float, high: float, unit: float, *, whole: bool) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from ratewise._arrays import Floats
 from ratewise.audit import families as of
 from ratewise.audit._shapes_candidate import Candidate
 from ratewise.audit._shapes_fit import Points, price, roundest
-from ratewise.audit._shapes_smooth import Hump
+from ratewise.audit._shapes_starts import Hump
 from ratewise.schedule import Cosine, Linear, Schedule, Warmup
 
 SHARP = 0.2
@@ -97,7 +97,7 @@ def _warmups(
     hump: Hump, level: Floats, unsure: Floats, length: int, total: int | None
 ) -> list[int]:
     """Return how long the warm-up may have been."""
-    known = [total - length] if total is not None and 0 <= total - length else []
+    known = [total - length] if total is not None and total - length >= 0 else []
     if not hump.warms:
         return list(dict.fromkeys([*known, 0]))
     climbing = slice(0, hump.first + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from ratewise._arrays import Floats
 from ratewise.audit import families as of
 from ratewise.audit._shapes_candidate import Candidate, runs, smooth
 from ratewise.audit._shapes_fit import Points, price, roundest
-from ratewise.audit._shapes_smooth import Hump
+from ratewise.audit._shapes_starts import Hump
 from ratewise.audit.families import tidy
 from ratewise.schedule import Hold, Piecewise, Schedule, Step
 from ratewise.schedule.compose import Sequence
@@ -80,7 +81,9 @@ def _stair(points: Points, a: int, b: int) -> Stair:
 def _told(begin: Candidate, seen: list[Stair], points: Points) -> Iterator[Candidate]:
     """Return the stairs behind a warm-up, in all ways in which they can be said."""
     whole = begin.schedule.resolve(total=begin.length(int(points.steps[-1])))
-    before = [part for part in whole.parts if not isinstance(part, Hold)] if whole.parts else []
+    before: list[Schedule] = (
+        [part for part in whole.parts if not isinstance(part, Hold)] if whole.parts else []
+    )
     if len(whole.parts) == 2 and isinstance(whole.parts[0], Hold):
         before = [whole.parts[0]]
     late = sum(int(getattr(part, "over", 0) or 0) for part in before)
@@ -98,7 +101,7 @@ def _told(begin: Candidate, seen: list[Stair], points: Points) -> Iterator[Candi
 def _factor(shares: list[tuple[float, float]]) -> tuple[float | None, list[int]]:
     """Return the factor of all cuts and how often it was applied at each, if there is one."""
     ratios = [(low / b, high / max(a, 1e-300))
-              for (a, b), (low, high) in zip(shares[:-1], shares[1:], strict=True)]  # fmt: skip
+              for (a, b), (low, high) in itertools.pairwise(shares)]  # fmt: skip
     if any(high <= 0 or low >= 1 for low, high in ratios):
         return None, []
     one = (max(low for low, _ in ratios), min(high for _, high in ratios))
@@ -197,7 +200,7 @@ def _by_value(
     marks = [int(_place(a, b)) - late for a, b in places]
     also: tuple[str, ...] = ()
     first = [high / max(a, 1e-300)
-             for (a, _), (_, high) in zip(shares[:-1], shares[1:], strict=True)]  # fmt: skip
+             for (a, _), (_, high) in itertools.pairwise(shares)]  # fmt: skip
     if len(first) >= 3 and _factor(shares[:-1])[0] is not None and first[-1] > first[0]:
         also = (of.PLATEAU,)  # the last cut ends at a lowest rate
     moves = Piecewise({0: 1.0, **dict(zip(marks, levels, strict=True))})

@@ -6,6 +6,7 @@ still under way.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -232,7 +233,7 @@ def _spikes(log: _Rows) -> Iterator[Finding]:
 def _late_cuts(log: _Rows) -> Iterator[Finding]:
     """A cut of the rate long after the loss had stopped to fall, which it did at once behind it."""
     cuts = [0, *(np.flatnonzero(log.rates[1:] <= CUT * log.rates[:-1]) + 1).tolist()]
-    for begin, cut in zip(cuts[:-1], cuts[1:], strict=True):
+    for begin, cut in itertools.pairwise(cuts):
         phase, behind = log.losses[begin:cut], log.losses[cut : cut + FEWEST_STALE // 2]
         flat = log.rates[begin:cut]
         if np.ptp(flat[len(flat) // 4 :]) > 1e-6 * flat.max():
@@ -243,7 +244,7 @@ def _late_cuts(log: _Rows) -> Iterator[Finding]:
         half = len(phase) // 2
         early, late = phase[half // 2 : half], phase[half:]
         noise = float(late.std(ddof=1)) / np.sqrt(len(late))
-        stale = late.mean() >= STALE * early.mean() and late.min() >= STALE * early.min()
+        stale = late.mean() >= STALE * early.mean()
         helped = behind.mean() < late.mean() - 4 * noise - float(late.std()) / np.sqrt(len(behind))
         if not (stale and helped):
             continue

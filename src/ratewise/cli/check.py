@@ -39,9 +39,9 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help=_STRICT)] = False,
     json: Json = False,
 ) -> None:
-    """Say which plan a config will be followed by, and the traps in it; exit with 4 if there is one.
+    """Say which plan a config will be followed by, and the traps in it.
 
-    Nothing is run, and nothing is trained.
+    Nothing is run, and nothing is trained. A trap ends with exit code 4.
     """
     from ratewise.audit.check import check as look
 
