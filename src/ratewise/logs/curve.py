@@ -236,8 +236,13 @@ def _diverged(losses: Floats, blown: bool) -> str:
 def running_medians(values: Floats, width: int) -> Floats:
     """Return the running median, float64[n], with windows cut at both ends."""
     reach = width // 2
-    cut = [values[max(0, i - reach) : i + reach + 1] for i in range(len(values))]
-    return np.array([float(np.median(part)) for part in cut])
+    found = np.empty(len(values))
+    for i in [*range(min(reach, len(values))), *range(max(len(values) - reach, 0), len(values))]:
+        found[i] = np.median(values[max(0, i - reach) : i + reach + 1])
+    if len(values) >= 2 * reach + 1:
+        windows = np.lib.stride_tricks.sliding_window_view(values, 2 * reach + 1)
+        found[reach : len(values) - reach] = np.median(windows, axis=1)
+    return found
 
 
 def jitter(losses: Floats) -> float:

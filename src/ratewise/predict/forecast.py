@@ -162,9 +162,8 @@ class Forecast:
 
     def __str__(self) -> str:
         table = f"{self.table()}\n" if self.predictions else ""
-        return "".join(
-            [*(f"{sign}\n" for sign in self.signs), f"{self.fit}\n", table, printable(self.advice())]
-        )
+        signs = "".join(f"{printable(str(sign))}\n" for sign in self.signs)
+        return f"{signs}{self.fit}\n{table}{printable(self.advice())}"
 
 
 def forecast(
