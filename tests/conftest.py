@@ -10,7 +10,10 @@ import tempfile
 
 from hypothesis import settings
 
-settings.register_profile("ratewise", deadline=None)  # a busy machine is no failure
+from tests.examples import examples
+
+# A busy machine is no failure.
+settings.register_profile("ratewise", deadline=None, max_examples=examples(120))
 settings.load_profile("ratewise")
 
 # What JAX has compiled once, in this process or in one that a test starts, is not compiled again.

@@ -24,6 +24,7 @@ from ratewise._printable import file_name, literal, printable
 from ratewise.cli import app
 from ratewise.runs.records import Record
 from ratewise.view.style import written
+from tests.examples import examples
 from tests.hostile import PIECES, driving, names
 
 NASTY = "\x1b]0;owned\x07\x9b2J\x1b[31m\u202e\x85\u2028\x00<b>&$x^2$"
@@ -38,7 +39,7 @@ def sent(text: str) -> set[str]:
 
 
 @given(names)
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=examples(60), derandomize=True)
 def test_nothing_that_is_printable_drives_anything(text: str) -> None:
     """Escapes stand for what is not printed; a literal is the text again."""
     assert printable(text).isprintable()
@@ -52,7 +53,7 @@ def test_nothing_that_is_printable_drives_anything(text: str) -> None:
 @example("a", "a\n")
 @example("../x", ".._x")
 @example("\ud83d\ude00", "😀")
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=examples(60), derandomize=True)
 def test_no_two_texts_name_one_file(one: str, two: str) -> None:
     """Folders of runs do not meet, not even where capitals are small letters."""
     for text in (one, two):

@@ -15,6 +15,7 @@ from ratewise.compare.comparison import Interrupted
 from ratewise.compare.halving import Halving, forked
 from ratewise.runs.specs import read_candidates
 from ratewise.schedule import ScheduleError
+from tests.examples import examples
 from tests.runs.journal.tasks import Bowl, stop_after
 
 FIVE = {
@@ -133,7 +134,7 @@ def test_who_diverges_is_dropped_first():
     assert all(math.isnan(one.metric) for one in result.pruned if one.peak == 5.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.integers(1, 400), st.floats(0.01, 0.99), st.floats(0.01, 1.0))
 def test_a_fork_is_the_run_until_there_and_a_line_to_zero(total, rung, share):
     """Same rates before, then evenly from the rate it has to 0, half-open at the end."""

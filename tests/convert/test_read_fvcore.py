@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.convert import read
+from tests.examples import examples
 
 fv = pytest.importorskip("fvcore.common.param_scheduler")
 
 values = st.sampled_from([0.0, 1e-4, 0.1, 1.0]) | st.floats(0, 10, allow_subnormal=False)
 totals = st.sampled_from([1, 2, 3, 30]) | st.integers(1, 200)
-cases = settings(max_examples=200, deadline=None)
+cases = settings(max_examples=examples(200), deadline=None)
 
 
 def trace(scheduler: Any, total: int) -> Any:
@@ -115,7 +116,7 @@ def composites(draw: st.DrawFn) -> Any:
     return lambda: fv.CompositeParamScheduler([m() for m in makes], list(lengths), scales)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(composites(), totals)
 def test_composite(make: Callable[[], Any], total: int) -> None:
     """CompositeParamScheduler is its parts, on their own clocks or that of the run.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.convert import read
+from tests.examples import examples
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("ignite")
@@ -24,7 +25,7 @@ Make = Callable[[Any], Any]
 
 values = st.sampled_from([0.0, 1e-4, 0.1, 1.0]) | st.floats(0, 10, allow_subnormal=False)
 totals = st.sampled_from([1, 2, 3, 30]) | st.integers(1, 120)
-cases = settings(max_examples=250, deadline=None)
+cases = settings(max_examples=examples(250), deadline=None)
 
 
 def optimizer_of(groups: int = 1) -> Any:
@@ -109,7 +110,7 @@ wrapped = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(cyclical(), totals)
 def test_cyclical(make: Make, total: int) -> None:
     """LinearCyclicalScheduler and CosineAnnealingScheduler are moves, cycle by cycle."""
@@ -138,7 +139,7 @@ def concatenated(draw: st.DrawFn) -> Make:
     return lambda o: ig.ConcatScheduler([make(o) for make in makes], list(lengths))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(concatenated(), totals)
 def test_concatenated(make: Make, total: int) -> None:
     """ConcatScheduler is its parts one after the other; one of no length is never left."""

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.convert.reading import read
+from tests.examples import examples
 
 pytest.importorskip("keras")
 
-often = settings(max_examples=200, deadline=None)
+often = settings(max_examples=examples(200), deadline=None)
 N = 32
 EPS = 2.0**-23  # float32
 
@@ -242,7 +243,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(data=st.data())
 def test_a_whole_rate_is_read_with_all_that_it_breaks(
     backend: Backend, name: str, data: st.DataObject

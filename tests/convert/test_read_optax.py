@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 import ratewise as rw
 from ratewise.convert.live._optax_specs import ARGUMENTS
 from ratewise.convert.reading import read
+from tests.examples import examples
 
 jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
 
-often = settings(max_examples=250, deadline=None)
+often = settings(max_examples=examples(250), deadline=None)
 N = 40
 EPS = 2.0**-23  # float32
 COUNTS = np.arange(N, dtype=np.int32)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.convert import read
+from tests.examples import examples
 
 torch = pytest.importorskip("torch")
 from torch.optim import lr_scheduler as lrs  # noqa: E402
@@ -263,7 +264,7 @@ def test_rates_that_were_changed_by_hand_are_noticed() -> None:
 # The clock ----------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(1, 9), st.integers(1, 80))
 def test_a_scheduler_may_be_stepped_per_epoch(epoch: int, total: int) -> None:
     """interval="epoch" says that step() is called once per epoch: the rate stays in between."""

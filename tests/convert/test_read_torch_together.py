@@ -27,6 +27,7 @@ from tests.convert.test_read_torch import (
     totals,
     trace,
 )
+from tests.examples import examples
 
 part = st.one_of(
     st.builds(lambda f, n: lambda o: lrs.ConstantLR(o, f, n), shares, lengths),
@@ -64,21 +65,21 @@ def sequences(draw: st.DrawFn, inner: st.SearchStrategy[Make] = part) -> Make:
 chains = st.builds(chained, st.lists(part, min_size=1, max_size=3))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(sequences(), bases, totals)
 def test_sequential(make: Make, base: float, total: int) -> None:
     """SequentialLR of any schedulers and milestones is what PyTorch makes of it."""
     check(make, base, total, 1e-14 + 3e-15 * total)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(chains, bases, totals)
 def test_chained(make: Make, base: float, total: int) -> None:
     """ChainedScheduler of any schedulers is what PyTorch makes of it."""
     check(make, base, total, 1e-14 + 3e-15 * total)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(
     sequences(part | chains | sequences())
     | st.builds(chained, st.lists(sequences(), min_size=1, max_size=2)),
@@ -90,7 +91,7 @@ def test_nested(make: Make, base: float, total: int) -> None:
     check(make, base, total, 1e-14 + 3e-15 * total)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(part | sequences() | chains, bases, st.integers(1, 60), st.integers(1, 60))
 def test_a_scheduler_that_was_stepped(make: Make, base: float, total: int, done: int) -> None:
     """A scheduler that was stepped is read from its update 0, or it is said why not."""

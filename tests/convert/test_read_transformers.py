@@ -9,6 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
@@ -16,7 +18,7 @@ from transformers import get_scheduler  # noqa: E402
 
 from tests.convert.trainer import arguments, plan_of, scheduler, trace  # noqa: E402
 
-often = settings(max_examples=250, deadline=None)
+often = settings(max_examples=examples(250), deadline=None)
 
 lengths = st.sampled_from([0, 1, 2, 3]) | st.integers(0, 70)
 totals = st.sampled_from([1, 2, 3, 40]) | st.integers(1, 60)

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratewise.convert import read, write
+from tests.examples import examples
 
 TOTAL = 200
-many = settings(max_examples=60, deadline=None)
+many = settings(max_examples=examples(60), deadline=None)
 warmups = st.integers(0, 150)
 
 

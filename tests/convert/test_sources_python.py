@@ -22,6 +22,7 @@ from tests.convert.configs.checks import agree
 from tests.convert.configs.checks import read as read_mapping
 from tests.convert.configs.formulas_mmengine import Scheduler, trace
 from tests.convert.configs.test_guess import SOURCES
+from tests.examples import examples
 
 
 def run(text: str) -> dict[str, Any]:
@@ -213,7 +214,7 @@ def same(found: Any, expected: Any) -> bool:
     return found == expected or (found != found and expected != expected)
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(st.lists(STATEMENTS, min_size=1, max_size=6))
 def test_random_files_are_what_python_makes_of_them(statements: list[str]) -> None:
     """Statement by statement as far as Python itself comes: no other value, no other type."""

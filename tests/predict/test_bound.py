@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.choose import bound, transfer
+from tests.examples import examples
 
 LEVEL = st.floats(1e-3, 1.0)
 LEVELS = st.lists(LEVEL | st.just(0.0), max_size=30).flatmap(
@@ -54,7 +55,7 @@ def test_the_published_value():
     assert bound(rw.Linear(to=0), 100).best == pytest.approx(0.20360842, abs=5e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(levels=LEVELS, seed=st.integers(0, 99), distance=st.floats(0.1, 10), lr=st.floats(1e-4, 1))
 def test_summed_by_parts_it_is_the_formula_of_the_paper(levels, seed, distance, lr):
     """The O(T) sum agrees with the plain one, warm-ups from zero and pauses included."""
@@ -63,7 +64,7 @@ def test_summed_by_parts_it_is_the_formula_of_the_paper(levels, seed, distance, 
     assert told.at(lr) == pytest.approx(twin(levels, norms, distance, lr), rel=1e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(levels=LEVELS, scale=st.floats(1e-6, 1e6))
 def test_scales(levels, scale):
     """The best peak goes as D/G and as one over the levels; the best bound as D·G."""
@@ -76,7 +77,7 @@ def test_scales(levels, scale):
     assert raised.best == pytest.approx(told.best, rel=1e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(levels=LEVELS, away=st.floats(1.01, 100))
 def test_the_best_peak_is_the_best(levels, away):
     """At the best peak the bound is what `best` says, and on either side of it is higher."""

@@ -16,6 +16,7 @@ from ratewise.runs.journal import asked_for, status
 from ratewise.runs.journal.journal import Journal
 from ratewise.runs.keys import Way, fingerprint
 from ratewise.schedule import ScheduleError
+from tests.examples import examples
 
 leaves = st.none() | st.booleans() | st.integers(0, 12) | st.sampled_from([0.0, 1.0, 1.5])
 leaves |= st.text("1, []{}:'\n", max_size=3) | st.binary(max_size=3)
@@ -40,7 +41,7 @@ def named(state: Any) -> str:
     return fingerprint(object(), state, {"loss": 1.0})
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=examples(300), derandomize=True)
 @given(values, values)
 def test_states_that_differ_have_names_that_differ(one: Any, two: Any) -> None:
     """The parts of a state cannot be told in two ways."""

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from ratewise.convert.formats import Format, RunFacts
 from ratewise.schedule import Plan
 from ratewise.schedule.lengths import Horizon
+from tests.examples import examples
 
 many = settings(
-    max_examples=200,
+    max_examples=examples(200),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-"""At least 200 parameterisations of every scheduler."""
+"""Many parameterisations of every scheduler, at least 200 where there is time for them."""
 
 some = settings(many, max_examples=50)
 """Fewer, where every example runs a framework."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ratewise.convert.reading import guess, read, read_source
 from ratewise.schedule import Plan, Plateau, ScheduleError
 from tests.convert.configs.instantiate import node, stepped
+from tests.examples import examples
 
 RATE = 3e-4
 T = "torch.optim.lr_scheduler."
@@ -177,7 +178,7 @@ chains = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(single | several | chains, st.sampled_from([1, 1, 3]))
 def test_whatever_is_composed_is_right_or_refused(value: dict[str, Any], every: int) -> None:
     """A formula stands for all that the classes do together, or there is none."""

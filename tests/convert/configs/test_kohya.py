@@ -14,6 +14,7 @@ from ratewise.convert.reading import guess, read_source
 from ratewise.convert.reading import read as read_any
 from ratewise.schedule import ScheduleError
 from tests.convert.configs.checks import agree, powers, some
+from tests.examples import examples
 
 torch = pytest.importorskip("torch")
 optimization = pytest.importorskip("transformers.optimization")
@@ -65,7 +66,7 @@ NAMES = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_re
          "polynomial", "inverse_sqrt", "cosine_with_min_lr", "warmup_stable_decay")  # fmt: skip
 
 
-@settings(some, max_examples=120)
+@settings(some, max_examples=examples(120))
 @given(
     st.sampled_from(NAMES),
     st.integers(2, 60),

@@ -17,6 +17,7 @@ from ratewise.convert.reading import guess, read_source
 from ratewise.convert.reading import read as read_any
 from ratewise.schedule import ScheduleError
 from tests.convert.test_read_timm import optimizer_of, timm
+from tests.examples import examples
 
 factory = importlib.import_module("timm.scheduler.scheduler_factory")
 
@@ -78,7 +79,7 @@ KEYS: dict[str, list[Any]] = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.sampled_from(["cosine", "tanh", "poly", "step", "multistep", "constant", "none"]),
     st.fixed_dictionaries({name: st.sampled_from(values) for name, values in KEYS.items()}),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
 import ratewise as rw
+from tests import warm
 from tests.schedule.strategies import runs
 
 TOTAL = 100
@@ -123,16 +121,18 @@ def differ(got: dict[str, Any], schedules: dict[str, rw.Schedule], most: float) 
     return worst
 
 
+FRAMEWORKS = ("torch", "keras", "lightning", "optax", "transformers.trainer")
+
+
 def run_alone(folder: Path, driver: str, jobs: dict[str, Any], **env: str) -> dict[str, Any]:
     """Run a driver on jobs in a process that knows neither ratewise nor this folder's modules."""
     folder.mkdir(parents=True, exist_ok=True)
     script, given, results = folder / "driver.py", folder / "jobs.json", folder / "results.json"
     script.write_text(PREAMBLE + driver + EPILOGUE, encoding="utf-8")
     given.write_text(json.dumps(jobs), encoding="utf-8")
-    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    clean |= {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", **env}
-    command = [sys.executable, str(script), str(given), str(results)]
-    run = subprocess.run(command, capture_output=True, text=True, env=clean, cwd=folder)
+    quiet = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", **env}
+    imported = [name for name in FRAMEWORKS if f"import {name.partition('.')[0]}" in driver]
+    run = warm.run([script, given, results], imported=imported, cwd=folder, **quiet)
     assert run.returncode == 0, run.stderr[-4000:]
     return json.loads(results.read_text(encoding="utf-8"))
 
