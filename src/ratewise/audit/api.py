@@ -16,14 +16,17 @@ from ratewise.audit.lengths import wrong_total
 from ratewise.audit.recorded import Recorded, recorded
 from ratewise.audit.restarts import skipped
 from ratewise.audit.result import Audit, Cause, Departure
+from ratewise.audit.rounding import needed_digits
 from ratewise.audit.search import Told, ranked
-from ratewise.audit.telling import conventions, informative, what_to_log
+from ratewise.audit.telling import FEWEST, conventions, informative, what_to_log
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, one_of
 from ratewise.schedule.strict import strict
 
 FRAMEWORKS = ("accelerate", "keras", "lightning", "torch", "transformers")
 ROWS_SHOWN = 3
+NEARLY = 0.95
+"""Share that is as meant, from which on a run departs only by a cause that explains the rest."""
 TIE = 0.004
 """Scores that are so near to each other are equal."""
 
@@ -164,7 +167,10 @@ def _compared(
     lagging = skipped(everything)
     if lagging is not None and lagging.kind == "skipped" and lagging.share == 1.0:
         return _skipped(everything, e, lagging, result, run, skips)
-    if _too_round(read, meant, shifts):
+    if len(read.steps) < FEWEST:
+        why = "the log has too few rates to tell why they differ: log more of the run."
+        return dataclasses.replace(result, agrees=None, undecided=why)
+    if _too_round(read, base):
         why = "the rates in the log are so short that they may have been rounded: log more digits."
         return dataclasses.replace(result, agrees=None, undecided=why)
     if not meant.own:
@@ -173,14 +179,10 @@ def _compared(
     return _accused(everything, e, base, result, run)
 
 
-def _too_round(read: Recorded, meant: Intended, shifts: tuple[int, ...]) -> bool:
-    """Whether a log departs in digits alone that it may not have."""
+def _too_round(read: Recorded, base: Explanation) -> bool:
+    """Whether a log has one or two digits of rates that have more."""
     needed = read.facts.get("needed", 0)
-    if not 0 < needed < (read.digits or 0):
-        return False
-    rounder = dataclasses.replace(read, digits=needed)
-    held = Evidence(rounder, meant, shifts, most=len(read.steps))
-    return held.explain("as_meant", {}, 0.0).share == 1.0
+    return 0 < needed < (read.digits or 0) and needed_digits(base.expected) > needed
 
 
 def _accused(
@@ -193,6 +195,9 @@ def _accused(
         own = e.explain("as_meant", {}, 0.0, shifts=(base.shift,))
         result = _result(everything, base, list(result.notes), "")
     causes = tuple(_cause(one, e, own) for one in found)
+    if base.share >= NEARLY and not any(one.share == 1.0 for one in found):
+        why = f"{1 - base.share:.1%} of the rates depart, and nothing known explains all of them."
+        return dataclasses.replace(result, agrees=None, undecided=why, causes=())
     expected = None
     if found and len(e.counts) == len(everything.counts):
         expected = found[0].expected
@@ -230,9 +235,13 @@ def _skipped(
     unsure = skips is None and from_start and count == 1
     others = [one for one in ranked(e, e.explain("as_meant", {}, 0.0), run) if one.share == 1.0]
     simpler = [one for one in others if one.assumed < found.assumed and one.kind != "off_by_one"]
-    if skips is False or simpler or (from_start and count > 1 and others and skips is None):
+    if skips is False or (simpler and len(at) >= FEWEST):
         base = everything.explain("as_meant", {}, 0.0)
         return _accused(everything, e, base, result, run)
+    if simpler and skips is None:
+        words = simpler[0].kind.replace("_", " ")
+        why = f"either {count} updates were skipped, which is right, or it is {words}: log more."
+        return dataclasses.replace(result, agrees=None, undecided=why)
     if unsure:
         own = e.explain("as_meant", {}, 0.0)
         causes = tuple(_cause(one, e, own) for one in others if one.kind == "off_by_one")

@@ -59,7 +59,8 @@ class Recorded:
         resumed: Steps at which the log goes back, because a run was resumed.
         notes: What was left out or taken for something, in words.
         facts: What the log says of the run by name; `kind` is who wrote it: "transformers",
-            "lightning", "keras", "torch", "ratewise", or "" if nobody can tell.
+            "lightning", "keras", "torch", "ratewise", or "" if nobody can tell; `from_zero` is
+            there where the counter was seen to begin at 0.
     """
 
     groups: tuple[str, ...]
@@ -101,6 +102,7 @@ def recorded(
     column, early, scale = _counter(table, step, epoch, facts)
     columns = _rate_columns(table, rate)
     if early:
+        facts["from_zero"] = True
         table = LogTable(table.where, table.name, table.columns, table.early + early, table.ahead)
     series = {name: table.series(column, name)[:2] for name in columns}
     series = {name: _good(*pair, scale) for name, pair in series.items()}

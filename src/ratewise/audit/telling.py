@@ -27,10 +27,10 @@ def conventions(recorded: Recorded, intended: Intended, logged: str | None) -> t
         return (-1,) if logged == "this" else (0,)
     if recorded.convention == "this":
         return (-1,)
-    first, last = int(recorded.steps[0]), int(recorded.steps[-1])
+    last = int(recorded.steps[-1])
     if recorded.facts.get("kind") in ("transformers", "keras", "lightning", "ratewise"):
         return (-1, 0)
-    known = first <= 1 or last == intended.total or last == recorded.total
+    known = recorded.facts.get("from_zero") or last in (intended.total, recorded.total)
     return (-1, 0) if known else (-1, 0, 1)
 
 
