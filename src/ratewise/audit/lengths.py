@@ -205,7 +205,11 @@ def warmup_counted(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
         top = getattr(p.climb[-1], "to", 1.0)
         behind = joined(stretched(begun_high(p.rest, top), total))
         before = joined((*p.climb, Hold(over=1)))
-        return None if behind is None else Curved(before, behind, p.warmup, product=product)
+        return (
+            None
+            if behind is None or before is None
+            else Curved(before, behind, p.warmup, product=product)
+        )
 
     made = each(plan, extra, total)
     if made is not None:

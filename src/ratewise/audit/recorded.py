@@ -95,10 +95,10 @@ def recorded(
     """
     if isinstance(log, Recorded):
         return log
-    table, facts = _table(log)
+    table, found = _table(log)
     if table.rates is not None:
-        return _of_every_update(table, facts)
-    facts = {"kind": _writer(table, facts), **facts}
+        return _of_every_update(table, found)
+    facts: dict[str, Any] = {"kind": _writer(table, found), **found}
     column, early, scale = _counter(table, step, epoch, facts)
     columns = _rate_columns(table, rate)
     if early:
@@ -143,7 +143,7 @@ def recorded(
 
 def _table(log: Any) -> tuple[LogTable, dict[str, Any]]:
     """Return a log as a table, and what is known of its run besides."""
-    state = getattr(log, "state", None)
+    state: Any = getattr(log, "state", None)
     if hasattr(state, "log_history"):
         log = {"log_history": state.log_history, "max_steps": state.max_steps}
     elif isinstance(getattr(log, "history", None), Mapping) and hasattr(log, "epoch"):

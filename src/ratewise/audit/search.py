@@ -153,7 +153,7 @@ def _rebuilt(e: LogEvidence, found: Sequence[Explanation], told: Told) -> Iterat
         seen.append(plan.schedules)
         if one.kind in ("wrong_total", "wrong_warmup", "warmup_short") and one.share < 0.05:
             continue
-        extra = {
+        extra: dict[str, Any] = {
             "more": one.assumed + PAIRED,
             "joined": f"+{one.kind}",
             "told": dict(one.parameters),

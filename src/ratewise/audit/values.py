@@ -256,7 +256,7 @@ def _reshaped(p: PlanParts, kind: Any, floor: float | None) -> Any:
     if not p.rest:
         return None
     total = sum(one.over for one in p.rest)
-    holds = [one for one in p.rest if isinstance(one, Hold)]
+    holds: list[Any] = [one for one in p.rest if isinstance(one, Hold)]
     to = (ends[-1] if ends else 0.0) if floor is None else floor
     if kind is None:
         return joined((*p.climb, Hold(over=total)))
