@@ -25,6 +25,8 @@ from ratewise.schedule.strict import strict
 
 FRAMEWORKS = ("accelerate", "keras", "lightning", "torch", "transformers")
 ROWS_SHOWN = 3
+FAR, OFTEN = 0.3, 0.2
+"""Parts of the peak, in a share of the rows, by which no rounding changes a rate."""
 NEARLY = 0.95
 """Share that is as meant, from which on a run departs only by a cause that explains the rest."""
 TIE = 0.004
@@ -182,7 +184,10 @@ def _compared(
 def _too_round(read: Recorded, base: Explanation) -> bool:
     """Whether a log has one or two digits of rates that have more."""
     needed = read.facts.get("needed", 0)
-    return 0 < needed < (read.digits or 0) and needed_digits(base.expected) > needed
+    if not 0 < needed < (read.digits or 0) or needed_digits(base.expected) <= needed:
+        return False
+    away = np.nan_to_num(np.abs(read.rates - base.expected)).max(axis=1)
+    return float((away > FAR * base.expected.max()).mean()) < OFTEN
 
 
 def _accused(
