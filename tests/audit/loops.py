@@ -168,7 +168,7 @@ INPUT = torch.tensor([[0.5, -0.25]])
 
 
 def backward(model: Any) -> float:
-    loss = sum(layer(INPUT).square().sum() for layer in model)
+    loss: Any = sum(layer(INPUT).square().sum() for layer in model)
     loss.backward()
     return float(loss)
 
@@ -206,8 +206,7 @@ class Loop:
 
     def run(self, model: Any, optimizer: Any, scheduler: Any, begin: int, end: int) -> None:
         """Train from one update to another."""
-        made = begin
-        attempt = begin
+        made, attempt, loss = begin, begin, 0.0
         while made < end:
             optimizer.zero_grad()
             for _ in range(self.batches):

@@ -28,7 +28,8 @@ def log(rates: Any, counts: Any = COUNTS) -> dict[str, Any]:
 
 
 def held(rates: Any, counts: Any = COUNTS, **told: Any) -> Any:
-    return audit(log(rates, counts), SPEC, **{"total": TOTAL, "lr": LR, **told})
+    given: dict[str, Any] = {"total": TOTAL, "lr": LR, **told}
+    return audit(log(rates, counts), SPEC, **given)
 
 
 @pytest.mark.parametrize(("shift", "convention"), [(-1, "this"), (0, "next")])
@@ -123,18 +124,19 @@ def test_a_length_that_nobody_said_is_no_accusation() -> None:
 def test_groups_are_held_against_rates_of_their_own() -> None:
     """Groups by name; swapped ones are seen."""
     body, head = rate(COUNTS - 1), rate(COUNTS - 1, lr=3e-3)
-    told = {"lr": {"body": LR, "head": 3e-3}, "total": TOTAL}
+    told: dict[str, Any] = {"lr": {"body": LR, "head": 3e-3}, "total": TOTAL}
     right = {"step": COUNTS, "lr/body": body, "lr/head": head}
     assert audit(right, SPEC, **told).agrees is True
     swapped = {"step": COUNTS, "lr/body": head, "lr/head": body}
-    assert audit(swapped, SPEC, **told).cause.kind == "wrong_group"
+    found: Any = audit(swapped, SPEC, **told)
+    assert found.cause.kind == "wrong_group"
 
 
 def test_a_plan_may_be_given_as_rates() -> None:
     """The rates of all updates are a plan too, and wrong clocks are found of them."""
     every = rate(np.arange(TOTAL))
     assert audit(log(every[COUNTS - 1]), every).agrees is True
-    found = audit(log(every[(COUNTS - 1) // 4]), every)
+    found: Any = audit(log(every[(COUNTS - 1) // 4]), every)
     assert (found.cause.kind, found.cause.parameters["k"]) == ("updates_per_step", 4)
 
 

@@ -138,7 +138,8 @@ def lightning(name: str, rng: random.Random, folder: Path) -> Case:
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logger = CSVLogger(str(folder), name="", version="")
-    data = torch.utils.data.DataLoader(torch.ones(batches, 2), batch_size=1)
+    rows: Any = torch.ones(batches, 2)
+    data = torch.utils.data.DataLoader(rows, batch_size=1)
     made = pl.Trainer(
         accelerator="cpu", logger=logger, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, max_epochs=epochs, log_every_n_steps=1,
@@ -186,7 +187,8 @@ def keras(name: str, rng: random.Random, folder: Path) -> Case:
         by_update = library.callbacks.LearningRateScheduler(lambda epoch: lr * level(epoch))
     log = folder / "log.csv"
     x = np.ones((batches, 2), np.float32)
-    model.fit(x, x[:, :1], batch_size=1, epochs=epochs, verbose=0,
+    quiet: Any = 0
+    model.fit(x, x[:, :1], batch_size=1, epochs=epochs, verbose=quiet,
               callbacks=[by_update, library.callbacks.CSVLogger(str(log))])  # fmt: skip
     given: dict[str, Any] = {"total": total, "lr": LR, "epoch": float(batches)}
     return Case(name, "keras", log, plan(warmup), given, (name,) if name else ())
@@ -209,9 +211,8 @@ def accelerate(name: str, rng: random.Random, folder: Path, processes: int = 1) 
     level = shape(wrong * seen, warmup * seen)
     scheduler: Any = torch.optim.lr_scheduler.LambdaLR(optimizer, level)
     batches = total * accumulate * processes
-    data = torch.utils.data.DataLoader(
-        [{"x": torch.ones(2), "labels": torch.zeros(1)} for _ in range(batches)], batch_size=1
-    )
+    rows: Any = [{"x": torch.ones(2), "labels": torch.zeros(1)} for _ in range(batches)]
+    data = torch.utils.data.DataLoader(rows, batch_size=1)
     if name == "each_batch":
         model, optimizer, data = accelerator.prepare(model, optimizer, data)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.audit.evidence import Evidence, Explanation
+from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.fixes import fix_of
 from ratewise.audit.intended import Intended, intended
 from ratewise.audit.layout import climb_of
@@ -16,14 +16,19 @@ from ratewise.audit.lengths import wrong_total
 from ratewise.audit.recorded import Recorded, recorded
 from ratewise.audit.restarts import skipped
 from ratewise.audit.result import Audit, Cause, Departure
+from ratewise.audit.rounding import needed_digits
 from ratewise.audit.search import Told, ranked
-from ratewise.audit.telling import conventions, informative, what_to_log
+from ratewise.audit.telling import FEWEST, conventions, informative, what_to_log
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, one_of
 from ratewise.schedule.strict import strict
 
 FRAMEWORKS = ("accelerate", "keras", "lightning", "torch", "transformers")
 ROWS_SHOWN = 3
+FAR, OFTEN = 0.3, 0.2
+"""Parts of the peak, in a share of the rows, by which no rounding changes a rate."""
+NEARLY = 0.95
+"""Share that is as meant, from which on a run departs only by a cause that explains the rest."""
 TIE = 0.004
 """Scores that are so near to each other are equal."""
 
@@ -146,7 +151,7 @@ def _in_updates(read: Recorded, meant: Intended) -> tuple[Recorded, Intended]:
 def _compared(
     read: Recorded, meant: Intended, shifts: tuple[int, ...], run: Told, skips: bool | None
 ) -> Audit:
-    everything = Evidence(read, meant, shifts, most=len(read.steps))
+    everything = LogEvidence(read, meant, shifts, most=len(read.steps))
     base = everything.explain("as_meant", {}, 0.0)
     notes = [*read.notes, *meant.notes, *_of_peak(everything, base), *_of_groups(everything, base)]
     if base.share < 1.0 and not meant.own:
@@ -160,11 +165,14 @@ def _compared(
         first = _first_past(everything, base) if past else None
         agrees = False if past else result.agrees
         return dataclasses.replace(result, causes=past, agrees=agrees, first=first)
-    e = Evidence(read, meant, shifts)
+    e = LogEvidence(read, meant, shifts)
     lagging = skipped(everything)
     if lagging is not None and lagging.kind == "skipped" and lagging.share == 1.0:
         return _skipped(everything, e, lagging, result, run, skips)
-    if _too_round(read, meant, shifts):
+    if len(read.steps) < FEWEST:
+        why = "the log has too few rates to tell why they differ: log more of the run."
+        return dataclasses.replace(result, agrees=None, undecided=why)
+    if _too_round(read, base):
         why = "the rates in the log are so short that they may have been rounded: log more digits."
         return dataclasses.replace(result, agrees=None, undecided=why)
     if not meant.own:
@@ -173,18 +181,17 @@ def _compared(
     return _accused(everything, e, base, result, run)
 
 
-def _too_round(read: Recorded, meant: Intended, shifts: tuple[int, ...]) -> bool:
-    """Whether a log departs in digits alone that it may not have."""
+def _too_round(read: Recorded, base: Explanation) -> bool:
+    """Whether a log has one or two digits of rates that have more."""
     needed = read.facts.get("needed", 0)
-    if not 0 < needed < (read.digits or 0):
+    if not 0 < needed < (read.digits or 0) or needed_digits(base.expected) <= needed:
         return False
-    rounder = dataclasses.replace(read, digits=needed)
-    held = Evidence(rounder, meant, shifts, most=len(read.steps))
-    return held.explain("as_meant", {}, 0.0).share == 1.0
+    away = np.nan_to_num(np.abs(read.rates - base.expected)).max(axis=1)
+    return float((away > FAR * base.expected.max()).mean()) < OFTEN
 
 
 def _accused(
-    everything: Evidence, e: Evidence, base: Explanation, result: Audit, run: Told
+    everything: LogEvidence, e: LogEvidence, base: Explanation, result: Audit, run: Told
 ) -> Audit:
     own = e.explain("as_meant", {}, 0.0, shifts=(base.shift,))
     found = ranked(e, own, run)
@@ -193,6 +200,9 @@ def _accused(
         own = e.explain("as_meant", {}, 0.0, shifts=(base.shift,))
         result = _result(everything, base, list(result.notes), "")
     causes = tuple(_cause(one, e, own) for one in found)
+    if base.share >= NEARLY and not any(one.share == 1.0 for one in found):
+        why = f"{1 - base.share:.1%} of the rates depart, and nothing known explains all of them."
+        return dataclasses.replace(result, agrees=None, undecided=why, causes=())
     expected = None
     if found and len(e.counts) == len(everything.counts):
         expected = found[0].expected
@@ -202,7 +212,7 @@ def _accused(
     )  # fmt: skip
 
 
-def _between(causes: tuple[Cause, ...], e: Evidence) -> str:
+def _between(causes: tuple[Cause, ...], e: LogEvidence) -> str:
     """Return which causes the log cannot tell from each other, in words."""
     if not causes:
         return ""
@@ -216,8 +226,8 @@ def _between(causes: tuple[Cause, ...], e: Evidence) -> str:
 
 
 def _skipped(
-    everything: Evidence,
-    e: Evidence,
+    everything: LogEvidence,
+    e: LogEvidence,
     found: Explanation,
     result: Audit,
     run: Told,
@@ -230,9 +240,13 @@ def _skipped(
     unsure = skips is None and from_start and count == 1
     others = [one for one in ranked(e, e.explain("as_meant", {}, 0.0), run) if one.share == 1.0]
     simpler = [one for one in others if one.assumed < found.assumed and one.kind != "off_by_one"]
-    if skips is False or simpler or (from_start and count > 1 and others and skips is None):
+    if skips is False or (simpler and len(at) >= FEWEST):
         base = everything.explain("as_meant", {}, 0.0)
         return _accused(everything, e, base, result, run)
+    if simpler and skips is None:
+        words = simpler[0].kind.replace("_", " ")
+        why = f"either {count} updates were skipped, which is right, or it is {words}: log more."
+        return dataclasses.replace(result, agrees=None, undecided=why)
     if unsure:
         own = e.explain("as_meant", {}, 0.0)
         causes = tuple(_cause(one, e, own) for one in others if one.kind == "off_by_one")
@@ -251,14 +265,14 @@ def _skipped(
 
 
 def _of_some_length(
-    e: Evidence, base: Explanation, notes: list[str]
-) -> tuple[Explanation, Evidence, list[str]]:
+    e: LogEvidence, base: Explanation, notes: list[str]
+) -> tuple[Explanation, LogEvidence, list[str]]:
     """Return the same with the length that the log shows, if one explains all of it."""
-    thin = Evidence(e.recorded, e.intended, e.shifts)
+    thin = LogEvidence(e.recorded, e.intended, e.shifts)
     for one in sorted(wrong_total(thin), key=lambda x: -x.score):
         if one.intended is None or one.share < 1.0:
             continue
-        again = Evidence(e.recorded, dataclasses.replace(one.intended, own=True), e.shifts,
+        again = LogEvidence(e.recorded, dataclasses.replace(one.intended, own=True), e.shifts,
                          most=len(e.counts))  # fmt: skip
         found = again.explain("as_meant", {}, 0.0)
         if found.share == 1.0:
@@ -268,19 +282,19 @@ def _of_some_length(
     return base, e, notes
 
 
-def _of_peak(e: Evidence, base: Explanation) -> Iterator[str]:
+def _of_peak(e: LogEvidence, base: Explanation) -> Iterator[str]:
     unknown = ~np.isfinite(e.intended.peaks)
     if unknown.any():
         peak = base.scale if np.isfinite(base.scale) else float("nan")
         yield f"Nobody said what the peak is: it is taken to be {peak:.6g}, from the log."
 
 
-def _of_groups(e: Evidence, base: Explanation) -> Iterator[str]:
+def _of_groups(e: LogEvidence, base: Explanation) -> Iterator[str]:
     if e.recorded.convention == "next":
         yield "The log shows the rate of the update to come beside each step."
 
 
-def _result(e: Evidence, base: Explanation, notes: list[str], open_question: str) -> Audit:
+def _result(e: LogEvidence, base: Explanation, notes: list[str], open_question: str) -> Audit:
     missed = e.there & ~base.hits
     rows = missed.any(axis=1)
     all_well = not rows.any()
@@ -298,7 +312,7 @@ def _result(e: Evidence, base: Explanation, notes: list[str], open_question: str
     )  # fmt: skip
 
 
-def _convention(e: Evidence, base: Explanation) -> str:
+def _convention(e: LogEvidence, base: Explanation) -> str:
     """Return what stands beside a step, if it makes a difference in this log."""
     equal = [shift for shift in e.shifts if
              e.explain("", {}, 0.0, shifts=(shift,)).share == base.share]  # fmt: skip
@@ -307,7 +321,7 @@ def _convention(e: Evidence, base: Explanation) -> str:
     return {-1: "this", 0: "next", 1: "later"}.get(base.shift, "")
 
 
-def _departure(e: Evidence, base: Explanation, row: int, missed: Any) -> Departure:
+def _departure(e: LogEvidence, base: Explanation, row: int, missed: Any) -> Departure:
     group = int(np.argmax(np.where(missed[row], np.abs(e.rates[row] - base.expected[row]), -1.0)))
     count = int(e.counts[row])
     return Departure(
@@ -316,7 +330,7 @@ def _departure(e: Evidence, base: Explanation, row: int, missed: Any) -> Departu
     )  # fmt: skip
 
 
-def _past_end(e: Evidence, base: Explanation) -> tuple[Cause, ...]:
+def _past_end(e: LogEvidence, base: Explanation) -> tuple[Cause, ...]:
     """Return the cause of a run that went on at the end of its plan, if it did."""
     total, last = e.intended.total, int(e.counts[-1])
     after = e.counts + base.shift >= total
@@ -326,7 +340,7 @@ def _past_end(e: Evidence, base: Explanation) -> tuple[Cause, ...]:
     return (Cause("held_past_end", told, base.share, 0.5),)
 
 
-def _first_past(e: Evidence, base: Explanation) -> Departure | None:
+def _first_past(e: LogEvidence, base: Explanation) -> Departure | None:
     rows = np.flatnonzero(e.counts > e.intended.total)
     if not len(rows):
         return None
@@ -335,7 +349,7 @@ def _first_past(e: Evidence, base: Explanation) -> Departure | None:
                      float(e.rates[row, 0]), float(base.expected[row, 0]))  # fmt: skip
 
 
-def _cause(one: Explanation, e: Evidence, base: Explanation) -> Cause:
+def _cause(one: Explanation, e: LogEvidence, base: Explanation) -> Cause:
     missed = (e.there & ~base.hits).any(axis=1) & (one.hits == e.there).all(axis=1)
     rows = np.flatnonzero(missed)
     shown = rows[np.linspace(0, len(rows) - 1, min(len(rows), ROWS_SHOWN)).round().astype(int)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.audit.evidence import Evidence, Explanation
+from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.intended import Intended, Updates
 from ratewise.audit.layout import climb_of
 
@@ -71,7 +71,7 @@ def usual(k: float, facts: Iterable[Any] = ()) -> float:
     return 1.0 if k in USUAL else 1.3 + 0.2 * float(np.log2(max(k, 2)))
 
 
-def off_by_one(e: Evidence, free: bool = False) -> Iterator[Explanation]:
+def off_by_one(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
     """The clock ahead or behind from the start, by more than a logger can be."""
     low, high = min(e.shifts), max(e.shifts)
     for by in range(1, FARTHEST + 1):
@@ -83,7 +83,7 @@ def off_by_one(e: Evidence, free: bool = False) -> Iterator[Explanation]:
 
 
 def scan(
-    e: Evidence, intended: Intended, clock: Callable[[Any, Updates], Updates], tried: Any,
+    e: LogEvidence, intended: Intended, clock: Callable[[Any, Updates], Updates], tried: Any,
     free: bool, best: int = 3,
 ) -> list[Any]:  # fmt: skip
     """Return the few of many parameters of a clock that explain most of a sample of rows."""
@@ -120,7 +120,7 @@ def _ratios(rates: Floats, expected: Floats) -> Floats:
 
 
 def steps_per_update(
-    e: Evidence, free: bool = False, facts: Iterable[Any] = (), intended: Intended | None = None,
+    e: LogEvidence, free: bool = False, facts: Iterable[Any] = (), intended: Intended | None = None,
     more: float = 0.0, joined: str = "", told: dict[str, Any] | None = None,
 ) -> Iterator[Explanation]:  # fmt: skip
     """Several steps of the clock in each update: one for each process, or each batch."""
@@ -144,7 +144,7 @@ def _folded_times(followed: Intended, climb: int, clock: Any, k: Any, t: Updates
 
 
 def updates_per_step(
-    e: Evidence, free: bool = False, facts: Iterable[Any] = (), intended: Intended | None = None,
+    e: LogEvidence, free: bool = False, facts: Iterable[Any] = (), intended: Intended | None = None,
     more: float = 0.0, joined: str = "", told: dict[str, Any] | None = None,
 ) -> Iterator[Explanation]:  # fmt: skip
     """One step of the clock in several updates; in an epoch, if they are as many as that has."""
@@ -164,7 +164,7 @@ def updates_per_step(
             yield e.explain(kind + joined, parameters, cost, made, followed, free=free)
 
 
-def frozen(e: Evidence, free: bool = False) -> Iterator[Explanation]:
+def frozen(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
     """A clock that stands still, from the start or from an update on."""
     yield e.explain("frozen", {"at": 0}, 0.6, partial(until, 0), free=free)
     rates = e.rates[:, 0]
@@ -198,7 +198,7 @@ def _some_of(low: int, high: int, most: int = 20_000) -> Updates:
     return np.linspace(low, high, most).round().astype(np.int64)
 
 
-def places(e: Evidence, intended: Intended, row: int, group: int, scale: float = 1.0) -> Updates:
+def places(e: LogEvidence, intended: Intended, row: int, group: int, scale: float = 1.0) -> Updates:
     """Return the updates whose rate is the one recorded in a row, the whole plan searched."""
     t = _some_of(0, intended.total + 1, 200_000)
     expected = intended.at(t)[:, group] * scale
@@ -206,7 +206,7 @@ def places(e: Evidence, intended: Intended, row: int, group: int, scale: float =
 
 
 def jump(
-    e: Evidence, base: Explanation, row: int, least: int = 2
+    e: LogEvidence, base: Explanation, row: int, least: int = 2
 ) -> tuple[int, Any] | None:  # fmt: skip
     """Return the offset that explains the rows from one on, and which, or None.
 
@@ -237,7 +237,7 @@ def jump(
         return best[0], np.abs(e.rates[row:] - expected) <= e.tolerance[row:]
 
 
-def walk(e: Evidence, base: Explanation, most: int = 40) -> tuple[list[tuple[int, int]], Any]:
+def walk(e: LogEvidence, base: Explanation, most: int = 40) -> tuple[list[tuple[int, int]], Any]:
     """Return where the offset of a clock changes by a little, and which rows that explains.
 
     Each change is a row and the offset from there on; a change is at most `FARTHEST` updates.
@@ -266,14 +266,14 @@ def walk(e: Evidence, base: Explanation, most: int = 40) -> tuple[list[tuple[int
     return changes, hits
 
 
-def _fits(e: Evidence, followed: Intended, t: Updates, scale: float, row: int) -> Any:
+def _fits(e: LogEvidence, followed: Intended, t: Updates, scale: float, row: int) -> Any:
     expected = followed.at(t[row:]) * scale
     last = row + len(expected)
     with np.errstate(invalid="ignore"):
         return np.abs(e.rates[row:last] - expected) <= e.tolerance[row:last]
 
 
-def _first_miss(e: Evidence, fits: Any, row: int) -> int:
+def _first_miss(e: LogEvidence, fits: Any, row: int) -> int:
     missed = (e.there[row : row + len(fits)] & ~fits).any(axis=1)
     found = np.flatnonzero(missed)
     return row + (int(found[0]) if len(found) else len(fits))

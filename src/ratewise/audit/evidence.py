@@ -56,7 +56,7 @@ class Explanation:
         return self.share - 0.01 * self.assumed
 
 
-class Evidence:
+class LogEvidence:
     """The rows of a log that hypotheses are tried on.
 
     Args:

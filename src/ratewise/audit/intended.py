@@ -163,7 +163,9 @@ def _read(
         return read_plan("audit", plan, ""), None
     source = Path(plan) if isinstance(plan, str | os.PathLike) and _is_file(plan) else plan
     rate = {"lr": lr} if isinstance(lr, int | float) else {}
-    given = {name: value for name, value in {**rate, **told}.items() if value is not None}
+    given: dict[str, Any] = {
+        name: value for name, value in {**rate, **told}.items() if value is not None
+    }
     reading = read_source(source, total=total, epoch=epoch, **given)
     return reading.plan, reading.total
 

@@ -15,7 +15,7 @@ from ratewise.schedule import Hold, Schedule, Sequence, Warmup
 
 
 @dataclass(frozen=True)
-class Parts:
+class PlanParts:
     """A resolved schedule, taken apart.
 
     Args:
@@ -37,7 +37,7 @@ class Parts:
         return self.warmup + sum(one.over for one in self.rest)
 
 
-def parts_of(schedule: Schedule) -> Parts | None:
+def parts_of(schedule: Schedule) -> PlanParts | None:
     """Return the parts of a resolved schedule; None if it is no row of moves."""
     moves = schedule.moves if isinstance(schedule, Sequence) else (schedule,)
     if not all(isinstance(getattr(one, "over", None), int) for one in moves):
@@ -47,7 +47,7 @@ def parts_of(schedule: Schedule) -> Parts | None:
         if not (isinstance(one, Warmup) or _rises(one)) or len(climb) == len(moves) - 1:
             break
         climb.append(one)
-    return Parts(tuple(climb), tuple(moves[len(climb) :]))
+    return PlanParts(tuple(climb), tuple(moves[len(climb) :]))
 
 
 def _rises(move: Any) -> bool:

@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 
 from ratewise.audit.clocks import folded
-from ratewise.audit.evidence import Evidence, Explanation
+from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.intended import Intended
-from ratewise.audit.layout import Curved, Parts, begun_high, climb_of, joined, parts_of, stretched
+from ratewise.audit.layout import (
+    Curved,
+    PlanParts,
+    begun_high,
+    climb_of,
+    joined,
+    parts_of,
+    stretched,
+)
 from ratewise.schedule import Hold, ScheduleError
 
 Made = Callable[[int], Intended | None]
@@ -25,7 +33,7 @@ WIDEST = 24.0
 """By how much a length may be wrong."""
 
 
-def each(intended: Intended, change: Callable[[Parts], Any], total: int) -> Intended | None:
+def each(intended: Intended, change: Callable[[PlanParts], Any], total: int) -> Intended | None:
     """Return a plan in which the schedule of each group was put together anew, or None."""
     made: dict[Any, Any] = {}
     for schedule in set(intended.schedules):
@@ -42,7 +50,7 @@ def each(intended: Intended, change: Callable[[Parts], Any], total: int) -> Inte
 
 
 def misfit(
-    e: Evidence, followed: Intended | None, shift: int, free: bool, rebounds: bool = False
+    e: LogEvidence, followed: Intended | None, shift: int, free: bool, rebounds: bool = False
 ) -> float:
     """Return how far a plan is from the log: the mean distance, in parts of the largest rate."""
     if followed is None:
@@ -58,7 +66,7 @@ def misfit(
 
 
 def search(
-    e: Evidence, make: Made, low: int, high: int, hints: tuple[int, ...], free: bool = False,
+    e: LogEvidence, make: Made, low: int, high: int, hints: tuple[int, ...], free: bool = False,
     rebounds: bool = False,
 ) -> list[int]:  # fmt: skip
     """Return the lengths in [low, high] with which a plan is nearest to the log, few of them."""
@@ -91,7 +99,7 @@ def search(
     return list(dict.fromkeys(n + d for n in near for d in (0, 1, -1) if low <= n + d <= high))
 
 
-def hinted(e: Evidence) -> tuple[int, ...]:
+def hinted(e: LogEvidence) -> tuple[int, ...]:
     """Return numbers of the log that a wrong total may be made of."""
     recorded, total = e.recorded, e.intended.total
     last = int(recorded.steps[-1])
@@ -106,7 +114,7 @@ def hinted(e: Evidence) -> tuple[int, ...]:
 
 
 def best_of(
-    e: Evidence, kind: str, name: str, make: Made, lengths: list[int], assumed: float,
+    e: LogEvidence, kind: str, name: str, make: Made, lengths: list[int], assumed: float,
     free: bool, told: dict[str, Any] | None = None, telling: tuple[int, ...] = (),
     rebounds: bool = False,
 ) -> Explanation | None:  # fmt: skip
@@ -123,7 +131,7 @@ def best_of(
     return best
 
 
-def wrong_total(e: Evidence, free: bool = False) -> Iterator[Explanation]:
+def wrong_total(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
     """The schedule of a run of another length."""
     plan = e.intended
     if plan.given is not None:
@@ -183,21 +191,25 @@ def _scaled(plan: Intended) -> Made:
     return make
 
 
-def warmup_counted(e: Evidence, free: bool = False) -> Iterator[Explanation]:
+def warmup_counted(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
     """The decay as long as the whole run: it ends too late, or began with the warm-up."""
     plan = e.intended
     total = plan.total
 
-    def extra(p: Parts) -> Any:
+    def extra(p: PlanParts) -> Any:
         return joined((*p.climb, *stretched(p.rest, total))) if p.climb else None
 
-    def inside(p: Parts, product: bool = False) -> Any:
+    def inside(p: PlanParts, product: bool = False) -> Any:
         if not p.climb:
             return None
         top = getattr(p.climb[-1], "to", 1.0)
         behind = joined(stretched(begun_high(p.rest, top), total))
         before = joined((*p.climb, Hold(over=1)))
-        return None if behind is None else Curved(before, behind, p.warmup, product=product)
+        return (
+            None
+            if behind is None or before is None
+            else Curved(before, behind, p.warmup, product=product)
+        )
 
     made = each(plan, extra, total)
     if made is not None:
@@ -217,7 +229,7 @@ def _climb(plan: Intended) -> int:
     return 0 if found is None else found.warmup
 
 
-def wrong_warmup(e: Evidence, free: bool = False) -> Iterator[Explanation]:
+def wrong_warmup(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
     """A warm-up of another length; one that never ended; one cut off before its peak."""
     plan = e.intended
     if plan.given is not None:
@@ -264,11 +276,13 @@ def wrong_warmup(e: Evidence, free: bool = False) -> Iterator[Explanation]:
     yield from _cut(e, plan, climb, total, free)
 
 
-def _high(p: Parts) -> tuple[Any, ...]:
+def _high(p: PlanParts) -> tuple[Any, ...]:
     return begun_high(p.rest, getattr(p.climb[-1], "to", 1.0)) if p.climb else p.rest
 
 
-def _cut(e: Evidence, plan: Intended, climb: int, total: int, free: bool) -> Iterator[Explanation]:
+def _cut(
+    e: LogEvidence, plan: Intended, climb: int, total: int, free: bool
+) -> Iterator[Explanation]:
     """A warm-up that was left before it reached the peak."""
     base = e.explain("", {}, 0.0, free=free)
     missed = np.flatnonzero((e.there & ~base.hits).any(axis=1))
@@ -281,7 +295,7 @@ def _cut(e: Evidence, plan: Intended, climb: int, total: int, free: bool) -> Ite
         stops = [stops[round(i)] for i in np.linspace(0, len(stops) - 1, 64)]
 
     def made(stop: int, lower: bool) -> Intended | None:
-        def cut(p: Parts) -> Any:
+        def cut(p: PlanParts) -> Any:
             behind = joined(stretched(_high(p), total - stop))
             before = joined((*p.climb, Hold(over=1)))
             if behind is None or before is None:

@@ -59,7 +59,8 @@ class Recorded:
         resumed: Steps at which the log goes back, because a run was resumed.
         notes: What was left out or taken for something, in words.
         facts: What the log says of the run by name; `kind` is who wrote it: "transformers",
-            "lightning", "keras", "torch", "ratewise", or "" if nobody can tell.
+            "lightning", "keras", "torch", "ratewise", or "" if nobody can tell; `from_zero` is
+            there where the counter was seen to begin at 0.
     """
 
     groups: tuple[str, ...]
@@ -94,13 +95,14 @@ def recorded(
     """
     if isinstance(log, Recorded):
         return log
-    table, facts = _table(log)
+    table, found = _table(log)
     if table.rates is not None:
-        return _of_every_update(table, facts)
-    facts = {"kind": _writer(table, facts), **facts}
+        return _of_every_update(table, found)
+    facts: dict[str, Any] = {"kind": _writer(table, found), **found}
     column, early, scale = _counter(table, step, epoch, facts)
     columns = _rate_columns(table, rate)
     if early:
+        facts["from_zero"] = True
         table = LogTable(table.where, table.name, table.columns, table.early + early, table.ahead)
     series = {name: table.series(column, name)[:2] for name in columns}
     series = {name: _good(*pair, scale) for name, pair in series.items()}
@@ -141,7 +143,7 @@ def recorded(
 
 def _table(log: Any) -> tuple[LogTable, dict[str, Any]]:
     """Return a log as a table, and what is known of its run besides."""
-    state = getattr(log, "state", None)
+    state: Any = getattr(log, "state", None)
     if hasattr(state, "log_history"):
         log = {"log_history": state.log_history, "max_steps": state.max_steps}
     elif isinstance(getattr(log, "history", None), Mapping) and hasattr(log, "epoch"):

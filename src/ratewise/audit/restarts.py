@@ -10,7 +10,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.audit.clocks import jump, walk
-from ratewise.audit.evidence import Evidence, Explanation
+from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.layout import climb_of
 from ratewise.schedule import ScheduleError
 
@@ -25,7 +25,7 @@ MOST_SKIPPED = 0.1
 """Share of the updates that may be skipped."""
 
 
-def break_of(e: Evidence, base: Explanation) -> int | None:
+def break_of(e: LogEvidence, base: Explanation) -> int | None:
     """Return the first row from which on an explanation misses more than it hits, or None."""
     missed = (e.there & ~base.hits).any(axis=1)
     rows = np.flatnonzero(missed)
@@ -36,7 +36,7 @@ def break_of(e: Evidence, base: Explanation) -> int | None:
 
 
 def with_tail(
-    e: Evidence, base: Explanation, row: int, tail: Floats, kind: str, told: dict[str, Any],
+    e: LogEvidence, base: Explanation, row: int, tail: Floats, kind: str, told: dict[str, Any],
     assumed: float,
 ) -> Explanation:  # fmt: skip
     """Return a hypothesis whose rates are those of another up to a row, and its own behind it."""
@@ -50,7 +50,7 @@ def with_tail(
     )  # fmt: skip
 
 
-def restarted(e: Evidence, base: Explanation) -> Iterator[Explanation]:
+def restarted(e: LogEvidence, base: Explanation) -> Iterator[Explanation]:
     """The schedule, or its warm-up, began again where a run was resumed."""
     row = break_of(e, base)
     if row is None:
@@ -71,7 +71,7 @@ def restarted(e: Evidence, base: Explanation) -> Iterator[Explanation]:
 
 
 def _jumped(
-    e: Evidence, base: Explanation, row: int, low: int, high: int, discount: float
+    e: LogEvidence, base: Explanation, row: int, low: int, high: int, discount: float
 ) -> Iterator[Explanation]:
     found = jump(e, base, row)
     if found is None or not row:  # off from the start, it was set to no place
@@ -92,7 +92,7 @@ def _jumped(
         yield with_tail(e, base, row, tail, "restarted", told, 2.2 - discount)
 
 
-def _best(e: Evidence, row: int, table: Floats, group: int = 0) -> list[int]:
+def _best(e: LogEvidence, row: int, table: Floats, group: int = 0) -> list[int]:
     """Return which of many expectations fit the rows from one on, the best first."""
     rows = np.arange(row, min(row + NEAR_ROWS, len(e.counts)))
     with np.errstate(invalid="ignore"):
@@ -103,7 +103,7 @@ def _best(e: Evidence, row: int, table: Floats, group: int = 0) -> list[int]:
 
 
 def _from_zero(
-    e: Evidence, base: Explanation, row: int, starts: Any, discount: float
+    e: LogEvidence, base: Explanation, row: int, starts: Any, discount: float
 ) -> Iterator[Explanation]:
     followed = base.intended or e.intended
     assert base.clock is not None
@@ -118,7 +118,7 @@ def _from_zero(
 
 
 def _shorter(
-    e: Evidence, base: Explanation, row: int, starts: Any, seen: list[int], discount: float
+    e: LogEvidence, base: Explanation, row: int, starts: Any, seen: list[int], discount: float
 ) -> Iterator[Explanation]:
     """The schedule made anew for what was left of the run."""
     if not e.intended.written or base.clock is not None or len(e.counts) - row < 2:
@@ -154,7 +154,7 @@ def _round_ones(starts: Any, seen: list[int]) -> list[int]:
 
 
 def _warmed_again(
-    e: Evidence, base: Explanation, row: int, starts: Any, discount: float
+    e: LogEvidence, base: Explanation, row: int, starts: Any, discount: float
 ) -> Iterator[Explanation]:
     """The warm-up once more, over a decay that went on."""
     followed = base.intended or e.intended
@@ -174,7 +174,7 @@ def _warmed_again(
         yield with_tail(e, base, row, tail, "restarted", told, 1.6 - discount)
 
 
-def skipped(e: Evidence) -> Explanation | None:
+def skipped(e: LogEvidence) -> Explanation | None:
     """Return what a clock that runs ahead or behind by a few updates now and then explains.
 
     Behind, it is a right one: updates that were skipped moved nothing. Ahead, it counted updates
@@ -184,7 +184,7 @@ def skipped(e: Evidence) -> Explanation | None:
     return max(found, key=lambda one: one.score, default=None)
 
 
-def _skipped_from(e: Evidence, shift: int) -> Explanation | None:
+def _skipped_from(e: LogEvidence, shift: int) -> Explanation | None:
     base = e.explain("as_meant", {}, 0.0, shifts=(shift,))
     changes, hits = walk(e, base)
     offsets = [offset for _, offset in changes]

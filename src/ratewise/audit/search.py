@@ -11,7 +11,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.audit import clocks, lengths, values
-from ratewise.audit.evidence import Evidence, Explanation
+from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.layout import climb_of
 from ratewise.audit.restarts import restarted, skipped
 
@@ -53,7 +53,7 @@ class Told:
         return (*known, *both)
 
 
-def singles(e: Evidence, base: Explanation, told: Told) -> Iterator[Explanation]:
+def singles(e: LogEvidence, base: Explanation, told: Told) -> Iterator[Explanation]:
     """Every known mistake alone, the cheap ones first."""
     yield from ended(e)
     yield from clocks.off_by_one(e)
@@ -79,7 +79,7 @@ def singles(e: Evidence, base: Explanation, told: Told) -> Iterator[Explanation]
         yield from lengths.wrong_warmup(e)
 
 
-def ended(e: Evidence) -> Iterator[Explanation]:
+def ended(e: LogEvidence) -> Iterator[Explanation]:
     """What was done past the end of the plan: the rate rose again."""
     total = e.intended.total
     if int(e.counts[-1]) <= total + 1:
@@ -88,7 +88,7 @@ def ended(e: Evidence) -> Iterator[Explanation]:
     yield e.explain("rebounds_past_end", {"end": total}, 0.6, clock)
 
 
-def pairs(e: Evidence, found: Sequence[Explanation], told: Told) -> Iterator[Explanation]:
+def pairs(e: LogEvidence, found: Sequence[Explanation], told: Told) -> Iterator[Explanation]:
     """Two mistakes at once: one built on what another has explained."""
     yield from _scaled(e, told)
     base = e.explain("as_meant", {}, 0.0)
@@ -108,7 +108,7 @@ def pairs(e: Evidence, found: Sequence[Explanation], told: Told) -> Iterator[Exp
         yield from (_dearer(again) for again in restarted(e, one))
 
 
-def _prefix(e: Evidence, one: Explanation) -> int:
+def _prefix(e: LogEvidence, one: Explanation) -> int:
     """Return how many rows an explanation explains from the start without a miss."""
     missed = np.flatnonzero((e.there & ~one.hits).any(axis=1))
     return int(missed[0]) if len(missed) else len(e.counts)
@@ -118,7 +118,7 @@ def _dearer(one: Explanation) -> Explanation:
     return dataclasses.replace(one, assumed=one.assumed + PAIRED)
 
 
-def _scaled(e: Evidence, told: Told) -> Iterator[Explanation]:
+def _scaled(e: LogEvidence, told: Told) -> Iterator[Explanation]:
     """Every wrong clock and length, and a wrong peak."""
     if not np.isfinite(e.intended.peaks).all():
         return
@@ -141,7 +141,7 @@ def _scaled(e: Evidence, told: Told) -> Iterator[Explanation]:
                 yield scaled
 
 
-def _rebuilt(e: Evidence, found: Sequence[Explanation], told: Told) -> Iterator[Explanation]:
+def _rebuilt(e: LogEvidence, found: Sequence[Explanation], told: Told) -> Iterator[Explanation]:
     """Another plan, and a wrong clock on it."""
     built = [one for one in found if one.intended is not None and one.intended is not e.intended]
     built += list(_variants(e))
@@ -153,7 +153,7 @@ def _rebuilt(e: Evidence, found: Sequence[Explanation], told: Told) -> Iterator[
         seen.append(plan.schedules)
         if one.kind in ("wrong_total", "wrong_warmup", "warmup_short") and one.share < 0.05:
             continue
-        extra = {
+        extra: dict[str, Any] = {
             "more": one.assumed + PAIRED,
             "joined": f"+{one.kind}",
             "told": dict(one.parameters),
@@ -169,14 +169,14 @@ def _rebuilt(e: Evidence, found: Sequence[Explanation], told: Told) -> Iterator[
             return
 
 
-def _variants(e: Evidence) -> Iterator[Explanation]:
+def _variants(e: LogEvidence) -> Iterator[Explanation]:
     if e.intended.given is None:
         yield from lengths.warmup_counted(e)
         yield from (one for one in values.floors(e) if one.kind != "wrong_floor")
         yield from values.wrong_shape(e)
 
 
-def ranked(e: Evidence, base: Explanation, told: Told) -> list[Explanation]:
+def ranked(e: LogEvidence, base: Explanation, told: Told) -> list[Explanation]:
     """Return what explains a log that departs from its plan, the best first."""
     found = list(singles(e, base, told))
     best = max((one.share for one in found), default=0.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.audit.evidence import Evidence, Explanation
+from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.intended import Intended
 from ratewise.audit.recorded import Recorded
 
@@ -27,14 +27,14 @@ def conventions(recorded: Recorded, intended: Intended, logged: str | None) -> t
         return (-1,) if logged == "this" else (0,)
     if recorded.convention == "this":
         return (-1,)
-    first, last = int(recorded.steps[0]), int(recorded.steps[-1])
+    last = int(recorded.steps[-1])
     if recorded.facts.get("kind") in ("transformers", "keras", "lightning", "ratewise"):
         return (-1, 0)
-    known = first <= 1 or last == intended.total or last == recorded.total
+    known = recorded.facts.get("from_zero") or last in (intended.total, recorded.total)
     return (-1, 0) if known else (-1, 0, 1)
 
 
-def informative(e: Evidence, base: Explanation) -> int:
+def informative(e: LogEvidence, base: Explanation) -> int:
     """Return how many recorded rates would not be there if the clock were another."""
     plan = base.intended or e.intended
     t = e.counts + base.shift
@@ -43,7 +43,7 @@ def informative(e: Evidence, base: Explanation) -> int:
     return int(((np.abs(behind - before) * scale > 2 * e.tolerance) & e.there).any(axis=1).sum())
 
 
-def what_to_log(e: Evidence, telling: int, share: float) -> str:
+def what_to_log(e: LogEvidence, telling: int, share: float) -> str:
     """Return why a log that fits a plan cannot be said to follow it, and what to log; or ""."""
     levels = e.intended.at(np.linspace(0, e.intended.total, 513).astype(np.int64))
     every = max(e.intended.total // USUAL_ROWS, 1)

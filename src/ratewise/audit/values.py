@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.audit.evidence import Evidence, Explanation, ratio
+from ratewise.audit.evidence import Explanation, LogEvidence, ratio
 from ratewise.audit.intended import Intended
-from ratewise.audit.layout import Parts, joined
+from ratewise.audit.layout import PlanParts, joined
 from ratewise.audit.lengths import each
 from ratewise.schedule import Cosine, Exponential, Hold, Linear, Polynomial, Sqrt
 
@@ -38,7 +38,7 @@ def is_power(scale: float) -> bool:
 
 
 def with_scale(
-    e: Evidence, base: Explanation, processes: float | None, more: float
+    e: LogEvidence, base: Explanation, processes: float | None, more: float
 ) -> Explanation | None:
     """Return a hypothesis that was scaled to the log as one of a wrong peak, or None."""
     scale = base.scale
@@ -58,20 +58,20 @@ def with_scale(
     )
 
 
-def bases(e: Evidence) -> Iterator[Explanation]:
+def bases(e: LogEvidence) -> Iterator[Explanation]:
     """The plan as it was meant, in each convention."""
     for shift in e.shifts:
         yield e.explain("as_meant", {}, 0.0, shifts=(shift,))
 
 
-def one_group(e: Evidence) -> Iterator[Explanation]:
+def one_group(e: LogEvidence) -> Iterator[Explanation]:
     """A wrong peak in one group or several, each by a factor of its own."""
     if e.intended.groups >= FEWEST_GROUPS:
         for base in bases(e):
             yield from _one_group(e, base)
 
 
-def _one_group(e: Evidence, base: Explanation) -> Iterator[Explanation]:
+def _one_group(e: LogEvidence, base: Explanation) -> Iterator[Explanation]:
     scales = [
         ratio(e.rates[:, group], base.expected[:, group], e.tolerance[:, group])
         for group in range(e.intended.groups)
@@ -89,13 +89,13 @@ def _one_group(e: Evidence, base: Explanation) -> Iterator[Explanation]:
     )  # fmt: skip
 
 
-def wrong_group(e: Evidence, others: Floats | None = None) -> Iterator[Explanation]:
+def wrong_group(e: LogEvidence, others: Floats | None = None) -> Iterator[Explanation]:
     """Groups that changed places, or one rate for all of them."""
     for base in bases(e):
         yield from _wrong_group(e, base, others)
 
 
-def _wrong_group(e: Evidence, base: Explanation, others: Floats | None) -> Iterator[Explanation]:
+def _wrong_group(e: LogEvidence, base: Explanation, others: Floats | None) -> Iterator[Explanation]:
     count = e.intended.groups
     if count == 1 and others is not None:
         yield from _of_another(e, base, others)
@@ -122,7 +122,7 @@ def _wrong_group(e: Evidence, base: Explanation, others: Floats | None) -> Itera
         )  # fmt: skip
 
 
-def _of_another(e: Evidence, base: Explanation, others: Floats) -> Iterator[Explanation]:
+def _of_another(e: LogEvidence, base: Explanation, others: Floats) -> Iterator[Explanation]:
     """The rate of a group that the plan has and the log was not meant to show."""
     peak = float(e.intended.peaks[0])
     for other in np.unique(others[np.isfinite(others)]):
@@ -136,7 +136,7 @@ def _of_another(e: Evidence, base: Explanation, others: Floats) -> Iterator[Expl
         )  # fmt: skip
 
 
-def floors(e: Evidence) -> Iterator[Explanation]:
+def floors(e: LogEvidence) -> Iterator[Explanation]:
     """A floor taken for a ratio of the peak where it is a rate, or the other way round."""
     plan = e.intended
     peak = float(plan.peaks[0])
@@ -144,7 +144,7 @@ def floors(e: Evidence) -> Iterator[Explanation]:
         return
 
     def floored(level: float) -> Intended | None:
-        def change(p: Parts) -> Any:
+        def change(p: PlanParts) -> Any:
             last = p.rest[-1] if p.rest else None
             place = next((i for i in range(len(p.rest) - 1, -1, -1)
                           if isinstance(getattr(p.rest[i], "to", None), float)), None)  # fmt: skip
@@ -183,7 +183,7 @@ def _floor_of(plan: Intended) -> float | None:
     return found[-1] if found else None
 
 
-def _fitted(e: Evidence, base: Explanation, floored: Any, now: float) -> list[float]:
+def _fitted(e: LogEvidence, base: Explanation, floored: Any, now: float) -> list[float]:
     """Return the floor that a decay w·start + (1 - w)·floor has, from the rows themselves."""
     zero, one = floored(0.0), floored(1.0)
     if zero is None or one is None:
@@ -202,7 +202,7 @@ def _fitted(e: Evidence, base: Explanation, floored: Any, now: float) -> list[fl
     return found
 
 
-def rounded_table(e: Evidence) -> Iterator[Explanation]:
+def rounded_table(e: LogEvidence) -> Iterator[Explanation]:
     """Rates kept in fewer bits than float64 has."""
     kinds = {"float32": _float32, "float16": _float16, "bfloat16": _bfloat16}
     for base in bases(e):
@@ -231,7 +231,7 @@ def _bfloat16(rates: Floats) -> Floats:
     return kept.astype(np.uint32).view(np.float32).astype(np.float64)
 
 
-def wrong_shape(e: Evidence, free: bool = False) -> Iterator[Explanation]:
+def wrong_shape(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
     """Another decay between the same ends."""
     plan = e.intended
     if plan.given is not None:
@@ -239,7 +239,7 @@ def wrong_shape(e: Evidence, free: bool = False) -> Iterator[Explanation]:
     for name, kind in SHAPES.items():
         for floor in (None, 0.0):
 
-            def change(p: Parts, kind: Any = kind, floor: float | None = floor) -> Any:
+            def change(p: PlanParts, kind: Any = kind, floor: float | None = floor) -> Any:
                 return _reshaped(p, kind, floor)
 
             made = each(plan, change, plan.total)
@@ -251,12 +251,12 @@ def wrong_shape(e: Evidence, free: bool = False) -> Iterator[Explanation]:
                             free=free)  # fmt: skip
 
 
-def _reshaped(p: Parts, kind: Any, floor: float | None) -> Any:
+def _reshaped(p: PlanParts, kind: Any, floor: float | None) -> Any:
     ends = [one.to for one in p.rest if isinstance(getattr(one, "to", None), float)]
     if not p.rest:
         return None
     total = sum(one.over for one in p.rest)
-    holds = [one for one in p.rest if isinstance(one, Hold)]
+    holds: list[Any] = [one for one in p.rest if isinstance(one, Hold)]
     to = (ends[-1] if ends else 0.0) if floor is None else floor
     if kind is None:
         return joined((*p.climb, Hold(over=total)))
