@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratewise._arrays import Floats
-from ratewise._json import log_history
 from ratewise.audit.rounding import LEAST, SINGLE, kept_digits, needed_digits
-from ratewise.logs.columns import MONITOR, RATES, TRAINING, VALIDATION, chosen, plain, step_of
-from ratewise.logs.folders import STATE, read_tables
-from ratewise.logs.table import RARE, LogTable, from_rows
-from ratewise.logs.trainer_state import read_state
+from ratewise.audit.sources import COUNTED, EPOCHS, is_rate, table_from
+from ratewise.logs.columns import MONITOR, TRAINING, VALIDATION, chosen, plain
+from ratewise.logs.table import RARE, LogTable
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Fix, shorten
-
-COUNTED = ("train_global_step", "trainer_global_step", "global_step")
-"""Columns that count updates, where others count calls of the logger."""
-
-GROUP = re.compile(r"(^|.*_)(lr|learning_rate)(_\w+)?")
-OTHER = re.compile(r".*(momentum|weight_decay|beta|scheduler|sched|effective|find|finder)\w*")
-"""What stands behind the rate in names of columns that are not rates."""
-
-TRAINER_FACTS = (
-    *("num_train_epochs", "train_batch_size", "logging_steps", "save_steps", "global_step"),
-    "warmup_steps",
-)
+from ratewise.schedule.errors import Fix
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +79,16 @@ def recorded(
     """
     if isinstance(log, Recorded):
         return log
-    table, found = _table(log)
+    table, found = table_from(log, step, rate)
     if table.rates is not None:
         return _of_every_update(table, found)
     facts: dict[str, Any] = {"kind": _writer(table, found), **found}
-    column, early, scale = _counter(table, step, epoch, facts)
+    early, scale = _counter(table, epoch, facts)
     columns = _rate_columns(table, rate)
     if early:
         facts["from_zero"] = True
-        table = LogTable(table.where, table.name, table.columns, table.early + early, table.ahead)
-    series = {name: table.series(column, name)[:2] for name in columns}
+        table = replace(table, early=table.early + early)
+    series = {name: table.series(name)[:2] for name in columns}
     series = {name: _good(*pair, scale) for name, pair in series.items()}
     series = {name: pair for name, pair in series.items() if len(pair[0])}
     if not series:
@@ -126,84 +110,16 @@ def recorded(
         groups=_group_names(list(series)),
         steps=steps,
         rates=rates,
-        losses=_losses(table, column, steps, scale),
-        evaluations=_evaluations(table, column, scale),
+        losses=_losses(table, steps, scale),
+        evaluations=_evaluations(table, scale),
         total=facts.pop("total", None),
-        epoch=epoch if epoch is not None else _epoch(table, column),
+        epoch=epoch if epoch is not None else _epoch(table),
         digits=digits,
         convention=_convention(table, facts),
-        resumed=_resumes(table, column, next(iter(series)), scale),
+        resumed=_resumes(table, next(iter(series)), scale),
         notes=tuple(dict.fromkeys((*table.said, *facts.pop("notes", ())))),
         facts=facts,
     )
-
-
-# What was given -------------------------------------------------------------------------------
-
-
-def _table(log: Any) -> tuple[LogTable, dict[str, Any]]:
-    """Return a log as a table, and what is known of its run besides."""
-    state: Any = getattr(log, "state", None)
-    if hasattr(state, "log_history"):
-        log = {"log_history": state.log_history, "max_steps": state.max_steps}
-    elif isinstance(getattr(log, "history", None), Mapping) and hasattr(log, "epoch"):
-        log = {**log.history, "epoch": log.epoch}
-    if isinstance(log, str | os.PathLike):
-        return _file(log)
-    history = log_history(log)
-    if history is not None:
-        facts = {name: log[name] for name in TRAINER_FACTS if name in log}
-        total = log.get("max_steps")
-        total = {"total": total} if isinstance(total, int) and total > 0 else {}
-        return _of_rows(history), {"kind": "transformers", **total, **facts}
-    if isinstance(log, Mapping):
-        return _of_columns(log), {}
-    if isinstance(log, Iterable) and not isinstance(log, bytes):
-        return _of_rows(log), {}
-    fix = "give the path of a log, a log_history, or a dict of columns"
-    raise ScheduleError("audit", "needs a log", fix, given=log)
-
-
-def _file(path: str | os.PathLike[str]) -> tuple[LogTable, dict[str, Any]]:
-    tables, said = read_tables(path)
-    if len(tables) > 1:
-        names = ", ".join(shorten(table.name) for table in tables[:8])
-        rule = f"holds {len(tables)} runs ({names})"
-        raise ScheduleError(f"Log {str(path)!r}", rule, "give the log of one of them")
-    (table,) = tables
-    facts: dict[str, Any] = {"notes": tuple(said)} if said else {}
-    place = Path(table.where)
-    if place.name == STATE:
-        state = read_state(place)
-        facts |= {"kind": "transformers", "global_step": state.made}
-        facts |= {"total": state.planned} if state.planned else {}
-    return table, facts
-
-
-def _of_rows(rows: Iterable[Any]) -> LogTable:
-    listed = [row for row in rows if isinstance(row, Mapping)]
-    if not listed:
-        fix = "give rows such as {'step': 10, 'learning_rate': 1e-4}"
-        raise ScheduleError("audit", "needs a log, and got one without rows", fix)
-    return LogTable("the log given", "", from_rows(listed))
-
-
-def _of_columns(columns: Mapping[Any, Any]) -> LogTable:
-    found: dict[str, Floats] = {}
-    for name, values in columns.items():
-        try:
-            column = np.array(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            continue
-        if column.ndim == 1:
-            found[str(name)] = column
-        elif column.ndim == 2:
-            found |= {f"{name}_{i}": column[:, i] for i in range(column.shape[1])}
-    if len({len(column) for column in found.values()}) != 1:
-        lengths = ", ".join(f"{name}: {len(column)}" for name, column in found.items()) or "none"
-        rule = f"needs columns of numbers of one length, got {lengths}"
-        raise ScheduleError("audit", rule, "give {'step': …, 'lr': …}")
-    return LogTable("the columns given", "", found)
 
 
 def _of_every_update(table: LogTable, facts: dict[str, Any]) -> Recorded:
@@ -213,7 +129,8 @@ def _of_every_update(table: LogTable, facts: dict[str, Any]) -> Recorded:
     losses = None
     if "loss" in table.columns:
         losses = np.full(len(steps), np.nan)
-        losses[table.columns["step"].astype(np.int64) - 1] = table.columns["loss"]
+        at, means = table.columns["loss"]
+        losses[at.astype(np.int64) - 1] = means
     told = {"kind": "ratewise", **facts}
     notes = (*table.said, *told.pop("notes", ()))
     rates = np.array(table.rates, dtype=np.float64)[:, None]
@@ -226,8 +143,8 @@ def _of_every_update(table: LogTable, facts: dict[str, Any]) -> Recorded:
 
 def _writer(table: LogTable, facts: Mapping[str, Any]) -> str:
     """Return who wrote a log, as its names tell."""
-    names = {plain(name) for name in table.columns}
-    if any(map(MONITOR.match, table.columns)) or "trainer_global_step" in names:
+    names = {plain(name) for name in table.names}
+    if any(map(MONITOR.match, table.names)) or "trainer_global_step" in names:
         return "lightning"
     if "train_global_step" in names or {"train_learning_rate", "train_grad_norm"} <= names:
         return "transformers"
@@ -238,51 +155,29 @@ def _writer(table: LogTable, facts: Mapping[str, Any]) -> str:
     return "torch" if "tfevents" in table.where or Path(table.where).is_dir() else ""
 
 
-def _counter(
-    table: LogTable, step: str | None, epoch: float | None, facts: dict[str, Any]
-) -> tuple[str, int, float]:
-    """Return the column that counts, what it is to be raised by, and the updates in one of it."""
-    if step is not None:
-        return chosen(table, "step", step), _base(table, step), 1.0
-    better = {plain(name): name for name in table.columns if plain(name) in COUNTED}
-    for name in COUNTED:
-        if name in better:
-            return better[name], _base(table, better[name]), 1.0
-    try:
-        found = step_of(table, None)
-    except ScheduleError:
-        epochs = [name for name in table.columns if plain(name) in ("epoch", "epochs")]
-        if not epochs:
-            raise
-        begin = int(table.columns[epochs[0]][np.isfinite(table.columns[epochs[0]])].min(initial=1))
-        if epoch is None:
-            facts["unit"] = "epoch"
-            return epochs[0], 1 - min(begin, 1), 1.0
-        return epochs[0], 1 - min(begin, 1), epoch
-    return found, _base(table, found), 1.0
+def _counter(table: LogTable, epoch: float | None, facts: dict[str, Any]) -> tuple[int, float]:
+    """Return what the column that counts is to be raised by, and the updates in one of it."""
+    if plain(table.step) not in EPOCHS:
+        return _base(table), 1.0
+    begin = min((float(at.min()) for at, _ in table.columns.values() if len(at)), default=1.0)
+    if epoch is None:
+        facts["unit"] = "epoch"
+    return 1 - min(int(begin), 1), 1.0 if epoch is None else epoch
 
 
-def _base(table: LogTable, column: str) -> int:
-    """Return 1 if a column counts from 0, by a row of step 0; the readers raise what they know."""
-    values = table.columns[column]
-    rated = np.zeros(len(values), dtype=bool)
-    for name in table.columns:
-        if GROUP.fullmatch(plain(name)) or MONITOR.match(name):
-            rated |= np.isfinite(table.columns[name])
-    return int(table.early == 0 and bool((values[rated] == 0).any()))
+def _base(table: LogTable) -> int:
+    """Return 1 if the steps count from 0, by a row of step 0; the readers raise what they know."""
+    rated = [points for name, points in table.columns.items() if is_rate(name)]
+    begins = any(bool((at[np.isfinite(values)] == 0).any()) for at, values in rated)
+    return int(table.early == 0 and begins)
 
 
 def _rate_columns(table: LogTable, name: str | None) -> list[str]:
     if name is not None:
-        return [chosen(table, "rate", name)]
-    found = [
-        one
-        for one in table.columns
-        if (MONITOR.match(one) or GROUP.fullmatch(plain(one)) or plain(one) in RATES)
-        and not OTHER.fullmatch(plain(one))
-    ]
+        return [chosen(table.where, table.names, "rate", name)]
+    found = [one for one in table.columns if is_rate(one)]
     if not found:
-        has = ", ".join(list(table.columns)[:20])
+        has = ", ".join(list(table.names)[:20])
         rule = f"has no column of learning rates; it has {has}"
         fix = Fix("name it with {rate}", rate="…")
         raise ScheduleError(f"Log {table.where!r}", rule, fix)
@@ -316,13 +211,11 @@ def _first(table: LogTable, names: Sequence[str]) -> str | None:
     return next((found[name] for name in names if name in found), None)
 
 
-def _losses(
-    table: LogTable, step: str, steps: NDArray[np.int64], scale: float
-) -> NDArray[np.float64] | None:
+def _losses(table: LogTable, steps: NDArray[np.int64], scale: float) -> NDArray[np.float64] | None:
     name = _first(table, TRAINING)
     if name is None:
         return None
-    at, values, _ = table.series(step, name)
+    at, values, _ = table.series(name)
     if not len(at):
         return None
     losses = np.full(len(steps), np.nan)
@@ -335,20 +228,20 @@ def _losses(
     return losses
 
 
-def _evaluations(table: LogTable, step: str, scale: float) -> tuple[tuple[int, float], ...]:
+def _evaluations(table: LogTable, scale: float) -> tuple[tuple[int, float], ...]:
     name = _first(table, VALIDATION)
     if name is None:
         return ()
-    at, values, _ = table.series(step, name)
+    at, values, _ = table.series(name)
     return tuple((round(s * scale), float(v)) for s, v in zip(at, values, strict=True))
 
 
-def _epoch(table: LogTable, step: str) -> float | None:
+def _epoch(table: LogTable) -> float | None:
     """Return the updates in an epoch, from rows that have both, if they agree on it."""
-    name = _first(table, ("epoch", "train_epoch", "epochs"))
-    if name is None or name == step:
+    name = _first(table, EPOCHS)
+    if name is None:
         return None
-    at, epochs, _ = table.series(step, name)
+    at, epochs, _ = table.series(name)
     kept = (epochs > 0) & (at > 0)
     at, epochs = at[kept], epochs[kept]
     if not len(at):
@@ -369,10 +262,10 @@ def _convention(table: LogTable, facts: Mapping[str, Any]) -> str:
     return "this" if facts.get("kind") == "lightning" and table.early else "unknown"
 
 
-def _resumes(table: LogTable, step: str, rate: str, scale: float) -> tuple[int, ...]:
+def _resumes(table: LogTable, rate: str, scale: float) -> tuple[int, ...]:
     """Return the steps at which a log goes back; one in no order at all was not resumed."""
-    steps = table.columns[step] + table.early
-    steps = steps[np.isfinite(steps) & np.isfinite(table.columns[rate])]
+    at, rates = table.columns[rate]
+    steps = at[np.isfinite(at) & np.isfinite(rates)] + table.early
     back = np.flatnonzero(np.diff(steps) < 0) + 1
     if len(back) * RARE > len(steps):
         return ()

@@ -109,6 +109,23 @@ def read(path: Path, name: str, asked: Asked) -> LogTable:
     rows = [row for row in state.rows if "step" in row]
     if not rows:
         raise unreadable(where, "has an empty log_history", "train with logging_steps=N")
+    ahead, said = int(_ahead(rows, state.planned)), _said(where, state, rows)
+    found = table_of(rows, where, name, asked)
+    return replace(found, ahead=ahead, said=said, planned=state.planned)
+
+
+def table_of(rows: list[dict[str, Any]], where: str, name: str, asked: Asked) -> LogTable:
+    """Return rows that were logged as a table.
+
+    Args:
+        rows: One dict for each, such as those of a log history.
+        where: What they are called in errors.
+        name: What their run is called.
+        asked: Which columns are kept.
+
+    Raises:
+        ScheduleError: they have no column of updates.
+    """
     names = tuple(dict.fromkeys(key for row in rows for key in row))
     step = asked.step_of(where, names)
     kept = [one for one in names if asked.keeps(one) and one != step]
@@ -116,9 +133,7 @@ def read(path: Path, name: str, asked: Asked) -> LogTable:
     flaws = {one: (*_flaws(rows, one), *thinning(one, found)) for one, found in series.items()}
     flaws[step] = _flaws(rows, step)
     points = {one: found.points() for one, found in series.items()}
-    ahead, said = int(_ahead(rows, state.planned)), _said(where, state, rows)
-    found = LogTable(where, name, points, step, names, ahead=ahead, said=said, flaws=flaws)
-    return replace(found, planned=state.planned)
+    return LogTable(where, name, points, step, names, flaws=flaws)
 
 
 def _series(rows: list[dict[str, Any]], step: str, name: str, most: int) -> Series:
