@@ -24,9 +24,9 @@ LOADERS = {"Loader", "UnsafeLoader", "FullLoader", "CLoader", "CUnsafeLoader", "
 """Loaders of PyYAML that make objects."""
 
 PLACES: dict[tuple[str, str], str] = {
-    ("ratewise/runs/journal/store.py", "pickle"): "checkpoints in a journal of one's own",
+    ("ratewise/runs/journal/pickled.py", "pickle"): "what its writer has signed, or with trust",
+    ("ratewise/runs/journal/states.py", "import_module of data"): "our own encoders, by a table",
     ("ratewise/runs/engines/processes.py", "pickle"): "what goes to workers that it has started",
-    ("ratewise/runs/keys.py", "pickle"): "written for a hash, never read",
     ("ratewise/testing/conformance.py", "pickle"): "a value of the caller, there and back",
     ("ratewise/cli/tasks.py", "import_module of data"): "the task whose name the user has typed",
     ("ratewise/cli/tasks.py", "importlib.util.spec_from_file_location"): "the same as a file",
@@ -34,6 +34,8 @@ PLACES: dict[tuple[str, str], str] = {
     ("ratewise/_extras.py", "import_module of data"): "a framework, named by our own code",
     ("ratewise/convert/reading.py", "import_module of data"): "our own readers, by a table",
     ("ratewise/choose/__init__.py", "import_module of data"): "our own rooms, by a table",
+    ("ratewise/choose/handover.py", "import_module of data"): "our own faces, by a list",
+    ("ratewise/launch/site/sitecustomize.py", "exec_module"): "the one that it hides on the path",
     ("ratewise/runs/tensorboard.py", "import_module of data"): "two writers, named beside it",
 }
 """Where such a thing is used, and why nothing of a stranger reaches it."""

@@ -40,13 +40,13 @@ def kinds(*curves: Curve) -> set[str]:
 
 @settings(max_examples=40)
 @given(
-    jitter=st.floats(0.001, 0.08), seed=st.integers(0, 10**6), floor=st.floats(0.05, 5),
+    jitter=st.floats(0.001, 0.03), seed=st.integers(0, 10**6), floor=st.floats(0.05, 2),
     validation=st.booleans(), epoch=st.sampled_from([None, 100.0, 200.0, 300.0]),
 )  # fmt: skip
 def test_a_run_that_learns_shows_nothing(
     jitter: float, seed: int, floor: float, validation: bool, epoch: float | None
 ) -> None:
-    """Whatever its noise and its floor: no healthy run is accused."""
+    """Whatever its noise and its floor, as long as its fall can be seen: it is not accused."""
     run = curve(learning(jitter, seed, floor), validation=validation, epoch=epoch)
     assert not run.diverged
     assert kinds(run) == set()

@@ -63,7 +63,7 @@ FAMILIES = (
 
 
 @dataclass(frozen=True)
-class Body:
+class BodyForm:
     """What follows the warm-up.
 
     Args:
@@ -111,15 +111,15 @@ def _inverse_sqrt(x: Floats, v: Numbers) -> Floats:
     return 1 / np.sqrt(1 + x / v["c"])
 
 
-BODIES: dict[str, Body] = {
-    "hold": Body((), lambda x, v: np.ones_like(x)),
-    "linear": Body(("T", "f"), _linear),
-    "cosine": Body(("T", "f"), _cosine),
-    "polynomial": Body(("T", "f", "q"), _polynomial),
-    "sqrt": Body(("T", "f"), _sqrt),
-    "exponential": Body(("c",), _exponential),
-    "time": Body(("c",), _time_based),
-    "rsqrt": Body(("c",), _inverse_sqrt),
+BODIES: dict[str, BodyForm] = {
+    "hold": BodyForm((), lambda x, v: np.ones_like(x)),
+    "linear": BodyForm(("T", "f"), _linear),
+    "cosine": BodyForm(("T", "f"), _cosine),
+    "polynomial": BodyForm(("T", "f", "q"), _polynomial),
+    "sqrt": BodyForm(("T", "f"), _sqrt),
+    "exponential": BodyForm(("c",), _exponential),
+    "time": BodyForm(("c",), _time_based),
+    "rsqrt": BodyForm(("c",), _inverse_sqrt),
 }
 ENDLESS = ("exponential", "time", "rsqrt")
 """Bodies that never end; with a floor, they stay there."""

@@ -177,9 +177,9 @@ def _overfits(run: Curve) -> Sign | None:
     if len(losses) < 2 or not np.isfinite(losses).all():
         return None
     many = len(losses) >= 8
-    smooth = running_medians(losses, 3) if many else losses
+    smooth = running_medians(losses, 5 if len(losses) >= 20 else 3) if many else losses
     best = int(smooth.argmin())
-    last = float(np.median(losses[-3:])) if many else float(losses[-1])
+    last = float(np.median(losses[-max(3, len(losses) // 10) :]) if many else losses[-1])
     noise = jitter(losses) * last if many else 0.0
     if _only_first(losses):
         said = (
@@ -188,8 +188,9 @@ def _overfits(run: Curve) -> Sign | None:
         )
         return Sign("overfitting", said, OVERFITS, stops=True)
     risen = last - smooth[best]
-    error = noise * math.sqrt(2 / 3)  # two medians of three
-    if risen <= max(RISEN * smooth[best], SURE * error) or best >= EARLY * (len(losses) - 1):
+    # Medians of three jitter by two thirds, and the lowest of n is low by chance as well.
+    least = (SURE + math.sqrt(2 * math.log(len(losses)))) * 0.67 * noise
+    if risen <= max(RISEN * smooth[best], least) or best >= EARLY * (len(losses) - 1):
         return None
     said = (
         f"{_called(run)}the validation loss is lowest at update {steps[best]:,.0f}, "

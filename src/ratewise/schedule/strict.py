@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -115,9 +116,8 @@ def handed(value: Any) -> Any:
     """
     if type(value).__module__.partition(".")[0] != "omegaconf":
         return value
-    from omegaconf import OmegaConf  # it made the value, so it is there
-
-    return OmegaConf.to_object(value)
+    made_by: Any = sys.modules["omegaconf"]  # it made the value, so it is there
+    return made_by.OmegaConf.to_object(value)
 
 
 class Strict(abc.ABCMeta):

@@ -23,7 +23,7 @@ _NO_GROUP: Group = {"lr": UNSEEN}
 """Stands for the only group where there are several: what it holds is never ours."""
 
 
-class Cells:
+class GroupCells:
     """The groups of an optimizer laid out for writing, and the values of any update.
 
     Attributes:

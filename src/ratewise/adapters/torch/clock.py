@@ -16,7 +16,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ratewise.adapters.torch import carried
 from ratewise.adapters.torch.carried import UPDATES
-from ratewise.adapters.torch.cells import Cells
+from ratewise.adapters.torch.cells import GroupCells
 from ratewise.adapters.torch.device import outside_graphs, overflow
 from ratewise.adapters.torch.groups import KEPT, Member, adopt, join_member, kept_in, recognise
 from ratewise.adapters.torch.hands import makes_state_alone
@@ -31,7 +31,7 @@ _compiling = torch.compiler.is_compiling
 _rate = itemgetter("lr")
 
 
-class Clock(Cells):
+class Clock(GroupCells):
     """Writes base × f(t) before update t, and moves on to t+1 after it.
 
     Three ways lead to the same bits. Where all groups follow one schedule and only their rate, as a
