@@ -24,6 +24,8 @@ BASES = {
     "choose": ["mine.py:fine", "--total", "20", "--peaks", "0.1,0.05", "--budget", "100"],
     "find": ["mine.py:fine"],
     "check": ["Warmup(5) >> Cosine(to=0)", "--total", "100", "--batch-size", "4"],
+    "run": ["--schedule", "Hold()", "--total", "9", "--", sys.executable, "-c", "1"],
+    "audit": ["log.csv", "--plan", "Hold()", "--total", "39", "--lr", "0.1"],
     "status": ["runs.db"],
     "advise": [],
     "predict": ["log.csv"],
@@ -47,6 +49,10 @@ BAD = {
     "--to": ["pytorch", ""],
     "--prune": ["median", ""],
     "--metric": ["los", ""],
+    **dict.fromkeys(("--framework", "--logged", "--by-hand"), NAME),
+    "--plan": ["Hodl()", ""],
+    "--own": ["Hodl()", ""],
+    "--save": ["x.xyz", "no/x.png", "mine.py/x.png", "x"],
     "--journal": ["mine.py", ".", "mine.py/runs.db"],
     "--resume": ["none.db", "mine.py", "."],
     "--disk": ["much", "-1", "nanGB", ""],
@@ -72,6 +78,8 @@ OWN = {
     ("advise", "--total"): COUNT,
     ("check", "--examples"): AMOUNT,
     ("predict", "--total"): ["soon", "0", "-3", "nan", "3 epochs"],
+    ("run", "--schedule"): ["Hodl()", ""],
+    ("run", "--resume"): NAME,
     ("choose", "--peaks"): ["high", "0", "-1", "nan", "inf"],
     ("predict", "--schedule"): ["Hodl()", "Hold()"],
     ("predict", "--candidates"): ["Hodl()", "Warmup(5000) >> Hold()"],
@@ -125,7 +133,7 @@ def without(words: list[str], option: str) -> list[str]:
 def test_a_wrong_value_is_one_line(name: str, option: str, value: str) -> None:
     """Exit code 2, one line on standard error that names no Python, nothing else, no file."""
     before = sorted(Path().iterdir())
-    result = run(name, *without(BASES[name], option), option, value)
+    result = run(name, option, value, *without(BASES[name], option))
     assert (result.exit_code, result.stdout) == (2, ""), (result.output, result.exception)
     assert LINE.fullmatch(result.stderr.strip()), result.stderr
     assert not PYTHON.search(result.stderr), result.stderr

@@ -84,7 +84,8 @@ COMPOSED: dict[str, dict[str, Any]] = {
     "Sequence": {"moves": (rw.Hold(over=2),)},
     "Product": {"factors": (rw.Hold(),)},
 }
-MAKERS: dict[str, Callable[..., Any]] = {**Schedule.kinds, **SHAPES}
+OURS = {name: kind for name, kind in Schedule.kinds.items() if kind.__module__[:9] == "ratewise."}
+MAKERS: dict[str, Callable[..., Any]] = {**OURS, **SHAPES}
 
 
 def or_refused(call: Callable[[], Any]) -> Any:

@@ -12,6 +12,12 @@ from ratewise.schedule.foreign import run_argument
 
 HORIZON = ("total", "epoch", "samples", "tokens")
 
+RESUME = ("checkpoint", "code", "rescale", "continue")
+"""What may be done if a checkpoint has another schedule than the code."""
+
+BY_HAND = ("warn", "ignore", "follow", "refuse")
+"""What may be done about a value that somebody else has put into a group."""
+
 
 @dataclass(frozen=True)
 class HorizonOf(Context):

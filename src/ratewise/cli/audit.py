@@ -44,6 +44,8 @@ def audit(
 
     if save is not None:
         check_figure(save)
+    if plan is not None and not plan.strip():
+        raise ScheduleError("--plan ''", "is empty", "write a schedule or the path of one")
     if run.settings:
         fix = Fix("give {plan} a config that says it", plan="FILE")
         raise ScheduleError("--set", "is not for audits", fix)

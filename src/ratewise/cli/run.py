@@ -15,7 +15,8 @@ import typer
 from ratewise.cli.arguments import Epoch, Samples, Tokens, Total, Word
 from ratewise.cli.output import say
 from ratewise.cli.parsing import read_specs, read_total
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import Call, number, one_of
 from ratewise.schedule.given import read_given
 
 _SCHEDULE = "The schedule, or the file of one or of a config of another framework."
@@ -44,14 +45,26 @@ def run(
     was attached to is said. Nothing else is changed. The exit code is that of the command; 3 if it
     ended well and there was nothing to attach to.
     """
+    from ratewise.adapters.arguments import BY_HAND, RESUME
     from ratewise.launch.request import LaunchRequest
 
+    for name, value in (("epoch", epoch), ("samples", samples), ("tokens", tokens)):
+        if value is not None:
+            number(Call("run", name, value), name, value, above=True)
+    length = read_total(total)
+    if length is not None:
+        Hold().resolve(length, epoch=epoch or 1.0, samples=samples or 1.0, tokens=tokens or 1.0)
+    if resume is not None:
+        one_of(Call("run", "resume", resume), "names no policy", resume, RESUME)
+    one_of(Call("run", "by_hand", by_hand), "names no policy", by_hand, BY_HAND)
+    if not schedule.strip():
+        raise ScheduleError("--schedule ''", "is empty", "write a schedule or the path of one")
     named, guessed = read_specs([schedule])
     plan: Schedule | Plan = read_given("--schedule", next(iter(named.values())), "write a schedule")
     for line in guessed:
         say(line, err=True)
     told: dict[str, Any] = {
-        "total": read_total(total), "epoch": epoch, "samples": samples, "tokens": tokens,
+        "total": length, "epoch": epoch, "samples": samples, "tokens": tokens,
         "resume": resume,
     }  # fmt: skip
     options = {name: value for name, value in told.items() if value is not None}

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from ratewise.adapters.arguments import BY_HAND
 from ratewise.adapters.torch.groups import Member
 from ratewise.adapters.torch.values import Group, who_is
 from ratewise.schedule import ScheduleError
@@ -23,15 +24,14 @@ from ratewise.schedule.errors import nearest, shorten
 Cell = tuple[Member, str, str, int | None]
 """(group, key of the plan, key of the group, index or None)"""
 
-POLICIES = ("warn", "ignore", "follow", "refuse")
 UNSEEN: Any = object()
 """Stands for what nobody has put in place: the dict is new, loaded or copied."""
 
 
 def check_by_hand(policy: str) -> str:
     """Return the policy for values set by hand, or say which there are."""
-    if policy not in POLICIES:
-        fix = f"{nearest(policy, POLICIES)}; there are {', '.join(POLICIES)}"
+    if policy not in BY_HAND:
+        fix = f"{nearest(policy, BY_HAND)}; there are {', '.join(BY_HAND)}"
         raise ScheduleError(f"Scheduler(by_hand={shorten(policy)})", "names no policy", fix)
     return policy
 

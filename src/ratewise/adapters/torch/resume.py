@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ratewise._printable import shown
+from ratewise.adapters.arguments import RESUME
 from ratewise.adapters.torch.clock import Clock
 from ratewise.adapters.torch.groups import KEPT, SURE, Member, close, pair, who_is
 from ratewise.adapters.torch.source import Source, SourceFeedback
@@ -21,7 +22,6 @@ from ratewise.adapters.torch.state import Saved, SavedGroup, labels
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 
-POLICIES = ("checkpoint", "code", "rescale", "continue")
 AHEAD = 16
 """Updates of which the values are looked at before a checkpoint is taken up."""
 _WHO = "Scheduler.load_state_dict"
@@ -43,8 +43,8 @@ class Course:
 
 def check_policy(policy: str | None) -> str | None:
     """Return the policy, or say which there are."""
-    if policy is not None and policy not in POLICIES:
-        fix = f"{nearest(policy, POLICIES)}; there are {', '.join(POLICIES)}"
+    if policy is not None and policy not in RESUME:
+        fix = f"{nearest(policy, RESUME)}; there are {', '.join(RESUME)}"
         raise ScheduleError(f"Scheduler(resume={shorten(policy)})", "names no policy", fix)
     return policy
 
@@ -64,7 +64,7 @@ def load(clock: Clock, saved: Saved, policy: str | None, optimizer: Optimizer) -
     differences = list(_differences(clock, saved, pairs))
     if differences and policy is None:
         rule = f"got a checkpoint that differs from the code: {'; '.join(differences)}"
-        fix = f"choose with Scheduler(…, resume=…) one of {', '.join(map(repr, POLICIES))}"
+        fix = f"choose with Scheduler(…, resume=…) one of {', '.join(map(repr, RESUME))}"
         raise ScheduleError(_WHO, rule, fix)
     course = _course(clock, saved, pairs, policy if differences else None)
     before = _next_values(saved, pairs) if differences else {}

@@ -87,9 +87,11 @@ class Scheduler(Contract):
 
     if not TYPE_CHECKING:  # to a type checker a list would make every scheduler one of several
 
-        def __new__(cls, optimizer: Any = None, schedule: Any = None, **options: Any) -> Any:
-            if isinstance(optimizer, list | tuple | dict):
-                return Schedulers(cls, optimizer, schedule, **options)
+        def __new__(cls, *args: Any, **options: Any) -> Any:
+            given = {**dict(zip(("optimizer", "schedule"), args, strict=False)), **options}
+            several = isinstance(given.get("optimizer"), list | tuple | dict)
+            if several and len(args) <= 2:  # what does not fit is told by the constructor
+                return Schedulers(cls, given.pop("optimizer"), given.pop("schedule", None), **given)
             return super().__new__(cls)
 
     @strict
