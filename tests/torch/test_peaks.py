@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import warnings
 from typing import Any
 
 import pytest
@@ -230,3 +231,24 @@ def test_a_scheduler_that_was_read_hands_its_peaks_on(kind: str, names: bool) ->
         group["lr"] = 0.0
     with pytest.raises(rw.ScheduleError, match="lr=0 in every group"):
         Scheduler(elsewhere, read(source, total=100))
+
+
+def test_one_peak_in_place_of_several_rates_is_said() -> None:
+    """A plan of one rate makes groups alike that were not; with none, or one each, it does not."""
+    several = [parameters(1e-4), parameters(1e-3)]
+
+    def bound(plan: rw.Plan) -> list[float]:
+        optimizer = torch.optim.SGD([dict(group) for group in several], lr=1e-4)
+        return Scheduler(optimizer, plan, total=9).base_lrs
+
+    with pytest.warns(UserWarning, match=r"place of 2 rates that the groups have \(0.0001, 0.001"):
+        assert bound(rw.Plan(lr=rw.Cosine(), peak={"lr": 3e-4})) == [3e-4, 3e-4]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert bound(rw.Plan(lr=rw.Cosine())) == [1e-4, 1e-3]
+        own = {name: rw.Plan(lr=rw.Cosine(), peak={"lr": 1e-2}) for name in "01"}
+        assert bound(rw.Plan(lr=rw.Cosine(), groups=own, peak={"lr": 3e-4})) == [1e-2, 1e-2]
+
+
+def parameters(lr: float) -> dict[str, Any]:
+    return {"params": [torch.nn.Parameter(torch.zeros(2))], "lr": lr}

@@ -189,7 +189,8 @@ def _of_losses(evidence: SearchEvidence) -> list[str]:
             "whether the metric is of the same thing, and whether there are too few data."
         ]
     return [
-        f"The training loss does not fall either ({first:.4g} to {last:.4g} at best): look at the "
+        "The training loss does not fall by more than its noise either "
+        f"({first:.4g} to {last:.4g} at best): look at the "
         "data and their labels, whether the optimizer has the weights, and try longer runs and "
         "higher peaks."
     ]

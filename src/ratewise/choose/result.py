@@ -106,7 +106,7 @@ class Choice:
         verdict, gain = self.proof.verdict, self.gain
         if gain is None:
             return verdict
-        why = "\n".join(filter(None, (verdict.text, verdict.why)))
+        why = " ".join(filter(None, (verdict.text, verdict.why)))
         advice = dict.fromkeys(filter(None, (gain.advice, *verdict.advice)))
         return replace(verdict, text=gain.text, why=why, advice=tuple(advice))
 

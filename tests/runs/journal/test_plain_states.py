@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import pickle
 import random
+import shutil
 import struct
+import tempfile
 from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,9 @@ from ratewise.runs.journal.states import CODE, MAGIC, PLAIN, StrangersState, pac
 from ratewise.schedule import ScheduleError
 from tests.runs.journal.tasks import ASKED, SCHEDULES, Bowl, Run, records, stop_after
 
-ME = Owner(Path("nowhere"))  # a key of this process
+FOLDER = Path(tempfile.mkdtemp(prefix="ratewise-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+ME = Owner(FOLDER / "mine")  # a key of this process
 NAME = "a" * 64
 
 
@@ -182,9 +187,9 @@ def test_what_takes_code_is_read_only_where_its_writer_is_known() -> None:
     data = pack(NAME, [Mine()], ME)
     assert data.startswith(MAGIC + CODE)
     assert unpack(NAME, data, ME)[0].x == 3
-    assert unpack(NAME, data, Owner(Path("elsewhere")), trust=True)[0].x == 3
+    assert unpack(NAME, data, Owner(FOLDER / "theirs"), trust=True)[0].x == 3
     Mine.made = 0
-    stranger = Owner(Path("elsewhere"))
+    stranger = Owner(FOLDER / "theirs")
     for name, owner in ((NAME, stranger), ("b" * 64, ME)):
         with pytest.raises(StrangersState):
             unpack(name, data, owner)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch.optim import Optimizer
 
+from ratewise.adapters.torch.groups import Member
+from ratewise.adapters.torch.source import Source
 from ratewise.schedule import ScheduleError
 
 WHO = "Scheduler"
@@ -49,6 +52,29 @@ def refuse_clockless(optimizer: Optimizer) -> None:
         rule = f"cannot follow {name}, which holds {len(several)} optimizers in .{attribute}"
         fix = f"bind them, Scheduler(optimizer.{attribute}, schedule, …)"
         raise ScheduleError(WHO, rule, fix)
+
+
+def warn_of_one_peak(source: Source, members: Sequence[Member]) -> None:
+    """Warn where a plan's one peak takes the place of rates that differ from group to group.
+
+    A config that was read knows one rate; what it was read for may have several.
+    """
+    own = [source.plan.groups.get(member.entry or "") for member in members]
+    shared = [
+        float(member.group[place[0]])
+        for member, plan in zip(members, own, strict=True)
+        if member.group is not None and not (plan and "lr" in plan.peak)
+        if (place := member.places.get("lr")) is not None and place[1] is None
+    ]
+    if "lr" not in source.plan.peak or len(set(shared)) < 2:
+        return
+    rates = ", ".join(f"{rate:g}" for rate in sorted(set(shared))[:4])
+    warnings.warn(
+        f"{WHO}: the plan's one peak, lr={source.plan.peak['lr']:g}, takes the place of "
+        f"{len(set(shared))} rates that the groups have ({rates}). Leave the peak out to keep "
+        "them, or give groups= with a peak for each",
+        stacklevel=3,
+    )
 
 
 def _of_deepspeed(given: Any) -> str | None:

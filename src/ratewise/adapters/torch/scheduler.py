@@ -19,7 +19,11 @@ from ratewise.adapters.torch.contract import Contract, updates_behind
 from ratewise.adapters.torch.groups import read_members
 from ratewise.adapters.torch.hands import check_by_hand
 from ratewise.adapters.torch.ranks import agreed
-from ratewise.adapters.torch.refusals import refuse_clockless, refuse_deepspeed
+from ratewise.adapters.torch.refusals import (
+    refuse_clockless,
+    refuse_deepspeed,
+    warn_of_one_peak,
+)
 from ratewise.adapters.torch.several import Schedulers
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import check_hooks
@@ -124,6 +128,7 @@ class Scheduler(Contract):
             Scheduler.of(inner).detach()
         before = _before[inner].members if inner in _before else []
         clock.members = read_members(inner, clock.code, inner in _bound, before)
+        warn_of_one_peak(clock.code, clock.members)
         self._take(inner, clock)
         clock.begin(inner, made, updates is not None, inner in _before)
         clock.lay_out()
