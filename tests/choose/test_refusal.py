@@ -212,8 +212,8 @@ def test_the_exit_code_is_4_where_nothing_is_recommended(
     task: str, code: int, told: str, tmp_path: Path
 ) -> None:
     """Whoever calls it from a script need not read the report."""
-    (tmp_path / "tasks.py").write_text(TASKS)
-    words = ["choose", f"{tmp_path / 'tasks.py'}:{task}", *SHAPES, "--total", "8"]
+    (tmp_path / "refused_tasks.py").write_text(TASKS)
+    words = ["choose", f"{tmp_path / 'refused_tasks.py'}:{task}", *SHAPES, "--total", "8"]
     done = CliRunner().invoke(app, [*words, "--peaks", "0.05,0.1,0.2", "--seeds", "3"])
     assert done.exit_code == code, done.output
     assert told in " ".join(done.output.split())
