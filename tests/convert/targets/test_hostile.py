@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 
 import ratewise as rw
 from ratewise.convert import write
+from ratewise.schedule.meant import is_pattern
 from tests.hostile import driving, names
 
 CODE = ("keras", "lightning", "optax", "torch", "transformers")
@@ -25,7 +26,8 @@ NODES = set(
         r"\S+",
         """
     Add AnnAssign Assign Attribute BinOp BitOr Call ClassDef Compare Constant Dict Div Eq
-    Expr FloorDiv For FunctionDef GtE If IfExp Import ImportFrom In Is List ListComp Load
+    And BoolOp Expr FloorDiv For FunctionDef GtE If IfExp Import ImportFrom In Is IsNot Lambda List
+    ListComp Load
     Lt Mod Module Mult Name Not NotEq NotIn Pow Return Slice Starred Store Sub Subscript
     Tuple USub UnaryOp alias arg arguments comprehension keyword
 """,
@@ -38,7 +40,7 @@ CALLS = set(
         r"\S+",
         """
     LambdaLR PlanScheduler __init__ enumerate str
-    array asarray cast clip expand_dims fill_ float full
+    array asarray cast clip expand_dims fill_ float fnmatchcase full len sort sub
     get get_config hasattr int isinstance items keys_of level make_scheduler max maximum
     min minimum partition place read real register_keras_serializable register_step rstrip
     searchsorted select setdefault shape step sum super take value where write
@@ -47,7 +49,16 @@ CALLS = set(
 )
 """Last names of all functions that a written file may call."""
 
-MODULES = {"bisect", "math", "keras", "jax.numpy", "torch.optim", "torch.optim.lr_scheduler"}
+MODULES = {
+    "bisect",
+    "fnmatch",
+    "math",
+    "re",
+    "keras",
+    "jax.numpy",
+    "torch.optim",
+    "torch.optim.lr_scheduler",
+}
 MODULES |= {"lightning.pytorch.utilities.types"}
 
 
@@ -88,8 +99,9 @@ def shape(source: str) -> str:
 
 
 @functools.cache
-def plain_shape(target: str) -> str:
-    return shape(write(plan_of("a", "b", "c"), target, total=TOTAL, approximate=True))
+def plain_shape(target: str, patterns: bool = False) -> str:
+    plan = plan_of("a*" if patterns else "a", "b", "c")
+    return shape(write(plan, target, total=TOTAL, approximate=True))
 
 
 def check_white_list(source: str) -> None:
@@ -126,16 +138,19 @@ def _keys(table: ast.Dict) -> list[str]:
 @example(one=BREAKOUT, two=BREAKOUT + "\\", note=BREAKOUT)
 @example(one="a/b", two="a b", note="\r\x0c\x85\u2028import os")
 @example(one="²", two="ﬁ", note="\ud800")
+@example(one='layers.*"""', two="[a'\"]?", note="*")
 @example(one="x" * 20_000, two="x" * 20_001, note="y" * 100_000)
 def test_no_name_becomes_code(target: str, one: str, two: str, note: str) -> None:
     """Code written for hostile names is that for plain ones, but for the texts in it."""
+    one, two = (name + "'" if name == "lr" else name for name in (one, two))
     if one == two:
         two += "'"
     plan = plan_of(one, two, note)
     source = write(plan, target, total=TOTAL, approximate=True)
     assert driving(source) == set()
     compile(source.encode(), "written", "exec")
-    assert shape(source) == plain_shape(target)
+    patterns = any(map(is_pattern, (one, two))) and target in ("torch", "lightning", "transformers")
+    assert shape(source) == plain_shape(target, patterns)
     check_white_list(source)
     if target in ("torch", "lightning", "transformers"):
         every = ["lr", one, two]
