@@ -26,7 +26,7 @@ demo: $(VENV)/.demo-installed  ## Choose a schedule for a fine-tune on real revi
 		--out results/sentiment
 
 test: lint  ## Run the linters, the type checker, every test and every snippet of the docs
-	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test-installed  ## Run the linters and the type checker alone
 	$(BIN)/ruff check .

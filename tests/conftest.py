@@ -7,7 +7,9 @@ import importlib.util
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from tests.examples import examples
@@ -26,6 +28,29 @@ atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
 # The user's own key, and what it signs, are not for tests.
 os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="ratewise-")
 atexit.register(shutil.rmtree, os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
+
+LONGEST = (
+    *("keras/test_backends.py", "guarantees/test_runs.py", "transformers/test_trace.py"),
+    *("transformers/test_resume.py", "test_descriptors.py", "predict/test_intervals.py"),
+    *("choose/test_resume.py", "choose/test_choose.py", "torch/test_distributed.py"),
+    *("transformers/test_logs.py", "feedback/test_everywhere.py", "tasks/test_keras_task.py"),
+    *("test_examples.py", "test_pains.py", "launch/test_run.py", "runs/engines/test_ray.py"),
+)
+"""Files that take long: they come first, so that no worker ends with one alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files by how long they take; xdist is told to leave the order as it is."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    root = Path(__file__).parent
+
+    def place_of(item: pytest.Item) -> int:
+        inside = item.path.is_relative_to(root)
+        name = item.path.relative_to(root).as_posix() if inside else ""
+        return places.get(name, len(LONGEST))
+
+    items.sort(key=place_of)
+
 
 if importlib.util.find_spec("torch") is not None:
     from tests.tasks.fixtures import noisy, truth, valleys  # noqa: F401

@@ -7,9 +7,9 @@ from tests.convert.targets.test_hostile import (
     CODE,
     TOTAL,
     check_white_list,
-    plain_shape,
     plan_of,
     shape,
+    shape_for,
 )
 from tests.fuzz.tool import TOKENS, Tally, cases
 from tests.hostile import driving
@@ -19,7 +19,7 @@ def check(target: str, words: list[str]) -> None:
     source = write(plan_of(*words), target, total=TOTAL, approximate=True)
     assert driving(source) == set()
     compile(source.encode(), "written", "exec")
-    assert shape(source) == plain_shape(target)
+    assert shape(source) == shape_for(target, *words[:2])
     check_white_list(source)
 
 

@@ -149,8 +149,8 @@ def price(value: float) -> float:
 def roundest(low: float, high: float, *, whole: bool = False) -> float:
     """Return the roundest number in [low, high], the nearest to the middle of several.
 
-    >>> roundest(412, 538, whole=True), roundest(2.71e-4, 3.14e-4), roundest(7.2, 7.9, whole=True)
-    (500.0, 0.0003, 7.55)
+    >>> roundest(412, 538, whole=True), roundest(2.71e-4, 3.14e-4), roundest(7.2, 7.9)
+    (500.0, 0.0003, 7.5)
     """
     if low <= 0 <= high:
         return 0.0

@@ -104,6 +104,12 @@ def plain_shape(target: str, patterns: bool = False) -> str:
     return shape(write(plan, target, total=TOTAL, approximate=True))
 
 
+def shape_for(target: str, *groups: str) -> str:
+    """The shape of a file for groups that are called so: that for patterns tries them."""
+    patterns = any(map(is_pattern, groups)) and target in ("torch", "lightning", "transformers")
+    return plain_shape(target, patterns)
+
+
 def check_white_list(source: str) -> None:
     for node in ast.walk(ast.parse(source)):
         assert type(node).__name__ in NODES, ast.dump(node)
@@ -149,8 +155,7 @@ def test_no_name_becomes_code(target: str, one: str, two: str, note: str) -> Non
     source = write(plan, target, total=TOTAL, approximate=True)
     assert driving(source) == set()
     compile(source.encode(), "written", "exec")
-    patterns = any(map(is_pattern, (one, two))) and target in ("torch", "lightning", "transformers")
-    assert shape(source) == plain_shape(target, patterns)
+    assert shape(source) == shape_for(target, one, two)
     check_white_list(source)
     if target in ("torch", "lightning", "transformers"):
         every = ["lr", one, two]
