@@ -35,7 +35,10 @@ PLACES: dict[tuple[str, str], str] = {
     ("ratewise/convert/reading.py", "import_module of data"): "our own readers, by a table",
     ("ratewise/choose/__init__.py", "import_module of data"): "our own rooms, by a table",
     ("ratewise/choose/handover.py", "import_module of data"): "our own faces, by a list",
-    ("ratewise/launch/site/sitecustomize.py", "exec_module"): "the one that it hides on the path",
+    (
+        "ratewise/launch/startup/sitecustomize.py",
+        "exec_module",
+    ): "the one that it hides on the path",
     ("ratewise/runs/tensorboard.py", "import_module of data"): "two writers, named beside it",
 }
 """Where such a thing is used, and why nothing of a stranger reaches it."""

@@ -161,6 +161,8 @@ def read_options(words: dict[str, Any]) -> dict[str, Any]:
     options |= {
         name: words[name] for name in ("budget", "seeds", "finalists") if words[name] is not None
     }
+    if words.get("own") is not None and not words["own"].strip():
+        raise ScheduleError("--own ''", "is empty", "write a schedule or the path of one")
     if words.get("own") is not None:
         options["own"] = words["own"]
     if words["specs"]:

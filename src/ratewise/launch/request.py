@@ -12,7 +12,7 @@ from typing import Any
 ASKED = "RATEWISE_RUN"
 """Environment variable that holds a request as JSON."""
 
-SITE = Path(__file__).with_name("site")
+SITE = Path(__file__).with_name("startup")
 """What goes first on the path of a process that is started."""
 
 
