@@ -219,8 +219,8 @@ def _no_better_than_constant(evidence: SearchEvidence) -> ChoiceRefusal | None:
     for one in _fitting(evidence):
         off = evidence.sign * (best.mean - one.value)
         begun = evidence.sign * (start - one.value)
-        if abs(off) > margin + one.close or begun <= margin + one.close:
-            continue
+        if off < -margin or off > margin + one.close or begun <= margin + one.close:
+            continue  # better than that, beyond what the seeds allow: it is not said of it
         if not one.seen and not _all_near(evidence, one.value):
             continue
         text = (
