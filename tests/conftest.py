@@ -15,7 +15,7 @@ from hypothesis import settings
 from tests.examples import examples
 
 # A busy machine is no failure.
-settings.register_profile("ratewise", deadline=None, max_examples=examples(120))
+settings.register_profile("ratewise", deadline=None, max_examples=examples(100))
 settings.load_profile("ratewise")
 
 # What JAX has compiled once, in this process or in one that a test starts, is not compiled again.

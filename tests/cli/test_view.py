@@ -55,8 +55,8 @@ def test_a_terminal_shows_it_and_is_left_clean(tmp_path):
         "from tests.runs.engines.tasks import Slow\n"
         "task = Slow()\n"
     )
-    words = ["compare", f"{tmp_path}/slow.py:task", "Hold()", "Warmup(10) >> Hold()"]
-    words += ["--total", "400", "--seeds", "20"]
+    words = ["compare", f"{tmp_path}/slow.py:task", "Hold()", "Hold() >> Linear(to=0, over=1)"]
+    words += ["--total", "400", "--seeds", "20"]  # 399 updates of both are at one rate
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover
         os.environ["TERM"] = "xterm"
@@ -74,5 +74,5 @@ def test_a_terminal_shows_it_and_is_left_clean(tmp_path):
     assert os.waitstatus_to_exitcode(status) == 0
     told = shown.decode(errors="replace")
     assert "runs ended" in told
-    assert re.search(r"– 400  rate 0\.", told)
+    assert re.search(r"– (399|400)  rate 0.1 ", told)
     assert "Hold()" in told.splitlines()[-4] or "Hold()" in told

@@ -270,10 +270,10 @@ def seeds(count: int) -> list[tuple[str, bytes]]:
 
 
 def test_broken_files_are_answered(tmp_path: Path) -> None:
-    """Of 2,000 broken configs each is a plan or one error, at once."""
+    """Of 2,600 broken configs each is a plan or one error, at once."""
     formats()
     answers, times = list[str](), list[float]()
-    for suffix, content in seeds(2000):
+    for suffix, content in seeds(2600):
         path = tmp_path / f"config{suffix}"
         path.write_bytes(content)
         begin = time.process_time()
@@ -284,7 +284,7 @@ def test_broken_files_are_answered(tmp_path: Path) -> None:
             answers.append(str(error))
         times.append(time.process_time() - begin)
     assert max(map(len, answers)) < 1000
-    assert 20 < answers.count("") < 1980
+    assert 50 < answers.count("") < 1950
     assert max(times) < 1
 
 

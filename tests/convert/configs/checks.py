@@ -19,7 +19,7 @@ many = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-"""Many parameterisations of every scheduler, at least 200 where there is time for them."""
+"""Many parameterisations of every scheduler, at least 200."""
 
 some = settings(many, max_examples=50)
 """Fewer, where every example runs a framework."""
