@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ratewise._arrays import Floats
+from ratewise._arrays import Floats, running_medians
 
 Rows = list[Mapping[str, Any]]
 
@@ -70,7 +70,7 @@ def _losses_show(rows: Rows) -> dict[str, str]:
     if len(values) < FEWEST:
         return {}
     losses = np.array(values)
-    smooth = medians(losses, 5)
+    smooth = running_medians(losses, 5)
     lowest = int(smooth.argmin())
     drop = float(smooth[0] - smooth[lowest])
     signs = _spikes(steps, losses, drop)
@@ -84,7 +84,7 @@ def _losses_show(rows: Rows) -> dict[str, str]:
 
 
 def _spikes(steps: list[int], losses: Floats, drop: float) -> dict[str, str]:
-    noise = 1.4826 * float(np.median(np.abs(losses - medians(losses, 11))))
+    noise = 1.4826 * float(np.median(np.abs(losses - running_medians(losses, 11))))
     least = max(6 * noise, 0.1 * drop, 1e-12)
     found: list[int] = []
     for i in range(_NEAR, len(losses) - 2):
@@ -130,10 +130,3 @@ def _evaluations_show(rows: Rows, total: int) -> dict[str, str]:
     if best <= 0.1 * total:
         return {"early best": why}
     return {"late best": why} if best >= 0.75 * total else {}
-
-
-def medians(values: Floats, width: int) -> Floats:
-    """Return the running median, with windows cut at both ends."""
-    reach = width // 2
-    cut = [values[max(0, i - reach) : i + reach + 1] for i in range(len(values))]
-    return np.array([float(np.median(part)) for part in cut])

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ratewise._arrays import Floats
 from ratewise.audit.rounding import LEAST, SINGLE, kept_digits, needed_digits
-from ratewise.audit.sources import COUNTED, EPOCHS, is_rate, table_from
-from ratewise.logs.columns import MONITOR, TRAINING, VALIDATION, chosen, plain
+from ratewise.audit.sources import COUNTED, is_rate, table_from
+from ratewise.logs.columns import EPOCHS, MONITOR, TRAINING, VALIDATION, chosen, epoch_of, plain
 from ratewise.logs.table import RARE, LogTable
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Fix
@@ -113,7 +113,7 @@ def recorded(
         losses=_losses(table, steps, scale),
         evaluations=_evaluations(table, scale),
         total=facts.pop("total", None),
-        epoch=epoch if epoch is not None else _epoch(table),
+        epoch=epoch if epoch is not None else epoch_of(table),
         digits=digits,
         convention=_convention(table, facts),
         resumed=_resumes(table, next(iter(series)), scale),
@@ -234,26 +234,6 @@ def _evaluations(table: LogTable, scale: float) -> tuple[tuple[int, float], ...]
         return ()
     at, values, _ = table.series(name)
     return tuple((round(s * scale), float(v)) for s, v in zip(at, values, strict=True))
-
-
-def _epoch(table: LogTable) -> float | None:
-    """Return the updates in an epoch, from rows that have both, if they agree on it."""
-    name = _first(table, EPOCHS)
-    if name is None:
-        return None
-    at, epochs, _ = table.series(name)
-    kept = (epochs > 0) & (at > 0)
-    at, epochs = at[kept], epochs[kept]
-    if not len(at):
-        return None
-    if (epochs != np.floor(epochs)).any():
-        length = float(at[-1] / epochs[-1])
-        near = float(round(length))
-        slack = 0.006 if np.allclose(epochs, np.round(epochs, 2), atol=1e-9) else 1e-6
-        fits = np.abs(at / near - epochs) <= slack if near else np.zeros(1, dtype=bool)
-        return near if fits.all() else length
-    ends = [float(at[epochs == e].max() / (e + 1)) for e in np.unique(epochs)[:-1]]
-    return ends[0] if ends and np.allclose(ends, ends[0], rtol=1e-9) else None
 
 
 def _convention(table: LogTable, facts: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._json import log_history
-from ratewise.logs.columns import MONITOR, RATES, Asked, plain
+from ratewise.logs.columns import EPOCHS, MONITOR, RATES, Asked, plain
 from ratewise.logs.folders import STATE, read_tables
 from ratewise.logs.table import LogTable
 from ratewise.logs.trainer_state import read_state, table_of
@@ -21,8 +21,6 @@ from ratewise.schedule.errors import shorten
 
 COUNTED = ("train_global_step", "trainer_global_step", "global_step")
 """Columns that count updates, where others count calls of the logger."""
-
-EPOCHS = ("epoch", "train_epoch", "epochs")
 
 GROUP = re.compile(r"(^|.*_)(lr|learning_rate)(_\w+)?")
 OTHER = re.compile(r".*(momentum|weight_decay|beta|scheduler|sched|effective|find|finder)\w*")
@@ -39,7 +37,7 @@ class AuditAsked(Asked):
 
     def keeps(self, name: str) -> bool:
         """Whether a column may be of losses, rates or epochs, so that its numbers are kept."""
-        return super().keeps(name) or is_rate(name) or plain(name) in EPOCHS
+        return super().keeps(name) or is_rate(name)
 
     def step_of(self, where: str, names: Sequence[str]) -> str:
         """Return the column that counts updates; of a log that has none, that of epochs."""

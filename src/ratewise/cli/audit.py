@@ -10,6 +10,7 @@ import typer
 from ratewise import ScheduleError
 from ratewise.cli.arguments import Json
 from ratewise.cli.output import check_figure, save_figure, say, say_json
+from ratewise.cli.parsing import check_spec
 from ratewise.cli.run_options import RunOptions, with_run_options
 from ratewise.schedule.errors import Fix
 
@@ -44,8 +45,7 @@ def audit(
 
     if save is not None:
         check_figure(save)
-    if plan is not None and not plan.strip():
-        raise ScheduleError("--plan ''", "is empty", "write a schedule or the path of one")
+    check_spec("--plan", plan)
     if run.settings:
         fix = Fix("give {plan} a config that says it", plan="FILE")
         raise ScheduleError("--set", "is not for audits", fix)

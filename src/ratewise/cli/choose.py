@@ -15,7 +15,14 @@ from ratewise._extras import require
 from ratewise.cli import arguments as args
 from ratewise.cli.errors import STOPPED, Options, tell
 from ratewise.cli.output import check_failures, say, say_json, watched
-from ratewise.cli.parsing import completed, read_peaks, read_specs, read_total, read_workers
+from ratewise.cli.parsing import (
+    check_spec,
+    completed,
+    read_peaks,
+    read_specs,
+    read_total,
+    read_workers,
+)
 from ratewise.cli.tasks import load_task
 from ratewise.schedule.errors import speaking
 from ratewise.show.files import check_new
@@ -161,8 +168,7 @@ def read_options(words: dict[str, Any]) -> dict[str, Any]:
     options |= {
         name: words[name] for name in ("budget", "seeds", "finalists") if words[name] is not None
     }
-    if words.get("own") is not None and not words["own"].strip():
-        raise ScheduleError("--own ''", "is empty", "write a schedule or the path of one")
+    check_spec("--own", words.get("own"))
     if words.get("own") is not None:
         options["own"] = words["own"]
     if words["specs"]:

@@ -18,6 +18,12 @@ _OPTIONS = ("accumulation", "batch_size", "epoch", "epochs", "format", "lr", "pr
             "samples", "source", "tokens", "total")  # fmt: skip
 
 
+def check_spec(option: str, spec: str | None) -> None:
+    """Refuse an option for a schedule that was given and left empty."""
+    if spec is not None and not spec.strip():
+        raise ScheduleError(f"{option} ''", "is empty", "write a schedule or the path of one")
+
+
 def read_specs(specs: list[str], **told: Any) -> tuple[dict[str, Any], list[str]]:
     """Return schedules and plans by name, and what was guessed of files.
 

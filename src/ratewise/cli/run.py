@@ -14,7 +14,7 @@ import typer
 
 from ratewise.cli.arguments import Epoch, Samples, Tokens, Total, Word
 from ratewise.cli.output import say
-from ratewise.cli.parsing import read_specs, read_total
+from ratewise.cli.parsing import check_spec, read_specs, read_total
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, number, one_of
 from ratewise.schedule.given import read_given
@@ -57,8 +57,7 @@ def run(
     if resume is not None:
         one_of(Call("run", "resume", resume), "names no policy", resume, RESUME)
     one_of(Call("run", "by_hand", by_hand), "names no policy", by_hand, BY_HAND)
-    if not schedule.strip():
-        raise ScheduleError("--schedule ''", "is empty", "write a schedule or the path of one")
+    check_spec("--schedule", schedule)
     named, guessed = read_specs([schedule])
     plan: Schedule | Plan = read_given("--schedule", next(iter(named.values())), "write a schedule")
     for line in guessed:

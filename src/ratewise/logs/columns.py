@@ -150,7 +150,7 @@ def loss_column(table: LogTable, name: str | None, kind: str | None) -> str:
 
 def facts_beside(table: LogTable, loss: str) -> dict[str, Any]:
     """Return what a log says of a run beside one of its losses, in the words of `Curve.beside`."""
-    facts: dict[str, Any] = {"planned": table.planned, "epoch": _epoch(table)}
+    facts: dict[str, Any] = {"planned": table.planned, "epoch": epoch_of(table)}
     if plain(loss) in VALIDATION:
         return facts | {"validation": True}
     other = next((one for one in kinds_of(table) if plain(one) in VALIDATION), None)
@@ -160,20 +160,27 @@ def facts_beside(table: LogTable, loss: str) -> dict[str, Any]:
     return facts | {"evaluations": tuple(zip(steps.tolist(), losses.tolist(), strict=True))}
 
 
-def _epoch(table: LogTable) -> float | None:
-    """Return the updates of an epoch, where a column counts epochs or parts of them."""
-    name = _first(table.names, EPOCHS)
+def epoch_of(table: LogTable) -> float | None:
+    """Return the updates in an epoch, from rows that have both, if they agree on it.
+
+    Epochs with parts are those that were gone through, whole ones those that had begun.
+    """
+    name = _first(table.columns, EPOCHS)
     if name is None:
         return None
-    steps, epochs, _ = table.series(name)
-    rising = (epochs > 0) & (steps > 0)
-    if not rising.any() or epochs.max() <= 1:
+    at, epochs, _ = table.series(name)
+    kept = (epochs > 0) & (at > 0)
+    at, epochs = at[kept], epochs[kept]
+    if not len(at):
         return None
-    parts = epochs[rising]
-    if (parts == np.floor(parts)).all():  # epochs that ended, or began
-        starts = steps[rising][np.diff(parts, prepend=-1) > 0]
-        return float(np.diff(starts).mean()) if len(starts) > 2 else None
-    return float(np.median(steps[rising] / parts))
+    if (epochs != np.floor(epochs)).any():
+        length = float(at[-1] / epochs[-1])
+        near = float(round(length))
+        slack = 0.006 if np.allclose(epochs, np.round(epochs, 2), atol=1e-9) else 1e-6
+        fits = np.abs(at / near - epochs) <= slack if near else np.zeros(1, dtype=bool)
+        return near if fits.all() else length
+    ends = [float(at[epochs == e].max() / (e + 1)) for e in np.unique(epochs)[:-1]]
+    return ends[0] if ends and np.allclose(ends, ends[0], rtol=1e-9) else None
 
 
 def is_rate(name: str) -> bool:

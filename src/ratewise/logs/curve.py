@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ratewise._arrays import Floats
+from ratewise._arrays import Floats, running_medians
 from ratewise.schedule import Schedule, ScheduleError
 from ratewise.schedule.errors import whole
 from ratewise.schedule.strict import strict
@@ -231,18 +231,6 @@ def _diverged(losses: Floats, blown: bool) -> str:
     if last > BLOWN_UP * first or lost:
         return f"its loss went up from {lowest:.4g} to {last:.4g}"
     return ""
-
-
-def running_medians(values: Floats, width: int) -> Floats:
-    """Return the running median, float64[n], with windows cut at both ends."""
-    reach = width // 2
-    found = np.empty(len(values))
-    for i in [*range(min(reach, len(values))), *range(max(len(values) - reach, 0), len(values))]:
-        found[i] = np.median(values[max(0, i - reach) : i + reach + 1])
-    if len(values) >= 2 * reach + 1:
-        windows = np.lib.stride_tricks.sliding_window_view(values, 2 * reach + 1)
-        found[reach : len(values) - reach] = np.median(windows, axis=1)
-    return found
 
 
 def jitter(losses: Floats) -> float:

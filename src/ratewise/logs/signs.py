@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ratewise._arrays import Floats
-from ratewise.logs.curve import Curve, jitter, running_medians
+from ratewise._arrays import Floats, running_medians
+from ratewise.logs.curve import Curve, jitter
 from ratewise.logs.reading import NoCurve, read_logs
 from ratewise.schedule import ScheduleError
 
