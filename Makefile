@@ -15,7 +15,7 @@ TEST_ENV      := env -u KERAS_BACKEND $(QUIET_THREADS) OMP_NUM_THREADS=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test lint bench fuzz audit-pins oldest test-python clean help
+.PHONY: demo test lint bench fuzz hunt audit-pins oldest test-python clean help
 
 help:  ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ fuzz: $(VENV)/.test-installed  ## Attack every reader and writer a million times
 	@$(TEST_ENV) RATEWISE_FUZZ=$(FUZZ) RATEWISE_FUZZ_REPORT=$(FUZZ_REPORT) \
 		$(BIN)/python -m pytest -n 2 --dist loadfile tests/fuzz
 	@$(BIN)/python docs/make_security.py $(FUZZ_REPORT)
+
+hunt: $(VENV)/.test-installed  ## Try the properties on examples that no run has seen (TESTS=tests/schedule)
+	@$(TEST_ENV) RATEWISE_HUNT=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 audit-pins:  ## Hold the pinned versions against the databases of known vulnerabilities (network)
 	@test -x $(AUDIT)/pip || $(PYTHON) -m venv .venv-audit

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 QUICK = "RATEWISE_QUICK" in os.environ
+HUNT = "RATEWISE_HUNT" in os.environ
+"""Whether other examples are drawn in every run."""
 
 
 def examples(count: int) -> int:

@@ -7,6 +7,7 @@ Case i of a kind is the same in every run: `RATEWISE_FUZZ_SEED` makes others of 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ratewise as rw
+from tests.costs import SECOND, cost
 from tests.hostile import PIECES
 
 CASES = int(os.environ.get("RATEWISE_FUZZ", "5000"))
@@ -126,7 +128,7 @@ class Tally:
             answer: What it is given to.
         """
         self.tried += 1
-        begun = time.process_time()
+        begun = time.thread_time()
         found: Any = None
         try:
             found = answer()
@@ -138,9 +140,11 @@ class Tally:
             assert len(told) < 5000, told
         except BaseException as error:
             raise AssertionError(f"{type(error).__name__} of {self.kind}: {what!r}") from error
-        spent = time.process_time() - begun
+        spent = time.thread_time() - begun
         self.worst = max(self.worst, spent)
-        assert spent < SECONDS, f"{spent:.1f} s for {self.kind}: {what!r}"
+        if spent > SECONDS:  # A busy machine is no fault: it is tried again, beside a yardstick.
+            spent = cost(lambda: quietly(answer), most=SECONDS * SECOND) / SECOND
+            assert spent < SECONDS, f"about {spent:.1f} s for {self.kind}: {what!r}"
         return found
 
     def close(self) -> None:
@@ -153,6 +157,12 @@ class Tally:
             line |= {"seconds": round(self.worst, 3), "megabytes": round(added, 1)}
             with Path(REPORT).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
+
+
+def quietly(answer: Callable[[], Any]) -> None:
+    """Try a case again, whatever becomes of it."""
+    with contextlib.suppress(rw.ScheduleError):
+        answer()
 
 
 def peak() -> float:

@@ -34,6 +34,9 @@ def curve(losses: Any, rates: Any = COOLED, **facts: Any) -> Curve:
     return Curve(STEPS[: len(losses)], rates[: len(losses)], losses, **facts)
 
 
+CREEP = np.linspace(0, 1e-6, N)
+
+
 def kinds(*curves: Curve) -> set[str]:
     return {sign.kind for sign in read_signs(curves)}
 
@@ -52,13 +55,16 @@ def test_a_run_that_learns_shows_nothing(
     assert kinds(run) == set()
 
 
-@settings(max_examples=40)
-@given(level=st.floats(0.01, 10), jitter=st.floats(0, 0.1), seed=st.integers(0, 10**6))
-def test_a_loss_that_goes_nowhere_is_flat(level: float, jitter: float, seed: int) -> None:
-    """At any level and with any jitter; where it is that of guessing, that is said."""
-    rng = np.random.default_rng(seed)
-    run = curve(level * np.exp(jitter * rng.standard_normal(N)) + np.linspace(0, 1e-6, N))
-    assert "flat" in kinds(run)
+@pytest.mark.parametrize("jitter", [0.0, 0.004, 0.03, 0.1])
+def test_a_loss_that_goes_nowhere_is_flat(jitter: float) -> None:
+    """At any level and with any jitter; chance makes it look otherwise in one of fifty at most."""
+    rng = np.random.default_rng(0)
+    levels = np.exp(rng.uniform(np.log(0.01), np.log(10), 300))
+    found = [
+        "flat" in kinds(curve(level * np.exp(jitter * rng.standard_normal(N)) + CREEP))
+        for level in levels
+    ]
+    assert sum(found) >= 294
 
 
 @pytest.mark.parametrize("classes", [2, 4, 10])
