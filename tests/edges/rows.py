@@ -24,7 +24,7 @@ class Edge:
 
 
 EDGES: list[Edge] = []
-_FILES = ("configs", "runs", "carried", "failures", "words")
+_FILES = ("configs", "runs", "keras_runs", "carried", "failures", "words")
 
 
 def table() -> list[Edge]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 import ratewise as rw
 from ratewise.keras import Callback, LearningRate
-from tests.keras.tools import JITS, Moves, assert_close, fit, model, rates
+from tests.keras.tools import JITS, Moves, Sum, assert_close, fit, model, ones, rates, weight
 
 SGD = keras.optimizers.SGD
 FALL = rw.Linear(to=0)
@@ -25,16 +28,61 @@ def said(act: Any) -> list[str]:
 
 @pytest.mark.parametrize("jit", JITS)
 @pytest.mark.parametrize("window", [None, 2])
-def test_a_second_fit_with_the_same_rate_says_that_it_trained_at_0(jit: Any, window: Any) -> None:
-    """Compiled or not, when the `fit` ends, and once; what the updates used is held by a test."""
+def test_a_second_fit_at_rate_0_is_refused_before_its_first_update(jit: Any, window: Any) -> None:
+    """Compiled or not, with the same rate or with batches by hand; nothing is changed by it."""
     optimizer = SGD(LearningRate(FALL, 0.01, total=4), gradient_accumulation_steps=window)
     trained, moves, batches = model(optimizer, jit), Moves(), 4 * (window or 1)
     assert said(lambda: fit(trained, batches, moves)) == []
-    (warned,) = said(lambda: [fit(trained, batches, moves, epochs=3) for _ in range(2)])
-    assert "update 16 is past the end of the schedule, at 4: 12 updates ran at lr=0" in warned
-    assert "compile the model with a new optimizer" in warned
+    counted, before = int(optimizer.iterations), weight(trained)
+    for _ in range(2):
+        with pytest.raises(rw.ScheduleError, match="compile the model with a new optimizer"):
+            fit(trained, batches, moves)
+        with pytest.raises(rw.ScheduleError, match="LearningRate is at its end: 4 updates"):
+            trained.train_on_batch(*ones(1))
+    assert (int(optimizer.iterations), weight(trained)) == (counted, before)
+    assert float(optimizer.learning_rate) == 0
+    trained.evaluate(*ones(2), verbose=0)
     if window is None:
-        assert_close(moves.moved, [*rates(FALL, 4), *[0.0] * 24])
+        assert_close(moves.moved, rates(FALL, 4))
+
+
+def test_fits_that_share_a_schedule_go_on() -> None:
+    """One epoch a `fit`, as some loops have it, up to the last update."""
+    trained, moves = model(SGD(LearningRate(FALL, 0.01, total=6))), Moves()
+    assert said(lambda: [fit(trained, 2, moves) for _ in range(3)]) == []
+    assert_close(moves.moved, rates(FALL, 6))
+
+
+def test_a_fit_that_is_too_long_says_so_when_it_ends() -> None:
+    """Once; what it trains at 0 is trained."""
+    trained, moves = model(SGD(LearningRate(FALL, 0.01, total=4))), Moves()
+    (warned,) = said(lambda: fit(trained, 4, moves, epochs=3))
+    assert "update 12 is past the end of the schedule, at 4: 8 updates ran at lr=0" in warned
+    assert_close(moves.moved, [*rates(FALL, 4), *[0.0] * 8])
+
+
+def test_an_earlier_state_trains_again() -> None:
+    """A checkpoint from before the end, loaded into a model that came to it."""
+    trained, moves = model(SGD(LearningRate(FALL, 0.01, total=4))), Moves()
+    fit(trained, 2, moves)
+    kept = [np.array(variable) for variable in trained.optimizer.variables]
+    fit(trained, 2, moves)
+    for variable, value in zip(trained.optimizer.variables, kept, strict=True):
+        variable.assign(value)
+    fit(trained, 2, moves)
+    assert_close(moves.moved[-2:], rates(FALL, 4)[2:])
+    with pytest.raises(rw.ScheduleError, match="is at its end"):
+        fit(trained, 2, moves)
+
+
+def test_a_model_that_is_compiled_anew_trains_again() -> None:
+    """What the refusal asks for; also with a rate of another kind."""
+    trained, moves = model(SGD(LearningRate(FALL, 0.01, total=4))), Moves()
+    fit(trained, 4, moves)
+    for rate in (LearningRate(FALL, 0.01, total=4), 0.01):
+        trained.compile(SGD(rate), Sum())
+        fit(trained, 4, moves)
+    assert_close(moves.moved, [*rates(FALL, 4), *rates(FALL, 4), *[0.01] * 4])
 
 
 def test_a_new_optimizer_starts_again_in_silence() -> None:
@@ -94,3 +142,14 @@ def test_a_plan_is_no_function_of_the_epoch() -> None:
         assert int(trained.optimizer.iterations) == 0
     with pytest.raises(rw.ScheduleError, match="take one schedule of it"):
         fit(model(SGD(plan)), 4)
+
+
+def test_a_model_at_its_end_is_saved_and_copied(tmp_path: Path) -> None:
+    """What waits for the next `fit` is no part of the model."""
+    trained = model(SGD(LearningRate(FALL, 0.01, total=4)))
+    fit(trained, 4)
+    trained.save(tmp_path / "a.keras")
+    for again in (keras.models.load_model(tmp_path / "a.keras"), copy.deepcopy(trained)):
+        assert weight(again) == weight(trained)
+        again.compile(SGD(0.01), Sum())
+        fit(again, 1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import keras
 import numpy as np
 
 from ratewise.adapters.arguments import HorizonOf, given, only_rate, read_rate, refuse_unknown
+from ratewise.adapters.keras.callers import caller
 from ratewise.adapters.keras.past import Farewell
 from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
@@ -18,7 +18,6 @@ from ratewise.schedule.schema import a_table, read_state
 from ratewise.schedule.strict import strict
 
 _HOST = (bool, int, float, str, np.generic, np.ndarray, type(None))
-_DEPTH = 16  # frames to look through for the optimizer that asks; it is the second, or the third
 
 
 @keras.saving.register_keras_serializable(package="ratewise")
@@ -29,10 +28,9 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     `ratewise.keras` is imported, loading needs no `custom_objects`.
 
     `t` is the optimizer's own count, so a second `fit` goes on where the first has ended, and past
-    the end of the schedule its last level is held; a `fit` that has so trained at rate 0 warns when
-    it ends. For a run from the start compile the model with a new optimizer. A rate is not told
-    that a `fit` begins; `Callback` is, and refuses one that begins at epoch 0 with an optimizer
-    that has made updates.
+    the end of the schedule its last level is held. Where that level is 0, a `fit` that goes on past
+    the end warns when it ends, and the next one is refused before its first update: for a run from
+    the start compile the model with a new optimizer.
 
     Keras logs such a rate, in TensorBoard's `epoch_learning_rate`, as it does its own schedules:
     that of the coming update. What a `Callback` logs is the rate that was used.
@@ -48,7 +46,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     Raises:
         ScheduleError: not a schedule, no rate, lengths that do not fit, a plan of more than the
-            rate.
+            rate; a `fit` that begins where a schedule has ended at 0.
 
     >>> import ratewise as rw
     >>> rate = LearningRate(rw.Linear(to=0), lr=0.5, total=4)
@@ -192,22 +190,10 @@ def _asker(step: Any) -> Any:
     """Return the optimizer that asks for its rate at `step`, a variable of its own.
 
     One that accumulates gradients hands its schedule the count of batches and not of updates, and
-    does not say so. It is the caller, and it owns the variable that it hands over.
-
-    So the frames of the callers are looked through. Nothing public serves: a schedule is never
-    told of its optimizer, the variable knows no owner, and its name ends in "iteration" with
-    accumulation and without. A test holds the versions of Keras in which this was seen.
+    does not say so: the variable knows no owner, and its name ends in "iteration" with
+    accumulation and without. It is the caller, and it owns the variable that it hands over.
     """
     if not isinstance(step, keras.Variable):
         return None
-    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
-    for _ in range(_DEPTH):
-        asker = frame.f_locals.get("self")
-        if isinstance(asker, keras.optimizers.Optimizer) and any(
-            step is variable for variable in asker.variables
-        ):
-            return asker
-        if frame.f_back is None:
-            return None
-        frame = frame.f_back
-    return None
+    owns = lambda optimizer: any(step is variable for variable in optimizer.variables)  # noqa: E731
+    return caller(keras.optimizers.Optimizer, owns)
