@@ -84,10 +84,10 @@ def test_a_damaged_state_is_refused_whole_or_works(name: str) -> None:
     """A seeded corpus; a number of cases comes from the environment."""
     strangers = [state for other, state in STATES.items() if other != name]
     refused = 0
-    for seed in seeds(60):
+    for seed in seeds(300):
         rng = random.Random(f"{name} {seed}")
         refused += tried(name, mutated(rng, STATES[name], strangers))
-    assert refused > len(seeds(60)) / 3
+    assert refused > len(seeds(300)) / 3
 
 
 @pytest.mark.parametrize("name", LISTENING)

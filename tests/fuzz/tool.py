@@ -120,20 +120,21 @@ class Tally:
         gc.collect()
         self._begun = peak()
 
-    def attack(self, what: Any, answer: Callable[[], Any]) -> Any:
+    def attack(self, what: Any, answer: Callable[[], Any], many: int = 1) -> Any:
         """Return what a case gives, or None if it is refused in our grammar; nothing else may be.
 
         Args:
             what: The case, which a failure shows.
             answer: What it is given to.
+            many: How many hostile things are in it.
         """
-        self.tried += 1
+        self.tried += many
         begun = time.thread_time()
         found: Any = None
         try:
             found = answer()
         except rw.ScheduleError as error:
-            self.refused += 1
+            self.refused += many
             told = str(error)
             assert told.endswith("."), told
             assert ": " in told, told
