@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from typing import Any
+from unittest import mock
 
 import torch
 from torch.optim import SGD
 from torch.optim import lr_scheduler as native
 
 import ratewise as rw
+from ratewise.adapters.torch import clock
 from ratewise.convert import read
 from ratewise.torch import Scheduler
 from tests.edges.rows import edge, refused
@@ -168,6 +170,16 @@ def policies() -> str:
     step(strict)
     strict.param_groups[0]["lr"] = 5.0
     return f"followed; {refused(lambda: step(strict), 'lr')}"
+
+
+@edge(CLOCK, "a step that is captured into a CUDA graph (only what the stream says is simulated)")
+def captured() -> str:
+    optimizer = made(0.1)
+    with mock.patch.multiple(clock, is_on_card=lambda _: True, is_captured=lambda: True):
+        scheduler = Scheduler(optimizer, rw.Cosine(), total=10)
+        said = refused(lambda: step(optimizer), "captured", "behind each replay")
+    assert scheduler.committed == 0
+    return said
 
 
 @edge(GROUPS, "`ReduceLROnPlateau(min_lr=[…])` of groups at 1e-4 and 1e-3")

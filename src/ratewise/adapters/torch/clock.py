@@ -17,11 +17,11 @@ from torch.utils.hooks import RemovableHandle
 from ratewise.adapters.torch import carried
 from ratewise.adapters.torch.carried import UPDATES
 from ratewise.adapters.torch.cells import GroupCells
-from ratewise.adapters.torch.device import outside_graphs, overflow
+from ratewise.adapters.torch.device import is_captured, is_on_card, outside_graphs, overflow
 from ratewise.adapters.torch.groups import KEPT, Member, adopt, join_member, kept_in, recognise
 from ratewise.adapters.torch.hands import makes_state_alone
 from ratewise.adapters.torch.meant import entry_of, name_of
-from ratewise.adapters.torch.refusals import one_group_at_a_time
+from ratewise.adapters.torch.refusals import one_group_at_a_time, refuse_capture
 from ratewise.adapters.torch.source import Source
 from ratewise.adapters.torch.values import Group, close, who_is
 from ratewise.adapters.torch.watch import Watch
@@ -45,23 +45,15 @@ class Clock(GroupCells):
             "where" if one is that leaves something open, or "peak".
     """
 
-    __slots__ = (
-        "_claim",
-        "_eager",
-        "_first",
-        "_removed",
-        "code",
-        "handles",
-        "policy",
-        "questions",
-        "watch",
-    )
+    __slots__ = ("_claim", "_eager", "_first", "_on_card", "_removed", "code", "handles", "policy",
+                 "questions", "watch")  # fmt: skip
 
     def __init__(self, source: Source, policy: str | None, by_hand: str = "warn") -> None:
         super().__init__(source, by_hand)
         self._claim: tuple[str, int] | None = None  # whose state was loaded last, and its count
         self._first: Group = {}
         self._removed: list[Member] = []
+        self._on_card = False
         self._eager = outside_graphs()
         self.code = source
         self.policy = policy
@@ -77,6 +69,8 @@ class Clock(GroupCells):
         The groups are compared after writing: another dict that is equal needs nothing. What
         somebody else has put there is another object, and is seen to the long way.
         """
+        if self._on_card and not _compiling() and is_captured():
+            raise refuse_capture()
         if (
             (stop := self._stop) > 0
             and (t := self.t) < stop  # in this order: a compiler would guard it
@@ -217,6 +211,7 @@ class Clock(GroupCells):
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""
         super().lay_out()
+        self._on_card = any(map(is_on_card, self._groups))
         self.mark()
 
     def observe(self, metrics: Mapping[str, Any]) -> None:

@@ -16,6 +16,16 @@ def overflow(optimizer: Any) -> bool:
     return found is not None and bool(torch.as_tensor(found).any())
 
 
+def is_on_card(group: dict[str, Any]) -> bool:
+    """Tell whether a group has parameters on a device that captures graphs."""
+    return any(weight.is_cuda for weight in group["params"])
+
+
+def is_captured() -> bool:
+    """Tell whether what is done now is captured into a CUDA graph; the host waits for nothing."""
+    return torch.cuda.is_current_stream_capturing()
+
+
 @functools.cache
 def outside_graphs() -> Callable[[Any, Optimizer | None, bool], None]:
     """Return what a clock's hook does beyond the short way, kept out of compiled graphs.

@@ -54,6 +54,19 @@ def refuse_clockless(optimizer: Optimizer) -> None:
         raise ScheduleError(WHO, rule, fix)
 
 
+def refuse_capture() -> ScheduleError:
+    """Return the error for a step that is captured into a CUDA graph.
+
+    The host writes each rate: captured, that of one update is replayed, and nothing counts.
+    """
+    rule = "cannot write its rates into a step that is captured into a CUDA graph: replays keep one"
+    fix = (
+        "capture the forward and the backward pass, and call optimizer.step() behind each replay, "
+        "or compile the step: torch.compile(step, mode='reduce-overhead')"
+    )
+    return ScheduleError(WHO, rule, fix)
+
+
 def warn_of_one_peak(source: Source, members: Sequence[Member]) -> None:
     """Warn where a plan's one peak takes the place of rates that differ from group to group.
 
