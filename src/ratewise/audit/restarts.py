@@ -186,7 +186,7 @@ def skipped(e: LogEvidence) -> Explanation | None:
 
 def _skipped_from(e: LogEvidence, shift: int) -> Explanation | None:
     base = e.explain("as_meant", {}, 0.0, shifts=(shift,))
-    changes, hits = walk(e, base)
+    changes, expected = walk(e, base)
     offsets = [offset for _, offset in changes]
     steps = np.diff([0, *offsets])
     ahead = bool((steps > 0).all())
@@ -197,10 +197,7 @@ def _skipped_from(e: LogEvidence, shift: int) -> Explanation | None:
         return None
     if ahead and changes[0][0] == 0 and len(changes) == 1:
         return None  # ahead from the start: no update was counted that could be seen
-    moved = np.zeros(len(e.counts), dtype=np.int64)
-    for row, offset in changes:
-        moved[row:] = offset
-    expected = e.intended.at(e.counts + shift + moved) * base.scale
+    hits = e.hits(expected)
     told = {
         "skipped": abs(offsets[-1]),
         "at": tuple(int(e.counts[row]) for row, _ in changes[:MOST_CHANGES]),
