@@ -53,6 +53,7 @@ def audit(
     logged: str | None = None,
     skips: bool | None = None,
     framework: str | None = None,
+    run: str | None = None,
 ) -> Audit:
     """Return what a run did with its learning rate, by its log, and whether that was meant.
 
@@ -61,7 +62,8 @@ def audit(
 
     Args:
         log: The path of a log (`trainer_state.json`, event files, CSV of Lightning, Keras or
-            anybody, a journal), rows such as `trainer.state.log_history`, or columns by name.
+            anybody, W&B, Trackio, JSON lines, a journal), rows such as
+            `trainer.state.log_history`, or columns by name.
         plan: What was meant: a schedule, a plan, its text or file, a config, a scheduler, or the
             rate of each update.
         total: Updates of the run.
@@ -82,6 +84,7 @@ def audit(
             nobody knows.
         framework: Whose words the advice is in: "transformers", "lightning", "keras",
             "accelerate" or "torch"; left out, the log tells.
+        run: Name of the run, of a log that has several.
 
     Raises:
         ScheduleError: the log or the plan cannot be read, or something has to be given.
@@ -98,7 +101,7 @@ def audit(
         who = Call("audit", "framework", framework)
         one_of(who, "is not a framework", framework, FRAMEWORKS)
     known = epoch if epoch is not None else _epoch_of(total, epochs)
-    read = recorded(log, step=step, rate=rate, epoch=known)
+    read = recorded(log, step=step, rate=rate, epoch=known, run=run)
     if plan is None:
         return _without_plan(read)
     told = {"samples": samples, "tokens": tokens, "epochs": epochs, "batch_size": batch_size,
@@ -107,8 +110,8 @@ def audit(
     read, meant = _in_updates(read, meant)
     several = list(lr.values()) if isinstance(lr, Mapping) else lr
     others = np.array(several) if isinstance(several, list | tuple) else None
-    run = Told(processes, accumulation, others)
-    found = _compared(read, meant, conventions(read, meant, logged), run, skips)
+    trained = Told(processes, accumulation, others)
+    found = _compared(read, meant, conventions(read, meant, logged), trained, skips)
     name = framework or str(read.facts.get("kind", ""))
     causes = tuple(
         dataclasses.replace(one, fix=_fix(one, name, meant, read)) for one in found.causes

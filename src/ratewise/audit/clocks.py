@@ -11,7 +11,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.intended import Intended, Updates
-from ratewise.audit.layout import climb_of
+from ratewise.audit.layout import begin_of
 
 FARTHEST = 8
 """Updates by which a clock that is off from the start is looked for."""
@@ -129,7 +129,7 @@ def steps_per_update(
     clocks: list[tuple[Any, bool]] = [(times, False), (times_and_rest, False)]
     if int(e.counts[-1]) * 2 > followed.total:
         for clock in (times, times_and_rest):
-            back = partial(_folded_times, followed, climb_of(followed), clock)
+            back = partial(_folded_times, followed, begin_of(followed), clock)
             clocks.append((back, True))
     for clock, rebounds in clocks:
         for k in scan(e, followed, clock, tried, free):
@@ -249,14 +249,14 @@ def walk(e: LogEvidence, base: Explanation, most: int = 40) -> tuple[list[tuple[
     expected = np.full(e.rates.shape, np.nan)
     offset, row, changes = 0, 0, list[tuple[int, int]]()
     while row < len(t):
-        shown = _shown(e, followed, t + offset, base.scale, row)
+        shown = _shown(e, followed, t, offset, base.scale, row)
         stop = _first_miss(e, shown, row)
         expected[row:] = shown
         if stop >= len(t) or len(changes) >= most:
             break
         longest, chosen = 0, 0
         for change in sorted(tried, key=lambda one: (abs(one), one * offset < 0)):
-            trial = _shown(e, followed, t[: stop + 12] + offset + change, base.scale, stop)
+            trial = _shown(e, followed, t[: stop + 12], offset + change, base.scale, stop)
             reach = _first_miss(e, trial, stop) - stop
             if reach > longest:
                 longest, chosen = reach, change
@@ -267,20 +267,23 @@ def walk(e: LogEvidence, base: Explanation, most: int = 40) -> tuple[list[tuple[
     return changes, expected
 
 
-def _shown(e: LogEvidence, followed: Intended, t: Updates, scale: float, row: int) -> Floats:
-    """Return the rates of updates from a row on.
+def _shown(
+    e: LogEvidence, followed: Intended, t: Updates, offset: int, scale: float, row: int
+) -> Floats:
+    """Return the rates of updates from a row on, of a clock that is ahead of them by an offset.
 
-    A clock that runs ahead comes to the end of its plan before the run does, where some schedules
-    rise again: of the two rates there, the one that is in the log.
+    It comes to the end of its plan before the run does, where some schedules rise again: of the
+    two rates there, the one that is in the log.
     """
-    held = followed.at(t[row:]) * scale
-    past = t[row:] > followed.total
+    t = t[row:]
+    held = followed.at(t + offset) * scale
+    past = (t + offset > followed.total) & (t <= followed.total)
     if not past.any():
         return held
-    bent = followed.at(folded(followed, climb_of(followed), t[row:])) * scale
-    near = e.tolerance[row : row + len(held)]
+    bent = followed.at(folded(followed, begin_of(followed), t + offset)) * scale
+    rows = slice(row, row + len(t))
     with np.errstate(invalid="ignore"):
-        fits = np.abs(e.rates[row : row + len(held)] - bent) <= near
+        fits = np.abs(e.rates[rows] - bent) <= e.tolerance[rows]
     return np.where(fits & past[:, None], bent, held)
 
 

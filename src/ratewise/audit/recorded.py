@@ -62,7 +62,12 @@ class Recorded:
 
 
 def recorded(
-    log: Any, *, step: str | None = None, rate: str | None = None, epoch: float | None = None
+    log: Any,
+    *,
+    step: str | None = None,
+    rate: str | None = None,
+    epoch: float | None = None,
+    run: str | None = None,
 ) -> Recorded:
     """Return what a log says of the rates.
 
@@ -73,13 +78,14 @@ def recorded(
         step: Column of the updates made; left out, it is found by its name.
         rate: Column of the rate; left out, all that look like one are taken, each a group.
         epoch: Updates in an epoch, where a log counts epochs alone.
+        run: Name of the run, of a log that has several.
 
     Raises:
         ScheduleError: the log cannot be read, has several runs, or holds no rates.
     """
     if isinstance(log, Recorded):
         return log
-    table, found = table_from(log, step, rate)
+    table, found = table_from(log, step, rate, run)
     if table.rates is not None:
         return _of_every_update(table, found)
     facts: dict[str, Any] = {"kind": _writer(table, found), **found}
@@ -117,9 +123,14 @@ def recorded(
         digits=digits,
         convention=_convention(table, facts),
         resumed=_resumes(table, next(iter(series)), scale),
-        notes=tuple(dict.fromkeys((*table.said, *facts.pop("notes", ())))),
+        notes=tuple(dict.fromkeys((*table.said, *facts.pop("notes", ()), *_told(table, columns)))),
         facts=facts,
     )
+
+
+def _told(table: LogTable, columns: Sequence[str]) -> list[str]:
+    """Return what was left out of the rates, or of the steps beside them."""
+    return [said for name in (table.step, *columns) for said in table.told(name)]
 
 
 def _of_every_update(table: LogTable, facts: dict[str, Any]) -> Recorded:

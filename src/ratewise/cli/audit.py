@@ -17,7 +17,8 @@ from ratewise.schedule.errors import Fix
 DEPARTS, UNDECIDED = 4, 5
 """Exit codes of a run that departs from its plan, and of a log that cannot tell."""
 
-_LOG = "trainer_state.json, event files, a CSV, a journal, or a folder with one of them."
+_LOG = "trainer_state.json, event files, CSV, JSON lines, W&B, Trackio, a journal, or a folder."
+_RUN = "The run, of a log with several."
 _PLAN = "What was meant: a schedule, or the file of one or of a config."
 _LOGGED = "Which rate stands beside step k: that of this update, or of the next."
 _SKIPS = "Whether a loss scale may have skipped updates."
@@ -33,6 +34,7 @@ def audit(
     logged: Annotated[str | None, typer.Option(help=_LOGGED, metavar="this|next")] = None,
     skips: Annotated[bool | None, typer.Option("--skips/--no-skips", help=_SKIPS)] = None,
     framework: Annotated[str | None, typer.Option(help="Whose words advice is in.")] = None,
+    named: Annotated[str | None, typer.Option("--run", metavar="NAME", help=_RUN)] = None,
     save: Annotated[Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).")] = None,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +56,8 @@ def audit(
     columns = {"step": step, "rate": rate, "logged": logged}
     units = {name: value for name, value in run.units.items() if name != "samples"}
     told: dict[str, Any] = {**numbers, **columns, **units, "samples": run.samples}
-    found = held(log, plan, total=run.length, skips=skips, framework=framework, **told)
+    found = held(log, plan, total=run.length, skips=skips, framework=framework, run=named,
+                 **told)  # fmt: skip
     if save is not None:
         save_figure(found, save)
     if as_json:
