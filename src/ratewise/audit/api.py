@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._files import Progress
 from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.fixes import fix_of
 from ratewise.audit.intended import Intended, intended
@@ -54,6 +55,7 @@ def audit(
     skips: bool | None = None,
     framework: str | None = None,
     run: str | None = None,
+    progress: Progress | None = None,
 ) -> Audit:
     """Return what a run did with its learning rate, by its log, and whether that was meant.
 
@@ -85,6 +87,7 @@ def audit(
         framework: Whose words the advice is in: "transformers", "lightning", "keras",
             "accelerate" or "torch"; left out, the log tells.
         run: Name of the run, of a log that has several.
+        progress: Called as `progress(done, total)` while a file is read.
 
     Raises:
         ScheduleError: the log or the plan cannot be read, or something has to be given.
@@ -101,7 +104,7 @@ def audit(
         who = Call("audit", "framework", framework)
         one_of(who, "is not a framework", framework, FRAMEWORKS)
     known = epoch if epoch is not None else _epoch_of(total, epochs)
-    read = recorded(log, step=step, rate=rate, epoch=known, run=run)
+    read = recorded(log, step=step, rate=rate, epoch=known, run=run, progress=progress)
     if plan is None:
         return _without_plan(read)
     told = {"samples": samples, "tokens": tokens, "epochs": epochs, "batch_size": batch_size,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratewise._arrays import Floats
+from ratewise._files import Progress
 from ratewise.audit.rounding import LEAST, SINGLE, kept_digits, needed_digits
 from ratewise.audit.sources import COUNTED, is_rate, table_from
 from ratewise.logs.columns import EPOCHS, MONITOR, TRAINING, VALIDATION, chosen, epoch_of, plain
@@ -68,6 +69,7 @@ def recorded(
     rate: str | None = None,
     epoch: float | None = None,
     run: str | None = None,
+    progress: Progress | None = None,
 ) -> Recorded:
     """Return what a log says of the rates.
 
@@ -79,13 +81,14 @@ def recorded(
         rate: Column of the rate; left out, all that look like one are taken, each a group.
         epoch: Updates in an epoch, where a log counts epochs alone.
         run: Name of the run, of a log that has several.
+        progress: Called as `progress(done, total)` while a file is read.
 
     Raises:
         ScheduleError: the log cannot be read, has several runs, or holds no rates.
     """
     if isinstance(log, Recorded):
         return log
-    table, found = table_from(log, step, rate, run)
+    table, found = table_from(log, step, rate, run, progress)
     if table.rates is not None:
         return _of_every_update(table, found)
     facts: dict[str, Any] = {"kind": _writer(table, found), **found}

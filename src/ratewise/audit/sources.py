@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise._files import Progress
 from ratewise._json import log_history
 from ratewise.logs.columns import EPOCHS, MONITOR, RATES, Asked, plain
 from ratewise.logs.folders import STATE, read_tables
@@ -67,7 +68,11 @@ def is_rate(name: str) -> bool:
 
 
 def table_from(
-    log: Any, step: str | None, rate: str | None, run: str | None = None
+    log: Any,
+    step: str | None,
+    rate: str | None,
+    run: str | None = None,
+    progress: Progress | None = None,
 ) -> tuple[LogTable, dict[str, Any]]:
     """Return a log as a table, and what is known of its run besides.
 
@@ -76,7 +81,7 @@ def table_from(
     Raises:
         ScheduleError: it cannot be read, has several runs, or no column that counts.
     """
-    asked = AuditAsked(step=step, rate=rate)
+    asked = AuditAsked(step=step, rate=rate, progress=progress)
     state: Any = getattr(log, "state", None)
     if hasattr(state, "log_history"):
         log = {"log_history": state.log_history, "max_steps": state.max_steps}

@@ -11,6 +11,7 @@ from ratewise import ScheduleError
 from ratewise.cli.arguments import Json
 from ratewise.cli.output import check_figure, save_figure, say, say_json
 from ratewise.cli.parsing import check_spec
+from ratewise.cli.reading import reading
 from ratewise.cli.run_options import RunOptions, with_run_options
 from ratewise.schedule.errors import Fix
 
@@ -56,8 +57,9 @@ def audit(
     columns = {"step": step, "rate": rate, "logged": logged}
     units = {name: value for name, value in run.units.items() if name != "samples"}
     told: dict[str, Any] = {**numbers, **columns, **units, "samples": run.samples}
-    found = held(log, plan, total=run.length, skips=skips, framework=framework, run=named,
-                 **told)  # fmt: skip
+    told |= {"skips": skips, "framework": framework, "run": named}
+    with reading() as progress:
+        found = held(log, plan, total=run.length, progress=progress, **told)
     if save is not None:
         save_figure(found, save)
     if as_json:
