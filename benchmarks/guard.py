@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ratewise.testing import Guard
+from ratewise.testing import RateGuard
 
 GROUPS = (1, 2, 100)
 
@@ -45,7 +45,7 @@ def measured(groups: int, updates: int, rounds: int) -> tuple[float, float, floa
     bare = optimizer_of(groups)
     alone = least(bare.step, updates, rounds)
     watched = optimizer_of(groups)
-    Guard("Hold()", total=total, lr=1e-3).watch(watched)
+    RateGuard("Hold()", total=total, lr=1e-3).watch(watched)
     with_guard = least(watched.step, updates, rounds)
     scheduled = optimizer_of(groups)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(scheduled, total)

@@ -1,4 +1,4 @@
-"""A guard warns at the first update that departs, in each trainer, and says nothing of right runs."""
+"""A guard warns at the first update that departs, in each trainer, and is silent of right runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import ratewise as rw
 from ratewise.audit import audit
 from ratewise.schedule import ScheduleError
-from ratewise.testing import Guard, RateWarning, trace
+from ratewise.testing import RateGuard, RateWarning, trace
 from tests.audit.trainers import LR, Line, shape
 
 TOTAL, WARM = 24, 4
@@ -31,7 +31,7 @@ def heard(run: Callable[[], Any]) -> list[str]:
     return [str(one.message) for one in told if issubclass(one.category, RateWarning)]
 
 
-def plain_pytorch(guard: Guard, wrong: bool, folder: Path, lr: float = LR) -> None:
+def plain_pytorch(guard: RateGuard, wrong: bool, folder: Path, lr: float = LR) -> None:
     """A loop; the mistake is to step the scheduler twice."""
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD(Line().parameters(), lr=lr)
@@ -43,7 +43,7 @@ def plain_pytorch(guard: Guard, wrong: bool, folder: Path, lr: float = LR) -> No
             scheduler.step()
 
 
-def accelerate(guard: Guard, wrong: bool, folder: Path) -> None:
+def accelerate(guard: RateGuard, wrong: bool, folder: Path) -> None:
     """A prepared loop of two batches an update; the mistake is a scheduler that is not prepared."""
     torch = pytest.importorskip("torch")
     library = pytest.importorskip("accelerate")
@@ -65,7 +65,7 @@ def accelerate(guard: Guard, wrong: bool, folder: Path) -> None:
             optimizer.zero_grad()
 
 
-def transformers(guard: Guard, wrong: bool, folder: Path, resume: bool = False) -> None:
+def transformers(guard: RateGuard, wrong: bool, folder: Path, resume: bool = False) -> None:
     """A Trainer; the mistake is a callback that steps the scheduler again."""
     torch = pytest.importorskip("torch")
     library = pytest.importorskip("transformers")
@@ -88,7 +88,7 @@ def transformers(guard: Guard, wrong: bool, folder: Path, resume: bool = False) 
     trainer.train(resume_from_checkpoint=str(folder / "checkpoint-20") if resume else None)
 
 
-def lightning(guard: Guard, wrong: bool, folder: Path) -> None:
+def lightning(guard: RateGuard, wrong: bool, folder: Path) -> None:
     """A module; the mistake is to leave out interval='step'."""
     torch = pytest.importorskip("torch")
     library = pytest.importorskip("lightning")
@@ -115,7 +115,7 @@ def lightning(guard: Guard, wrong: bool, folder: Path) -> None:
     ).fit(Module(), data)  # fmt: skip
 
 
-def keras(guard: Guard, wrong: bool, folder: Path) -> None:
+def keras(guard: RateGuard, wrong: bool, folder: Path) -> None:
     """A fit; the mistake is a callback that is handed the epoch."""
     library = pytest.importorskip("keras")
     model = library.Sequential([library.Input((2,)), library.layers.Dense(1)])
@@ -140,15 +140,15 @@ RUNS = [plain_pytorch, accelerate, transformers, lightning, keras]
 @quietly
 @pytest.mark.parametrize("train", RUNS, ids=lambda one: one.__name__)
 def test_it_is_silent_of_a_right_run_and_warns_at_the_first_wrong_update(
-    train: Callable[[Guard, bool, Path], None], tmp_path: Path
+    train: Callable[[RateGuard, bool, Path], None], tmp_path: Path
 ) -> None:
     """Real trainers: one warning, of the first update that is off, with a mistake that does it."""
-    right = Guard(PLAN, total=TOTAL, lr=LR)
+    right = RateGuard(PLAN, total=TOTAL, lr=LR)
     assert heard(lambda: train(right, False, tmp_path / "right")) == []
     assert right.departed is None
     assert right.updates == TOTAL
     assert right.audit().agrees is True
-    guard = Guard(PLAN, total=TOTAL, lr=LR)
+    guard = RateGuard(PLAN, total=TOTAL, lr=LR)
     (said,) = heard(lambda: train(guard, True, tmp_path / "wrong"))
     first = 0 if train is accelerate else 1  # there the first of two batches is stepped at too
     assert f"update {first} has" in said
@@ -164,8 +164,8 @@ def test_it_is_silent_of_a_right_run_and_warns_at_the_first_wrong_update(
 @quietly
 def test_a_trainer_that_goes_on_is_watched_from_there(tmp_path: Path) -> None:
     """The Trainer says how many updates were made, and the guard begins with the next."""
-    assert heard(lambda: transformers(Guard(PLAN, total=TOTAL, lr=LR), False, tmp_path)) == []
-    guard = Guard(PLAN, total=TOTAL, lr=LR)
+    assert heard(lambda: transformers(RateGuard(PLAN, total=TOTAL, lr=LR), False, tmp_path)) == []
+    guard = RateGuard(PLAN, total=TOTAL, lr=LR)
     assert heard(lambda: transformers(guard, False, tmp_path, resume=True)) == []
     assert guard.updates == TOTAL
 
@@ -181,8 +181,8 @@ def test_optax_and_any_loop_record_by_hand() -> None:
     made = optax.inject_hyperparams(optax.sgd)(schedule(plan, lr=LR, total=TOTAL))
     parameters = jax.numpy.ones(1)
     state = made.init(parameters)
-    guard = Guard(PLAN, total=TOTAL, lr=LR)
-    late = Guard(PLAN, total=TOTAL, lr=LR, start=1)
+    guard = RateGuard(PLAN, total=TOTAL, lr=LR)
+    late = RateGuard(PLAN, total=TOTAL, lr=LR, start=1)
 
     def train() -> None:
         nonlocal state
@@ -210,7 +210,7 @@ def test_optax_and_any_loop_record_by_hand() -> None:
 )
 def test_one_rate_tells_what_may_have_made_it(rates: list[float], at: int, kind: str) -> None:
     """At the very update, before a log could be audited, the mistake is among those named."""
-    guard = Guard(PLAN, total=TOTAL, lr=LR)
+    guard = RateGuard(PLAN, total=TOTAL, lr=LR)
     said = heard(lambda: [guard.record(one) for one in rates])
     assert len(said) == 1
     assert guard.departed is not None
@@ -220,7 +220,7 @@ def test_one_rate_tells_what_may_have_made_it(rates: list[float], at: int, kind:
 
 def test_groups_have_bounds_of_their_own() -> None:
     """Rates of two groups in the wrong order are seen at once."""
-    guard = Guard(PLAN, total=TOTAL, lr=[LR, 10 * LR], start=5)
+    guard = RateGuard(PLAN, total=TOTAL, lr=[LR, 10 * LR], start=5)
     assert heard(lambda: guard.record(LR * LEVEL(5), 10 * LR * LEVEL(5))) == []
     (said,) = heard(lambda: guard.record(10 * LR * LEVEL(6), LR * LEVEL(6)))
     assert "wrong_group" in said
@@ -230,7 +230,7 @@ def test_a_run_may_be_ended_by_its_guard() -> None:
     """A warning that is an error leaves the optimizer's step, and the run with it."""
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=LR)
-    guard = Guard("Linear(to=0)", total=10)
+    guard = RateGuard("Linear(to=0)", total=10)
     guard.watch(optimizer)
     optimizer.step()
     with warnings.catch_warnings():
@@ -247,7 +247,7 @@ def test_a_tensor_is_a_rate_too_and_a_skipped_update_is_none() -> None:
     torch = pytest.importorskip("torch")
     rate = torch.tensor(LR, dtype=torch.float32)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=rate, fused=True)
-    guard = Guard("Linear(to=0)", total=10, lr=LR)
+    guard = RateGuard("Linear(to=0)", total=10, lr=LR)
     guard.watch(optimizer)
 
     def train() -> None:
@@ -264,7 +264,7 @@ def test_a_tensor_is_a_rate_too_and_a_skipped_update_is_none() -> None:
 
 def test_a_trace_may_have_a_guard() -> None:
     """What is recorded for the end is looked at as it comes."""
-    guard = Guard("Linear(to=0)", total=10, lr=LR)
+    guard = RateGuard("Linear(to=0)", total=10, lr=LR)
     with trace(None, guard=guard) as run:
         (said,) = heard(lambda: [run.record(LR) for _ in range(3)])
     assert "update 1 has" in said
@@ -274,7 +274,7 @@ def test_a_trace_may_have_a_guard() -> None:
 def test_what_was_seen_is_audited_as_a_log_would_be() -> None:
     """The audit of a guard is that of a log of every update."""
     rates = [LR * LEVEL(3 * t) for t in range(TOTAL)]
-    guard = Guard(PLAN, total=TOTAL, lr=LR)
+    guard = RateGuard(PLAN, total=TOTAL, lr=LR)
     heard(lambda: [guard.record(one) for one in rates])
     log = {"step": np.arange(1, TOTAL + 1), "lr": np.array(rates)}
     whole = audit(log, PLAN, total=TOTAL, lr=LR, logged="this").cause
@@ -287,12 +287,12 @@ def test_what_was_seen_is_audited_as_a_log_would_be() -> None:
 def test_what_cannot_be_watched_is_refused() -> None:
     """A plan without a peak, a thing without hooks, a framework without callbacks."""
     with pytest.raises(ScheduleError, match="no rate at level 1"):
-        Guard("Linear(to=0)", total=10).record(0.1)
+        RateGuard("Linear(to=0)", total=10).record(0.1)
     with pytest.raises(ScheduleError, match="needs an optimizer"):
-        Guard("Linear(to=0)", total=10).watch(3)
+        RateGuard("Linear(to=0)", total=10).watch(3)
     with pytest.raises(ScheduleError, match="no trainer with callbacks"):
-        Guard("Linear(to=0)", total=10).callback("optax")
+        RateGuard("Linear(to=0)", total=10).callback("optax")
     with pytest.raises(ScheduleError, match="finds no update"):
-        Guard("Linear(to=0)", total=10).audit()
+        RateGuard("Linear(to=0)", total=10).audit()
     with pytest.raises(ScheduleError, match="needs the length"):
-        Guard("Linear(to=0)", lr=1.0).record(0.1)
+        RateGuard("Linear(to=0)", lr=1.0).record(0.1)

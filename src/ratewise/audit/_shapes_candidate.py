@@ -365,7 +365,11 @@ def _family(template: of.Template, v: of.Numbers, points: Points) -> tuple[str, 
         return (of.WARMING if template.warm and reached == 0 else of.CONSTANT), ()
     if template.hold or body == "sqrt":
         return of.STABLE, ()
-    if template.warm not in ("", "hidden") and body in ("linear", "cosine") and not template.product:
+    if (
+        template.warm not in ("", "hidden")
+        and body in ("linear", "cosine")
+        and not template.product
+    ):
         long = v["W"] >= 0.08 * v["T"]
         if template.warm == "cosine" and body == "cosine":
             return of.ONE_CYCLE, ()

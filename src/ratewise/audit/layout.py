@@ -47,7 +47,7 @@ class PlanParts:
 
 
 def parts_of(schedule: Schedule) -> PlanParts | None:
-    """Return the parts of a resolved schedule; None if it is no row of moves, nor one times a climb."""
+    """Return the parts of a resolved schedule; None if it is no row of moves, nor that product."""
     if isinstance(schedule, Product):
         return _factors(schedule)
     moves = schedule.moves if isinstance(schedule, Sequence) else (schedule,)
@@ -87,7 +87,7 @@ def climb_of(intended: Intended) -> int:
 
 
 def begin_of(intended: Intended) -> int:
-    """Return the update at which the decay of a plan begins: 0 of one that a climb is a factor on."""
+    """Return the update at which the decay of a plan begins: 0 if a climb is a factor on it."""
     found = parts_of(intended.schedules[0]) if intended.schedules else None
     return 0 if found is None or found.product else found.warmup
 

@@ -175,9 +175,7 @@ def _pinned(plan: Intended) -> Made:
     def make(n: int) -> Intended | None:
         return each(
             plan,
-            lambda p: (
-                p.put(p.climb, stretched(p.rest, p.left(n))) if n > p.warmup else None
-            ),
+            lambda p: p.put(p.climb, stretched(p.rest, p.left(n))) if n > p.warmup else None,
             n,
         )
 

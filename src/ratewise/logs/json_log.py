@@ -21,7 +21,7 @@ from ratewise.logs.table import LogTable, unreadable
 from ratewise.logs.trainer_state import LARGEST, parsed
 
 WHOLE = "give a copy that is whole"
-ROWS = "give rows such as {\"step\": 10, \"lr\": 1e-4}, one a line or in a list"
+ROWS = 'give rows such as {"step": 10, "lr": 1e-4}, one a line or in a list'
 
 
 def is_lines(path: Path) -> bool:

@@ -36,7 +36,7 @@ def holds_metrics(path: Path) -> bool:
     """Whether a database has the table that Trackio keeps."""
     try:
         with closing(_opened(path)) as file:
-            return NEEDED <= set(_columns(file))
+            return set(_columns(file)) >= NEEDED
     except (sqlite3.Error, OSError, ValueError):
         return False
 
@@ -89,18 +89,21 @@ def _columns(file: sqlite3.Connection) -> list[str]:
 def _runs(file: sqlite3.Connection, where: str, asked: Asked) -> list[LogTable]:
     columns = _columns(file)
     run = "run_id" if "run_id" in columns else "run_name"
-    names = dict(file.execute(f"SELECT {run}, MAX(run_name) FROM {TABLE} GROUP BY {run}").fetchall())
+    names = dict(
+        file.execute(f"SELECT {run}, MAX(run_name) FROM {TABLE} GROUP BY {run}").fetchall()
+    )
     if len(names) > MOST_RUNS:
         rule = f"holds {len(names):,} runs, more than {MOST_RUNS:,}"
         raise unreadable(where, rule, "export the one that matters")
     total = int(file.execute(f"SELECT COUNT(*) FROM {TABLE}").fetchone()[0])
     runs = {one: Rows(where, str(called), _shared(asked, len(names)))
             for one, called in names.items()}  # fmt: skip
+    size = Path(where).stat().st_size
     asking = f"SELECT {run}, step, {TABLE} FROM {TABLE} ORDER BY rowid"
     for number, (one, step, content) in enumerate(file.execute(asking), 1):
         runs[one].add({**_row(where, number, content), "step": step})
-        if asked.progress is not None and (number % OFTEN == 0 or number == total):
-            asked.progress(number, max(total, number))
+        if asked.progress is not None and number % OFTEN in (0, total % OFTEN):
+            asked.progress(size * number // total, size)
     return list(_tables(runs.values()))
 
 

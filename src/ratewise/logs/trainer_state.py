@@ -71,6 +71,11 @@ def read_state(path: str | Path) -> TrainerState:
 
 
 def parsed(where: str, content: bytes) -> Any:
+    """Return what the JSON of a file says.
+
+    Raises:
+        ScheduleError: it is too large, cut off, or no JSON, or has a key twice.
+    """
     fix = "give a CSV or event files, which may be of any size"
     if len(content) > LARGEST:
         raise unreadable(where, f"has more than {LARGEST:,} bytes of JSON", fix)

@@ -34,7 +34,7 @@ OFTEN = 32
 """Blocks between two tellings of how far the reading is."""
 
 
-class Malformed(Exception):
+class NoMessage(Exception):
     """Bytes that are no protocol buffer."""
 
 
@@ -53,7 +53,7 @@ def read(path: Path, name: str, asked: Asked) -> LogTable:
             for field, kind, value in fields(record):
                 if field == HISTORY and kind == BYTES:
                     rows.add(row_of(value))
-        except Malformed:
+        except NoMessage:
             raise unreadable(where, f"is damaged: record {number:,} is none", COPY) from None
     if not rows.count:
         raise unreadable(where, "has no history: nothing was logged", "give the log of a run")
@@ -132,7 +132,7 @@ def row_of(history: bytes) -> dict[str, Any]:
     """Return a row that was logged, with its step.
 
     Raises:
-        Malformed: it is none.
+        NoMessage: it is none.
     """
     row: dict[str, Any] = {}
     for field, kind, value in fields(history):
@@ -169,7 +169,7 @@ def fields(content: bytes) -> Iterator[tuple[int, int, Any]]:
     """Return the fields of a protocol buffer: number, kind, and an int or bytes.
 
     Raises:
-        Malformed: it is none.
+        NoMessage: it is none.
     """
     at, end = 0, len(content)
     while at < end:
@@ -183,9 +183,9 @@ def fields(content: bytes) -> Iterator[tuple[int, int, Any]]:
                 length, at = _varint(content, at)
             value, at = content[at : at + length], at + length
         else:
-            raise Malformed
+            raise NoMessage
         if at > end:
-            raise Malformed
+            raise NoMessage
         yield key >> 3, kind, value
 
 
@@ -196,4 +196,4 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 128:
             return value, at
-    raise Malformed
+    raise NoMessage

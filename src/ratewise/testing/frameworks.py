@@ -63,7 +63,7 @@ def innermost(optimizer: Any) -> Any:
     return optimizer
 
 
-class Watcher(Protocol):
+class OptimizerWatcher(Protocol):
     """What watches an optimizer of PyTorch, and may stop to."""
 
     def watch(self, optimizer: Any, start: int | None = None) -> None:
@@ -75,11 +75,11 @@ class Watcher(Protocol):
         ...
 
 
-def guard_of_transformers(guard: Watcher) -> Any:
+def guard_of_transformers(guard: OptimizerWatcher) -> Any:
     """Return a callback for a Trainer that lets a guard watch its optimizer."""
     transformers = require("transformers", extra="transformers")
 
-    class RateGuard(transformers.TrainerCallback):
+    class Callback(transformers.TrainerCallback):
         """Watches from the first update of a run on, or from where it goes on."""
 
         def on_train_begin(
@@ -90,25 +90,25 @@ def guard_of_transformers(guard: Watcher) -> Any:
         def on_train_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             guard.close()
 
-    return RateGuard()
+    return Callback()
 
 
-def guard_of_lightning(guard: Watcher) -> Any:
+def guard_of_lightning(guard: OptimizerWatcher) -> Any:
     """Return a callback for a Trainer of Lightning that lets a guard watch its optimizer."""
     found = next((n for n in LIGHTNING if n in sys.modules), None)
     package = require("lightning.pytorch", extra="lightning") if found is None else (
         sys.modules[found])  # fmt: skip
 
-    class RateGuard(package.Callback):
+    class Callback(package.Callback):
         """Watches from the first update of a run on, or from where it goes on."""
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            guard.watch(only_optimizer("Guard", trainer), trainer.global_step)
+            guard.watch(only_optimizer("RateGuard", trainer), trainer.global_step)
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
             guard.close()
 
-    return RateGuard()
+    return Callback()
 
 
 def only_optimizer(who: str, trainer: Any) -> Any:

@@ -40,7 +40,7 @@ class RateWarning(UserWarning):
     """An update has used another rate than was meant."""
 
 
-class Guard:
+class RateGuard:
     """Watch the rate of every committed update, and warn at the first that departs from a plan.
 
     The warning, a `RateWarning`, comes while the run trains, says at which update it departs and
@@ -70,7 +70,7 @@ class Guard:
         ScheduleError: `start` is no count; the plan cannot be read, once the groups are known.
 
     >>> import warnings
-    >>> guard = Guard("Linear(to=0)", total=10, lr=0.1)
+    >>> guard = RateGuard("Linear(to=0)", total=10, lr=0.1)
     >>> guard.record(0.1)
     >>> with warnings.catch_warnings(record=True) as told:
     ...     warnings.simplefilter("always")
@@ -93,7 +93,7 @@ class Guard:
     ) -> None:
         self._plan, self._total, self._lr = plan, total, lr
         self._units = {"epoch": epoch, "samples": samples, "tokens": tokens}
-        self._t = self._start = whole(Call("Guard", "start", start), "start", start)
+        self._t = self._start = whole(Call("RateGuard", "start", start), "start", start)
         self._meant: Intended | None = None
         self._groups: tuple[str, ...] = ()
         self._single = self._lags = self._plain = False
@@ -128,7 +128,7 @@ class Guard:
         inner = innermost(optimizer)
         if not hasattr(inner, "register_step_post_hook"):
             fix = "give an optimizer of PyTorch; Keras has callback('keras'), other loops record()"
-            raise ScheduleError("Guard.watch", "needs an optimizer", fix, given=optimizer)
+            raise ScheduleError("RateGuard.watch", "needs an optimizer", fix, given=optimizer)
         self.close()
         if start is not None:
             self._t = self._start = start
@@ -179,7 +179,7 @@ class Guard:
             ScheduleError: it is another framework.
             ImportError: the framework is not installed.
         """
-        who = Call("Guard.callback", "framework", framework)
+        who = Call("RateGuard.callback", "framework", framework)
         self._framework = one_of(who, "is no trainer with callbacks", framework, CALLBACKS)
         if framework == "keras":
             return keras_callback(self.record, "lr", self._begin_at)
@@ -203,9 +203,13 @@ class Guard:
                 rate = rates[0]
                 if rate.__class__ is float and self._low[i] <= rate <= self._high[i]:
                     return
-            elif self._plain and len(rates) == len(self._groups):
-                if all(map(le, self._low[i], rates)) and all(map(le, rates, self._high[i])):
-                    return
+            elif (
+                self._plain
+                and len(rates) == len(self._groups)
+                and all(map(le, self._low[i], rates))
+                and all(map(le, rates, self._high[i]))
+            ):
+                return
         self._look(rates)
 
     def _look(self, rates: tuple[Any, ...]) -> None:
@@ -223,7 +227,9 @@ class Guard:
             return
         used = np.array([_number(rate) for rate in rates])
         if len(used) != len(self._groups):
-            self._depart(t, used, f"has {len(used)} groups, and {len(self._groups)} were planned for")
+            self._depart(
+                t, used, f"has {len(used)} groups, and {len(self._groups)} were planned for"
+            )
             return
         if not self._first <= t < self._first + self._until:
             self._bounds(t)
@@ -254,9 +260,7 @@ class Guard:
         from ratewise.audit.evidence import OF_PEAK, RELATIVE, SINGLE, SINGLE_OF_PEAK
 
         assert self._meant is not None
-        share, of_peak = (
-            (SINGLE, SINGLE_OF_PEAK) if single or self._single else (RELATIVE, OF_PEAK)
-        )
+        share, of_peak = (SINGLE, SINGLE_OF_PEAK) if single or self._single else (RELATIVE, OF_PEAK)
         return share * np.abs(meant) + of_peak * self._meant.highest
 
     def _bounds(self, t: int) -> None:
@@ -284,7 +288,7 @@ class Guard:
         unknown = ~np.isfinite(meant.peaks)
         peaks = np.where(unknown, [_number(one) for one in own], meant.peaks)
         if not np.isfinite(peaks).all():
-            raise ScheduleError("Guard", "has no rate at level 1", "give lr=…")
+            raise ScheduleError("RateGuard", "has no rate at level 1", "give lr=…")
         self._meant = meant.with_peaks(peaks)
         self._plain = all(isinstance(one, float) for one in own)
         self._bounds(self._t)
@@ -324,7 +328,7 @@ class Guard:
         from ratewise.audit.recorded import Recorded
 
         if self._meant is None or self._t == self._start:
-            raise ScheduleError("Guard.audit", "finds no update", "train with it first")
+            raise ScheduleError("RateGuard.audit", "finds no update", "train with it first")
         right = self._t if self.departed is None else self.departed.update
         before = np.unique(np.linspace(self._start, right - 1, BEFORE).round().astype(np.int64))
         before = before[(before >= self._start) & (before < right)]
@@ -332,7 +336,10 @@ class Guard:
         behind = np.array([one for one in self._behind if len(one) == wide]).reshape(-1, wide)
         counts = np.concatenate([before, np.arange(right, right + len(behind))]) + 1
         rates = np.concatenate([self._meant.at(before), behind])
-        facts: dict[str, Any] = {"kind": self._framework, **({"single": True} if self._single else {})}
+        facts: dict[str, Any] = {
+            "kind": self._framework,
+            **({"single": True} if self._single else {}),
+        }
         digits = 7 if self._single else None
         seen = Recorded(self._groups, counts, rates, digits=digits, convention="this", facts=facts)
         peaks = dict(zip(self._groups, self._meant.peaks.tolist(), strict=True))

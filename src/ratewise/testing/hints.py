@@ -80,7 +80,7 @@ def _places(meant: Intended, used: Floats, slack: Floats) -> Any:
 
 
 def _ahead(places: Any, t: int, start: int) -> Iterator[Hint]:
-    """A clock that makes k steps at each update, behind it or before it, or is off from the start."""
+    """A clock of k steps at each update, behind it or before it, or one off from the start."""
     if start == 0:
         counts = [int(one) // t for one in places if t and one and one % t == 0]
         counts += [(int(one) + 1) // (t + 1) for one in places if (one + 1) % (t + 1) == 0]

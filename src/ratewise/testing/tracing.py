@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from ratewise._arrays import Floats
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.strict import strict
-from ratewise.testing.guard import Guard
 from ratewise.testing.frameworks import (
     innermost,
     is_trainer,
@@ -21,6 +20,7 @@ from ratewise.testing.frameworks import (
     listen_to_lightning,
     listen_to_transformers,
 )
+from ratewise.testing.guard import RateGuard
 
 
 @dataclasses.dataclass
@@ -33,7 +33,7 @@ class Trace:
     """
 
     rates: list[list[float]] = dataclasses.field(default_factory=list[list[float]])
-    guard: Guard | None = dataclasses.field(default=None, repr=False)
+    guard: RateGuard | None = dataclasses.field(default=None, repr=False)
 
     def record(self, *values: float) -> None:
         """Note the values that one committed update used, one for each group."""
@@ -114,7 +114,7 @@ def _difference(used: Floats, wanted: Floats, t: int, start: int) -> str:
 
 @strict
 @contextmanager
-def trace(source: Any, key: str = "lr", *, guard: Guard | None = None) -> Generator[Trace]:
+def trace(source: Any, key: str = "lr", *, guard: RateGuard | None = None) -> Generator[Trace]:
     """Record what each committed update of a run uses, whoever sets it.
 
     Works on a PyTorch optimizer (or one wrapped by Accelerate or Lightning), whatever trainer
