@@ -26,7 +26,7 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
     "show": ("schedule", "view"),
     "advise": ("schedule",),
     **dict.fromkeys(FACES, ("adapters",)),
-    "testing": FACES,
+    "testing": (*FACES, "audit"),
     "launch": FACES,
     "tasks": ("adapters",),
     "runs": ("tasks",),

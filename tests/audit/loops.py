@@ -121,6 +121,21 @@ def _joined(optimizer: Any, lr: float, total: int, warmup: int, floor: float) ->
     return schedulers.SequentialLR(optimizer, [climb, decay], milestones=[warmup])
 
 
+def _product(optimizer: Any, lr: float, total: int, warmup: int, floor: float) -> Any:
+    """A warm-up that is a factor on a decay from the first update: chained, or a product."""
+    if not floor:
+        climb = schedulers.LinearLR(optimizer, start_factor=0.05, total_iters=warmup)
+        decay = schedulers.CosineAnnealingLR(optimizer, T_max=total)
+        return schedulers.ChainedScheduler([climb, decay])
+
+    def level(t: int) -> float:
+        ramp = 0.05 + 0.95 * min(t / warmup, 1.0)
+        progress = min(t / total, 1.0)
+        return ramp * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+    return schedulers.LambdaLR(optimizer, level)
+
+
 def _annealed(optimizer: Any, lr: float, total: int, warmup: int, floor: float) -> Any:
     return schedulers.CosineAnnealingLR(optimizer, T_max=total, eta_min=floor * lr)
 
@@ -146,6 +161,7 @@ FAMILIES: dict[str, Family] = {
         _wsd,
     ),
     "joined": (lambda r: f"Warmup({r.warmup}, start=0.05) >> Cosine(to={r.floor!r})", _joined),
+    "product": (lambda r: f"Warmup({r.warmup}, start=0.05) * Cosine(to={r.floor!r})", _product),
     "annealed": (lambda r: f"Cosine(to={r.floor!r})", _annealed),
     "polynomial": (lambda r: "Polynomial(to=0, power=2)", _polynomial),
     "stairs": (
@@ -153,7 +169,7 @@ FAMILIES: dict[str, Family] = {
         _stairs,
     ),
 }
-WARMED = ("cosine", "linear", "wsd", "joined")
+WARMED = ("cosine", "linear", "wsd", "joined", "product")
 
 
 def model_and_optimizer(lr: float, groups: tuple[float, ...] = ()) -> tuple[Any, Any]:

@@ -146,7 +146,8 @@ def once_an_epoch(rng: random.Random, folder: Path) -> Made:
 
 def other_total(rng: random.Random, folder: Path) -> Made:
     """The schedule of a run of another length."""
-    recipe = draw_recipe(rng, ("cosine", "linear", "joined", "annealed", "polynomial"))
+    families = ("cosine", "linear", "joined", "product", "annealed", "polynomial")
+    recipe = draw_recipe(rng, families)
     loop = draw_loop(rng, folder, recipe)
     factor = rng.choice([rng.uniform(0.45, 0.9), rng.uniform(1.1, 3.7)])
     plain_run(loop, recipe, total=max(round(recipe.total * factor), recipe.warmup + 20))
@@ -155,7 +156,7 @@ def other_total(rng: random.Random, folder: Path) -> Made:
 
 def not_restored(rng: random.Random, folder: Path) -> Made:
     """A resume that makes the scheduler anew: from the start, or for what is left."""
-    recipe = draw_recipe(rng, ("cosine", "linear", "joined"))
+    recipe = draw_recipe(rng, ("cosine", "linear", "joined", "product"))
     loop = draw_loop(rng, folder, recipe)
     model, optimizer = model_and_optimizer(recipe.lr)
     middle = rng.randint(recipe.total // 4, recipe.total * 2 // 3)
@@ -218,7 +219,7 @@ def too_long_a_warmup(rng: random.Random, folder: Path) -> Made:
 
 def another_warmup(rng: random.Random, folder: Path) -> Made:
     """A warm-up in batches, or none."""
-    recipe = draw_recipe(rng, ("cosine", "linear"))
+    recipe = draw_recipe(rng, ("cosine", "linear", "product"))
     loop = draw_loop(rng, folder, recipe, rows=60)
     warmup = rng.choice([recipe.warmup * 2, recipe.warmup * 3, recipe.warmup // 2])
     plain_run(loop, recipe, warmup=warmup)

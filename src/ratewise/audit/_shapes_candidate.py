@@ -172,7 +172,7 @@ def _unseen(one: Fitted, here: Points, total: int | None, first: int) -> Iterato
         if "f" in begin:
             begin["f"] = one.values["f"] * one.values["p"] / peak
         tried = fit(hidden, begin, here.thinned(120), 25)
-        made = _schedule(rounded(tried, here, total), here) if tried.off <= NEAR else None
+        made = schedule_of(rounded(tried, here, total), here) if tried.off <= NEAR else None
         if made is not None:
             yield replace(made, first=first, cost=made.cost + price(peak) + price(length))
 
@@ -199,7 +199,7 @@ FLOORS = (0.0, 0.1, 0.01, 0.05, 0.2, 0.001, 0.02, 0.3, 0.5)
 """Floors of a straight line that a log does not see the end of: it tells the slope alone."""
 
 
-def _with_floors(several: Iterator[of.Template], ends: bool, one: Fitted) -> Iterator[of.Template]:
+def with_floors(several: Iterator[of.Template], ends: bool, one: Fitted) -> Iterator[of.Template]:
     start = one.values.get("s", 0.0)
     floors = (*FLOORS, *(tidy(float(f"{start:.5g}") / k) for k in (1e4, 1e3, 1e5) if start > 1e-6))
     for template in several:
@@ -218,7 +218,7 @@ def _counted(
     if not one.template.warm and first <= 1 and one.off <= NEAR:
         counted = fit(one.template, moved.values, here.thinned(120)) if first else moved
         yield from _unseen(counted, here, total, first)
-    for template in _with_floors(variants(moved), hump_over, moved):
+    for template in with_floors(variants(moved), hump_over, moved):
         given = {name: moved.values[name] for name in template.names}
         tried = Fitted(template, given, moved.off)
         moves_along = template.warm in MOVES
@@ -229,7 +229,7 @@ def _counted(
             tried = fit(template, given, few, 15)
         if tried.off > max(NEAR, 3 * one.off):
             continue
-        made = _schedule(rounded(tried, here, total), here)
+        made = schedule_of(rounded(tried, here, total), here)
         if made is None:
             continue
         made = replace(made, first=first)
@@ -255,10 +255,12 @@ def _stretched(one: Fitted, floor: float) -> float:
     return v["H"] + (v["T"] - v["H"]) * (ratio if one.template.body == "linear" else ratio**2)
 
 
-def _schedule(one: Fitted, points: Points) -> Candidate | None:
+def schedule_of(one: Fitted, points: Points) -> Candidate | None:
     """Return a curve with round numbers as a schedule, or None if it cannot be one."""
     v, template = one.template.filled(one.values), one.template
-    if v["p"] <= 0 or min(v["f"], v["s"]) < -1e-6 or v["W"] < 0 or v["H"] < v["W"] - 1e-6:
+    if v["p"] <= 0 or min(v["f"], v["s"]) < -1e-6 or v["W"] < 0:
+        return None
+    if v["H"] < v["W"] - 1e-6 and not template.product:
         return None
     endless = "T" not in one.values
     if not endless and v["T"] <= v["H"]:
@@ -328,6 +330,8 @@ def _moves(template: of.Template, v: of.Numbers) -> Schedule:
     last = body_move(template.body, round(end) - round(hold) if "T" in v else None, v)
     if template.floor:
         last = last.clip(low=tidy(max(v["f"], 0.0)))
+    if template.product and moves:
+        return moves[0] * last
     moves.append(Hold(1.0) if warm == "constant" and template.body == "hold" else last)
     if warm == "constant" and template.body != "hold" and not template.hold:
         moves[-1] = replace(last, start=1.0)  # pyright: ignore[reportArgumentType]
@@ -361,7 +365,11 @@ def _family(template: of.Template, v: of.Numbers, points: Points) -> tuple[str, 
         return (of.WARMING if template.warm and reached == 0 else of.CONSTANT), ()
     if template.hold or body == "sqrt":
         return of.STABLE, ()
-    if template.warm and template.warm != "hidden" and body in ("linear", "cosine"):
+    if (
+        template.warm not in ("", "hidden")
+        and body in ("linear", "cosine")
+        and not template.product
+    ):
         long = v["W"] >= 0.08 * v["T"]
         if template.warm == "cosine" and body == "cosine":
             return of.ONE_CYCLE, ()

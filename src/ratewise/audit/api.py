@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._files import Progress
 from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.fixes import fix_of
 from ratewise.audit.intended import Intended, intended
@@ -53,6 +54,8 @@ def audit(
     logged: str | None = None,
     skips: bool | None = None,
     framework: str | None = None,
+    run: str | None = None,
+    progress: Progress | None = None,
 ) -> Audit:
     """Return what a run did with its learning rate, by its log, and whether that was meant.
 
@@ -61,7 +64,8 @@ def audit(
 
     Args:
         log: The path of a log (`trainer_state.json`, event files, CSV of Lightning, Keras or
-            anybody, a journal), rows such as `trainer.state.log_history`, or columns by name.
+            anybody, W&B, Trackio, JSON lines, a journal), rows such as
+            `trainer.state.log_history`, or columns by name.
         plan: What was meant: a schedule, a plan, its text or file, a config, a scheduler, or the
             rate of each update.
         total: Updates of the run.
@@ -82,6 +86,8 @@ def audit(
             nobody knows.
         framework: Whose words the advice is in: "transformers", "lightning", "keras",
             "accelerate" or "torch"; left out, the log tells.
+        run: Name of the run, of a log that has several.
+        progress: Called as `progress(done, total)` while a file is read.
 
     Raises:
         ScheduleError: the log or the plan cannot be read, or something has to be given.
@@ -98,7 +104,7 @@ def audit(
         who = Call("audit", "framework", framework)
         one_of(who, "is not a framework", framework, FRAMEWORKS)
     known = epoch if epoch is not None else _epoch_of(total, epochs)
-    read = recorded(log, step=step, rate=rate, epoch=known)
+    read = recorded(log, step=step, rate=rate, epoch=known, run=run, progress=progress)
     if plan is None:
         return _without_plan(read)
     told = {"samples": samples, "tokens": tokens, "epochs": epochs, "batch_size": batch_size,
@@ -107,8 +113,8 @@ def audit(
     read, meant = _in_updates(read, meant)
     several = list(lr.values()) if isinstance(lr, Mapping) else lr
     others = np.array(several) if isinstance(several, list | tuple) else None
-    run = Told(processes, accumulation, others)
-    found = _compared(read, meant, conventions(read, meant, logged), run, skips)
+    trained = Told(processes, accumulation, others)
+    found = _compared(read, meant, conventions(read, meant, logged), trained, skips)
     name = framework or str(read.facts.get("kind", ""))
     causes = tuple(
         dataclasses.replace(one, fix=_fix(one, name, meant, read)) for one in found.causes

@@ -11,7 +11,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.intended import Intended, Updates
-from ratewise.audit.layout import climb_of
+from ratewise.audit.layout import begin_of
 
 FARTHEST = 8
 """Updates by which a clock that is off from the start is looked for."""
@@ -129,7 +129,7 @@ def steps_per_update(
     clocks: list[tuple[Any, bool]] = [(times, False), (times_and_rest, False)]
     if int(e.counts[-1]) * 2 > followed.total:
         for clock in (times, times_and_rest):
-            back = partial(_folded_times, followed, climb_of(followed), clock)
+            back = partial(_folded_times, followed, begin_of(followed), clock)
             clocks.append((back, True))
     for clock, rebounds in clocks:
         for k in scan(e, followed, clock, tried, free):
@@ -237,43 +237,59 @@ def jump(
         return best[0], np.abs(e.rates[row:] - expected) <= e.tolerance[row:]
 
 
-def walk(e: LogEvidence, base: Explanation, most: int = 40) -> tuple[list[tuple[int, int]], Any]:
-    """Return where the offset of a clock changes by a little, and which rows that explains.
+def walk(e: LogEvidence, base: Explanation, most: int = 40) -> tuple[list[tuple[int, int]], Floats]:
+    """Return where the offset of a clock changes by a little, and the rates that it then has.
 
-    Each change is a row and the offset from there on; a change is at most `FARTHEST` updates.
+    Each change is a row and the offset from there on; a change is at most `FARTHEST` updates, and
+    of those that explain equally many rows it is the smallest, in the direction of those before.
     """
     followed = base.intended or e.intended
     t = e.counts + base.shift
-    tried = sorted((o for o in range(-FARTHEST, FARTHEST + 1) if o), key=abs)
-    hits = np.zeros(e.rates.shape, dtype=bool)
+    tried = [o for o in range(-FARTHEST, FARTHEST + 1) if o]
+    expected = np.full(e.rates.shape, np.nan)
     offset, row, changes = 0, 0, list[tuple[int, int]]()
     while row < len(t):
-        fits = _fits(e, followed, t + offset, base.scale, row)
-        stop = _first_miss(e, fits, row)
-        hits[row:stop] = fits[: stop - row]
+        shown = _shown(e, followed, t, offset, base.scale, row)
+        stop = _first_miss(e, shown, row)
+        expected[row:] = shown
         if stop >= len(t) or len(changes) >= most:
             break
         longest, chosen = 0, 0
-        for change in tried:
-            trial = _fits(e, followed, t[: stop + 12] + offset + change, base.scale, stop)
+        for change in sorted(tried, key=lambda one: (abs(one), one * offset < 0)):
+            trial = _shown(e, followed, t[: stop + 12], offset + change, base.scale, stop)
             reach = _first_miss(e, trial, stop) - stop
-            if reach > longest:  # of equal ones the smallest change
+            if reach > longest:
                 longest, chosen = reach, change
         if longest:
             offset += chosen
             changes.append((stop, offset))
         row = stop if longest else stop + 1
-    return changes, hits
+    return changes, expected
 
 
-def _fits(e: LogEvidence, followed: Intended, t: Updates, scale: float, row: int) -> Any:
-    expected = followed.at(t[row:]) * scale
-    last = row + len(expected)
+def _shown(
+    e: LogEvidence, followed: Intended, t: Updates, offset: int, scale: float, row: int
+) -> Floats:
+    """Return the rates of updates from a row on, of a clock that is ahead of them by an offset.
+
+    It comes to the end of its plan before the run does, where some schedules rise again: of the
+    two rates there, the one that is in the log.
+    """
+    t = t[row:]
+    held = followed.at(t + offset) * scale
+    past = (t + offset > followed.total) & (t <= followed.total)
+    if not past.any():
+        return held
+    bent = followed.at(folded(followed, begin_of(followed), t + offset)) * scale
+    rows = slice(row, row + len(t))
     with np.errstate(invalid="ignore"):
-        return np.abs(e.rates[row:last] - expected) <= e.tolerance[row:last]
+        fits = np.abs(e.rates[rows] - bent) <= e.tolerance[rows]
+    return np.where(fits & past[:, None], bent, held)
 
 
-def _first_miss(e: LogEvidence, fits: Any, row: int) -> int:
-    missed = (e.there[row : row + len(fits)] & ~fits).any(axis=1)
+def _first_miss(e: LogEvidence, shown: Floats, row: int) -> int:
+    rows = slice(row, row + len(shown))
+    with np.errstate(invalid="ignore"):
+        missed = (np.abs(e.rates[rows] - shown) > e.tolerance[rows]).any(axis=1)
     found = np.flatnonzero(missed)
-    return row + (int(found[0]) if len(found) else len(fits))
+    return row + (int(found[0]) if len(found) else len(shown))

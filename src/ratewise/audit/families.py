@@ -159,6 +159,7 @@ class Template:
         hold: Whether it stays at the peak before the body.
         floor: Whether a body without end is cut off at a level f.
         fixed: Numbers that are what they are.
+        product: Whether the body goes on from update 0 and the warm-up is a factor on it.
     """
 
     body: str
@@ -166,6 +167,7 @@ class Template:
     hold: bool = False
     floor: bool = False
     fixed: tuple[tuple[str, float], ...] = ()
+    product: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -186,7 +188,7 @@ class Template:
         if not self.warm:
             v["W"] = 0.0
         if not self.hold:
-            v["H"] = v["W"]
+            v["H"] = 0.0 if self.product else v["W"]
         return v
 
     def rates(self, t: Floats, values: Numbers) -> Floats:
@@ -201,9 +203,10 @@ class Template:
             up = t < v["W"]
             done = WARMUPS[self.warm](t[up], v)
             if self.warm == "geometric":
-                level[up] = max(v["s"], 1e-12) ** (1 - done)
+                climb = max(v["s"], 1e-12) ** (1 - done)
             else:
-                level[up] = v["s"] + (1 - v["s"]) * done
+                climb = v["s"] + (1 - v["s"]) * done
+            level[up] = climb * level[up] if self.product else climb
         return v["p"] * level
 
 

@@ -13,6 +13,7 @@ from ratewise.audit._shapes_cycles import cycles
 from ratewise.audit._shapes_fit import SMALLEST, Points
 from ratewise.audit._shapes_lag import lagging
 from ratewise.audit._shapes_phases import phases
+from ratewise.audit._shapes_products import products
 from ratewise.audit._shapes_stairs import stairs
 from ratewise.audit.families import WARMING
 from ratewise.audit.recorded import Recorded
@@ -134,6 +135,8 @@ def _candidates(points: Points, firsts: tuple[int, ...], total: int | None) -> l
         found += cycles(points, firsts, total)
     if not any(one.off <= FITS for one in found):
         found += smooth(points, firsts, total)
+    if not any(one.off <= FITS for one in found):
+        found += products(points, firsts, total)
     if not any(one.off <= FITS for one in found):
         found += lagging(points, total)
     near = [one for one in found if one.off < math.inf and best_misfit(one, points) < POOR]

@@ -73,6 +73,15 @@ class Intended:
             return {}
         return {one: one.values(self.total + 1) for one in set(self.schedules)}
 
+    @cached_property
+    def highest(self) -> Floats:
+        """The highest rate of each group, float64[groups], of some thousand updates."""
+        return self.at(np.linspace(0, self.total, 4097).astype(np.int64)).max(axis=0)
+
+    def with_peaks(self, peaks: Floats) -> Intended:
+        """Return the same with other peaks."""
+        return replace(self, peaks=peaks)
+
     def levels(self, t: Updates, group: int = 0) -> Floats:
         """Return the levels of updates in one group; those before the first are the first's."""
         t = np.maximum(t, 0)

@@ -12,6 +12,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.audit.intended import Intended, Updates
 from ratewise.schedule import Hold, Schedule, Sequence, Warmup
+from ratewise.schedule.compose import Product
 
 
 @dataclass(frozen=True)
@@ -20,25 +21,35 @@ class PlanParts:
 
     Args:
         climb: The moves at its beginning that rise, with their lengths in updates.
-        rest: What follows.
+        rest: What follows; of a product, what the climb is multiplied by from update 0 on.
+        product: Whether the two are multiplied, and not one behind the other.
     """
 
     climb: tuple[Any, ...]
     rest: tuple[Any, ...]
+    product: bool = False
 
     @property
     def warmup(self) -> int:
         """Updates of the climb."""
         return sum(one.over for one in self.climb)
 
-    @property
-    def total(self) -> int:
-        """Updates of all."""
-        return self.warmup + sum(one.over for one in self.rest)
+    def put(self, climb: Iterable[Any], rest: Iterable[Any]) -> Schedule | None:
+        """Return other moves put together in the same way."""
+        if not self.product:
+            return joined((*climb, *rest))
+        first, then = joined(climb), joined(rest)
+        return then if first is None else first if then is None else Product((first, then))
+
+    def left(self, total: int, warmup: int | None = None) -> int:
+        """Return the updates that the rest has in a run of some length, behind a climb."""
+        return total if self.product else total - (self.warmup if warmup is None else warmup)
 
 
 def parts_of(schedule: Schedule) -> PlanParts | None:
-    """Return the parts of a resolved schedule; None if it is no row of moves."""
+    """Return the parts of a resolved schedule; None if it is no row of moves, nor that product."""
+    if isinstance(schedule, Product):
+        return _factors(schedule)
     moves = schedule.moves if isinstance(schedule, Sequence) else (schedule,)
     if not all(isinstance(getattr(one, "over", None), int) for one in moves):
         return None
@@ -48,6 +59,18 @@ def parts_of(schedule: Schedule) -> PlanParts | None:
             break
         climb.append(one)
     return PlanParts(tuple(climb), tuple(moves[len(climb) :]))
+
+
+def _factors(schedule: Product) -> PlanParts | None:
+    """Return a climb, which holds where it ends, and the decay that it is a factor on."""
+    if len(schedule.factors) != 2:
+        return None
+    ramp, decay = map(parts_of, schedule.factors)
+    if ramp is None or decay is None or ramp.product or decay.product or decay.climb:
+        return None
+    if not ramp.climb or not all(isinstance(one, Hold) for one in ramp.rest):
+        return None
+    return PlanParts(ramp.climb, decay.rest, product=True)
 
 
 def _rises(move: Any) -> bool:
@@ -61,6 +84,18 @@ def climb_of(intended: Intended) -> int:
         return 0
     found = parts_of(intended.schedules[0])
     return 0 if found is None else found.warmup
+
+
+def begin_of(intended: Intended) -> int:
+    """Return the update at which the decay of a plan begins: 0 if a climb is a factor on it."""
+    found = parts_of(intended.schedules[0]) if intended.schedules else None
+    return 0 if found is None or found.product else found.warmup
+
+
+def ramp_of(intended: Intended) -> Schedule | None:
+    """Return the climb of a plan alone, which then stays, or None."""
+    found = parts_of(intended.schedules[0]) if intended.schedules else None
+    return joined((*found.climb, Hold(over=1))) if found is not None and found.climb else None
 
 
 def stretched(moves: Iterable[Any], total: int) -> list[Any]:

@@ -15,8 +15,8 @@ from ratewise.audit.intended import Intended
 from ratewise.audit.layout import (
     Curved,
     PlanParts,
+    begin_of,
     begun_high,
-    climb_of,
     joined,
     parts_of,
     stretched,
@@ -56,7 +56,7 @@ def misfit(
     if followed is None:
         return np.inf
     t = e.counts + shift
-    expected = followed.at(folded(followed, climb_of(followed), t) if rebounds else t)
+    expected = followed.at(folded(followed, begin_of(followed), t) if rebounds else t)
     if free or not np.isfinite(e.intended.peaks).all():
         _, _, expected = e.try_expected(expected, shift, free=True)
     with np.errstate(invalid="ignore"):
@@ -125,7 +125,7 @@ def best_of(
         if followed is None:
             continue
         cost = assumed - (0.6 if n in telling else 0.0)
-        clock = partial(folded, followed, climb_of(followed)) if rebounds else None
+        clock = partial(folded, followed, begin_of(followed)) if rebounds else None
         one = e.explain(kind, {name: n, **(told or {})}, cost, clock, followed, free=free)
         best = one if best is None or one.score > best.score else best
     return best
@@ -175,9 +175,7 @@ def _pinned(plan: Intended) -> Made:
     def make(n: int) -> Intended | None:
         return each(
             plan,
-            lambda p: (
-                joined((*p.climb, *stretched(p.rest, n - p.warmup))) if n > p.warmup else None
-            ),
+            lambda p: p.put(p.climb, stretched(p.rest, p.left(n))) if n > p.warmup else None,
             n,
         )
 
@@ -186,7 +184,13 @@ def _pinned(plan: Intended) -> Made:
 
 def _scaled(plan: Intended) -> Made:
     def make(n: int) -> Intended | None:
-        return each(plan, lambda p: joined(stretched((*p.climb, *p.rest), n)), n)
+        def change(p: PlanParts) -> Any:
+            if p.product:
+                climb = stretched(p.climb, max(round(p.warmup * n / plan.total), 1))
+                return p.put(climb, stretched(p.rest, n))
+            return joined(stretched((*p.climb, *p.rest), n))
+
+        return each(plan, change, n)
 
     return make
 
@@ -197,10 +201,13 @@ def warmup_counted(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
     total = plan.total
 
     def extra(p: PlanParts) -> Any:
-        return joined((*p.climb, *stretched(p.rest, total))) if p.climb else None
+        if not p.climb:
+            return None
+        behind = begun_high(p.rest, 1.0) if p.product else p.rest
+        return joined((*p.climb, *stretched(behind, total)))
 
     def inside(p: PlanParts, product: bool = False) -> Any:
-        if not p.climb:
+        if not p.climb or p.product:
             return None
         top = getattr(p.climb[-1], "to", 1.0)
         behind = joined(stretched(begun_high(p.rest, top), total))
@@ -240,7 +247,7 @@ def wrong_warmup(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
         return each(
             plan,
             lambda p: (
-                joined((*stretched(p.climb, n), *stretched(_high(p), total - n)))
+                p.put(stretched(p.climb, n), stretched(_high(p), p.left(total, n)))
                 if p.climb and n < total
                 else None
             ),
@@ -277,7 +284,9 @@ def wrong_warmup(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
 
 
 def _high(p: PlanParts) -> tuple[Any, ...]:
-    return begun_high(p.rest, getattr(p.climb[-1], "to", 1.0)) if p.climb else p.rest
+    if not p.climb or p.product:
+        return p.rest
+    return begun_high(p.rest, getattr(p.climb[-1], "to", 1.0))
 
 
 def _cut(
@@ -296,6 +305,8 @@ def _cut(
 
     def made(stop: int, lower: bool) -> Intended | None:
         def cut(p: PlanParts) -> Any:
+            if p.product:
+                return None
             behind = joined(stretched(_high(p), total - stop))
             before = joined((*p.climb, Hold(over=1)))
             if behind is None or before is None:

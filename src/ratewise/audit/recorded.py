@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratewise._arrays import Floats
+from ratewise._files import Progress
 from ratewise.audit.rounding import LEAST, SINGLE, kept_digits, needed_digits
 from ratewise.audit.sources import COUNTED, is_rate, table_from
 from ratewise.logs.columns import EPOCHS, MONITOR, TRAINING, VALIDATION, chosen, epoch_of, plain
@@ -62,7 +63,13 @@ class Recorded:
 
 
 def recorded(
-    log: Any, *, step: str | None = None, rate: str | None = None, epoch: float | None = None
+    log: Any,
+    *,
+    step: str | None = None,
+    rate: str | None = None,
+    epoch: float | None = None,
+    run: str | None = None,
+    progress: Progress | None = None,
 ) -> Recorded:
     """Return what a log says of the rates.
 
@@ -73,13 +80,15 @@ def recorded(
         step: Column of the updates made; left out, it is found by its name.
         rate: Column of the rate; left out, all that look like one are taken, each a group.
         epoch: Updates in an epoch, where a log counts epochs alone.
+        run: Name of the run, of a log that has several.
+        progress: Called as `progress(done, total)` while a file is read.
 
     Raises:
         ScheduleError: the log cannot be read, has several runs, or holds no rates.
     """
     if isinstance(log, Recorded):
         return log
-    table, found = table_from(log, step, rate)
+    table, found = table_from(log, step, rate, run, progress)
     if table.rates is not None:
         return _of_every_update(table, found)
     facts: dict[str, Any] = {"kind": _writer(table, found), **found}
@@ -117,9 +126,14 @@ def recorded(
         digits=digits,
         convention=_convention(table, facts),
         resumed=_resumes(table, next(iter(series)), scale),
-        notes=tuple(dict.fromkeys((*table.said, *facts.pop("notes", ())))),
+        notes=tuple(dict.fromkeys((*table.said, *facts.pop("notes", ()), *_told(table, columns)))),
         facts=facts,
     )
+
+
+def _told(table: LogTable, columns: Sequence[str]) -> list[str]:
+    """Return what was left out of the rates, or of the steps beside them."""
+    return [said for name in (table.step, *columns) for said in table.told(name)]
 
 
 def _of_every_update(table: LogTable, facts: dict[str, Any]) -> Recorded:

@@ -11,7 +11,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.audit.clocks import jump, walk
 from ratewise.audit.evidence import Explanation, LogEvidence
-from ratewise.audit.layout import climb_of
+from ratewise.audit.layout import climb_of, ramp_of
 from ratewise.schedule import ScheduleError
 
 MOST_STARTS = 4000
@@ -158,17 +158,17 @@ def _warmed_again(
 ) -> Iterator[Explanation]:
     """The warm-up once more, over a decay that went on."""
     followed = base.intended or e.intended
-    climb = climb_of(followed)
-    if climb < 2:
+    climb, ramp = climb_of(followed), ramp_of(followed)
+    if climb < 2 or ramp is None:
         return
     near = e.counts[row : row + NEAR_ROWS] + base.shift
     back = near[None, :] - starts[:, None]
-    levels = followed.levels(np.minimum(back, climb).ravel()).reshape(back.shape)
-    top = float(followed.levels(np.array([climb]))[0])
+    levels: Floats = ramp(np.clip(back, 0, climb).ravel()).reshape(back.shape)
+    top = float(ramp(climb))
     table = base.expected[row : row + NEAR_ROWS, 0] * levels / top
     for i in _best(e, row, table)[:2]:
         start = int(starts[i])
-        again = followed.levels(np.minimum(e.counts[row:] + base.shift - start, climb)) / top
+        again: Floats = ramp(np.clip(e.counts[row:] + base.shift - start, 0, climb)) / top
         tail = base.expected[row:] * again[:, None]
         told = {"at": start, "warmup": climb}
         yield with_tail(e, base, row, tail, "restarted", told, 1.6 - discount)
@@ -186,7 +186,7 @@ def skipped(e: LogEvidence) -> Explanation | None:
 
 def _skipped_from(e: LogEvidence, shift: int) -> Explanation | None:
     base = e.explain("as_meant", {}, 0.0, shifts=(shift,))
-    changes, hits = walk(e, base)
+    changes, expected = walk(e, base)
     offsets = [offset for _, offset in changes]
     steps = np.diff([0, *offsets])
     ahead = bool((steps > 0).all())
@@ -197,10 +197,7 @@ def _skipped_from(e: LogEvidence, shift: int) -> Explanation | None:
         return None
     if ahead and changes[0][0] == 0 and len(changes) == 1:
         return None  # ahead from the start: no update was counted that could be seen
-    moved = np.zeros(len(e.counts), dtype=np.int64)
-    for row, offset in changes:
-        moved[row:] = offset
-    expected = e.intended.at(e.counts + shift + moved) * base.scale
+    hits = e.hits(expected)
     told = {
         "skipped": abs(offsets[-1]),
         "at": tuple(int(e.counts[row]) for row, _ in changes[:MOST_CHANGES]),

@@ -12,7 +12,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.audit import clocks, lengths, values
 from ratewise.audit.evidence import Explanation, LogEvidence
-from ratewise.audit.layout import climb_of
+from ratewise.audit.layout import begin_of
 from ratewise.audit.restarts import restarted, skipped
 
 GOOD = 0.985
@@ -84,7 +84,7 @@ def ended(e: LogEvidence) -> Iterator[Explanation]:
     total = e.intended.total
     if int(e.counts[-1]) <= total + 1:
         return
-    clock = partial(clocks.folded, e.intended, climb_of(e.intended))
+    clock = partial(clocks.folded, e.intended, begin_of(e.intended))
     yield e.explain("rebounds_past_end", {"end": total}, 0.6, clock)
 
 

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise._files import Progress
 from ratewise._json import log_history
 from ratewise.logs.columns import EPOCHS, MONITOR, RATES, Asked, plain
 from ratewise.logs.folders import STATE, read_tables
 from ratewise.logs.table import LogTable
 from ratewise.logs.trainer_state import read_state, table_of
+from ratewise.logs.wandb_csv import BOUNDS
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
+from ratewise.schedule.errors import Call, Fix, one_of, shorten
 
 COUNTED = ("train_global_step", "trainer_global_step", "global_step")
 """Columns that count updates, where others count calls of the logger."""
@@ -58,25 +60,35 @@ class AuditAsked(Asked):
 
 def is_rate(name: str) -> bool:
     """Whether a column is one of learning rates, as far as its name tells."""
+    if name.endswith(BOUNDS):
+        return False
     called = plain(name)
     named = MONITOR.match(name) or GROUP.fullmatch(called) or called in RATES
     return bool(named) and not OTHER.fullmatch(called)
 
 
-def table_from(log: Any, step: str | None, rate: str | None) -> tuple[LogTable, dict[str, Any]]:
+def table_from(
+    log: Any,
+    step: str | None,
+    rate: str | None,
+    run: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[LogTable, dict[str, Any]]:
     """Return a log as a table, and what is known of its run besides.
+
+    Of a file or folder with several runs, `run` is the name of one.
 
     Raises:
         ScheduleError: it cannot be read, has several runs, or no column that counts.
     """
-    asked = AuditAsked(step=step, rate=rate)
+    asked = AuditAsked(step=step, rate=rate, progress=progress)
     state: Any = getattr(log, "state", None)
     if hasattr(state, "log_history"):
         log = {"log_history": state.log_history, "max_steps": state.max_steps}
     elif isinstance(getattr(log, "history", None), Mapping) and hasattr(log, "epoch"):
         log = {**log.history, "epoch": log.epoch}
     if isinstance(log, str | os.PathLike):
-        return _file(log, asked)
+        return _file(log, asked, run)
     history = log_history(log)
     if history is not None:
         facts = {name: log[name] for name in TRAINER_FACTS if name in log}
@@ -91,12 +103,19 @@ def table_from(log: Any, step: str | None, rate: str | None) -> tuple[LogTable, 
     raise ScheduleError("audit", "needs a log", fix, given=log)
 
 
-def _file(path: str | os.PathLike[str], asked: Asked) -> tuple[LogTable, dict[str, Any]]:
+def _file(
+    path: str | os.PathLike[str], asked: Asked, run: str | None
+) -> tuple[LogTable, dict[str, Any]]:
     tables, said = read_tables(path, asked)
+    if run is not None:
+        names = [table.name for table in tables]
+        one_of(Call("audit", "run", run), f"is no run of {path}", run, names)
+        tables = [table for table in tables if table.name == run]
     if len(tables) > 1:
         names = ", ".join(shorten(table.name) for table in tables[:8])
         rule = f"holds {len(tables)} runs ({names})"
-        raise ScheduleError(f"Log {str(path)!r}", rule, "give the log of one of them")
+        fix = Fix("give the log of one of them, or its name as {run}", run="…")
+        raise ScheduleError(f"Log {str(path)!r}", rule, fix)
     (table,) = tables
     facts: dict[str, Any] = {"notes": tuple(said)} if said else {}
     place = Path(table.where)

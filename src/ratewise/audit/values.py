@@ -12,7 +12,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.audit.evidence import Explanation, LogEvidence, ratio
 from ratewise.audit.intended import Intended
-from ratewise.audit.layout import PlanParts, joined
+from ratewise.audit.layout import PlanParts, begun_high, joined, stretched
 from ratewise.audit.lengths import each
 from ratewise.schedule import Cosine, Exponential, Hold, Linear, Polynomial, Sqrt
 
@@ -152,7 +152,7 @@ def floors(e: LogEvidence) -> Iterator[Explanation]:
                 return None
             rest = list(p.rest)
             rest[place] = dataclasses.replace(rest[place], to=level)
-            return joined((*p.climb, *rest))
+            return p.put(p.climb, rest)
 
         return each(plan, change, plan.total)
 
@@ -236,6 +236,10 @@ def wrong_shape(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
     plan = e.intended
     if plan.given is not None:
         return
+    apart = each(plan, _in_a_row, plan.total)
+    if apart is not None:
+        told = {"shape": "Sequence", "spec": repr(apart.schedules[0])}
+        yield e.explain("wrong_shape", told, 1.0, intended=apart, free=free)
     for name, kind in SHAPES.items():
         for floor in (None, 0.0):
 
@@ -251,6 +255,14 @@ def wrong_shape(e: LogEvidence, free: bool = False) -> Iterator[Explanation]:
                             free=free)  # fmt: skip
 
 
+def _in_a_row(p: PlanParts) -> Any:
+    """Return the decay behind the warm-up, where a product was meant."""
+    if not p.product:
+        return None
+    behind = stretched(begun_high(p.rest, 1.0), sum(one.over for one in p.rest) - p.warmup)
+    return joined((*p.climb, *behind))
+
+
 def _reshaped(p: PlanParts, kind: Any, floor: float | None) -> Any:
     ends = [one.to for one in p.rest if isinstance(getattr(one, "to", None), float)]
     if not p.rest:
@@ -259,9 +271,9 @@ def _reshaped(p: PlanParts, kind: Any, floor: float | None) -> Any:
     holds: list[Any] = [one for one in p.rest if isinstance(one, Hold)]
     to = (ends[-1] if ends else 0.0) if floor is None else floor
     if kind is None:
-        return joined((*p.climb, Hold(over=total)))
+        return p.put(p.climb, (Hold(over=total),))
     if kind is Exponential and not to:
         to = 0.01
     if len(p.rest) > 1 and holds and p.rest[0] is holds[0]:
-        return joined((*p.climb, holds[0], kind(to=to, over=total - holds[0].over)))
-    return joined((*p.climb, kind(to=to, over=total)))
+        return p.put(p.climb, (holds[0], kind(to=to, over=total - holds[0].over)))
+    return p.put(p.climb, (kind(to=to, over=total),))

@@ -11,13 +11,15 @@ from ratewise import ScheduleError
 from ratewise.cli.arguments import Json
 from ratewise.cli.output import check_figure, save_figure, say, say_json
 from ratewise.cli.parsing import check_spec
+from ratewise.cli.reading import reading
 from ratewise.cli.run_options import RunOptions, with_run_options
 from ratewise.schedule.errors import Fix
 
 DEPARTS, UNDECIDED = 4, 5
 """Exit codes of a run that departs from its plan, and of a log that cannot tell."""
 
-_LOG = "trainer_state.json, event files, a CSV, a journal, or a folder with one of them."
+_LOG = "trainer_state.json, event files, CSV, JSON lines, W&B, Trackio, a journal, or a folder."
+_RUN = "The run, of a log with several."
 _PLAN = "What was meant: a schedule, or the file of one or of a config."
 _LOGGED = "Which rate stands beside step k: that of this update, or of the next."
 _SKIPS = "Whether a loss scale may have skipped updates."
@@ -33,6 +35,7 @@ def audit(
     logged: Annotated[str | None, typer.Option(help=_LOGGED, metavar="this|next")] = None,
     skips: Annotated[bool | None, typer.Option("--skips/--no-skips", help=_SKIPS)] = None,
     framework: Annotated[str | None, typer.Option(help="Whose words advice is in.")] = None,
+    named: Annotated[str | None, typer.Option("--run", metavar="NAME", help=_RUN)] = None,
     save: Annotated[Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).")] = None,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +57,9 @@ def audit(
     columns = {"step": step, "rate": rate, "logged": logged}
     units = {name: value for name, value in run.units.items() if name != "samples"}
     told: dict[str, Any] = {**numbers, **columns, **units, "samples": run.samples}
-    found = held(log, plan, total=run.length, skips=skips, framework=framework, **told)
+    told |= {"skips": skips, "framework": framework, "run": named}
+    with reading() as progress:
+        found = held(log, plan, total=run.length, progress=progress, **told)
     if save is not None:
         save_figure(found, save)
     if as_json:

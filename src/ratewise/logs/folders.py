@@ -11,12 +11,25 @@ from itertools import islice
 from pathlib import Path
 
 from ratewise._files import read_up_to
-from ratewise.logs import csv_log, journal, tensorboard, trainer_state
+from ratewise.logs import (
+    csv_log,
+    journal,
+    json_log,
+    tensorboard,
+    trackio,
+    wandb_csv,
+    wandb_store,
+)
 from ratewise.logs.columns import Asked
 from ratewise.logs.table import LogTable, unreadable
 from ratewise.schedule import ScheduleError
 
 STATE, METRICS, EVENTS = "trainer_state.json", "metrics.csv", "tfevents"
+HISTORY = "files/wandb-history.jsonl"
+"""Where W&B has kept the rows of a run, in versions of before its `.wandb` files."""
+JSON_LINES = (".jsonl", ".ndjson")
+LOGS = (".csv", ".tsv", ".wandb", *JSON_LINES)
+"""Ends of names that the logs in a folder have."""
 DEEPEST = 6
 """Folders that are looked into below the one given."""
 MOST_ENTRIES = 20_000
@@ -53,12 +66,15 @@ def read_file(path: Path, asked: Asked = ANY) -> list[LogTable]:
     if not begin.strip():
         raise unreadable(str(path), "is empty", "give the log of a run")
     if begin.startswith(b"SQLite format 3\0"):
-        return journal.read(path)
+        return trackio.read(path, asked) if trackio.holds_metrics(path) else journal.read(path)
+    if begin.startswith(wandb_store.MAGIC):
+        return [wandb_store.read(path, _name(path), asked)]
     if EVENTS in path.name:
         return [tensorboard.read(path, [path], _name(path), asked)]
-    if path.suffix == ".json" or begin.lstrip().startswith(b"{"):
-        return [trainer_state.read(path, _name(path), asked)]
-    return [csv_log.read(path, _name(path), asked)]
+    if path.suffix in (".json", *JSON_LINES) or begin.lstrip()[:1] in (b"{", b"["):
+        kind = json_log.read_lines if json_log.is_lines(path) else json_log.read
+        return [kind(path, _name(path), asked)]
+    return wandb_csv.runs_in(csv_log.read(path, _name(path), asked))
 
 
 def _gathered(folder: Path, asked: Asked) -> tuple[list[LogTable], list[str]]:
@@ -98,16 +114,22 @@ def _logs(folder: Path, deep: int) -> list[Reader]:
         return [partial(read_file, last)]
     if (folder / METRICS).is_file():
         return [partial(read_file, folder / METRICS)]
+    if (folder / HISTORY).is_file():
+        return [partial(read_file, folder / HISTORY)]
     found: list[Reader] = []
     files = [one for one in inside if one.is_file()]
     if written := [one for one in files if EVENTS in one.name]:
         name = folder.resolve().name
         found.append(lambda asked: [tensorboard.read(folder, written, name, asked)])
-    found += [partial(read_file, one) for one in files if one.suffix in (".csv", ".tsv")]
+    found += [partial(read_file, one) for one in files if one.suffix in LOGS or _is_trackio(one)]
     if deep:
         below = [one for one in inside if one.is_dir() and not one.is_symlink()]
         found += [read for one in below for read in _logs(one, deep - 1)]
     return found
+
+
+def _is_trackio(path: Path) -> bool:
+    return path.suffix == ".db" and trackio.holds_metrics(path)
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -124,4 +146,7 @@ def _name(path: Path) -> str:
     folder = path.resolve().parent
     if path.name == STATE and re.fullmatch(r"checkpoint-\d+", folder.name):
         return folder.parent.name
-    return folder.name if path.name in (STATE, METRICS) or EVENTS in path.name else path.stem
+    if path.name == "wandb-history.jsonl" and folder.name == "files":
+        return folder.parent.name
+    named = path.name in (STATE, METRICS) or EVENTS in path.name or path.suffix == ".wandb"
+    return folder.name if named else path.stem

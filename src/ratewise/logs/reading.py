@@ -61,6 +61,9 @@ def read_curves(
     | CSV | any separator; of Lightning's CSVLogger with LearningRateMonitor too |
     | `trainer_state.json` | of a Trainer of Transformers, or one of its folders |
     | event files | of TensorBoard, or a folder of runs |
+    | W&B | a local run folder or its `.wandb` file, `wandb-history.jsonl`, exports as CSV or JSON |
+    | Trackio | the database of a project, every run in it |
+    | JSON | a row on each line, a list of rows, or columns by name |
     | journal | of `compare`: all runs that ended well, with exact rates |
 
     Files of any size are read in memory that does not grow with them: of a column with more than

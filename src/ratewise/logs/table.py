@@ -110,7 +110,7 @@ def to_number(value: Any) -> float:
 def unreadable(where: str, rule: str, fix: str = "") -> ScheduleError:
     """Return the error about a file that is not what it should be."""
     known = (
-        "give a CSV, a trainer_state.json, a TensorBoard event file, a journal of ratewise, or a "
-        "folder with one of them"
+        "give a CSV, a trainer_state.json, a TensorBoard event file, a history of W&B or Trackio, "
+        "JSON lines, a journal of ratewise, or a folder with one of them"
     )
     return ScheduleError(f"Log {where!r}", rule, fix or known)

@@ -58,7 +58,7 @@ def read_state(path: str | Path) -> TrainerState:
         content = read_up_to(path, LARGEST + 1)
     except OSError as error:
         raise unreadable(str(path), f"cannot be read ({error.strerror})", FIX) from None
-    state: Any = _parsed(str(path), content)
+    state: Any = parsed(str(path), content)
     history = log_history(state)
     if history is None:
         raise unreadable(str(path), "has no log_history", "give a trainer_state.json")
@@ -70,7 +70,12 @@ def read_state(path: str | Path) -> TrainerState:
     return TrainerState(rows, made, planned, len(history) - len(rows))
 
 
-def _parsed(where: str, content: bytes) -> Any:
+def parsed(where: str, content: bytes) -> Any:
+    """Return what the JSON of a file says.
+
+    Raises:
+        ScheduleError: it is too large, cut off, or no JSON, or has a key twice.
+    """
     fix = "give a CSV or event files, which may be of any size"
     if len(content) > LARGEST:
         raise unreadable(where, f"has more than {LARGEST:,} bytes of JSON", fix)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Protocol
 
 from ratewise._extras import require
 from ratewise.schedule import Hold, Plan, ScheduleError
+
+LIGHTNING = ("lightning.pytorch", "pytorch_lightning")
+"""The two names of one package."""
 
 Listen = Callable[[Any, ExitStack], None]
 
@@ -40,16 +43,13 @@ def listen_to_transformers(trainer: Any, listen: Listen, stack: ExitStack) -> No
 
 def listen_to_lightning(trainer: Any, listen: Listen, stack: ExitStack) -> None:
     """Listen to the optimizer of a Trainer of Lightning, from where it is made on."""
-    package = next(n for n in ("lightning.pytorch", "pytorch_lightning") if n in sys.modules)
+    package = next(n for n in LIGHTNING if n in sys.modules)
     current = stack.enter_context(ExitStack())
 
     class Watch(sys.modules[package].Callback):
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             current.close()
-            if len(trainer.optimizers) != 1:
-                rule = f"found {len(trainer.optimizers)} optimizers in this trainer"
-                raise ScheduleError("trace", rule, "give it the one that you mean")
-            listen(innermost(trainer.optimizers[0]), current)
+            listen(only_optimizer("trace", trainer), current)
 
     watch = Watch()
     trainer.callbacks.append(watch)
@@ -63,8 +63,73 @@ def innermost(optimizer: Any) -> Any:
     return optimizer
 
 
-def keras_callback(record: Callable[[float], None], key: str) -> Any:
-    """Return a callback for `fit` that records what each committed update used."""
+class OptimizerWatcher(Protocol):
+    """What watches an optimizer of PyTorch, and may stop to."""
+
+    def watch(self, optimizer: Any, start: int | None = None) -> None:
+        """Watch one that has made so many updates."""
+        ...
+
+    def close(self) -> None:
+        """Stop watching."""
+        ...
+
+
+def guard_of_transformers(guard: OptimizerWatcher) -> Any:
+    """Return a callback for a Trainer that lets a guard watch its optimizer."""
+    transformers = require("transformers", extra="transformers")
+
+    class Callback(transformers.TrainerCallback):
+        """Watches from the first update of a run on, or from where it goes on."""
+
+        def on_train_begin(
+            self, args: Any, state: Any, control: Any, optimizer: Any = None, **rest: Any
+        ) -> None:
+            guard.watch(innermost(optimizer), state.global_step)
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            guard.close()
+
+    return Callback()
+
+
+def guard_of_lightning(guard: OptimizerWatcher) -> Any:
+    """Return a callback for a Trainer of Lightning that lets a guard watch its optimizer."""
+    found = next((n for n in LIGHTNING if n in sys.modules), None)
+    package = require("lightning.pytorch", extra="lightning") if found is None else (
+        sys.modules[found])  # fmt: skip
+
+    class Callback(package.Callback):
+        """Watches from the first update of a run on, or from where it goes on."""
+
+        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            guard.watch(only_optimizer("RateGuard", trainer), trainer.global_step)
+
+        def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+            guard.close()
+
+    return Callback()
+
+
+def only_optimizer(who: str, trainer: Any) -> Any:
+    """Return the optimizer of a Trainer of Lightning.
+
+    Raises:
+        ScheduleError: it has several.
+    """
+    if len(trainer.optimizers) != 1:
+        rule = f"found {len(trainer.optimizers)} optimizers in this trainer"
+        raise ScheduleError(who, rule, "give it the one that you mean")
+    return innermost(trainer.optimizers[0])
+
+
+def keras_callback(
+    record: Callable[[float], None], key: str, begin: Callable[[int], None] | None = None
+) -> Any:
+    """Return a callback for `fit` that records what each committed update used.
+
+    `begin` is told how many updates the optimizer had made before.
+    """
     keras = require("keras", extra="keras")
     from ratewise.adapters.keras.drive import attached, committed, innermost
     from ratewise.adapters.keras.keys import attributes
@@ -79,6 +144,8 @@ def keras_callback(record: Callable[[float], None], key: str) -> Any:
             model: Any = self.model
             self.optimizer = innermost(model.optimizer)
             (self.name,) = attributes(plan, self.optimizer).values()
+            if begin is not None:
+                begin(committed(self.optimizer))
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.t, self.before = committed(self.optimizer), self._value()

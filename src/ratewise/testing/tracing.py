@@ -20,6 +20,7 @@ from ratewise.testing.frameworks import (
     listen_to_lightning,
     listen_to_transformers,
 )
+from ratewise.testing.guard import RateGuard
 
 
 @dataclasses.dataclass
@@ -28,13 +29,17 @@ class Trace:
 
     Attributes:
         rates: For each committed update, the value of the key in every group of the optimizer.
+        guard: What looks at each as it comes, or None.
     """
 
     rates: list[list[float]] = dataclasses.field(default_factory=list[list[float]])
+    guard: RateGuard | None = dataclasses.field(default=None, repr=False)
 
     def record(self, *values: float) -> None:
         """Note the values that one committed update used, one for each group."""
         self.rates.append([float(value) for value in values])
+        if self.guard is not None:
+            self.guard.record(*values)
 
     def callback(self, key: str = "lr") -> Any:
         """Return a Keras callback that records each committed update of `fit`.
@@ -109,7 +114,7 @@ def _difference(used: Floats, wanted: Floats, t: int, start: int) -> str:
 
 @strict
 @contextmanager
-def trace(source: Any, key: str = "lr") -> Generator[Trace]:
+def trace(source: Any, key: str = "lr", *, guard: RateGuard | None = None) -> Generator[Trace]:
     """Record what each committed update of a run uses, whoever sets it.
 
     Works on a PyTorch optimizer (or one wrapped by Accelerate or Lightning), whatever trainer
@@ -120,6 +125,7 @@ def trace(source: Any, key: str = "lr") -> Generator[Trace]:
     Args:
         source: What is trained.
         key: Key of the optimizer's groups.
+        guard: What looks at every rate as it is recorded, and warns at the first that departs.
 
     Raises:
         ScheduleError: it is none of these.
@@ -128,7 +134,7 @@ def trace(source: Any, key: str = "lr") -> Generator[Trace]:
     ...     run.record(0.1)
     >>> run.check([0.1])
     """
-    run = Trace()
+    run = Trace(guard=guard)
     with ExitStack() as stack:
         _start(source, key, run, stack)
         yield run
