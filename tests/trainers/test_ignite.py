@@ -231,9 +231,9 @@ def test_what_cannot_be_right_is_refused_or_said() -> None:
             Run(**wrong)
     with pytest.raises(rw.ScheduleError, match=r"attach\(trainer, optimizer, schedule\)"):
         attach(3, run.optimizer, PLAN)
-    with pytest.raises(rw.ScheduleError, match="on this|already|one schedule|found"):
-        other = Run()
-        attach(other.trainer, other.optimizer, PLAN)
+    other = Run()
+    attach(other.trainer, other.optimizer, PLAN)
+    with pytest.raises(rw.ScheduleError, match="has a schedule"):
         other.go()
 
 

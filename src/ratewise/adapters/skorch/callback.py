@@ -12,7 +12,6 @@ from ratewise.adapters.torch.trainers import RunSettings, hear
 from ratewise.schedule import Plan, Schedule, ScheduleError
 
 WHO = "SkorchCallback"
-_OWN = ("lr", "event_lr")
 
 
 class SkorchCallback(Callback):
@@ -45,9 +44,9 @@ class SkorchCallback(Callback):
         scheduler_: The scheduler of the run; None until the first epoch begins.
 
     Raises:
-        ScheduleError: no schedule, or an argument that does not exist; when an epoch begins, lengths
-            that do not fit, or a checkpoint that needs a total; at its end, a metric that nothing
-            measures.
+        ScheduleError: no schedule, or an argument that does not exist; when an epoch begins,
+            lengths that do not fit, or a checkpoint that needs a total; at its end, a metric that
+            nothing measures.
     """
 
     def __init__(
