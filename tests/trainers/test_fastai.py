@@ -104,7 +104,7 @@ class Native(Callback):
 @held("fastai", "rates exact")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_update_has_its_rate(name: str, tmp_path: Any) -> None:
-    """With fastai's own optimizers and with a wrapped one; the weights are those of fastai's way."""
+    """With fastai's own optimizers and a wrapped one; the weights are those of fastai's way."""
     ours = fit(learner(tmp_path, FastaiCallback(PLAN), opt=OPTIMIZERS[name]))
     own = fit(learner(tmp_path, Native(), opt=OPTIMIZERS[name]))
     assert ours.watch.used == own.watch.used == rates()

@@ -54,7 +54,7 @@ class Mirror(Optimizer):
             group.update(_renamed(hyper, _NAMES))
 
     def push(self) -> None:
-        """Put into the hyper-parameters what the groups hold, and nothing that they no longer do."""
+        """Put into the hyper-parameters what the groups hold, and nothing that they do not."""
         for group, hyper in zip(self.param_groups, self._taken, strict=True):
             values = _renamed(group, _BACK)
             del values["params"]

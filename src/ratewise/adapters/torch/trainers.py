@@ -62,10 +62,10 @@ class RunSettings:
         """Whether the user has said how long the run is."""
         return "total" in self.horizon
 
-    def bind(self, optimizer: Any, **known: Any) -> Scheduler:
+    def bind(self, optimizer: Any, *, kind: type[Scheduler] = Scheduler, **known: Any) -> Scheduler:
         """Return the scheduler of an optimizer, for a run of which the trainer knows the length."""
         with speaking(HorizonOf(adapter=self.who)):
-            return Scheduler(optimizer, self.schedule, **{**known, **self.horizon}, **self.policies)
+            return kind(optimizer, self.schedule, **{**known, **self.horizon}, **self.policies)
 
     def check_length(self, groups: Any, fix: str) -> None:
         """Ask how long a run is that goes on, where its trainer counts from here.
