@@ -157,7 +157,7 @@ def test_updates_that_overflow_do_not_count() -> None:
     assert used(engine) == rates()
 
 
-@pytest.mark.parametrize("stage", (0, 2))
+@pytest.mark.parametrize("stage", [0, 2])
 def test_a_plan_given_before_the_engine_does_not_multiply_twice(stage: int) -> None:
     """It gives way, and the peaks are those that the optimizer had."""
     engine = engine_of(stage, before=lambda one: Scheduler(one, PLAN, total=TOTAL))

@@ -122,7 +122,7 @@ def _committed(engine: Any) -> int:
 
 
 def _known(engine: Any) -> dict[str, Any]:
-    """Return what an engine knows of the size of its run: an epoch, and the samples in an update."""
+    """Return what an engine knows of its run: an epoch, and the samples in an update."""
     loader = getattr(engine, "training_dataloader", None)
     try:
         epoch = None if loader is None else len(loader) / engine.gradient_accumulation_steps()
