@@ -199,7 +199,7 @@ def stopped(folder: Any, at: int, plan: Any = PLAN, **overrides: Any) -> Trainer
 
 @held("Ultralytics", "resume by optimizer alone", "last.pt, which holds it; it saves once an epoch")
 def test_last_pt_resumes_at_every_update(tmp_path: Any, monkeypatch: Any) -> None:
-    """Its own resume, where an epoch is one update; the checkpoint is loaded before we are bound."""
+    """By its own resume, where an epoch is one update; we are bound behind the checkpoint."""
     total = 6
     monkeypatch.setattr(Trainer, "batches", 1)
     for at in range(1, total):

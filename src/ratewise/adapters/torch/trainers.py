@@ -98,7 +98,7 @@ def hear(
     if feedback_of(scheduler):
         numbers = {str(name): value for name, value in metrics.items() if is_number(value)}
         show(scheduler, numbers)
-        seen |= numbers.keys()
+        seen.update(numbers)
         feedback_of(scheduler).check(seen, typos=numbers.keys(), sure=sure)
     return scheduler.finished
 
