@@ -15,8 +15,8 @@ from ratewise.schedule import ScheduleError
 WHO = "Scheduler"
 
 _DEEPSPEED = (
-    "give deepspeed.initialize(…, lr_scheduler=lambda optimizer: LambdaLR(optimizer, "
-    "schedule.resolve(total=…))), and no Scheduler"
+    "write engine, *_ = deepspeed.initialize(…), and behind it "
+    "ratewise.deepspeed.attach(engine, schedule, total=…), and no Scheduler"
 )
 
 

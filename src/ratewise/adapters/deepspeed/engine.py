@@ -1,0 +1,131 @@
+"""A schedule on an engine of DeepSpeed: in the place of its scheduler, on its own count."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from torch.optim import Optimizer
+
+from ratewise.adapters.deepspeed.dial import Dial
+from ratewise.adapters.torch.scheduler import Scheduler, announce, rewind
+from ratewise.adapters.torch.trainers import RunSettings, take_up
+from ratewise.schedule import ScheduleError
+
+WHO = "attach"
+
+
+class EngineScheduler(Scheduler):
+    """The scheduler of an engine, which calls `step()` behind every update that was committed.
+
+    Whoever else calls it moves nothing: before the next update the engine's own count is asked.
+    """
+
+    __module__ = "ratewise.deepspeed"
+
+    def step(self, *args: Any, **kwargs: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Count an update, as DeepSpeed does behind each that it has committed."""
+        self.optimizer.step()
+
+
+class EngineClock:
+    """Keeps a schedule at the count of its engine, and its rates in the groups.
+
+    Attributes:
+        scheduler: What stands at `engine.lr_scheduler`.
+    """
+
+    def __init__(self, engine: Any, settings: RunSettings) -> None:
+        self._engine = weakref.ref(engine)
+        self._inner = inner_of(engine)
+        before = _bound_before(self._inner, engine)
+        if before is not None:
+            rewind(before)
+        self._dial = Dial(self._inner)
+        self.scheduler = settings.bind(self._dial, kind=EngineScheduler, **_known(engine))
+        given = settings.policies["updates"]
+        self._shift = 0 if given is None else given - _committed(engine)
+        take_up(self.scheduler, self._count(), WHO)
+        self._inner.register_step_pre_hook(self._before)
+        self._inner.register_load_state_dict_post_hook(self._loaded)
+        engine.lr_scheduler = self.scheduler
+
+    def _count(self) -> int:
+        return max(_committed(self._engine()) + self._shift, 0)
+
+    def _before(self, inner: Optimizer, *_: Any) -> None:
+        """Put the rates of the coming update in place; some of its groups may be stepped alone."""
+        self._dial.follow(inner)
+        count = self._count()
+        if self.scheduler.committed != count:
+            if not self.scheduler.committed:
+                take_up(self.scheduler, count, WHO)
+            else:
+                self.scheduler.seek(count)
+        announce(self.scheduler)
+
+    def _loaded(self, inner: Optimizer) -> None:
+        self._dial.follow(inner)
+
+
+def inner_of(engine: Any) -> Optimizer:
+    """Return the optimizer of PyTorch whose groups an engine reads its rates from."""
+    inner = getattr(engine, "basic_optimizer", None)
+    if not isinstance(inner, Optimizer):
+        rule = f"found no optimizer of PyTorch in this engine, but {type(inner).__name__}"
+        fix = "give deepspeed.initialize(optimizer=…), or one of its config by its type"
+        raise ScheduleError(WHO, rule, fix)
+    return inner
+
+
+def check_engine(engine: Any) -> None:
+    """Refuse what is no engine, and one that cannot follow a schedule rightly.
+
+    Raises:
+        ScheduleError: another scheduler is there, or copies of the rates are made.
+    """
+    names = ("global_steps", "skipped_steps", "lr_scheduler", "gradient_accumulation_steps")
+    if not all(hasattr(engine, name) for name in names):
+        fix = "write engine, *_ = deepspeed.initialize(…), and attach(engine, schedule, total=…)"
+        raise ScheduleError(WHO, "needs an engine of DeepSpeed", fix, given=engine)
+    if isinstance(engine.lr_scheduler, EngineScheduler):
+        fix = "attach once; put several schedules in a Plan"
+        raise ScheduleError(WHO, "found a schedule on this engine", fix)
+    own = engine.lr_scheduler
+    if own is not None and not isinstance(own, Scheduler):
+        rule = f"found a {type(own).__name__} on this engine, which sets the rate as well"
+        fix = 'leave "scheduler" out of its config, and lr_scheduler out of initialize(…)'
+        raise ScheduleError(WHO, rule, fix)
+    if getattr(engine, "zenflow", False):
+        rule = "cannot follow ZenFlow, whose own steps copy the rates when they like"
+        raise ScheduleError(WHO, rule, 'leave "zenflow" out of the config')
+
+
+def _bound_before(inner: Optimizer, engine: Any) -> Scheduler | None:
+    """Return a schedule that was bound before the engine came, which would count its groups.
+
+    Some engines take a step of zeros when they are made, so that there is a state.
+    """
+    try:
+        found = Scheduler.of(inner)
+    except ScheduleError:
+        return None
+    if found.committed > (0 if engine.global_steps else 1):
+        rule = f"found a schedule on its optimizer that has made {found.committed} updates"
+        fix = "attach(engine, …) alone, in the place of Scheduler(optimizer, …)"
+        raise ScheduleError(WHO, rule, fix)
+    return found
+
+
+def _committed(engine: Any) -> int:
+    return engine.global_steps - engine.skipped_steps
+
+
+def _known(engine: Any) -> dict[str, Any]:
+    """Return what an engine knows of its run: an epoch, and the samples in an update."""
+    loader = getattr(engine, "training_dataloader", None)
+    try:
+        epoch = None if loader is None else len(loader) / engine.gradient_accumulation_steps()
+    except TypeError:  # a stream
+        epoch = None
+    return {"epoch": epoch, "samples": engine.train_batch_size()}

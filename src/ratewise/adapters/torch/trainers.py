@@ -1,0 +1,124 @@
+"""What the adapters of trainers share: what was asked for, binding it, and passing metrics on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from ratewise.adapters.arguments import HorizonOf, given, refuse_unknown
+from ratewise.adapters.torch.carried import count_in
+from ratewise.adapters.torch.hands import check_by_hand
+from ratewise.adapters.torch.resume import check_policy
+from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, show
+from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.errors import speaking
+from ratewise.schedule.given import read_given
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a trainer is to follow: a schedule, its horizon, and policies.
+
+    Attributes:
+        who: What the user called.
+        schedule: The schedule, or the plan.
+        horizon: What the user has said of the length of the run; it comes before the trainer's.
+        policies: `resume`, `by_hand` and `updates` of `Scheduler`.
+    """
+
+    who: str
+    schedule: Schedule | Plan
+    horizon: Mapping[str, Any]
+    policies: Mapping[str, Any]
+
+    @classmethod
+    def read(
+        cls,
+        who: str,
+        schedule: Any,
+        unknown: Mapping[str, Any],
+        *,
+        example: str,
+        known: tuple[str, ...] = (),
+        resume: str | None = None,
+        by_hand: str = "warn",
+        updates: int | None = None,
+        **horizon: Any,
+    ) -> RunSettings:
+        """Return the settings that a call names; a slip is heard at once.
+
+        Raises:
+            ScheduleError: an argument that does not exist, no schedule, no policy.
+        """
+        refuse_unknown(who, unknown, ["resume", "by_hand", "updates", *known])
+        value = read_given(who, schedule, f"write {example}")
+        policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
+        return cls(who, value, given(**horizon), {**policies, "updates": updates})
+
+    @property
+    def knows_total(self) -> bool:
+        """Whether the user has said how long the run is."""
+        return "total" in self.horizon
+
+    def bind(self, optimizer: Any, *, kind: type[Scheduler] = Scheduler, **known: Any) -> Scheduler:
+        """Return the scheduler of an optimizer, for a run of which the trainer knows the length."""
+        with speaking(HorizonOf(adapter=self.who)):
+            return kind(optimizer, self.schedule, **{**known, **self.horizon}, **self.policies)
+
+    def check_length(self, groups: Any, fix: str) -> None:
+        """Ask how long a run is that goes on, where its trainer counts from here.
+
+        A trainer that makes so many epochs more does not say how many the whole run has.
+
+        Raises:
+            ScheduleError: the groups carry a count, and no total was given.
+        """
+        made = count_in(groups)
+        if made and not self.knows_total and self.policies["updates"] is None:
+            rule = f"goes on at update {made}, and cannot know how long the whole run is"
+            raise ScheduleError(self.who, rule, fix)
+
+
+def hear(
+    scheduler: Scheduler, metrics: Mapping[str, Any], seen: set[str], *, sure: bool = True
+) -> bool:
+    """Show a scheduler what a trainer has measured; tell whether the run has come to its end.
+
+    Args:
+        scheduler: The scheduler.
+        metrics: What was measured; what is no number is passed over.
+        seen: Every name that was measured before; those of `metrics` are added.
+        sure: Whether everything has been measured once by now.
+
+    Raises:
+        ScheduleError: a metric that it waits for is misspelt, or never measured.
+    """
+    if feedback_of(scheduler):
+        numbers = {str(name): value for name, value in metrics.items() if is_number(value)}
+        show(scheduler, numbers)
+        seen.update(numbers)
+        feedback_of(scheduler).check(seen, typos=numbers.keys(), sure=sure)
+    return scheduler.finished
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a metric is one number."""
+    one = callable(getattr(value, "numel", None)) and value.numel() == 1
+    return one or (isinstance(value, Real) and not isinstance(value, bool))
+
+
+def take_up(scheduler: Scheduler, updates: int, who: str) -> None:
+    """Go to an update of a run whose checkpoint does not say what the schedule was at.
+
+    Raises:
+        ScheduleError: it listens, and what it was shown is not known.
+    """
+    if scheduler.committed or not updates:
+        return
+    if names := feedback_of(scheduler).metrics():
+        rule = f"goes on at update {updates}, and what was decided by {names[0]} is not known"
+        fix = "load the schedule's own state, or give the plan that scheduler.replay() gave"
+        raise ScheduleError(who, rule, fix)
+    scheduler.seek(updates)

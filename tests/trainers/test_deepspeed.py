@@ -1,0 +1,201 @@
+"""DeepSpeed on the CPU, in one process: its engine, ZeRO in all stages, its checkpoints and log."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch.optim.lr_scheduler import LambdaLR
+
+pytest.importorskip("deepspeed")
+
+import ratewise as rw
+from ratewise.deepspeed import EngineScheduler, attach
+from ratewise.torch import Scheduler
+from tests import warm
+from tests.trainers.deepspeed_run import ENVIRONMENT, RATIO, engine_of, join, train, used
+from tests.trainers.ledger import held
+from tests.trainers.tiny import LR, PLAN, TEXT, TOTAL, levels, native, rates
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+STAGES = (0, 1, 2, 3)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def process() -> Iterator[None]:
+    """One process that is a group of one."""
+    before = dict(os.environ)
+    os.environ.update(ENVIRONMENT)
+    join()
+    yield
+    dist.destroy_process_group()
+    for name in ENVIRONMENT:
+        os.environ.pop(name)
+    os.environ.update({name: before[name] for name in ENVIRONMENT if name in before})
+
+
+def followed(plan: Any = PLAN, total: int = TOTAL, **options: Any) -> Any:
+    return attach(engine_of(**options), plan, total=total)
+
+
+@held("DeepSpeed", "rates exact", "ZeRO 0 to 3, float32 and bf16")
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_update_has_its_rate_whatever_the_accumulation(stage: int) -> None:
+    """In both groups, as with PyTorch's own scheduler that DeepSpeed steps, and its weights."""
+    own = train(engine_of(stage, lr_scheduler=native_of))
+    ours = train(followed(stage=stage))
+    assert used(ours) == used(own) == rates()
+    first = ours.basic_optimizer.__dict__["used"][::2]
+    assert first == [LR / RATIO * level for level in levels()]
+    for one, other in zip(ours.module.parameters(), own.module.parameters(), strict=True):
+        assert torch.equal(one, other)
+    for window, bf16 in ((4, False), (2, True)):
+        engine = train(followed(stage=stage, window=window, bf16=bf16))
+        assert used(engine) == rates()
+        assert engine.lr_scheduler.committed == engine.global_steps == TOTAL
+
+
+def native_of(optimizer: Any) -> LambdaLR:
+    return native(optimizer)
+
+
+@held("DeepSpeed", "log right", "DeepSpeed's own schedulers are logged one update late")
+def test_the_monitor_writes_the_rate_of_the_update(tmp_path: Any) -> None:
+    """In the file of its CSV monitor, and at `engine.get_lr()`."""
+    more = {"csv_monitor": {"enabled": True, "output_path": str(tmp_path), "job_name": "run"}}
+    path = tmp_path / "run" / "Train_Samples_lr.csv"
+
+    def written() -> list[float]:
+        with path.open(encoding="utf-8") as file:
+            return [float(row[1]) for row in list(csv.reader(file))[1:]]
+
+    engine, told = followed(more=more), []
+    train(engine, after=lambda _: told.append(engine.get_lr()[1]))
+    assert written() == [LR / RATIO * level for level in levels()]
+    assert told == rates()
+    path.unlink()
+    train(engine_of(more=more, lr_scheduler=native_of))
+    assert written()[:-1] == [LR / RATIO * level for level in levels()[1:]]
+
+
+@held("DeepSpeed", "resume by optimizer alone", "the engine's own count is in its checkpoint")
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_checkpoint_without_our_state_resumes_at_every_update(stage: int, tmp_path: Any) -> None:
+    """Loaded before attaching, or behind it; the state of the scheduler is left out."""
+    first = followed(stage=stage)
+    train(first, TOTAL - 1, after=lambda t: first.save_checkpoint(tmp_path, tag=str(t)))
+    for at in range(1, TOTAL) if stage == 2 else (1, 7):
+        for order in ("before", "behind"):
+            engine = engine_of(stage)
+            if order == "behind":
+                attach(engine, PLAN, total=TOTAL)
+            engine.load_checkpoint(tmp_path, tag=str(at), load_lr_scheduler_states=False)
+            if order == "before":
+                attach(engine, PLAN, total=TOTAL)
+            assert used(train(engine, TOTAL - at)) == rates()[at:], (at, order)
+
+
+@held("DeepSpeed", "resume by our state")
+def test_our_state_is_in_its_checkpoint(tmp_path: Any) -> None:
+    """And its schedule is compared with the code's."""
+    first = followed()
+    train(first, 5).save_checkpoint(tmp_path)
+    engine = followed()
+    engine.load_checkpoint(tmp_path)
+    assert used(train(engine, TOTAL - 5)) == rates()[5:]
+    assert engine.lr_scheduler.state_dict()["committed"] == TOTAL
+    with pytest.raises(rw.ScheduleError, match="total"):
+        followed(total=2 * TOTAL).load_checkpoint(tmp_path)
+
+
+@held("DeepSpeed", "killed and resumed")
+def test_a_run_that_was_killed_is_taken_up(tmp_path: Any) -> None:
+    """By SIGKILL behind the seventh update."""
+    words = ["-m", "tests.trainers.deepspeed_run", tmp_path, "7"]
+    done = warm.run(words, imported=("torch", "deepspeed"), OMP_NUM_THREADS="1")
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    engine = followed()
+    engine.load_checkpoint(tmp_path)
+    assert used(train(engine, TOTAL - 7)) == rates()[7:]
+
+
+@held("DeepSpeed", "metric heard", "as engine.lr_scheduler.observe(loss=…)")
+def test_a_plateau_is_shown_a_loss() -> None:
+    """And its checkpoint goes on with what it heard."""
+    plan = rw.Warmup(2) >> rw.Plateau(metric="loss", patience=0, factor=0.5)
+    engine = followed(plan)
+    train(engine, 6, after=lambda t: engine.lr_scheduler.observe(loss=1.0) if t in (4, 6) else 0)
+    train(engine, 1)
+    assert used(engine)[-1] == LR / 2
+    assert used(engine)[2:6] == [LR] * 4
+
+
+@held("DeepSpeed", "YAML", "as a text; its own file of config names only classes of DeepSpeed")
+def test_a_text_is_the_value() -> None:
+    """As it comes out of a file."""
+    assert used(train(followed(TEXT))) == rates()
+
+
+def test_updates_that_overflow_do_not_count() -> None:
+    """Where the gradients of two updates are not finite; fp16 itself is not for every CPU."""
+    more = {"bf16": {"enabled": True, "check_grad_overflow": True}}
+    engine = followed(more=more)
+    for attempt in range(TOTAL + 2):
+        factor = float("inf") if attempt in (1, 6) else 1.0
+        x = torch.ones(1, 2, dtype=torch.bfloat16)
+        engine.backward(engine(x).square().mean() * factor)
+        engine.step()
+    assert engine.skipped_steps == 2
+    assert engine.lr_scheduler.committed == TOTAL
+    assert used(engine) == rates()
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_a_plan_given_before_the_engine_does_not_multiply_twice(stage: int) -> None:
+    """It gives way, and the peaks are those that the optimizer had."""
+    engine = engine_of(stage, before=lambda one: Scheduler(one, PLAN, total=TOTAL))
+    assert used(train(attach(engine, PLAN, total=TOTAL))) == rates()
+    more = engine_of(0, before=lambda one: Scheduler(one, PLAN, total=TOTAL))
+    train(more, 3)
+    with pytest.raises(rw.ScheduleError, match="has made 3 updates"):
+        attach(more, PLAN, total=TOTAL)
+
+
+def test_whoever_else_steps_it_moves_nothing() -> None:
+    """As a loop, or Accelerate, that calls `scheduler.step()` too."""
+    engine = followed()
+    train(engine, after=lambda _: engine.lr_scheduler.step())
+    assert used(engine) == rates()
+
+
+def test_what_cannot_be_right_is_refused_before_training_or_said() -> None:
+    """Another scheduler, a second one of ours, no length, no engine, a second writer."""
+    config = {"scheduler": {"type": "WarmupLR", "params": {}}}
+    with pytest.raises(rw.ScheduleError, match="found a WarmupLR on this engine"):
+        attach(engine_of(more=config), PLAN, total=TOTAL)
+    with pytest.raises(rw.ScheduleError, match="found a schedule on this engine"):
+        attach(followed(), PLAN, total=TOTAL)
+    with pytest.raises(rw.ScheduleError, match=r"attach\(total=…\)"):
+        attach(engine_of(), PLAN)
+    with pytest.raises(rw.ScheduleError, match=r"deepspeed\.initialize"):
+        attach(3, PLAN, total=TOTAL)
+    with pytest.raises(rw.ScheduleError, match="did you mean total"):
+        attach(engine_of(), PLAN, totl=TOTAL)
+    engine = followed()
+    assert isinstance(engine.lr_scheduler, EngineScheduler)
+
+    def write(_: int) -> None:
+        engine.basic_optimizer.param_groups[0]["lr"] = 1.0
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        train(engine, after=write)
+    assert sum("set by somebody else" in str(one.message) for one in said) == 1
+    assert used(engine) == rates()
