@@ -13,7 +13,7 @@ from typing import Any
 
 from ratewise.schedule import foreign
 from ratewise.schedule.base import Schedule
-from ratewise.schedule.errors import ScheduleError, nearest, shorten
+from ratewise.schedule.errors import Call, Fix, ScheduleError, nearest, shorten
 from ratewise.schedule.foreign_calls import Foreign, Instead, spell
 from ratewise.schedule.given import read_given
 from ratewise.schedule.plan import Plan
@@ -61,7 +61,7 @@ def read_named(
         length = shorten(options["warmup"])
         written = f"Warmup({length}) >> {shorten(value, 200)}"
         rule = "is for a name such as 'cosine'; here the schedule says it"
-        raise ScheduleError(f"{who}(warmup={length})", rule, f"write {written}")
+        raise ScheduleError(Call(who, "warmup", options["warmup"]), rule, f"write {written}")
     return value, options
 
 
@@ -85,7 +85,7 @@ def _name(given: Any) -> str | None:
 
 
 def _meant(who: str, name: str, options: dict[str, Any]) -> tuple[Schedule | Plan, dict[str, Any]]:
-    called = f"{who}({name!r})"
+    called = Call(who, value=name)
     if name not in NAMES:
         library, told = foreign.call(name, options)
         raise ScheduleError(called, f"is a name of {library}, with lengths of its own", told)
@@ -96,13 +96,15 @@ def _meant(who: str, name: str, options: dict[str, Any]) -> tuple[Schedule | Pla
     _check_warmup(called, known, told, options)
     asked = [key for key in known.asks.split() if _theirs(known, key) not in mine]
     if asked:
-        needs = " and ".join(f"{key}=…" for key in asked)
-        rule = f"means several things without {needs}"
-        raise ScheduleError(called, rule, f"give {needs}, or {replace(told, exact='')}")
+        rule = f"means several things without {' and '.join(asked)}"
+        needs = " and ".join(f"{{{key}}}" for key in asked)
+        instead = str(replace(told, exact="")).replace("{", "{{").replace("}", "}}")
+        fix = Fix(f"give {needs}, or {instead}", **dict.fromkeys(asked, "…"))
+        raise ScheduleError(called, rule, fix)
     return _read(called, told), rest
 
 
-def _check_warmup(called: str, known: Foreign, told: Instead, options: dict[str, Any]) -> None:
+def _check_warmup(called: Call, known: Foreign, told: Instead, options: dict[str, Any]) -> None:
     """Refuse a warm-up that a name would not make, as those that never have one."""
     if "warmup" not in options:
         return
@@ -132,7 +134,7 @@ def _theirs(known: Foreign, key: str) -> str:
     return next((name for name in (key, *_OURS.get(key, ())) if name in known.names), key)
 
 
-def _read(called: str, told: Instead) -> Schedule | Plan:
+def _read(called: Call, told: Instead) -> Schedule | Plan:
     """Return the schedule that the advice writes, if it leaves nothing open."""
     if told.rates or "…" in told.write:
         raise ScheduleError(called, "means several things with this", str(told))

@@ -145,7 +145,7 @@ def schedule(
     >>> optimizer = optax.adamw(rate)
     """
     fix = "write schedule(Cosine(to=0), …)"
-    s, unknown = read_named("schedule(…)", s, fix, {"warmup": warmup, **unknown})
+    s, unknown = read_named("schedule", s, fix, {"warmup": warmup, **unknown})
     refuse_unknown("schedule", unknown, ["lr", "start", "double"])
     plan = read_plan("schedule(…)", s, fix)
     fix = "write inject(plan, optax.adamw), or give one schedule"
