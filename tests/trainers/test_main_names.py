@@ -106,6 +106,12 @@ def test_every_type_of_transformers_is_known() -> None:
     assert {kind.value for kind in transformers.SchedulerType} <= {*NAMES}
 
 
+def test_no_warm_up_is_a_length_as_well() -> None:
+    """`warmup=0` is none, also where the name has one."""
+    assert read("cosine", warmup=0) == (rw.Cosine(to=0), {})
+    assert read("constant_with_warmup", warmup=0) == read("constant", warmup=0) == (rw.Hold(), {})
+
+
 REFUSED = [
     ("cosin", {}, "did you mean cosine"),
     ("step", {}, "write Step(0.1, every=1000)"),

@@ -106,7 +106,7 @@ def _meant(who: str, name: str, options: dict[str, Any]) -> tuple[Schedule | Pla
 
 def _check_warmup(called: Call, known: Foreign, told: Instead, options: dict[str, Any]) -> None:
     """Refuse a warm-up that a name would not make, as those that never have one."""
-    if "warmup" not in options:
+    if not options.get("warmup"):
         return
     front = f"Warmup({spell(options['warmup'])}) >> "
     others = {k: v for k, v in options.items() if k != "warmup" and _takes(known, k)}
