@@ -1,0 +1,147 @@
+"""What a trainer remembers of its training, beside the model: counters, buffers, baselines."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ratewise._extras import require
+from ratewise.schedule import ScheduleError
+from ratewise.tasks.torch.generators import Generators
+from ratewise.tasks.torch.snapshot import put_into, set_aside
+
+torch = require("torch", extra="transformers")
+
+_Plain = bool | int | float | complex | str | bytes | np.ndarray | np.generic | Generators | None
+_Several = list | tuple | set | frozenset | dict | deque
+_DATA = ("train_dataset", "eval_dataset")
+"""What is learned from, and not remembered of it."""
+
+
+class TrainerMemory:
+    """The attributes of some things that their training may change, out and back again.
+
+    Numbers, texts, tensors, generators and arrays are kept, and lists, dicts and queues of them,
+    such as the completions that GRPO makes once and learns from several times. Of what holds
+    anything else it is looked whether training has changed it: only then it has to be copied.
+
+    Args:
+        who: Who is told in an error.
+        things: Whose attributes; a trainer, its state.
+    """
+
+    def __init__(self, who: str, things: Iterable[Any]) -> None:
+        self._who = who
+        self._things = list(things)
+        self._first = [
+            {name: (value, _size(value)) for name, value in _attributes(thing)}
+            for thing in self._things
+        ]
+
+    @property
+    def state(self) -> list[dict[str, Any]]:
+        """What is remembered; plain values that training does not touch.
+
+        Raises:
+            ScheduleError: something that training has changed cannot be copied.
+        """
+        kept: list[dict[str, Any]] = []
+        for thing, first in zip(self._things, self._first, strict=True):
+            found: dict[str, Any] = {}
+            for name, value in _attributes(thing):
+                if _is_data(value):
+                    found[name] = _aside(value)
+                elif name not in first or not _same(value, first[name]):
+                    found[name] = self._copied(thing, name, value)
+            kept.append(found)
+        return kept
+
+    def put(self, state: Sequence[Mapping[str, Any]]) -> None:
+        """Bring back what was remembered; what was not there then goes."""
+        for thing, first, kept in zip(self._things, self._first, state, strict=True):
+            content = vars(thing)
+            for name in [name for name, _ in _attributes(thing) if name not in kept]:
+                if name in first and not _is_data(content[name]):
+                    content[name] = first[name][0]
+                else:
+                    del content[name]
+            for name, value in kept.items():
+                content[name] = _back(content.get(name), value)
+
+    def _copied(self, thing: Any, name: str, value: Any) -> Any:
+        try:
+            return pickle.loads(pickle.dumps(value))
+        except Exception as error:  # whatever somebody's objects raise
+            rule = f"keeps {type(thing).__name__}.{name} while it trains, which cannot be copied"
+            fix = "keep numbers, tensors and lists of them, or train it whole, without a task"
+            raise ScheduleError(self._who, rule, fix) from error
+
+
+def _attributes(thing: Any) -> list[tuple[str, Any]]:
+    """Return the attributes that may be memory, with their names."""
+    kinds = (*_Plain.__args__, *_Several.__args__, torch.Tensor, torch.Generator)
+    return [
+        (name, value)
+        for name, value in vars(thing).items()
+        if isinstance(value, kinds) and name not in _DATA and not callable(value)
+    ]
+
+
+def _is_data(value: Any, depth: int = 0) -> bool:
+    """Whether a value is plain, a tensor without a gradient, or made of nothing else."""
+    if isinstance(value, torch.Tensor):
+        return not value.requires_grad
+    if isinstance(value, _Plain | torch.Generator):
+        return True
+    if not isinstance(value, _Several) or depth > 20:
+        return False
+    items: Iterable[Any] = value
+    if isinstance(value, dict):
+        pairs: Mapping[Any, Any] = value
+        items = [item for pair in pairs.items() for item in pair]
+    return all(_is_data(item, depth + 1) for item in items)
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, _Several) else 0
+
+
+def _same(value: Any, first: tuple[Any, int]) -> bool:
+    return value is first[0] and _size(value) == first[1]
+
+
+def _aside(value: Any) -> Any:
+    """Return a copy in main memory, of the kind that it is."""
+    if isinstance(value, deque):
+        row: deque[Any] = value
+        return deque((_aside(item) for item in row), row.maxlen)
+    if isinstance(value, dict) and type(value) is not dict:
+        other: Any = copy.copy(value)  # a defaultdict keeps what it makes
+        other.update({key: _aside(item) for key, item in value.items()})
+        return other
+    if isinstance(value, dict | list) or type(value) is tuple:
+        items: Any = value
+        if isinstance(value, dict):
+            return {key: _aside(item) for key, item in items.items()}
+        return type(items)(_aside(item) for item in items)
+    return set_aside(value)
+
+
+def _back(now: Any, kept: Any) -> Any:
+    """Return what was set aside, afresh, so that it can be brought back again."""
+    if isinstance(kept, deque):
+        row: deque[Any] = kept
+        return deque((_back(None, item) for item in row), row.maxlen)
+    if isinstance(kept, dict):
+        made: Any = copy.copy(kept)  # pyright: ignore[reportUnknownArgumentType]
+        made.update({key: _back(None, item) for key, item in kept.items()})  # pyright: ignore
+        return made
+    if isinstance(kept, list) or type(kept) is tuple:
+        items: Any = kept
+        return type(items)(_back(None, item) for item in items)
+    return put_into(now, kept)
