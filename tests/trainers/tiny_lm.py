@@ -8,27 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-WORDS = [
-    "the",
-    "a",
-    "cat",
-    "dog",
-    "sat",
-    "ran",
-    "on",
-    "under",
-    "mat",
-    "tree",
-    "and",
-    "then",
-    "it",
-    "was",
-    "happy",
-    "sad",
-    "big",
-    "small",
-    "red",
-]
+_WORDS = "the a cat dog sat ran on under mat tree and then it was happy sad big small red"
+WORDS = _WORDS.split(" ")
 
 
 def without_broken(*names: str) -> None:
