@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,7 +50,7 @@ def wanted(text: str, total: int) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, a tokenizer, and data for each kind of script."""
     pytest.importorskip("trl")
     pytest.importorskip("datasets")
@@ -65,7 +64,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / name).mkdir()
         save_rows(folder / name / "train.jsonl", [dict(row) for row in several])
     (folder / "lines.txt").write_text("the cat sat on a mat and then it was sad\n" * 40)
-    yield folder
+    return folder
 
 
 ARGUMENTS = (
