@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -116,32 +116,35 @@ def _same(value: Any, first: tuple[Any, int]) -> bool:
 
 
 def _aside(value: Any) -> Any:
-    """Return a copy in main memory, of the kind that it is."""
+    """Return a copy in main memory that can be pickled."""
     if isinstance(value, deque):
         row: deque[Any] = value
         return deque((_aside(item) for item in row), row.maxlen)
-    if isinstance(value, dict) and type(value) is not dict:
-        other: Any = copy.copy(value)  # a defaultdict keeps what it makes
-        other.update({key: _aside(item) for key, item in value.items()})
-        return other
-    if isinstance(value, dict | list) or type(value) is tuple:
-        items: Any = value
-        if isinstance(value, dict):
-            return {key: _aside(item) for key, item in items.items()}
-        return type(items)(_aside(item) for item in items)
+    if isinstance(value, dict):
+        pairs: dict[Any, Any] = value
+        found = {key: _aside(item) for key, item in pairs.items()}
+        makes = getattr(pairs, "default_factory", None)
+        return defaultdict(makes, found) if isinstance(makes, type) else found
+    if type(value) in (list, tuple):
+        return type(value)(_aside(item) for item in value)
     return set_aside(value)
 
 
 def _back(now: Any, kept: Any) -> Any:
-    """Return what was set aside, afresh, so that it can be brought back again."""
+    """Return what was set aside, afresh, so that it can be brought back again.
+
+    A dict that makes what it does not have does so as the one does that is there now.
+    """
     if isinstance(kept, deque):
         row: deque[Any] = kept
         return deque((_back(None, item) for item in row), row.maxlen)
     if isinstance(kept, dict):
-        made: Any = copy.copy(kept)  # pyright: ignore[reportUnknownArgumentType]
-        made.update({key: _back(None, item) for key, item in kept.items()})  # pyright: ignore
+        pairs: dict[Any, Any] = kept
+        there: dict[Any, Any] = now if isinstance(now, dict) else {}
+        made = copy.copy(there if isinstance(there, defaultdict) else pairs)
+        made.clear()
+        made.update({key: _back(there.get(key), item) for key, item in pairs.items()})
         return made
-    if isinstance(kept, list) or type(kept) is tuple:
-        items: Any = kept
-        return type(items)(_back(None, item) for item in items)
+    if type(kept) in (list, tuple):
+        return type(kept)(_back(None, item) for item in kept)
     return put_into(now, kept)
