@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -75,11 +74,14 @@ class TrainerMemory:
 
     def _copied(self, thing: Any, name: str, value: Any) -> Any:
         try:
-            return pickle.loads(pickle.dumps(value))
-        except Exception as error:  # whatever somebody's objects raise
+            copied: Any = None if _holds_code(value) else copy.deepcopy(value)
+        except Exception:  # whatever somebody's objects raise
+            copied = None
+        if copied is None:
             rule = f"keeps {type(thing).__name__}.{name} while it trains, which cannot be copied"
             fix = "keep numbers, tensors and lists of them, or train it whole, without a task"
-            raise ScheduleError(self._who, rule, fix) from error
+            raise ScheduleError(self._who, rule, fix)
+        return copied
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:
@@ -105,6 +107,14 @@ def _is_data(value: Any, depth: int = 0) -> bool:
         pairs: Mapping[Any, Any] = value
         items = [item for pair in pairs.items() for item in pair]
     return all(_is_data(item, depth + 1) for item in items)
+
+
+def _holds_code(value: Any, depth: int = 0) -> bool:
+    """Whether there are functions or modules in it, which no other process would find."""
+    if not isinstance(value, _Several) or depth > 20:
+        return callable(value)
+    items: Any = value.values() if isinstance(value, dict) else value
+    return any(_holds_code(item, depth + 1) for item in items)
 
 
 def _size(value: Any) -> int:
