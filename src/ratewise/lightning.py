@@ -33,14 +33,14 @@ require("lightning", extra="lightning")
 from lightning.pytorch import Callback, LightningModule, Trainer  # noqa: E402
 from torch.optim import Optimizer  # noqa: E402
 
-from ratewise.adapters.arguments import given, refuse_unknown  # noqa: E402
+from ratewise.adapters.arguments import given, read_each, refuse_unknown  # noqa: E402
 from ratewise.adapters.lightning.attachment import ModuleAttachment, is_attached  # noqa: E402
 from ratewise.adapters.lightning.configure import AttachSettings, configure, is_module  # noqa: E402
 from ratewise.adapters.lightning.observe import Observe  # noqa: E402
 from ratewise.adapters.torch.hands import check_by_hand  # noqa: E402
 from ratewise.adapters.torch.resume import check_policy  # noqa: E402
 from ratewise.schedule import Plan, Schedule, ScheduleError  # noqa: E402
-from ratewise.schedule.given import read_given  # noqa: E402
+from ratewise.schedule.lengths import Length  # noqa: E402
 from ratewise.schedule.strict import strict  # noqa: E402
 
 __all__ = ["Attach", "Observe", "attach"]
@@ -61,6 +61,7 @@ def attach(
     schedule: Given | Sequence[Given | None],
     *,
     module: Any = None,
+    warmup: Length | None = None,
     total: int | str | None = None,
     epoch: float | None = None,
     samples: float | None = None,
@@ -90,9 +91,11 @@ def attach(
 
     Args:
         target: An optimizer, a list of optimizers, or a module not yet fitted.
-        schedule: A schedule (of the rate), a plan, or the text of either; or a list with one for
-            each optimizer, None for one that is left alone.
+        schedule: A schedule (of the rate), a plan, the text of either, or a name that is known
+            elsewhere, such as "cosine", with what it takes there; or a list with one for each
+            optimizer, None for one that is left alone.
         module: The module whose trainer knows the horizon, inside `configure_optimizers`.
+        warmup: Length of the warm-up that a name begins with.
         total: Updates in the run, in place of the trainer's.
         epoch: Updates in an epoch, in place of the trainer's.
         samples: Samples in an update, in place of the trainer's.
@@ -109,10 +112,12 @@ def attach(
         ScheduleError: not an optimizer or a module, already attached, a number of schedules that
             does not fit, lengths that do not fit or need what the trainer does not know.
     """
+    fix = "write attach(optimizer, Cosine(to=0), module=self)"
+    read, unknown = read_each("attach", schedule, fix, {"warmup": warmup, **unknown})
     refuse_unknown("attach", unknown, ["module", "resume", "by_hand", "name"], _ADVICE)
     horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
     policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
-    settings = AttachSettings(schedule, horizon, policies, name)
+    settings = AttachSettings(read, horizon, policies, name)
     if is_module(target):
         return ModuleAttachment.to(target, settings)
     optimizers = [target] if isinstance(target, Optimizer) else target
@@ -133,6 +138,7 @@ class Attach(Callback):
 
     Args:
         schedule: As of `attach`.
+        warmup: Length of the warm-up that a name begins with, `{schedule: cosine, warmup: 3%}`.
         total: Updates in the run, in place of the trainer's.
         epoch: Updates in an epoch, in place of the trainer's.
         samples: Samples in an update, in place of the trainer's.
@@ -148,6 +154,7 @@ class Attach(Callback):
     def __init__(
         self,
         schedule: str | list[str | None] | Schedule | Plan,
+        warmup: int | float | str | None = None,
         total: int | str | None = None,
         epoch: float | None = None,
         samples: float | None = None,
@@ -157,12 +164,10 @@ class Attach(Callback):
         name: str | list[str] | None = None,
     ) -> None:
         """Keep what is to be attached; a text is read at once, so that a slip is heard early."""
-        for each in schedule if isinstance(schedule, list) else [schedule]:
-            if each is not None:
-                read_given("Attach", each, "write Attach(schedule='Cosine(to=0)')")
+        fix = "write Attach(schedule='Cosine(to=0)')"
+        self._schedule, _ = read_each("Attach", schedule, fix, {"warmup": warmup})
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
         policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
-        self._schedule = schedule
         self._asked: dict[str, Any] = {**horizon, **policies, "name": name}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -4,6 +4,8 @@
     attach(trainer, Warmup("5%") >> Cosine(to=0.1))
     trainer.train()
 
+or `attach(trainer, "cosine", warmup="3%")`, by a name that people know.
+
 The trainer makes its optimizer as always and knows how long the run is; the rate of every update
 is the schedule's. What it logs and evaluates reaches schedules that listen.
 """
@@ -29,7 +31,8 @@ from ratewise.adapters.transformers.attachment import (  # noqa: E402
     check_trainer,
 )
 from ratewise.schedule import Plan, Schedule  # noqa: E402
-from ratewise.schedule.given import read_given  # noqa: E402
+from ratewise.schedule.familiar import read_named  # noqa: E402
+from ratewise.schedule.lengths import Length  # noqa: E402
 from ratewise.schedule.strict import strict  # noqa: E402
 
 __all__ = ["attach"]
@@ -40,6 +43,7 @@ def attach(
     trainer: Trainer,
     schedule: Schedule | Plan | str,
     *,
+    warmup: Length | None = None,
     total: int | str | None = None,
     epoch: float | None = None,
     samples: float | None = None,
@@ -65,7 +69,9 @@ def attach(
 
     Args:
         trainer: A `transformers.Trainer`, or one of a class made from it.
-        schedule: A schedule (of the rate), a plan, or the text of either.
+        schedule: A schedule (of the rate), a plan, the text of either, or a name that is known
+            elsewhere, such as "cosine" or "linear"; what it takes there may be given beside it.
+        warmup: Length of the warm-up that a name begins with.
         total: Updates in the run, in place of the trainer's.
         epoch: Updates in an epoch, in place of the trainer's.
         samples: Samples in an update, in place of the trainer's.
@@ -82,9 +88,10 @@ def attach(
             arguments that ask for one, an optimizer whose updates cannot be counted; at
             `train()`, lengths that do not fit, or a metric that nothing measures.
     """
-    refuse_unknown("attach", unknown, ["resume", "by_hand"])
     check_trainer(trainer)
-    value = read_given("attach", schedule, "write attach(trainer, Cosine(to=0))")
+    fix = "write attach(trainer, Cosine(to=0))"
+    value, unknown = read_named("attach", schedule, fix, {"warmup": warmup, **unknown})
+    refuse_unknown("attach", unknown, ["resume", "by_hand"])
     horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
     policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
     attachment = TrainerAttachment(trainer, value, horizon, policies)

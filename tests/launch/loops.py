@@ -1,4 +1,4 @@
-"""A script with the three loops that are known, none of which knows of ratewise.
+"""A script with the loops that are known, none of which knows of ratewise.
 
     python loops.py RATES.json [LOOP…]
 
@@ -67,6 +67,30 @@ def lightning() -> None:
     quiet: Any = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = pl.Trainer(max_epochs=1, accelerator="cpu", enable_model_summary=False, **quiet)
     trainer.fit(model=Module(), train_dataloaders=torch.utils.data.DataLoader(DATA, batch_size=4))
+
+
+def command_line() -> None:
+    """Lightning's command line, as a script ends with it: the subcommand fits."""
+    import lightning.pytorch as pl
+    from lightning.pytorch.cli import LightningCLI
+
+    class Module(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = Model()
+
+        def training_step(self, batch: Any, _: int) -> Any:
+            return self.model(**batch)["loss"]
+
+        def train_dataloader(self) -> Any:
+            return torch.utils.data.DataLoader(DATA, batch_size=4)
+
+        def configure_optimizers(self) -> Any:
+            return watch("command_line", torch.optim.SGD(self.parameters(), lr=0.1))
+
+    words = ["fit", "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--trainer.logger=false"]
+    words += [f"--trainer.enable_{name}=false" for name in ("checkpointing", "progress_bar")]
+    LightningCLI(Module, args=words, save_config_callback=None)
 
 
 def transformers() -> None:

@@ -26,13 +26,13 @@ def launch(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_loop_that_is_known_is_found_and_follows(tmp_path: Path) -> None:
-    """Accelerate, Lightning and the Trainer in one process; each update's rate is the schedule's.
+    """Accelerate, Lightning, its command line and the Trainer in one process, at its rates.
 
     The loop of Accelerate hands over a scheduler of its own, which makes way. What was attached to
     is said, and the script's own arguments arrive.
     """
     rates = tmp_path / "rates.json"
-    loops = ["accelerate", "lightning", "transformers"]
+    loops = ["accelerate", "lightning", "command_line", "transformers"]
     told = ["--schedule", SPEC, "--total", str(UPDATES), "--", str(SCRIPT), str(rates), *loops]
     done = launch(*told, folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from typing import Any
 
 from ratewise.schedule import Plan, Schedule
 from ratewise.schedule.errors import Context, ScheduleError, nearest, number, shorten
+from ratewise.schedule.familiar import read_named
 from ratewise.schedule.foreign import run_argument
 
 HORIZON = ("total", "epoch", "samples", "tokens")
@@ -70,6 +71,22 @@ def refuse_unknown(
         fix = run_argument(key, value, names) or nearest(key, names)
         fix = (advice or {}).get(key, fix)
         raise ScheduleError(f"{who}({key}={shorten(value)})", "is not an argument", fix)
+
+
+def read_each(
+    who: str, given: Any, fix: str, options: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Return what `read_named` makes of a schedule, or of each in a list, and what is left."""
+    if not isinstance(given, list | tuple):
+        return read_named(who, given, fix, options)
+    several: Any = given
+    rest = {key: value for key, value in options.items() if value is not None}
+    read: list[Schedule | Plan | None] = []
+    for one in several:
+        value, left = (None, rest) if one is None else read_named(who, one, fix, options)
+        rest = {key: rest[key] for key in left if key in rest}
+        read.append(value)
+    return read, rest
 
 
 def only_rate(who: str, plan: Plan, fix: str) -> Schedule:

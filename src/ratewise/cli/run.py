@@ -14,12 +14,13 @@ import typer
 
 from ratewise.cli.arguments import Epoch, Samples, Tokens, Total, Word
 from ratewise.cli.output import say
-from ratewise.cli.parsing import check_spec, read_specs, read_total
+from ratewise.cli.parsing import check_spec, is_file, read_specs, read_total
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, number, one_of
-from ratewise.schedule.given import read_given
+from ratewise.schedule.familiar import read_named
 
-_SCHEDULE = "The schedule, or the file of one or of a config of another framework."
+_SCHEDULE = "A schedule, a name such as cosine, or the file of a config of any framework."
+_WARMUP = "Length of the warm-up, where SPEC is a name that trainers know: cosine, linear, …"
 _COMMAND = "What to run, behind --: trl sft …, python train.py …, torchrun … or train.py …"
 _RESUME = "What to do if a checkpoint has another schedule: checkpoint, code, rescale or continue."
 _BY_HAND = "What to do about a rate that is set by hand: warn, ignore, follow or refuse."
@@ -31,6 +32,7 @@ NOTHING = 3
 def run(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help=_COMMAND)],
     schedule: Annotated[str, typer.Option(metavar="SPEC", help=_SCHEDULE)],
+    warmup: Annotated[Word, typer.Option(metavar="LENGTH", help=_WARMUP)] = None,
     total: Total = None,
     epoch: Epoch = None,
     samples: Samples = None,
@@ -58,10 +60,7 @@ def run(
         one_of(Call("run", "resume", resume), "names no policy", resume, RESUME)
     one_of(Call("run", "by_hand", by_hand), "names no policy", by_hand, BY_HAND)
     check_spec("--schedule", schedule)
-    named, guessed = read_specs([schedule])
-    plan: Schedule | Plan = read_given("--schedule", next(iter(named.values())), "write a schedule")
-    for line in guessed:
-        say(line, err=True)
+    plan = _read(schedule, warmup)
     told: dict[str, Any] = {
         "total": length, "epoch": epoch, "samples": samples, "tokens": tokens,
         "resume": resume,
@@ -80,6 +79,18 @@ def run(
         say(f"error: {ScheduleError('ratewise run', rule, fix)}", err=True)
         code = NOTHING
     raise typer.Exit(code)
+
+
+def _read(spec: str, warmup: str | None) -> Schedule | Plan:
+    """Return the schedule of a name, a text or a file; what was guessed of a file is said."""
+    given: Any = spec
+    if not spec.strip().replace("-", "_").isidentifier() or is_file(spec):
+        named, guessed = read_specs([spec])
+        given = next(iter(named.values()))
+        for line in guessed:
+            say(line, err=True)
+    length = int(warmup) if warmup and warmup.isdecimal() else warmup
+    return read_named("--schedule", given, "write a schedule", {"warmup": length})[0]
 
 
 def _started(command: list[str]) -> list[str]:

@@ -57,6 +57,20 @@ class Described(metaclass=Strict):
         """Set a field of this frozen value, at construction."""
         object.__setattr__(self, name, value)
 
+    @staticmethod
+    def read(who: str, value: Any) -> Any:
+        """Return the schedule or plan that a text stands for; anything else as it is.
+
+        Raises:
+            ScheduleError: the text cannot be read; it says who was given it.
+        """
+        from ratewise.schedule.text import parse
+
+        try:
+            return parse(value) if isinstance(value, str) else value
+        except ScheduleError as error:
+            raise error.about(f"{who}: {error.who}") from None
+
     def __copy__(self) -> Self:
         """Return itself: what never changes needs no copy, however deep it is."""
         return self

@@ -40,7 +40,8 @@ class Several(Schedule, abc.ABC):
         """Return the schedules in `parts`, those inside parts of the same kind unpacked."""
         flat: list[Schedule] = []
         name = type(self).__name__
-        for part in listed(parts) or ():
+        for given in listed(parts) or ():
+            part = self.read(name, given)
             if not isinstance(part, Schedule):
                 who = f"{name}({shorten(parts)})"
                 raise ScheduleError(who, f"holds {shorten(part)}", "give schedules only")

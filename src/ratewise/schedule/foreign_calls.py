@@ -133,11 +133,19 @@ MEANINGLESS = ("optimizer", "last_epoch", "verbose", "name", "num_training_steps
 
 
 class Foreign(NamedTuple):
-    """One name of another library."""
+    """One name of another library.
+
+    Args:
+        library: Whose it is.
+        signature: Its arguments, as of `Arguments`.
+        told: What is written in its place.
+        asks: Arguments without which the name alone does not say what is meant.
+    """
 
     library: str
     signature: str
     told: Told
+    asks: str = ""
 
     @property
     def names(self) -> list[str]:

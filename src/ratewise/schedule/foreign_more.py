@@ -297,7 +297,7 @@ MORE: dict[str, Foreign] = {
                             lambda a: a.advice(_flat(a), same=False)),
     "get_cosine_with_min_lr_schedule_with_warmup": Foreign(
         "Transformers", f"{_HF} num_cycles=0.5 min_lr=None min_lr_rate=None",
-        NAMES["cosine_with_min_lr"].told,
+        NAMES["cosine_with_min_lr"].told, "warmup to",
     ),
     "get_scheduler": Foreign(
         "Transformers", "name optimizer=None num_warmup_steps=0 num_training_steps=None", _by_name
@@ -309,12 +309,14 @@ MORE: dict[str, Foreign] = {
     "get_reduce_on_plateau_schedule": NAMES["reduce_lr_on_plateau"],
     "cosine_annealing": _WARMED,
     "cosine_decay": _WARMED,
-    "cosine_with_warmup": _WARMED,
-    "linear_with_warmup": Foreign("other trainers", _WARMED.signature, NAMES["linear"].told),
+    "cosine_with_warmup": _WARMED._replace(asks="warmup"),
+    "linear_with_warmup": Foreign("other trainers", _WARMED.signature, NAMES["linear"].told,
+                                  "warmup"),
     "onecycle": NAMES["one_cycle"],
     "plateau": NAMES["reduce_lr_on_plateau"],
     "noam": Foreign("other trainers", "warmup_steps=4000",
-                    lambda a: a.advice(f"InverseSqrt({a.spelt('warmup_steps')})", same=False)),
+                    lambda a: a.advice(f"InverseSqrt({a.spelt('warmup_steps')})", same=False),
+                    "warmup"),
     "rsqrt": NAMES["inverse_sqrt"],
     "polynomial_schedule": Foreign(
         "Optax", "init_value end_value power transition_steps transition_begin=0", _polynomial

@@ -56,7 +56,8 @@ def _restarts(a: Arguments) -> Instead:
 
 def _plateau(a: Arguments) -> Instead:
     keras = "monitor" in a.given or "min_delta" in a.given
-    more = f"{a.spelt('monitor')}, factor={a.spelt('factor')}, patience={a.spelt('patience')}"
+    metric = "monitor" if a["metric"] is None else "metric"
+    more = f"{a.spelt(metric)}, factor={a.spelt('factor')}, patience={a.spelt('patience')}"
     more += a.options(cooldown=("cooldown", 0))
     if keras:
         more += f', threshold={a.spelt("min_delta")}, threshold_mode="abs"'
@@ -114,12 +115,13 @@ def _power(a: Arguments) -> str:
 
 
 def _polynomial(a: Arguments) -> str:
-    return f"Polynomial(to={a.share('lr_end')}, power={a.spelt('power')})"
+    to = a.share("lr_end") if a["to"] is None else a.spelt("to")
+    return f"Polynomial(to={to}, power={a.spelt('power')})"
 
 
 def _cosine(a: Arguments) -> str:
-    cycles = a["num_cycles"]
-    return "Cosine(to=0)" if cycles == 0.5 else f"Wave(to=0, cycles={spell(cycles)})"
+    cycles, to = a["num_cycles"], a.spelt("to")
+    return f"Cosine(to={to})" if cycles == 0.5 else f"Wave(to={to}, cycles={spell(cycles)})"
 
 
 def _floored(a: Arguments) -> str:
@@ -132,8 +134,27 @@ def _hard_restarts(a: Arguments) -> str:
     cycles = a["num_cycles"]
     if cycles == 1:
         return "Cosine(to=0)"
-    share = f'"{100 / cycles:.6g}%"' if a.known("num_cycles") and cycles else "…"
-    return f"Restarts({share})"
+    if not a.known("num_cycles") or not cycles:
+        return "Restarts(…)"
+    if a.known("num_warmup_steps", "num_training_steps"):
+        left = a["num_training_steps"] - a["num_warmup_steps"]
+        return f"Restarts({spell(left / cycles)})" if left % cycles == 0 else "Restarts(…)"
+    left = _share_left(a)
+    return "Restarts(…)" if left is None else f'Restarts("{left / cycles:.6g}%")'
+
+
+def _share_left(a: Arguments) -> float | None:
+    """Return the percentage of the run that is left behind the warm-up, where that is known."""
+    given = [a[name] for name in ("warmup_steps", "warmup_ratio") if a[name] not in (0, None)]
+    if not given:
+        return 100.0
+    length = given[0]
+    if isinstance(length, float) and length < 1:
+        return 100 * (1 - length)
+    try:
+        return 100 - float(length.removesuffix("%")) if str(length).endswith("%") else None
+    except (AttributeError, ValueError):
+        return None
 
 
 def _stable(a: Arguments) -> str:
@@ -219,21 +240,38 @@ def _always(write: str, note: str = "") -> Told:
     return lambda _: Instead(write, exact=write if write == "Hold()" else "", note=note)
 
 
+def _greedy(a: Arguments) -> Instead:
+    options = a.options(factor=("factor", 0.95), patience=("patience", 10))
+    write = f"Greedy({a.spelt('metric')}{options})"
+    return a.advice(write, same=False, note="its low and high are shares of the rate that it has")
+
+
+def _wsd(a: Arguments) -> Instead:
+    given = [f"{name}={spell(a[name])}" for name in ("warmup", "stable", "decay") if a[name]]
+    lengths = ", ".join(given) or 'warmup="5%", decay="20%"'
+    more = a.options(to=("to", 0), shape=("shape", "linear"))
+    return Instead(f"WSD({lengths}{more})", note=_WSD)
+
+
 # The tables ---------------------------------------------------------------------------------
 
 _WARM = "warmup_steps=0 warmup_ratio=0"
 _HF: dict[str, tuple[str, Told]] = {
-    "linear": ("", _warm(lambda _: "Linear(to=0)")),
+    "linear": ("to=0", _warm(lambda a: f"Linear(to={a.spelt('to')})")),
     "constant": ("", _always("Hold()")),
     "constant_with_warmup": ("", _warm(lambda _: "Hold()")),
-    "cosine": ("num_cycles=0.5", _warm(_cosine)),
+    "cosine": ("num_cycles=0.5 to=0", _warm(_cosine)),
     "cosine_with_restarts": (
         "num_cycles=1",
         _warm(_hard_restarts, same=False, note="one cycle unless num_cycles says more; "
               "a share is of the whole run: for n cycles write Restarts(every=updates left / n)"),
     ),
     "cosine_with_min_lr": ("num_cycles=0.5 min_lr=None min_lr_rate=None", _warm(_floored)),
-    "polynomial": ("lr_end=1e-07 power=1.0", _warm(_polynomial)),
+    "cosine_warmup_with_min_lr": (
+        "num_cycles=0.5 min_lr=None min_lr_rate=None",
+        _warm(_floored, same=False, note="there the peak and the end come an update sooner"),
+    ),
+    "polynomial": ("lr_end=1e-07 power=1.0 to=None", _warm(_polynomial)),
     "inverse_sqrt": ("timescale=None", _warm(_power)),
     "warmup_stable_decay": (
         "num_decay_steps num_stable_steps=None warmup_type='linear' decay_type='cosine' "
@@ -241,6 +279,15 @@ _HF: dict[str, tuple[str, Told]] = {
         _warm(_stable),
     ),
 }  # fmt: skip
+_ASKS = {
+    "constant_with_warmup": "warmup",
+    "cosine_with_restarts": "num_cycles",
+    "cosine_with_min_lr": "to",
+    "cosine_warmup_with_min_lr": "to",
+    "polynomial": "power to",
+    "inverse_sqrt": "warmup",
+    "warmup_stable_decay": "decay",
+}
 _BOTH = "num_warmup_steps num_training_steps"
 _HF_FUNCTIONS = {
     "get_linear_schedule_with_warmup": (_BOTH, "linear"),
@@ -255,21 +302,27 @@ _WSD = "give any two of warmup, stable and decay"
 _KERAS_TIMED = "initial_learning_rate decay_steps decay_rate staircase=False"
 _PLATEAU = (
     "mode='min' factor=0.1 patience=10 threshold=1e-4 threshold_mode='rel' cooldown=0 min_lr=0 "
-    "monitor='val_loss' min_delta=1e-4"
+    "monitor='val_loss' min_delta=1e-4 metric=None"
 )
 
 NAMES: dict[str, Foreign] = {
     **{
-        name: Foreign("Transformers", f"{_WARM} {more}", told)
+        name: Foreign("Transformers", f"{_WARM} {more}", told, _ASKS.get(name, ""))
         for name, (more, told) in _HF.items()
     },
     **{
-        name: Foreign("Transformers", f"{first} {_HF[kind][0]}", _HF[kind][1])
+        name: Foreign(
+            "Transformers", f"{first} {_HF[kind][0]}", _HF[kind][1],
+            " ".join(dict.fromkeys(["warmup", *_ASKS.get(kind, "").split()])),
+        )
         for name, (first, kind) in _HF_FUNCTIONS.items()
     },
     "get_constant_schedule": Foreign("Transformers", "", _always("Hold()")),
-    "reduce_lr_on_plateau": Foreign("Transformers", _PLATEAU, _plateau),
-    "wsd": Foreign("other trainers", "", _always('WSD(warmup="5%", decay="20%")', _WSD)),
+    "reduce_lr_on_plateau": Foreign("Transformers", _PLATEAU, _plateau, "metric"),
+    "greedy": Foreign("Transformers", "metric='eval_loss' factor=0.95 patience=10", _greedy,
+                      "metric"),
+    "wsd": Foreign("other trainers", "warmup=None stable=None decay=None to=0 shape='linear'",
+                   _wsd, "warmup decay"),
     "one_cycle": Foreign("other trainers", "", _always("OneCycle()")),
     "CosineAnnealingLR": Foreign("PyTorch", "T_max eta_min=0.0", _annealing),
     "LinearLR": Foreign(

@@ -37,7 +37,8 @@ class Around(Schedule, abc.ABC):
         return dataclasses.replace(self, schedule=inner)  # pyright: ignore[reportArgumentType]
 
     def check_inner(self) -> None:
-        """Refuse what is no schedule."""
+        """Read a text, and refuse what is no schedule."""
+        self.keep("schedule", self.read(type(self).__name__, self.schedule))
         if not isinstance(self.schedule, Schedule):
             name, fix = type(self).__name__, f"write {self.usage}"
             raise ScheduleError(name, "needs a schedule", fix, given=self.schedule)

@@ -28,7 +28,8 @@ COOLDOWNS: dict[str, type[Move]] = {
 
 
 def a_schedule(who: str, given: Any) -> Schedule:
-    """Return what is given for a schedule, if it is one."""
+    """Return what is given for a schedule, if it is one, or the text of one."""
+    given = Schedule.read(who, given)
     if not isinstance(given, Schedule):
         rule, fix = "needs a schedule", f"write {who}(Cosine(to=0), …)"
         raise ScheduleError(f"{who}(schedule={shorten(given)})", rule, fix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,9 @@ _KEYS = ("lr", "momentum", "weight_decay")
 class Plan(Described):
     """Schedules for the keys of an optimizer, for all of its groups or for some by name.
 
-    Each schedule multiplies the base value of its key, group by group, so that ratios between
-    groups stay. A key without a schedule is left alone.
+    A schedule may be given as its text, `Plan(lr="Warmup(500) >> Cosine(to=0.1)")`, for files
+    that hold no Python. Each multiplies the base value of its key, group by group, so that ratios
+    between groups stay. A key without a schedule is left alone.
 
     Args:
         lr: Schedule of the learning rate.
@@ -56,12 +57,25 @@ class Plan(Described):
     nests: ClassVar[bool] = False
     most: ClassVar[int] = MOST_IN_PLAN
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            lr: Schedule | str | None = None,
+            momentum: Schedule | str | None = None,
+            weight_decay: Schedule | str | None = None,
+            keys: Mapping[str, Schedule | str] = ...,
+            groups: Mapping[str, Schedule | Plan | str] = ...,
+            peak: Mapping[str, float] = ...,
+            notes: Sequence[str] = (),
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         for name in _KEYS:
-            _check_schedule(f"Plan({name}=…)", getattr(self, name), none=True)
+            self.keep(name, _read(f"Plan({name}=…)", getattr(self, name), none=True))
         keys = _mapping("keys", self.keys)
         for name, schedule in keys.items():
-            _check_schedule(f"Plan(keys={{{shorten(name)}: …}})", schedule)
+            keys[name] = _read(f"Plan(keys={{{shorten(name)}: …}})", schedule)
             if name in _KEYS:
                 raise ScheduleError(
                     f"Plan(keys={{{shorten(name)}: …}})", "has an argument", f"write {name}=…"
@@ -162,6 +176,10 @@ class Plan(Described):
         return schedules[0], peaks[0] if peaks else None
 
 
+for _name in _KEYS:  # for who reads the signature to fill it from a file, where texts stand
+    Plan.__annotations__[_name] = Plan.__dataclass_fields__[_name].type = Schedule | str | None
+
+
 class _Frozen(dict[str, Any]):
     """A dict inside a frozen value: it compares as a dict, has a hash and refuses changes."""
 
@@ -189,12 +207,16 @@ def _mapping(name: str, value: Any) -> dict[str, Any]:
     return content
 
 
-def _check_schedule(who: str, value: Any, none: bool = False) -> None:
+def _read(who: str, given: Any, none: bool = False) -> Schedule | None:
+    """Return the schedule that was given as a value or as its text."""
+    value = Schedule.read(who, given)
     if not isinstance(value, Schedule) and not (none and value is None):
         raise ScheduleError(who, "needs a schedule", "write Cosine(to=0)", given=value)
+    return value
 
 
 def _as_plan(name: str, part: Any) -> Plan:
+    part = Schedule.read(f"Plan(groups={{{shorten(name)}: …}})", part)
     if isinstance(part, Schedule):
         return Plan(lr=part)
     if isinstance(part, Plan) and not part.groups:

@@ -62,6 +62,7 @@ class Repeat(Schedule, written=True):
     over: Length | None = None
 
     def __post_init__(self) -> None:
+        self.keep("pattern", self.read("Repeat", self.pattern))
         if not isinstance(self.pattern, Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ScheduleError(
                 f"Repeat({shorten(self.pattern)})",

@@ -16,7 +16,9 @@ from ratewise.adapters.keras.past import PAST, tell, wasted
 from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import speaking
+from ratewise.schedule.familiar import read_named
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.lengths import Length
 from ratewise.schedule.strict import strict
 
 _CONTEXT = HorizonOf(adapter="Callback")
@@ -37,7 +39,9 @@ class Callback(keras.callbacks.Callback):
     `BackupAndRestore` or from a saved model, goes on in the middle of a patience.
 
     Args:
-        plan: A schedule (of the rate), a plan, or the text of either.
+        plan: A schedule (of the rate), a plan, the text of either, or a name that is known
+            elsewhere, such as "cosine", with what it takes there.
+        warmup: Length of the warm-up that a name begins with.
         lr: Rate at level 1, in (0, inf); left out, the plan's peak or the optimizer's own rate
             before its first update. A run that is resumed needs one of the first two.
         total: Updates in the run; left out, what `fit` is going to do, if lengths need it.
@@ -64,6 +68,7 @@ class Callback(keras.callbacks.Callback):
         self,
         plan: Schedule | Plan | str,
         *,
+        warmup: Length | None = None,
         lr: float | None = None,
         total: int | str | None = None,
         epoch: float | None = None,
@@ -74,8 +79,10 @@ class Callback(keras.callbacks.Callback):
         **unknown: Any,
     ) -> None:
         super().__init__()
+        fix = "write Callback(Cosine(to=0), …)"
+        plan, unknown = read_named("Callback", plan, fix, {"warmup": warmup, **unknown})
         refuse_unknown("Callback", unknown, ["lr", "log_batches", "observations"])
-        self.plan = read_plan("Callback", plan, "write Callback(Cosine(to=0), …)")
+        self.plan = read_plan("Callback", plan, fix)
         self._peak = read_rate("Callback", self.plan, lr)
         self._horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
         self._drive: Drive | None = None

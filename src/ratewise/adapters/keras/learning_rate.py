@@ -13,7 +13,9 @@ from ratewise.adapters.keras.past import Farewell
 from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import refuse_epochs, shorten, speaking, whole
+from ratewise.schedule.familiar import read_named
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.lengths import Length
 from ratewise.schedule.schema import a_table, read_state
 from ratewise.schedule.strict import strict
 
@@ -36,8 +38,10 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     that of the coming update. What a `Callback` logs is the rate that was used.
 
     Args:
-        schedule: A schedule, a plan of the rate alone, or the text of either.
+        schedule: A schedule, a plan of the rate alone, the text of either, or a name that is known
+            elsewhere, such as "cosine", with what it takes there.
         lr: Rate at level 1, in (0, inf); may be left out if the plan has a peak.
+        warmup: Length of the warm-up that a name begins with.
         total: Updates in the run; needed if lengths are shares of it or open.
         epoch: Updates in an epoch.
         samples: Samples in an update.
@@ -62,14 +66,17 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         schedule: Schedule | Plan | str,
         lr: float | None = None,
         *,
+        warmup: Length | None = None,
         total: int | str | None = None,
         epoch: float | None = None,
         samples: float | None = None,
         tokens: float | None = None,
         **unknown: Any,
     ) -> None:
+        fix = "write LearningRate(Cosine(to=0), …)"
+        read, unknown = read_named("LearningRate", schedule, fix, {"warmup": warmup, **unknown})
         refuse_unknown("LearningRate", unknown, ["lr"])
-        self.schedule, self.lr = _read("LearningRate", schedule, lr)
+        self.schedule, self.lr = _read("LearningRate", read, lr)
         self.horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
         with speaking(HorizonOf(adapter="LearningRate")):
             resolved = self.schedule.resolve(**self.horizon)

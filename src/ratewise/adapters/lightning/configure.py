@@ -13,9 +13,8 @@ from ratewise.adapters.lightning.guard import Guard
 from ratewise.adapters.lightning.horizon import horizon_of, long_enough, smoke_flag
 from ratewise.adapters.lightning.observe import Observe
 from ratewise.adapters.torch.scheduler import Scheduler
-from ratewise.schedule import ScheduleError
+from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import speaking
-from ratewise.schedule.given import read_given
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class AttachSettings:
     """What `attach` was given.
 
     Attributes:
-        schedule: One for all optimizers, or a list with one for each.
+        schedule: One for all optimizers, or a list with one for each; they are read.
         horizon: What the user gave of it.
         policies: What to do about checkpoints that differ, and rates that others set.
         name: Name for `LearningRateMonitor`, or one for each optimizer.
@@ -44,8 +43,7 @@ def configure(optimizers: list[Any], settings: AttachSettings, module: Any) -> l
     """Return one config for each optimizer, and show them what the trainer measures."""
     schedules = _spread("schedule", settings.schedule, len(optimizers))
     names = _spread("name", settings.name, len(optimizers))
-    fix = "write attach(optimizer, Cosine(to=0), module=self)"
-    values = [None if one is None else read_given("attach", one, fix) for one in schedules]
+    values: list[Schedule | Plan | None] = schedules
     trainer = None if module is None else trainer_of(module)
     automatic: bool = getattr(module, "automatic_optimization", True)
     known = {} if trainer is None else horizon_of(trainer, automatic)

@@ -14,7 +14,9 @@ import numpy as np
 from ratewise.adapters.arguments import HorizonOf, only_rate, refuse_unknown
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import number, shorten, speaking, whole
+from ratewise.schedule.familiar import read_named
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.lengths import Length
 from ratewise.schedule.strict import strict
 from ratewise.schedule.track import Track
 
@@ -99,6 +101,7 @@ def schedule(
     s: Schedule | Plan | str,
     lr: float | None = None,
     *,
+    warmup: Length | None = None,
     total: int | str | None = None,
     epoch: float | None = None,
     samples: float | None = None,
@@ -116,8 +119,10 @@ def schedule(
     computed in float64 and rounded once.
 
     Args:
-        s: A schedule, a plan of the rate alone, or the text of either.
+        s: A schedule, a plan of the rate alone, the text of either, or a name that is known
+            elsewhere, such as "cosine", with what it takes there.
         lr: Rate at level 1, in [0, inf); left out, the plan's own peak.
+        warmup: Length of the warm-up that a name begins with.
         total: Updates in the run, at most 2**31; needed if lengths are shares of it or open.
         epoch: Updates in an epoch.
         samples: Samples in an update.
@@ -139,8 +144,10 @@ def schedule(
     0.0003
     >>> optimizer = optax.adamw(rate)
     """
+    fix = "write schedule(Cosine(to=0), …)"
+    s, unknown = read_named("schedule", s, fix, {"warmup": warmup, **unknown})
     refuse_unknown("schedule", unknown, ["lr", "start", "double"])
-    plan = read_plan("schedule(…)", s, "write schedule(Cosine(to=0), …)")
+    plan = read_plan("schedule(…)", s, fix)
     fix = "write inject(plan, optax.adamw), or give one schedule"
     alone = only_rate("schedule(plan)", plan, fix)
     peak = plan.peak.get("lr") if lr is None else number(f"schedule(lr={shorten(lr)})", "lr", lr)

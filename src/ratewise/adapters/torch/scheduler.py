@@ -29,6 +29,8 @@ from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import check_hooks
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, whole
+from ratewise.schedule.familiar import read_named
+from ratewise.schedule.lengths import Length
 from ratewise.schedule.strict import strict
 
 _bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
@@ -51,7 +53,9 @@ class Scheduler(Contract):
         optimizer: The optimizer, or a wrapper of Accelerate or Lightning around it. A list, or the
             values of a dict, get a scheduler each, as `Schedulers`: one for each parameter too, as
             where the optimizers are stepped in the backward pass.
-        schedule: A schedule (of the rate), a plan, or the text of either.
+        schedule: A schedule (of the rate), a plan, the text of either, or a name that is known
+            elsewhere, such as "cosine", with what it takes there.
+        warmup: Length of the warm-up that a name begins with.
         total: Updates in the run; needed if lengths are shares of it or open.
         epoch: Updates in an epoch.
         samples: Samples in an update.
@@ -104,6 +108,7 @@ class Scheduler(Contract):
         optimizer: Optimizer,
         schedule: Schedule | Plan | str,
         *,
+        warmup: Length | None = None,
         total: int | str | None = None,
         epoch: float | None = None,
         samples: float | None = None,
@@ -115,6 +120,8 @@ class Scheduler(Contract):
         **unknown: Any,
     ) -> None:
         # The base class would patch optimizer.step and step once: its __init__ is not called.
+        fix = "write Scheduler(optimizer, Cosine(to=0), …)"
+        schedule, unknown = read_named("Scheduler", schedule, fix, {"warmup": warmup, **unknown})
         refuse_unknown("Scheduler", unknown, ["resume", "by_hand", "updates", "last_epoch"])
         refuse_deepspeed(optimizer)
         inner = unwrap("Scheduler", optimizer)

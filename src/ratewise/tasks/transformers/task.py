@@ -20,6 +20,7 @@ from ratewise.tasks.torch.loader_state import StatefulLoader, SwappedState
 from ratewise.tasks.torch.measuring import measuring, on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import restore_training, save_training
+from ratewise.tasks.transformers.memory import TrainerMemory
 from ratewise.tasks.transformers.trainer import MAKER, made
 
 torch = require("torch", extra="transformers")
@@ -42,8 +43,10 @@ class TrainerTask(ReadyTask):
 
     A run makes a trainer of its own. It logs nothing, saves nothing and calls no callback. What
     learns must live in the model: a run is saved as the model, the optimizer, the random numbers,
-    the place in the data, and the numbers and generators that trainer, dataset, sampler and
-    collator have as attributes. Going back means to read the epoch again up to there.
+    the place in the data, the numbers and generators that dataset, sampler and collator have as
+    attributes, and what the trainer itself remembers: numbers, tensors, and lists and dicts of
+    them, such as the completions that GRPO and RLOO make once and learn from several times. Going
+    back means to read the epoch again up to there.
 
     Args:
         make_trainer: Returns a new trainer, with a new model, for a seed: of `make_trainer(seed)`
@@ -61,7 +64,9 @@ class TrainerTask(ReadyTask):
         ScheduleError: an argument is not what it should be; at `open`, what was made is no
             trainer, has a scheduler or follows a schedule, scales its losses (fp16), adds noise
             (NEFTune), needs several processes, makes its updates while it goes back (LOMO,
-            layer-wise optimizers), or has no data to train on or to evaluate.
+            layer-wise optimizers), has a callback that learns (a reference model that is
+            synchronised), generates elsewhere (vLLM), or has no data to train on or to evaluate;
+            at `save`, the trainer remembers what cannot be copied.
     """
 
     make_trainer: Callable[..., Any]
@@ -124,7 +129,7 @@ class TrainerRun:
         self._length = length_of(loader)
         self._reached = 0.0
         self._loader = StatefulLoader(loader, self._own, seed)
-        self._noted = [trainer, trainer.state, trainer.control]
+        self._memory = TrainerMemory(MAKER, [trainer, trainer.state, trainer.control])
 
     @property
     def peak(self) -> float:
@@ -197,7 +202,7 @@ class TrainerRun:
         return {
             "random": self._own.state,
             "data": self._loader.save(),
-            "trainer": SwappedState(self._noted).state,
+            "trainer": self._memory.state,
             **save_training(self.trainer.model, self.optimizer),
         }
 
@@ -209,7 +214,7 @@ class TrainerRun:
 
     def _put_back(self, state: Mapping[str, Any]) -> None:
         restore_training(self.trainer.model, self.optimizer, state)
-        SwappedState(self._noted).put(state["trainer"])
+        self._memory.put(state["trainer"])
 
 
 def _checked(optimizer: Any) -> Any:

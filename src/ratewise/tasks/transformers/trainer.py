@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ratewise._extras import require
@@ -60,6 +60,25 @@ def _called(make: Callable[..., Any], seed: int) -> tuple[Any, bool]:
     return (make(seed), True) if needed else (make(), False)
 
 
+_LEARNING = ("SyncRefModelCallback", "BEMACallback")
+"""Callbacks of TRL that may write into the model which the loss is measured against."""
+
+
+def _writes(callback: Any) -> bool:
+    """Whether one of these does: the other keeps an average of its own unless told to."""
+    kinds = {kind.__name__ for kind in type(callback).__mro__}
+    return "BEMACallback" not in kinds or getattr(callback, "update_ref_model", False)
+
+
+def _learning(callbacks: Iterable[Any]) -> str:
+    """Return the name of a callback without which the updates would be others, or ""."""
+    for callback in callbacks:
+        for kind in type(callback).__mro__:
+            if kind.__name__ in _LEARNING and _writes(callback):
+                return type(callback).__name__
+    return ""
+
+
 def _check(trainer: Any, evaluates: bool) -> None:
     """Refuse what is no trainer, and one whose updates this process cannot make or repeat."""
     if not isinstance(trainer, transformers.Trainer):
@@ -69,6 +88,7 @@ def _check(trainer: Any, evaluates: bool) -> None:
     several = trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled or args.n_gpu > 1
     whole = trainer.eval_dataset is not None or not evaluates
     own = type(trainer).get_eval_dataloader is not transformers.Trainer.get_eval_dataloader
+    learns = _learning(trainer.callback_handler.callbacks)
     follows = any(isinstance(one, Follow) for one in trainer.callback_handler.callbacks)
     for wrong, rule, fix in (
         (trainer.is_in_train, "returned one that trains", "return a new one at every call"),
@@ -78,6 +98,8 @@ def _check(trainer: Any, evaluates: bool) -> None:
         (follows, "follows a schedule already", "leave attach out, the rates are set"),
         (getattr(args, "neftune_noise_alpha", None), "adds noise by NEFTune", "leave it out"),
         (not (whole or own), "has nothing to evaluate", "give an eval_dataset, or metric="),
+        (getattr(args, "use_vllm", False), "generates by vLLM, elsewhere", "leave use_vllm out"),
+        (learns, f"has a {learns}, which changes a model", "leave it out, no callback is called"),
     ):
         if wrong:
             raise ScheduleError(MAKER, rule, fix)
