@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ratewise.logs.curve import FEWEST, Curve, jitter
+from ratewise.predict.effective import EffectiveForm
 from ratewise.predict.ema import EmaForm
 from ratewise.predict.final_loss import exact
 from ratewise.predict.grid import RateGrid, distinct_peaks
@@ -26,6 +27,7 @@ FORMS: dict[str, Callable[[Sequence[RateGrid], float], LawForm]] = {
     "momentum": EmaForm.momentum,
     "multipower": MultiPowerForm.around,
     "ema": EmaForm.around,
+    "effective": EffectiveForm.around,
     "nonparametric": NonparametricForm.around,
 }
 """The laws by name: what makes the form of each for some runs."""
@@ -70,6 +72,10 @@ LATER = (0.5, 1.0, 1.5)
 
 FEW = 3
 """Runs below which the laws with a form are taken unasked."""
+
+PEAKS = 2
+"""Peaks from which on the law of effective rates is tried: at one, nothing tells what a weight's
+size is worth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,20 +159,20 @@ def fit_one(
     grids = [RateGrid.of(one.every_rate, np.asarray(one.steps)) for one in curves]
     losses = [np.asarray(one.losses) for one in curves]
     counts = [min(1.0, WEIGHT / len(one)) for one in losses]
-    data = Observations(
-        grids,
-        np.concatenate(losses),
-        np.concatenate([max(FINEST, jitter(one)) * one for one in losses]),
-        np.repeat(counts, [len(one) for one in losses]),
-    )
+    y = np.concatenate(losses)
+    scale = np.concatenate([max(FINEST, jitter(one)) * one for one in losses])
+    counted = np.repeat(counts, [len(one) for one in losses])
+    done = np.concatenate([grid.steps / grid.steps[-1] for grid in grids])
     falls = float(np.mean([one[len(one) // 10] - one[-1] for one in losses]))
     tie = 1.0 / (TIE * falls) if falls > 0 else 0.0
     mix = MIX if len(curves) >= FEW else SIMPLE
     forms = [FORMS[one](grids, tie) for one in (mix if name == "mixed" else (name,))]
     starts = [None] * len(forms) if before is None else [one.theta for one in before.solved]
-    solved = [solve(form, data, at, search) for form, at in zip(forms, starts, strict=True)]
+    seen = [Observations(grids, y, scale, counted * (done >= form.skip)) for form in forms]
+    solved = [solve(*each, search) for each in zip(forms, seen, starts, strict=True)]
     laws = [form.law(one.theta, one.c) for form, one in zip(forms, solved, strict=True)]
-    misfit = float(np.mean([one.misfit for one in solved])) / float(data.weight.sum())
+    misfits = [one.misfit / data.weight.sum() for one, data in zip(solved, seen, strict=True)]
+    misfit = float(np.mean(misfits))
     return FittedLaw(laws[0] if len(laws) == 1 else MixedLaw(tuple(laws)), tuple(solved), misfit)
 
 
@@ -234,13 +240,20 @@ def _favoured(curves: Sequence[Curve]) -> tuple[str, FittedLaw, list[float]]:
     """Return the law with the smallest error on runs that are held out, its fit and the errors."""
     found = fit_one("mixed", curves)
     held = held_out("mixed", curves, found)
-    if len(curves) < FEW or np.mean(np.abs(held)) < GOOD:
-        return "mixed", found, held
-    free = fit_one("nonparametric", curves)
-    freely = held_out("nonparametric", curves, free)
-    if np.mean(np.abs(freely)) < BETTER * np.mean(np.abs(held)):
-        return "nonparametric", free, freely
-    return "mixed", found, held
+    missed = np.mean(np.abs(held))
+    asked: list[str] = []
+    if len(curves) > FEW and len(distinct_peaks(one.peak for one in curves)) >= PEAKS:
+        asked.append("effective")
+    if len(curves) >= FEW and missed >= GOOD:
+        asked.append("nonparametric")
+    best = "mixed", found, held
+    least = BETTER * missed
+    for name in asked:
+        free = fit_one(name, curves)
+        freely = held_out(name, curves, free)
+        if np.mean(np.abs(freely)) < least:
+            best, least = (name, free, freely), np.mean(np.abs(freely))
+    return best
 
 
 def _within_edge(

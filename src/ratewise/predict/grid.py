@@ -38,6 +38,13 @@ class RateGrid:
         padded = np.append(rates, np.full(missing, rates[-1])) if missing else rates
         return cls(padded.reshape(-1, size).mean(1), size, np.asarray(steps, dtype=np.float64))
 
+    def coarser(self, blocks: int) -> RateGrid:
+        """Return the same run in at most so many blocks."""
+        times = -(-len(self.mean) // blocks)
+        if times <= 1:
+            return self
+        return RateGrid(RateGrid.of(self.mean, [], blocks).mean, self.size * times, self.steps)
+
     def at_points(self, ends: Floats, start: float = 0.0) -> Floats:
         """Return a quantity, known at the ends of the blocks, at the points wanted."""
         if self.size == 1 and len(self.steps) and self.steps[0] >= 1:

@@ -48,8 +48,10 @@ class LawForm(ABC):
         spread: How far from there it may well be, float64[k].
         low: Smallest θ.
         high: Largest θ.
+        skip: Share of each run, from its beginning, that the form is not fitted to.
     """
 
+    skip: ClassVar[float] = 0.0
     centre: Floats
     spread: Floats
     low: Floats
