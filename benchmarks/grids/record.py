@@ -1,11 +1,11 @@
 """Train every schedule of a grid once, and keep what was measured as a data file.
 
-The grid: eight shapes, five peaks, two warm-ups, two seeds; of every run the metric at each tenth,
-and of every run a fork at a quarter and at a half that is cooled down at once, over a fifth of
-what was trained. Runs that begin alike share what they begin with. What `choose` and its peers
-would have found is replayed on these files, so that each can be repeated many times.
+The grid: eight shapes, five peaks, two warm-ups, two or three seeds; of every run the metric at
+each tenth, and of the runs of some a fork at a quarter and at a half that is cooled down at once,
+over a fifth of what was trained. Runs that begin alike share what they begin with. What `choose`
+and its peers would have found is replayed on these files, so that each can be repeated many times.
 
-    python benchmarks/grids/record.py characters digits table minilm lora
+    python benchmarks/grids/record.py characters digits table minilm lora halves epochs adapters
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from cheap import CHEAP
 from numpy.typing import NDArray
 from tasks import SUBJECTS, Subject
 
@@ -26,7 +27,6 @@ import ratewise as rw
 from ratewise.runs.tree import PrefixTree
 
 HERE = Path(__file__).parent
-SEEDS = (0, 1)
 WARMUPS = ("2%", "10%")
 SHAPES = {
     "constant": rw.Hold(),
@@ -38,7 +38,6 @@ SHAPES = {
     "step": rw.Step(0.1, at=("60%", "85%")),
     "exponential": rw.Exponential(to=0.01),
 }
-FORKS = (0.25, 0.5)
 DEFAULT_PEAK = 5e-5
 COOLDOWN = 0.2
 POINTS = 10
@@ -47,7 +46,7 @@ Rates = NDArray[np.float64]
 
 def runs(subject: Subject) -> Iterator[tuple[dict[str, Any], Rates]]:
     """Yield what each run is, and its rates: the whole runs, and the forks of each."""
-    for seed in SEEDS:
+    for seed in subject.seeds:
         for peak in subject.peaks:
             for warmup in WARMUPS:
                 for name, shape in SHAPES.items():
@@ -55,7 +54,7 @@ def runs(subject: Subject) -> Iterator[tuple[dict[str, Any], Rates]]:
                     rates = peak * schedule.resolve(subject.total).values()
                     what = {"shape": name, "peak": peak, "warmup": warmup, "seed": seed}
                     yield {**what, "schedule": str(schedule), "fork": None}, rates
-                    for share in FORKS:
+                    for share in subject.forks:
                         cut = round(share * subject.total)
                         n = round(COOLDOWN * cut)
                         down = rates[cut - 1] * (1 - np.arange(1, n + 1) / (n + 1))
@@ -117,7 +116,7 @@ def default(subject: Subject) -> dict[str, float | None]:
     """Train what a Trainer of Transformers does unasked, linear from 5e-5; return the metrics."""
     found: dict[str, float | None] = {}
     rates = DEFAULT_PEAK * rw.Linear(to=0).resolve(subject.total).values()
-    for seed in SEEDS:
+    for seed in subject.seeds:
         run = subject.task.open(seed)
         run.train(rates)
         found[str(seed)] = _rounded(run.measure()["metric"])
@@ -136,8 +135,9 @@ def keep_default(name: str, subject: Subject) -> None:
 def main() -> None:
     """Record the tasks that are named."""
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or SUBJECTS:
-        subject = SUBJECTS[name]()
+    known = SUBJECTS | CHEAP
+    for name in sys.argv[1:] or known:
+        subject = known[name]()
         began = time.time()
         records = train(subject)
         about = {

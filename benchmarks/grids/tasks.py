@@ -29,6 +29,9 @@ class Subject:
     total: int
     peaks: tuple[float, ...]
     about: str
+    seeds: tuple[int, ...] = (0, 1)
+    forks: tuple[float, ...] = (0.25, 0.5)
+    """Shares of a run at which a fork of it is cooled down."""
 
 
 # A language model of characters, on real text ------------------------------------------------

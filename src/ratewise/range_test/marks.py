@@ -48,16 +48,38 @@ class Mark:
 
 
 class MarkedCurve(NamedTuple):
-    """A curve and its marks; of those, None is what there is not."""
+    """A curve and its marks; of those, None is what there is not.
+
+    Args:
+        at: Decimal logarithms of learning rates, float64[points].
+        curve: Loss at each, smoothed.
+        losses: Mean loss of each rung over the sweeps, float64[rungs].
+        rise: By how much the curve is above where it begins, float64[points].
+        doubt: Standard error of that, from the bootstrap and the noise between neighbours.
+        steepest: Where the loss falls fastest.
+        minimum: Where it is lowest.
+        onset: Where it begins to break.
+    """
 
     at: Floats
     curve: Floats
     losses: Floats
-    fall: float
-    error: float
+    rise: Floats
+    doubt: Floats
     steepest: Mark | None
     minimum: Mark | None
     onset: Mark | None
+
+    @property
+    def lowest(self) -> int:
+        """Index of the point where the curve is lowest."""
+        return int(self.curve.argmin())
+
+    @property
+    def clarity(self) -> float:
+        """How many standard errors the loss falls by, from where the curve begins to its lowest."""
+        fall, doubt = -float(self.rise[self.lowest]), float(self.doubt[self.lowest])
+        return fall / max(doubt, 1e-12 * abs(fall), 1e-300)
 
 
 def read_sweeps(ladder: Ladder, sweeps: Sequence[Sweep]) -> MarkedCurve:
@@ -73,13 +95,14 @@ def read_sweeps(ladder: Ladder, sweeps: Sequence[Sweep]) -> MarkedCurve:
     fit = smooth(x, pooled / total, at, total)
     places = np.array([_places(at, *pair) for pair in zip(fit.value.T, fit.slope.T, strict=True)])
     marks = [_mark(column) for column in places.T]
-    curve = fit.value[:, 0]
-    low = int(curve.argmin())
     mean = losses.mean(0)
     share = (x[1] - x[0]) / (2 * math.sqrt(math.pi) * WIDTH)
-    error = noise_of(mean) * math.sqrt(min(share, 1.0))
-    fall = float(curve[: low + 1].max() - curve[low])
-    return MarkedCurve(at, curve, mean, fall, error, *marks)
+    between = noise_of(mean) * math.sqrt(min(share, 1.0))
+    flat = max(1, int(fit.slope[: int(fit.value[:, 0].argmin()) + 1, 0].argmin()) // 2)
+    rise = fit.value - fit.value[:flat].mean(axis=0)
+    # A point has few rungs around it, which alone would tell too little of their own noise.
+    doubt = np.maximum(rise[:, 1:].std(axis=1), between)
+    return MarkedCurve(at, fit.value[:, 0], mean, rise[:, 0], doubt, *marks)
 
 
 def _square(ladder: Ladder, sweeps: Sequence[Sweep]) -> tuple[Floats, Floats]:

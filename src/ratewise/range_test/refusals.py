@@ -13,8 +13,8 @@ from ratewise.range_test.smoothing import WIDTH
 from ratewise.schedule.errors import Context, Fix, written
 from ratewise.view.format import format_rate
 
-CLEAR = 8.0
-"""Standard errors of the curve that a fall has to have."""
+CLEAR = 4.0
+"""Standard errors that the fall of a curve has to have; of noise alone one in 300 has."""
 WIDEST = 2.0
 """Decades that the interval of the minimum may have, at most."""
 AT_ONCE = 0.5
@@ -53,15 +53,16 @@ def refused(ladder: Ladder, sweeps: Sequence[Sweep], read: MarkedCurve) -> Refus
     if span <= 1e-9 * float(np.abs(read.losses).max()):
         reason = f"the loss is flat, {read.losses[0]:.4g} from {format_rate(ladder.lowest)} on"
         return Refusal(reason, "look whether the optimizer has the model's parameters")
-    if read.fall <= CLEAR * read.error and broken:
+    if read.clarity <= CLEAR and broken:
         reason = f"the loss never fell before it diverged at {format_rate(min(broken), 2)}"
         return Refusal(
             reason, Fix("give a smaller {lowest}, or more {updates}", lowest="…", updates="…")
         )
-    if read.fall <= CLEAR * read.error:
+    if read.clarity <= CLEAR:
+        low = read.lowest
         reason = (
-            f"the curve is flat: it falls by {read.fall:.2g}, "
-            f"and by {CLEAR * read.error:.2g} from noise alone"
+            f"the curve is flat: it falls by {max(-read.rise[low], 0.0):.2g}, "
+            f"and by {CLEAR * read.doubt[low]:.2g} from noise alone"
         )
         fix = Fix("give {updates}, or a higher {highest}", updates=more, highest="…")
         return Refusal(reason, fix)
