@@ -13,6 +13,7 @@ from ratewise.advise.from_task import infer
 from ratewise.choose.handover import TaskOptimizer
 from ratewise.choose.own import own_settings
 from ratewise.choose.peak_range import where_to_look
+from ratewise.choose.provenance import Provenance
 from ratewise.choose.result import Choice, ChoiceInterrupted
 from ratewise.choose.search import ScheduleSearch
 from ratewise.choose.space import read_schedules, span, standard
@@ -126,6 +127,7 @@ def choose(
             or every rate was too high (`NothingFinished`).
         ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
     """
+    made = Provenance.begin(name_of(task), total=total, budget=budget, seeds=seeds, metric=metric)
     tasks = Tasks(task)
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
     length = Hold().resolve(total, **units).length
@@ -164,7 +166,7 @@ def choose(
             notes=notes,
             own=None if mine is None else mine.run(longest, numbers[0]),
         )
-        told = search, advice, found, optimizer, mine, begun
+        told = search, advice, found, optimizer, mine, begun, made
         try:
             search.run()
         except KeyboardInterrupt as stop:  # while it trained, or while it thought

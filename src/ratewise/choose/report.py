@@ -140,5 +140,27 @@ def rest(expected: Sequence[Expected], next_steps: Sequence[str]) -> list[str]:
     return [head, *lines, *(f"Worth trying: {step}" for step in next_steps)]
 
 
+def state(run: Record) -> str:
+    """Return how a run ended, in a word or two."""
+    if run.error is not None:
+        return "failed"
+    if run.diverged is not None:
+        return f"broke at update {run.diverged:,}"
+    return "ended" if run.ended else "stopped"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as one says it.
+
+    >>> duration(3.2), duration(75), duration(7265)
+    ('3 s', '1 min 15 s', '2 h 1 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def _indented(text: str) -> list[str]:
     return [f"  {line}" for line in text.splitlines()]

@@ -1,7 +1,7 @@
 """What a picture holds, said once: four files draw it, as SVG, as a page, with matplotlib, plotly.
 
 A thing that is drawn turns its numbers into a `Chart`. `svg` draws that in notebooks and reports,
-`on_paper` for files, `on_page` for plotly; `scripts/charts.js` draws it again where it is moved.
+`on_paper` for files, `on_page` for plotly; `assets/page.js` draws it again where it is moved.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.view.format import format_count, format_rate
 from ratewise.view.style import COLOURS, DARK_COLOURS, DASH_LENGTHS, decades, spaced
+
+INKED = len(COLOURS) - 1
+"""Place of the colour of ink, whose lines are solid."""
 
 NOTHING: Floats = np.empty(0)
 
@@ -43,6 +46,7 @@ class Series:
         keyed: Whether it is in the key.
         thin: Whether it is one of very many, or less than the others.
         group: Name of what is switched on and off with it; its own if "".
+        off: Whether it is switched off at first, where it can be switched on.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Series:
     keyed: bool = True
     thin: bool = False
     group: str = ""
+    off: bool = False
 
     @property
     def bars(self) -> bool:
@@ -122,6 +127,7 @@ class Chart:
         marks: Places that have names.
         note: What there is to know of it, below.
         height: Height over width.
+        smooth: Whether whoever looks on may smooth its lines.
     """
 
     title: str
@@ -131,6 +137,7 @@ class Chart:
     marks: Sequence[Mark] = field(default=())
     note: str = ""
     height: float = 0.45
+    smooth: bool = False
 
 
 def colour(place: int | None, *, dark: bool = False) -> str:
@@ -146,7 +153,7 @@ def dashes(place: int | None) -> tuple[float, ...]:
 
     It says a second time what the colour says, and tells colours that come again from the first.
     """
-    if place is None:
+    if place is None or place == INKED:
         return ()
     return DASH_LENGTHS[(place + place // len(COLOURS)) % len(DASH_LENGTHS)]
 

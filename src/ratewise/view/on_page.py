@@ -82,6 +82,7 @@ def _traces(one: Series, dark: bool, known: set[str]) -> list[Any]:
                        fillcolor=_faint(own), **edge),
         ]  # fmt: skip
     style: dict[str, Any] = {"y": np.asarray(one.y), "showlegend": shown, **both}
+    style |= {"visible": "legendonly"} if one.off else {}
     if said:
         style |= {"text": said if len(said) > 1 else said[0], "hoverinfo": "text+x+y"}
     if one.kind == "dots":

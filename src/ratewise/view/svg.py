@@ -16,6 +16,8 @@ WIDTH = 720.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 16.0, 12.0, 46.0
 SECOND = 40.0
 """Room for a second axis."""
+FEW, ROW, THIN_ROW = 10, 34.0, 20.0
+"""Names beside an axis up to which each has a wide row; widths of rows."""
 LETTER = 6.6
 """Width of a letter, in points."""
 MOST_NAME = 26
@@ -32,7 +34,7 @@ class Frame:
         self.left = max(LEFT, 24 + LETTER * names)
         self.right = RIGHT + (SECOND + 16 if chart.y.others else 0)
         self.top = TOP + SECOND * len(chart.x.others)
-        rows = 34.0 * len(chart.y.names)
+        rows = (ROW if len(chart.y.names) <= FEW else THIN_ROW) * len(chart.y.names)
         self.height = max(self.top + BOTTOM + (rows or 120), 0 if rows else chart.height * WIDTH)
 
     def x(self, values: Floats) -> Floats:
@@ -70,7 +72,9 @@ def draw(chart: Chart) -> str:
                  f'viewBox="{frame.left:g} {frame.top:g} {wide:g} {tall:g}" '
                  'preserveAspectRatio="none">')  # fmt: skip
     parts += [_mark(frame, one) for one in chart.marks]
-    behind = sorted(chart.series, key=lambda one: one.place is not None)
+    behind = sorted(
+        (one for one in chart.series if not one.off), key=lambda one: one.place is not None
+    )
     for one in behind:
         parts += _series(frame, one)
     parts.append("</svg>")
