@@ -22,21 +22,21 @@ from ratewise.range_test import RangeTestResult
 from ratewise.runs.records import Record
 from ratewise.schedule import Schedule, ScheduleError
 from ratewise.view import choice as drawn
-from ratewise.view.blocks import Block, Cards, Cell, Code, Shares, Table, Tabs, Words, number
+from ratewise.view.blocks import Block, Cards, Cell, Code, PageTable, Prose, Shares, Tabs, number
 from ratewise.view.format import format_rate
 
 TARGETS = ("torch", "transformers", "lightning", "keras", "optax", "deepspeed")
 CALLED = {"torch": "PyTorch", "transformers": "Transformers", "lightning": "Lightning",
           "keras": "Keras", "optax": "Optax", "deepspeed": "DeepSpeed"}  # fmt: skip
 
-MOST_UNTRIED = 40
+MOST_UNTRIED = 15
 """Runs that nobody has trained and that are listed, the best expected."""
 
 LAST = 0.05
 """Share of a run at its end whose mean training loss is told."""
 
 
-class Told(Protocol):
+class ChoiceStory(Protocol):
     """What the page says of a choice: its fields, see `Choice`."""
 
     name: str
@@ -70,15 +70,17 @@ class Told(Protocol):
     def code(self, target: str = "torch") -> str: ...
 
 
-def chapters(told: Told, headline: str, panels: drawn.ChoicePanels) -> dict[str, list[Block]]:
+def chapters(
+    told: ChoiceStory, headline: str, panels: drawn.ChoicePanels
+) -> dict[str, list[Block]]:
     """Return what is told, by chapter, the verdict first."""
     use = "What to use" if told.refusal is None else "What was ahead"
     return {
-        "": [*_refused(told), Words([headline], "lede"), _cards(told)],
+        "": [*_refused(told), Prose([_ended(headline)], "lede"), _cards(told)],
         use: [*_why(told), drawn.rates(panels)],
         report.USE: _use(told),
         report.PROOF: _proved(told, panels),
-        "Peaks": [Words(report.where(told.expected, told.found, told.notes)),
+        "Peaks": [Prose(report.where(told.expected, told.found, told.notes)),
                   drawn.peaks(panels), *_range_test(told)],
         report.SEARCH: _searched(told, panels),
         "Every run": _runs(told, panels),
@@ -91,14 +93,14 @@ def chapters(told: Told, headline: str, panels: drawn.ChoicePanels) -> dict[str,
 # Verdict ------------------------------------------------------------------------------------
 
 
-def _refused(told: Told) -> list[Block]:
+def _refused(told: ChoiceStory) -> list[Block]:
     if told.refusal is None:
         return []
-    return [Words(report.refused(told.refusal.text, told.refusal.lines(told.proof.context)),
+    return [Prose(report.refused(told.refusal.text, told.refusal.lines(told.proof.context)),
                   "warn")]  # fmt: skip
 
 
-def _cards(told: Told) -> Cards:
+def _cards(told: ChoiceStory) -> Cards:
     seeds = len(told.proof.standings[0].values) if told.proof.standings else 0
     of = f"mean over {seeds} seeds" if seeds > 1 else "with one seed"
     share = f"{told.trained / told.exhaustive:.1%} of what everything with every seed would take"
@@ -111,7 +113,7 @@ def _cards(told: Told) -> Cards:
     return Cards([_gain(told), *cards] if told.gain is not None else cards)
 
 
-def _gain(told: Told) -> tuple[str, str, str]:
+def _gain(told: ChoiceStory) -> tuple[str, str, str]:
     gain = told.gain
     assert gain is not None
     what = "gain over your own settings"
@@ -124,42 +126,47 @@ def _gain(told: Told) -> tuple[str, str, str]:
     return what, f"{gain.value:.3g}", within
 
 
-def _why(told: Told) -> list[Block]:
+def _why(told: ChoiceStory) -> list[Block]:
     verdict = told.verdict
-    lines = [verdict.text, verdict.why, *verdict.advice]
-    return [Words([line for line in lines if line])]
+    lines = [verdict.why, *verdict.advice]
+    return [Prose([line for line in lines if line])]
+
+
+def _ended(headline: str) -> str:
+    """Return a line that led to a schedule as a sentence by itself."""
+    return f"{headline.removesuffix(':')}."
 
 
 # Use ------------------------------------------------------------------------------------------
 
 
-def _use(told: Told) -> list[Block]:
+def _use(told: ChoiceStory) -> list[Block]:
     """Return the code for each framework: with ratewise, and without it."""
     mine = told.optimizer.framework or "torch"
     order = sorted(TARGETS, key=lambda target: target != mine)
     tabs = {CALLED[target]: _target(told, target) for target in order}
     notes = told.optimizer.notes(told.peak)
-    return [*([Words(notes)] if notes else []), Tabs(tabs, "Frameworks")]
+    return [*([Prose(notes)] if notes else []), Tabs(tabs, "Frameworks")]
 
 
-def _target(told: Told, target: str) -> list[Block]:
+def _target(told: ChoiceStory, target: str) -> list[Block]:
     parts: list[Block] = []
     if target != "deepspeed":
         optimizer = TaskOptimizer(told.optimizer.name, told.optimizer.groups, target,
                                   told.optimizer.known)  # fmt: skip
         lines = optimizer.snippet(told.schedule, told.peak, told.total)
-        parts += [Words(["With ratewise:"]), Code("\n".join(lines))]
+        parts += [Prose(["With ratewise:"]), Code("\n".join(lines))]
     try:
         code = told.code(target)
     except ScheduleError as error:
-        return [*parts, Words([f"Without ratewise it cannot be written: {error}"])]
-    return [*parts, Words(["Without it:"]), Code(code)]
+        return [*parts, Prose([f"Without ratewise it cannot be written: {error}"])]
+    return [*parts, Prose(["Without it:"]), Code(code)]
 
 
 # Evidence -------------------------------------------------------------------------------------
 
 
-def _proved(told: Told, panels: drawn.ChoicePanels) -> list[Block]:
+def _proved(told: ChoiceStory, panels: drawn.ChoicePanels) -> list[Block]:
     soon = told.proof.time_to_target()
     behind = {one.name: one for one in told.proof.differences}
     head = ["schedule", "peak", told.proof.metric, "± sd", "behind by", "p", "seeds"]
@@ -181,16 +188,16 @@ def _proved(told: Told, panels: drawn.ChoicePanels) -> list[Block]:
         rows.append(row)
     mine = [i for i, one in enumerate(told.proof.standings) if one.name == told.name]
     said = [soon.text] if timed else []
-    return [drawn.proof(panels), Table(head, rows, "Finalists", mine), Words(said, "rw-note")]
+    return [drawn.proof(panels), PageTable(head, rows, "Finalists", mine), Prose(said, "rw-note")]
 
 
-def _range_test(told: Told) -> list[Block]:
+def _range_test(told: ChoiceStory) -> list[Block]:
     if told.found is None:
         return []
-    return [told.found.chart(), Words([str(told.found)], "rw-note")]
+    return [told.found.chart(), Prose([str(told.found)], "rw-note")]
 
 
-def _searched(told: Told, panels: drawn.ChoicePanels) -> list[Block]:
+def _searched(told: ChoiceStory, panels: drawn.ChoicePanels) -> list[Block]:
     parts: list[Block] = [drawn.search(panels)]
     if any(math.isfinite(one.expected + one.metric) for one in told.trials):
         parts.append(drawn.expectation(panels))
@@ -198,10 +205,10 @@ def _searched(told: Told, panels: drawn.ChoicePanels) -> list[Block]:
         "After the probes came, each time, the run with the highest expected improvement per "
         "update that it still cost."
     )
-    return [*parts, Words([why, *report.ending(told.stopped)])]
+    return [*parts, Prose([why, *report.ending(told.stopped)])]
 
 
-def _runs(told: Told, panels: drawn.ChoicePanels) -> list[Block]:
+def _runs(told: ChoiceStory, panels: drawn.ChoicePanels) -> list[Block]:
     """Return the losses of every run, what they share, and all that was measured at their ends."""
     seeds = {one.seed for one in told.runs}
     runs = [drawn.LossRun(one.name, one.peak, one.seed, one.losses) for one in told.runs]
@@ -213,7 +220,7 @@ def _runs(told: Told, panels: drawn.ChoicePanels) -> list[Block]:
             "What runs have in common is trained once: a grey trunk, and a fork where the rates "
             "part. Colours as above."
         )
-        parts += [Words([said]), drawn.tree(forked, panels.places)]
+        parts += [Prose([said]), drawn.tree(forked, panels.places)]
     metrics = list(dict.fromkeys(name for one in told.runs for name in one.metrics))
     head = ["schedule", "peak", "seed", *metrics, "training loss, last 5 %", "state"]
     rows: list[list[Cell]] = []
@@ -222,7 +229,7 @@ def _runs(told: Told, panels: drawn.ChoicePanels) -> list[Block]:
                            (str(one.seed), float(one.seed))]  # fmt: skip
         row += [number(one.metrics.get(name, math.nan)) for name in metrics]
         rows.append([*row, number(_last(one)), report.state(one)])
-    return [*parts, Table(head, rows, "Every run and every metric")]
+    return [*parts, PageTable(head, rows, "Every run and every metric")]
 
 
 def _last(run: Record) -> float:
@@ -230,10 +237,10 @@ def _last(run: Record) -> float:
     return float(np.mean(losses)) if len(losses) and np.isfinite(losses).all() else math.nan
 
 
-def _rest(told: Told) -> list[Block]:
+def _rest(told: ChoiceStory) -> list[Block]:
     untried = [one for one in told.expected if not one.trained]
     if not untried:
-        return [Words(["Everything was tried."])]
+        return [Prose(["Everything was tried."])]
     head = ["schedule", "peak", f"{told.proof.metric} expected", "± sd"]
     rows: list[Sequence[Cell]] = [
         [one.name, (format_rate(one.peak), one.peak), number(one.metric), number(one.spread, 3)]
@@ -243,34 +250,33 @@ def _rest(told: Told) -> list[Block]:
     if len(untried) > len(rows):
         said.append(f"The {len(rows)} that are expected to be best:")
     steps = [f"Worth trying: {step}" for step in told.next_steps]
-    return [Words(said), Table(head, rows, "Runs that were not trained"), Words(steps)]
+    return [Prose(said), PageTable(head, rows, "Runs that were not trained"), Prose(steps)]
 
 
 # Cost and provenance --------------------------------------------------------------------------
 
 
-def _cost(told: Told) -> list[Block]:
+def _cost(told: ChoiceStory) -> list[Block]:
     stages = [(report.STAGES[name], float(n)) for name, n in told.spent.items() if n]
     saved = told.exhaustive - told.trained
-    of_budget = Shares([*stages, ("left", float(max(told.budget - told.trained, 0)))],
-                       max(told.budget, told.trained),
-                       f"{told.trained:,} of a budget of {told.budget:,} updates")  # fmt: skip
-    parts: list[Block] = [Words([report.cost(told.spent, told.budget, told.exhaustive)]), of_budget]
+    whole = max(told.budget, told.trained)
+    title = f"{told.trained:,} of a budget of {told.budget:,} updates"
+    parts: list[Block] = [Prose([report.cost(told.spent, told.budget, told.exhaustive)]),
+                          Shares(stages, "left", whole, title)]  # fmt: skip
     if saved > 0:
         title = f"{saved:,} of {told.exhaustive:,} updates saved"
-        everything = [("trained", float(told.trained)), ("saved", float(saved))]
-        parts.append(Shares(everything, told.exhaustive, title))
+        parts.append(Shares([("trained", told.trained)], "saved", told.exhaustive, title))
     return parts
 
 
-def _again(told: Told) -> list[Block]:
+def _again(told: ChoiceStory) -> list[Block]:
     made = told.made
     if made is None:
-        return [Words(["It is not known how this choice was made."])]
+        return [Prose(["It is not known how this choice was made."])]
     parts: list[Block] = []
     if made.command:
-        parts += [Words(["The command:"]), Code(made.command)]
-    parts += [Words(["The same in Python:"]),
+        parts += [Prose(["The command:"]), Code(made.command)]
+    parts += [Prose(["The same in Python:"]),
               Code(f"from ratewise.choose import choose\n\n{made.asked}")]  # fmt: skip
     seeds = list(dict.fromkeys(one.seed for one in told.proof.runs))
     facts: list[list[Cell]] = [
@@ -283,7 +289,7 @@ def _again(told: Told) -> list[Block]:
         ["machine", made.machine],
         *([name, version] for name, version in made.versions.items()),
     ]
-    return [*parts, Table(["what", "value"], facts, "How this choice was made")]
+    return [*parts, PageTable(["what", "value"], facts, "How this choice was made")]
 
 
 def foot(made: Provenance | None) -> str:
@@ -294,19 +300,19 @@ def foot(made: Provenance | None) -> str:
     return f"Made by ratewise {version} on {made.begun}.".replace("  ", " ")
 
 
-def inline(told: Told, headline: str, panels: drawn.ChoicePanels) -> list[Block]:
+def inline(told: ChoiceStory, headline: str, panels: drawn.ChoicePanels) -> list[Block]:
     """Return what a notebook shows: the verdict, the finalists, the peaks and the schedule."""
-    table = next(one for one in _proved(told, panels) if isinstance(one, Table))
-    first = Words([*_lines_of_refusal(told), headline, told.verdict.text], "lede")
-    rest = Words([report.cost(told.spent, told.budget, told.exhaustive)], "rw-note")
+    table = next(one for one in _proved(told, panels) if isinstance(one, PageTable))
+    first = Prose([*_lines_of_refusal(told), _ended(headline), told.verdict.text], "lede")
+    rest = Prose([report.cost(told.spent, told.budget, told.exhaustive)], "rw-note")
     return [first, drawn.rates(panels), table, drawn.peaks(panels), drawn.proof(panels), rest]
 
 
-def _lines_of_refusal(told: Told) -> list[str]:
+def _lines_of_refusal(told: ChoiceStory) -> list[str]:
     return [] if told.refusal is None else [f"No recommendation. {told.refusal.text}"]
 
 
-def figures(told: Told, panels: drawn.ChoicePanels) -> dict[str, Any]:
+def figures(told: ChoiceStory, panels: drawn.ChoicePanels) -> dict[str, Any]:
     """Return every chart of the page by name, for whoever shows them elsewhere."""
     named = {"rates": drawn.rates, "proof": drawn.proof, "peaks": drawn.peaks,
              "search": drawn.search, "expectation": drawn.expectation}  # fmt: skip

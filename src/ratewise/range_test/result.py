@@ -169,9 +169,9 @@ class RangeTestResult:
         return chart(sweeps, curve, marks, self.rate, title)
 
     def _repr_html_(self) -> str:
-        from ratewise.view.blocks import Words, inline
+        from ratewise.view.blocks import Prose, inline
 
-        return inline([self.chart(), Words([str(self)])])
+        return inline([self.chart(), Prose([str(self)])])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; a loss that is not finite becomes None."""

@@ -18,7 +18,7 @@ Cell = str | tuple[str, float]
 
 
 @dataclass(frozen=True)
-class Words:
+class Prose:
     """Paragraphs; those that begin with a blank are set as they are, together.
 
     Args:
@@ -31,7 +31,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Rows below a head; a reader sorts them by any column.
 
     Args:
@@ -63,15 +63,17 @@ class Cards:
 
 @dataclass(frozen=True)
 class Shares:
-    """Amounts as one bar: each with its name, of a whole.
+    """Amounts as one bar, in colours, and what is left of a whole, in grey.
 
     Args:
         parts: Name and amount of each.
-        whole: What the bar as a whole stands for.
+        rest: Name of what is left.
+        whole: What the bar as a whole stands for, at least their sum.
         label: What it shows.
     """
 
     parts: Sequence[tuple[str, float]]
+    rest: str
     whole: float
     label: str
 
@@ -84,7 +86,7 @@ class Tabs:
     label: str
 
 
-Block = Words | Table | Chart | Code | Cards | Shares | Tabs
+Block = Prose | PageTable | Chart | Code | Cards | Shares | Tabs
 
 
 def number(value: float, digits: int = 5) -> Cell:
@@ -102,7 +104,7 @@ def asset(name: str) -> str:
 # Parts of a page ------------------------------------------------------------------------------
 
 
-def words(block: Words, terms: bool = True) -> str:
+def words(block: Prose, terms: bool = True) -> str:
     """Return paragraphs, their terms explained."""
     parts: list[str] = []
     as_is: list[str] = []
@@ -121,7 +123,7 @@ def words(block: Words, terms: bool = True) -> str:
     return "\n".join(parts)
 
 
-def table(block: Table, sortable: bool = True) -> str:
+def table(block: PageTable, sortable: bool = True) -> str:
     """Return a table with numbers to the right."""
     right = [any(isinstance(row[i], tuple) for row in block.rows) for i in range(len(block.head))]
     kinds = [' class="rw-n"' if one else "" for one in right]
@@ -158,12 +160,18 @@ def key(chart: Chart) -> str:
             continue
         dash = " ".join(f"{part:g}" for part in dashes(one.place))
         stroke = f' stroke-dasharray="{dash}"' if dash else ""
-        shape = '<path class="rw-dots rw-round" d="M13 6h0"/>' if one.kind == "dots" else (
-            f'<path class="rw-line" d="M1 6H25"{stroke}/>')  # fmt: skip
+        shape = f'<path class="rw-line" d="M1 6H25"{stroke}/>'
+        if one.kind == "dots":
+            shape = (
+                f'<path class="rw-dots rw-{svg.MARKERS[one.marker]}" d="{_SWATCHES[one.marker]}"/>'
+            )
         swatch = f'<svg viewBox="0 0 26 12" aria-hidden="true">{shape}</svg>'
         entries[group] = (f'<li class="{place_class(one.place)}" data-group="{escaped(group)}">'
-                          f"{swatch}<span>{escaped(one.group or one.name)}</span></li>")  # fmt: skip
+                          f"{swatch}<span>{escaped(group)}</span></li>")  # fmt: skip
     return f'<ul class="rw-key">{"".join(entries.values())}</ul>' if entries else ""
+
+
+_SWATCHES = {"o": "M13 6h0", "x": "M9.5 2.5l7 7m0-7l-7 7", "|": "M13 1v10", "v": "M9 3l4 6l4-6z"}
 
 
 def chart(block: Chart, index: int | None = None) -> str:
@@ -187,21 +195,23 @@ def cards(block: Cards) -> str:
 
 def shares(block: Shares) -> str:
     """Return amounts as a bar, and a list of what is in it."""
-    whole = block.whole or 1.0
+    left = block.whole - sum(amount for _, amount in block.parts)
+    parts = [(f"rw-c{place % 7}", *part) for place, part in enumerate(block.parts)]
+    parts += [("rw-grey", block.rest, left)] if left > 0 else []
     bars = "".join(
-        f'<span class="rw-c{place % 7}" style="width:{100 * amount / whole:.3f}%"></span>'
-        for place, (_, amount) in enumerate(block.parts)
+        f'<span class="{kind}" style="width:{100 * amount / (block.whole or 1.0):.3f}%"></span>'
+        for kind, _, amount in parts
     )
     named = "".join(
-        f'<li class="rw-c{place % 7}"><svg viewBox="0 0 26 12" aria-hidden="true">'
+        f'<li class="{kind}"><svg viewBox="0 0 26 12" aria-hidden="true">'
         f'<path class="rw-dots rw-round" d="M13 6h0"/></svg>'
         f"<span>{with_terms(escaped(name))} {amount:,.0f}</span></li>"
-        for place, (name, amount) in enumerate(block.parts)
+        for kind, name, amount in parts
     )
     said = escaped(block.label)
     return (f'<div class="meter"><div class="rw-title">{said}</div>'
             f'<div class="share" role="img" aria-label="{said}">{bars}</div>'
-            f'<ul class="rw-key plain">{named}</ul></div>')  # fmt: skip
+            f'<ul class="rw-key">{named}</ul></div>')  # fmt: skip
 
 
 # In notebooks -----------------------------------------------------------------------------------
@@ -213,9 +223,9 @@ def inline(blocks: Iterable[Block]) -> str:
     for one in blocks:
         if isinstance(one, Chart):
             parts.append(chart(one))
-        elif isinstance(one, Table):
+        elif isinstance(one, PageTable):
             parts.append(table(one, sortable=False))
-        elif isinstance(one, Words):
+        elif isinstance(one, Prose):
             parts.append(words(one, terms=False))
         elif isinstance(one, Code):
             parts.append(f"<pre>{escaped(one.text)}</pre>")

@@ -13,7 +13,16 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.view.comparison import Ranked, seeds
-from ratewise.view.figures import INKED, Axis, Chart, Mark, Series, outline, width_of, with_corners
+from ratewise.view.figures import (
+    INKED,
+    Axis,
+    Chart,
+    ChartMark,
+    ChartSeries,
+    outline,
+    width_of,
+    with_corners,
+)
 from ratewise.view.format import format_rate
 from ratewise.view.on_paper import draw as draw_on
 from ratewise.view.style import INK, better, new_figure, plain_text, thinned, written
@@ -128,10 +137,10 @@ def draw(panels: ChoicePanels) -> Any:
 
 def peaks(panels: ChoicePanels) -> Chart:
     """Return what is expected of every schedule over the peak, and what was measured."""
-    drawn: list[Series] = []
+    drawn: list[ChartSeries] = []
     places = panels.places
     for order, one in enumerate(panels.curves):
-        drawn.append(Series(one.name, one.peaks, one.metrics, place=places[one.name],
+        drawn.append(ChartSeries(one.name, one.peaks, one.metrics, place=places[one.name],
                             low=one.metrics - one.spreads, high=one.metrics + one.spreads,
                             off=order >= SHOWN))  # fmt: skip
     for name in dict.fromkeys(one.name for one in panels.trials):
@@ -140,8 +149,8 @@ def peaks(panels: ChoicePanels) -> Chart:
         told = [f"{name} at {format_rate(t.peak)}: {t.metric:.5g}" for t in mine]
         place = places.get(name)
         shown = place is not None and place < SHOWN
-        drawn.append(Series(name, *at, "dots", place, texts=told, keyed=False, off=not shown))
-    marks = () if panels.suggested is None else (Mark(panels.suggested, "range test"),)
+        drawn.append(ChartSeries(name, *at, "dots", place, texts=told, keyed=False, off=not shown))
+    marks = () if panels.suggested is None else (ChartMark(panels.suggested, "range test"),)
     across = Axis("peak learning rate", True, form="rate")
     note = "Dots are measured, bands one standard deviation."
     return Chart("", across, panels.metric_axis, drawn, marks, note)
@@ -157,10 +166,10 @@ def search(panels: ChoicePanels) -> Chart:
     best = np.array([*accumulate((one.metric for one in finished), _better(panels))])
     told = [f"{one.name} at {format_rate(one.peak)}: {one.metric:.5g}" for one in finished]
     drawn = [
-        Series("expected", np.array([float(one.spent) for one in known]), foreseen, "dots", None,
+        ChartSeries("expected", np.array([float(one.spent) for one in known]), foreseen, "dots", None,
                foreseen - doubt, foreseen + doubt, marker="|"),
-        Series("best so far", spent, best, "step", 0),
-        Series("measured", spent, np.array([one.metric for one in finished]), "dots", 0,
+        ChartSeries("best so far", spent, best, "step", 0),
+        ChartSeries("measured", spent, np.array([one.metric for one in finished]), "dots", 0,
                texts=told),
     ]  # fmt: skip
     broken = [float(one.spent) for one in panels.trials if not math.isfinite(one.metric)]
@@ -168,7 +177,7 @@ def search(panels: ChoicePanels) -> Chart:
     if broken:
         edge = axis.low if panels.higher_is_better else axis.high
         at = np.full(len(broken), edge)
-        drawn.append(Series("broke", np.array(broken), at, "dots", 1, marker="x"))
+        drawn.append(ChartSeries("broke", np.array(broken), at, "dots", 1, marker="x"))
     note = "The search, one seed each: measured, and in grey what was expected of it."
     return Chart("", Axis("updates spent", form="count"), axis, drawn, (), note)
 
@@ -180,19 +189,19 @@ def _better(panels: ChoicePanels) -> Any:
 def expectation(panels: ChoicePanels) -> Chart:
     """Return what was expected of the runs that were asked for, against what came."""
     known = [one for one in panels.trials if math.isfinite(one.metric + one.expected)]
-    drawn: list[Series] = []
+    drawn: list[ChartSeries] = []
     for name in dict.fromkeys(one.name for one in known):
         mine = [one for one in known if one.name == name]
         x, y, doubt = np.array([(t.metric, t.expected, t.spread) for t in mine]).T
         told = [f"{name} at {format_rate(t.peak)}: expected {t.expected:.4g} ± {t.spread:.2g}, "
                 f"measured {t.metric:.5g}" for t in mine]  # fmt: skip
-        drawn.append(Series(name, x, y, "dots", panels.places.get(name), y - doubt, y + doubt,
+        drawn.append(ChartSeries(name, x, y, "dots", panels.places.get(name), y - doubt, y + doubt,
                             told))  # fmt: skip
     axis = panels.metric_axis
     within = sum(abs(one.metric - one.expected) <= one.spread for one in known)
     note = f"{within} of {len(known)} are within one standard deviation; on the line, as expected."
     across, up = (axis._replace(label=f"{panels.metric}, {word}") for word in _WORDS)
-    return Chart("", across, up, drawn, (Mark(0.0, kind="diagonal"),), note)
+    return Chart("", across, up, drawn, (ChartMark(0.0, kind="diagonal"),), note)
 
 
 _WORDS = ("measured", "expected")
@@ -215,7 +224,7 @@ def rates(panels: ChoicePanels) -> Chart:
     x, y = with_corners(at, panels.rates[at], len(panels.rates))
     across = Axis("update", low=0, high=float(len(panels.rates)), form="count")
     up = Axis("learning rate", low=0.0, form="rate", free=True)
-    return Chart(panels.schedule, across, up, [Series("learning rate", x, y)], height=0.34)
+    return Chart(panels.schedule, across, up, [ChartSeries("learning rate", x, y)], height=0.34)
 
 
 def losses(runs: Sequence[LossRun], places: Mapping[str, int]) -> Chart:
@@ -223,13 +232,13 @@ def losses(runs: Sequence[LossRun], places: Mapping[str, int]) -> Chart:
     longest = max((len(one.losses) for one in runs), default=1)
     most = max(POINTS_IN_ALL // max(len(runs), 1), 40)
     wide = width_of(longest, min(most, 400))
-    drawn: list[Series] = []
+    drawn: list[ChartSeries] = []
     keyed: set[str] = set()
     several = len({one.seed for one in runs}) > 1
     for one in runs:
         x, y = outline(one.losses, -(-len(one.losses) // wide))
         told = f"{one.name} at {format_rate(one.peak)}" + several * f", seed {one.seed}"
-        drawn.append(Series(told, x, y, place=places.get(one.name), thin=len(runs) > SHOWN,
+        drawn.append(ChartSeries(told, x, y, place=places.get(one.name), thin=len(runs) > SHOWN,
                             keyed=one.name not in keyed, group=one.name))  # fmt: skip
         keyed.add(one.name)
     each = f"Each point is the mean of {wide} updates." if wide > 1 else "One point per update."
@@ -253,12 +262,12 @@ def _seen(curves: Sequence[Floats]) -> tuple[float | None, float | None]:
 
 def tree(told: Branches, places: Mapping[str, int]) -> Chart:
     """Return the tree of runs: what they share is drawn once, in grey."""
-    drawn: list[Series] = []
+    drawn: list[ChartSeries] = []
     for one in told.branches:
         x = np.array([one.start, one.start, one.stop], dtype=np.float64)
         y = np.array([one.above, one.row, one.row], dtype=np.float64)
         place = None if one.shared else places.get(one.name)
-        drawn.append(Series(one.name, x, y, place=place, texts=[one.text], keyed=False))
+        drawn.append(ChartSeries(one.name, x, y, place=place, texts=[one.text], keyed=False))
     across = Axis("update", low=0, form="count")
     return Chart("", across, Axis("", names=told.ends), drawn, (), told.note, 0.5)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.view.figures import INKED, Axis, Chart, Mark, Series, with_corners
+from ratewise.view.figures import INKED, Axis, Chart, ChartMark, ChartSeries, with_corners
 from ratewise.view.format import format_rate
 from ratewise.view.on_paper import paper_figure
 from ratewise.view.style import INK, better, thinned, written
@@ -46,11 +46,11 @@ def charts(
         metric: Name of the metric.
         higher_is_better: Whether more of it is better.
     """
-    drawn: list[Series] = []
+    drawn: list[ChartSeries] = []
     for place, (one, level) in enumerate(zip(candidates, levels, strict=True)):
         t = thinned(len(level))
         x, y = with_corners(t, np.asarray(level)[t], len(level))
-        drawn.append(Series(one.name, x, y, place=placed(place), keyed=place < SHOWN,
+        drawn.append(ChartSeries(one.name, x, y, place=placed(place), keyed=place < SHOWN,
                             thin=place >= SHOWN))  # fmt: skip
     across = Axis("update", low=0, form="count")
     above = Chart("", across, Axis("learning rate / peak", low=0.0), drawn, height=0.32)
@@ -66,15 +66,15 @@ def seeds(
     candidates: Sequence[Ranked], margin: float, metric: str, higher_is_better: bool
 ) -> Chart:
     """Return the metric of every seed of some candidates, a row each, from best to worst."""
-    drawn: list[Series] = []
+    drawn: list[ChartSeries] = []
     for row, one in enumerate(candidates):
         values = np.array(one.values, dtype=np.float64)
         at = np.full(len(values), float(row))
-        drawn.append(Series(one.name, values, at, "dots", placed(row), keyed=False,
+        drawn.append(ChartSeries(one.name, values, at, "dots", placed(row), keyed=False,
                             texts=[f"{one.name}: {value:.5g}" for value in values]))  # fmt: skip
         if len(values):
             told = [f"{one.name}: mean {one.mean:.5g}"]
-            drawn.append(Series("mean", np.array([one.mean]), at[:1], "dots", INKED, texts=told,
+            drawn.append(ChartSeries("mean", np.array([one.mean]), at[:1], "dots", INKED, texts=told,
                                 marker="|", keyed=False, group=one.name))  # fmt: skip
     names = [_label(one) for one in candidates]
     across = Axis(f"{metric} ({better(higher_is_better)})")
@@ -83,12 +83,12 @@ def seeds(
     return Chart("", across, Axis("", names=names), drawn, marks, note, 0.04 * len(names) + 0.12)
 
 
-def noise_band(candidates: Sequence[Ranked], margin: float) -> tuple[Mark, ...]:
+def noise_band(candidates: Sequence[Ranked], margin: float) -> tuple[ChartMark, ...]:
     """Return the band around the best mean in which others cannot be told from it."""
     if not candidates or not candidates[0].values or margin != margin:
         return ()
     mean = candidates[0].mean
-    return (Mark(mean, "", False, mean - margin, mean + margin, kind="band"),)
+    return (ChartMark(mean, "", False, mean - margin, mean + margin, kind="band"),)
 
 
 def draw(
@@ -115,11 +115,11 @@ def profile_chart(names: Sequence[str], ratios: Floats, up_to: float) -> Chart:
         ratios: Cost over the least cost on that task, float64[candidates, tasks].
         up_to: Where τ ends.
     """
-    drawn: list[Series] = []
+    drawn: list[ChartSeries] = []
     for place, (name, row) in enumerate(zip(names, ratios, strict=True)):
         taus = np.unique([1.0, *row[row <= up_to], up_to])
         shares = np.array([float((row <= tau).mean()) for tau in taus])
-        drawn.append(Series(name, taus, shares, "step", placed(place)))
+        drawn.append(ChartSeries(name, taus, shares, "step", placed(place)))
     across = Axis("cost / the least on that task", low=1.0, high=up_to)
     return Chart("", across, Axis("share of the tasks", low=0.0, high=1.03), drawn, height=0.5)
 

@@ -6,6 +6,7 @@ A thing that is drawn turns its numbers into a `Chart`. `svg` draws that in note
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ UNSEEN = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class ChartSeries:
     """Something that has a name, a colour and points.
 
     Args:
@@ -93,7 +94,7 @@ class Axis(NamedTuple):
     free: bool = False
 
 
-class Mark(NamedTuple):
+class ChartMark(NamedTuple):
     """A place on an axis that has a name.
 
     Args:
@@ -133,8 +134,8 @@ class Chart:
     title: str
     x: Axis
     y: Axis
-    series: Sequence[Series]
-    marks: Sequence[Mark] = field(default=())
+    series: Sequence[ChartSeries]
+    marks: Sequence[ChartMark] = field(default=())
     note: str = ""
     height: float = 0.45
     smooth: bool = False
@@ -155,7 +156,7 @@ def dashes(place: int | None) -> tuple[float, ...]:
     """
     if place is None or place == INKED:
         return ()
-    return DASH_LENGTHS[(place + place // len(COLOURS)) % len(DASH_LENGTHS)]
+    return DASH_LENGTHS[place % len(DASH_LENGTHS)]  # seven colours, four dashes: 28 are unlike
 
 
 def with_corners(x: Any, y: Any, length: float) -> tuple[Floats, Floats]:
@@ -200,17 +201,17 @@ def width_of(n: int, most: int = 400) -> int:
     return max(-(-n // most), 1)
 
 
-def written_number(value: float, form: str) -> str:
+def written_number(value: float, form: str, digits: int = 4) -> str:
     """Return a number as an axis says it.
 
     >>> written_number(2500, "count"), written_number(3e-4, "rate"), written_number(0.5, "number")
     ('2.5k', '3e-4', '0.5')
     """
-    if form == "count":
+    if digits <= 4 and form == "count":
         return format_count(value)
-    if form == "rate":
+    if digits <= 4 and form == "rate":
         return format_rate(value)
-    return f"{value:.4g}"
+    return f"{value:.{digits}g}"
 
 
 def ends_of(chart: Chart, up: bool) -> tuple[float, float]:
@@ -247,8 +248,17 @@ def ticks(axis: Axis, ends: tuple[float, float], count: int = 6) -> list[tuple[f
         wide = step[1] - step[0] if len(step) > 1 else (high - low) or 1.0
         first = math.ceil(low / wide - 1e-9)
         at = [i * wide for i in range(first, math.floor(high / wide + 1e-9) + 1)]
-    return [(value, written_number(0.0 if abs(value) < 1e-12 * abs(high) else value, axis.form))
-            for value in at]  # fmt: skip
+    at = [0.0 if abs(value) < 1e-12 * abs(high) else value for value in at]
+    digits = _digits(at)
+    return [(value, written_number(value, axis.form, digits)) for value in at]
+
+
+def _digits(at: Sequence[float]) -> int:
+    """Return in how many figures neighbours are told apart, at least four."""
+    if len(at) < 2:
+        return 4
+    near = min(abs(b - a) for a, b in itertools.pairwise(at))
+    return max(4, math.ceil(math.log10(max(map(abs, at)) / near)) + 2) if near else 4
 
 
 def _log_ticks(low: float, high: float, count: int) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.view.figures import Axis, Chart, Mark, Series, colour, dashes, ends_of
+from ratewise.view.figures import Axis, Chart, ChartMark, ChartSeries, colour, dashes, ends_of
 from ratewise.view.svg import escaped
 
 HEIGHT = 300
@@ -64,7 +64,7 @@ def _layout(rows: int, dark: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _traces(one: Series, dark: bool, known: set[str]) -> list[Any]:
+def _traces(one: ChartSeries, dark: bool, known: set[str]) -> list[Any]:
     from plotly import graph_objects as go
 
     own, name = colour(one.place, dark=dark), escaped(one.name)
@@ -104,7 +104,7 @@ def _faint(own: str) -> str:
     return f"rgba({red},{green},{blue},0.14)"
 
 
-def _mark(figure: Any, mark: Mark, row: int, dark: bool, chart: Chart) -> None:
+def _mark(figure: Any, mark: ChartMark, row: int, dark: bool, chart: Chart) -> None:
     own = colour(mark.place, dark=dark)
     if mark.kind == "diagonal":
         across, up = ends_of(chart, up=False), ends_of(chart, up=True)

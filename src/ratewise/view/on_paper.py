@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ratewise.view.figures import Axis, Chart, Mark, Series, colour, dashes, ends_of, written_number
+from ratewise.view.figures import (
+    Axis,
+    Chart,
+    ChartMark,
+    ChartSeries,
+    colour,
+    dashes,
+    ends_of,
+    written_number,
+)
 from ratewise.view.style import BAND, GREY, INK, new_figure, plain_text, thinned, tidy, written
 
 LONGEST_KEY = 6
@@ -66,7 +75,7 @@ def _key(axes: Any, chart: Chart) -> None:
     axes.legend(frameon=False, fontsize=8, labelcolor=INK, **where)
 
 
-def _series(axes: Any, one: Series) -> None:
+def _series(axes: Any, one: ChartSeries) -> None:
     own = colour(one.place)
     order = 2 if one.place is None else 4
     x, y = np.asarray(one.x), np.asarray(one.y)
@@ -95,7 +104,7 @@ def _series(axes: Any, one: Series) -> None:
     axes.plot(x[at], y[at], **style)
 
 
-def _mark(axes: Any, mark: Mark, chart: Chart) -> None:
+def _mark(axes: Any, mark: ChartMark, chart: Chart) -> None:
     own = colour(mark.place)
     line, stretch = (axes.axhline, axes.axhspan) if mark.up else (axes.axvline, axes.axvspan)
     if mark.kind == "diagonal":

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ratewise.view import blocks
-from ratewise.view.blocks import Block, Cards, Code, Shares, Table, Tabs, Words, asset
-from ratewise.view.figures import Axis, Chart, Series, dashes, ends_of
+from ratewise.view.blocks import Block, Cards, Code, PageTable, Prose, Shares, Tabs, asset
+from ratewise.view.figures import Axis, Chart, ChartSeries, dashes, ends_of
 from ratewise.view.glossary import GLOSSARY
 from ratewise.view.svg import escaped
 
@@ -66,9 +66,9 @@ class Writer:
     def block(self, block: Block) -> str:
         """Return a block as HTML."""
         match block:
-            case Words():
+            case Prose():
                 return blocks.words(block)
-            case Table():
+            case PageTable():
                 return blocks.table(block)
             case Code():
                 return f'<div class="code"><pre tabindex="0">{escaped(block.text)}</pre></div>'
@@ -137,7 +137,7 @@ def _axis(axis: Axis, ends: tuple[float, float]) -> dict[str, Any]:
             "names": list(axis.names), "others": list(axis.others), "free": axis.free}  # fmt: skip
 
 
-def _series(one: Series) -> dict[str, Any]:
+def _series(one: ChartSeries) -> dict[str, Any]:
     bars = {}
     if one.low is not None and one.high is not None:
         bars = {"lo": _numbers(one.low), "hi": _numbers(one.high)}

@@ -9,7 +9,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._printable import printable
-from ratewise.view.figures import Axis, Chart, Series, with_corners
+from ratewise.view.figures import Axis, Chart, ChartSeries, with_corners
 from ratewise.view.format import format_rate
 from ratewise.view.on_paper import paper_figure
 from ratewise.view.style import thinned
@@ -53,29 +53,29 @@ def charts(measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun]) -
     A bar at the end of a prediction is its interval; a thin line is what the law says of a run
     that it was fitted to.
     """
-    rates: list[Series] = []
-    losses: list[Series] = []
+    rates: list[ChartSeries] = []
+    losses: list[ChartSeries] = []
     for place, run in enumerate(measured):
         t, at = thinned(len(run.rates)), thinned(len(run.steps))
         first, group = not place, "measured"
-        rates.append(Series("measured", *with_corners(t + 1, run.rates[t], len(run.rates)),
+        rates.append(ChartSeries("measured", *with_corners(t + 1, run.rates[t], len(run.rates)),
                             place=None, thin=True, keyed=False, group=group))  # fmt: skip
         losses += [
-            Series("measured", np.asarray(run.steps)[at].astype(float), run.losses[at], "dots",
+            ChartSeries("measured", np.asarray(run.steps)[at].astype(float), run.losses[at], "dots",
                    None, keyed=first, thin=True, group=group),
-            Series("the law on these runs", (t + 1).astype(float), run.fitted[t], place=None,
-                   thin=True, keyed=first, group="fitted"),
+            ChartSeries("the law on these runs", (t + 1).astype(float), run.fitted[t], place=None,
+                   thin=True, keyed=first, group="the law on these runs"),
         ]  # fmt: skip
     for place, one in enumerate(predicted[:MOST]):
         t = thinned(len(one.rates))
         label = f"{one.name}, peak {format_rate(one.peak, 3)}: {one.loss:#.5g}"
-        rates.append(Series(label, *with_corners(t + 1, one.rates[t], len(one.rates)),
+        rates.append(ChartSeries(label, *with_corners(t + 1, one.rates[t], len(one.rates)),
                             place=place, keyed=False))  # fmt: skip
-        losses.append(Series(label, (t + 1).astype(float), one.losses[t], place=place))
+        losses.append(ChartSeries(label, (t + 1).astype(float), one.losses[t], place=place))
         end = np.array([float(len(one.rates))]), np.array([one.loss])
         ends = np.array([one.low]), np.array([one.high])
         told = [f"{label} ({one.low:#.5g} to {one.high:#.5g})"]
-        losses.append(Series(label, *end, "dots", place, *ends, told, keyed=False, thin=True))
+        losses.append(ChartSeries(label, *end, "dots", place, *ends, told, keyed=False, thin=True))
     across = Axis("update", low=0, high=_longest(measured, predicted), form="count")
     low, high = _frame(measured, predicted[:MOST])
     above = Chart("", across, Axis("learning rate", low=0.0, form="rate"), rates, height=0.26)

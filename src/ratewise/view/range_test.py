@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.view.figures import INKED, Axis, Chart, Mark, Series
+from ratewise.view.figures import INKED, Axis, Chart, ChartMark, ChartSeries
 from ratewise.view.format import format_rate
 from ratewise.view.on_paper import paper_figure
 from ratewise.view.terminal import Canvas
 
 MARKS = {"steepest": 2, "minimum": 0, "onset": 1}
 """Place of each mark in the palette."""
+
+SWEEPS = "measured, a line for each seed"
 
 HEIGHT = 15
 FEWEST_COLUMNS = 10
@@ -47,20 +49,22 @@ def chart(
         title: What stands above.
     """
     drawn = [
-        Series("measured, a line for each seed", one.rates, np.asarray(one.losses), place=None,
-               thin=True, keyed=not i, group="sweeps") for i, one in enumerate(sweeps)
-    ]  # fmt: skip
+        ChartSeries(SWEEPS, one.rates, np.asarray(one.losses), place=None, thin=True, keyed=not i)
+        for i, one in enumerate(sweeps)
+    ]
     low = high = None
     if curve is not None:
-        drawn.append(Series("smoothed loss", curve.rates, np.asarray(curve.losses), place=INKED))
+        drawn.append(
+            ChartSeries("smoothed loss", curve.rates, np.asarray(curve.losses), place=INKED)
+        )
         low, high = float(curve.losses.min()), float(curve.losses.max())
         room = 0.15 * (high - low) or 1.0  # around the curve: single losses may be far above it
         low, high = low - room, high + room
     if use is not None and curve is not None:
         at = np.array([use]), np.array([_loss_at(curve, use)])
-        drawn.append(Series(f"use {format_rate(use)}", *at, "dots", 3))
+        drawn.append(ChartSeries(f"use {format_rate(use)}", *at, "dots", 3))
     named = [
-        Mark(rate, f"{name} {format_rate(rate, 2)}", False, start, end, MARKS[name])
+        ChartMark(rate, f"{name} {format_rate(rate, 2)}", False, start, end, MARKS[name])
         for name, (rate, start, end) in marks.items()
     ]
     across = Axis("learning rate", True, form="rate")

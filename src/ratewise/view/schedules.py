@@ -11,7 +11,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._printable import printable
-from ratewise.view.figures import Axis, Chart, Mark, Series, with_corners
+from ratewise.view.figures import Axis, Chart, ChartMark, ChartSeries, with_corners
 from ratewise.view.format import format_rate
 from ratewise.view.on_paper import paper_figure
 from ratewise.view.style import decades, spaced
@@ -105,28 +105,28 @@ def charts(lines: Sequence[Line], *, log: bool = False) -> list[Chart]:
     return made
 
 
-def _curves(line: Line, place: int) -> Iterator[Series]:
+def _curves(line: Line, place: int) -> Iterator[ChartSeries]:
     name = line.name
     x, y = with_corners(line.updates, line.levels, line.length)
     if line.length <= STAIRS:
-        yield Series(name, np.append(line.updates, line.length).astype(float),
+        yield ChartSeries(name, np.append(line.updates, line.length).astype(float),
                      np.append(line.levels, line.levels[-1]), "step", place)  # fmt: skip
     else:
-        yield Series(name, x, y, "line", place)
+        yield ChartSeries(name, x, y, "line", place)
     told = [one for one in line.landmarks if 0 < one[0] < line.length - 1][:MARKED]
     if told:
         at, levels, words = zip(*told, strict=True)
-        yield Series(name, np.array(at, float), np.array(levels), "dots", place, texts=words,
+        yield ChartSeries(name, np.array(at, float), np.array(levels), "dots", place, texts=words,
                      keyed=False, thin=True, group=name)  # fmt: skip
     if line.decided:
         at, levels = zip(*line.decided, strict=True)
-        yield Series(name, np.array(at, float), np.array(levels), "dots", place, marker="v",
+        yield ChartSeries(name, np.array(at, float), np.array(levels), "dots", place, marker="v",
                      texts=["decided by a metric"], keyed=False, group=name)  # fmt: skip
 
 
-def _marks(line: Line) -> tuple[Mark, ...]:
+def _marks(line: Line) -> tuple[ChartMark, ...]:
     named = {at: words for at, _, words in line.landmarks}
-    return tuple(Mark(at, _short(named.get(at, ""))) for at in line.boundaries[:MARKED])
+    return tuple(ChartMark(at, _short(named.get(at, ""))) for at in line.boundaries[:MARKED])
 
 
 def _short(words: str) -> str:

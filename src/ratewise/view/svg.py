@@ -10,7 +10,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._printable import printable
-from ratewise.view.figures import Axis, Chart, Mark, Series, dashes, ends_of, ticks
+from ratewise.view.figures import Axis, Chart, ChartMark, ChartSeries, dashes, ends_of, ticks
 
 WIDTH = 720.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 16.0, 12.0, 46.0
@@ -20,11 +20,11 @@ FEW, ROW, THIN_ROW = 10, 34.0, 20.0
 """Names beside an axis up to which each has a wide row; widths of rows."""
 LETTER = 6.6
 """Width of a letter, in points."""
-MOST_NAME = 26
+MOST_NAME = 34
 """Letters of a name beside an axis."""
 
 
-class Frame:
+class Paper:
     """The place of a chart's numbers on its paper."""
 
     def __init__(self, chart: Chart) -> None:
@@ -61,7 +61,7 @@ def _share(values: Floats, ends: tuple[float, float], log: bool) -> Floats:
 
 def draw(chart: Chart) -> str:
     """Return a chart as an `<svg>` element, which takes its colours from the style of its page."""
-    frame = Frame(chart)
+    frame = Paper(chart)
     number = f"{WIDTH:g} {frame.height:g}"
     said = escaped(f"{chart.title}. {chart.note}".strip())
     parts = [f'<svg class="rw-svg" viewBox="0 0 {number}" role="img" aria-label="{said}">']
@@ -95,7 +95,7 @@ def place_class(place: int | None) -> str:
 # Axes ---------------------------------------------------------------------------------------
 
 
-def _grid(frame: Frame) -> Iterator[str]:
+def _grid(frame: Paper) -> Iterator[str]:
     chart = frame.chart
     right, low = WIDTH - frame.right, frame.height - BOTTOM
     for value, text in ticks(chart.x, frame.across):
@@ -120,7 +120,7 @@ def _grid(frame: Frame) -> Iterator[str]:
         yield from _second_up(frame, other)
 
 
-def _second_across(frame: Frame, place: int, other: tuple[str, float]) -> Iterator[str]:
+def _second_across(frame: Paper, place: int, other: tuple[str, float]) -> Iterator[str]:
     label, factor = other
     y = frame.top - SECOND * place - 4
     ends = frame.across[0] * factor, frame.across[1] * factor
@@ -131,7 +131,7 @@ def _second_across(frame: Frame, place: int, other: tuple[str, float]) -> Iterat
     yield _text(WIDTH - frame.right, y - 17, label, "end", "rw-label")
 
 
-def _second_up(frame: Frame, other: tuple[str, float]) -> Iterator[str]:
+def _second_up(frame: Paper, other: tuple[str, float]) -> Iterator[str]:
     label, factor = other
     ends = frame.up[0] * factor, frame.up[1] * factor
     x = WIDTH - frame.right
@@ -151,7 +151,7 @@ def _text(x: float, y: float, text: str, anchor: str, kind: str = "rw-tick", mor
 # What is drawn --------------------------------------------------------------------------------
 
 
-def _series(frame: Frame, one: Series) -> Iterator[str]:
+def _series(frame: Paper, one: ChartSeries) -> Iterator[str]:
     colour = place_class(one.place)
     said = f"<title>{escaped(one.name)}</title>"
     thin = " rw-thin" if one.thin else ""
@@ -161,7 +161,7 @@ def _series(frame: Frame, one: Series) -> Iterator[str]:
         low, high = frame.y(one.low), frame.y(one.high)
         yield _bars(x, low, high) if one.kind == "dots" else _band(x, low, high)
     if one.kind == "dots":
-        yield f'<path class="rw-dots rw-{_MARKERS[one.marker]}" d="{_dots(x, y, one.marker)}"/>'
+        yield f'<path class="rw-dots rw-{MARKERS[one.marker]}" d="{_dots(x, y, one.marker)}"/>'
     else:
         dash = " ".join(f"{part:g}" for part in dashes(one.place))
         style = f' stroke-dasharray="{dash}"' if dash else ""
@@ -169,7 +169,7 @@ def _series(frame: Frame, one: Series) -> Iterator[str]:
     yield "</g>"
 
 
-_MARKERS = {"o": "round", "x": "cross", "|": "bar", "v": "down"}
+MARKERS = {"o": "round", "x": "cross", "|": "bar", "v": "down"}
 
 
 def _line(x: Floats, y: Floats, step: bool) -> str:
@@ -216,7 +216,7 @@ def _bars(x: Floats, low: Floats, high: Floats) -> str:
     return f'<path class="rw-bars" d="{drawn}"/>'
 
 
-def _mark(frame: Frame, mark: Mark) -> str:
+def _mark(frame: Paper, mark: ChartMark) -> str:
     ends = frame.up if mark.up else frame.across
     low, high = frame.height - BOTTOM, frame.top
     first, last = frame.left, WIDTH - frame.right
@@ -238,7 +238,7 @@ def _mark(frame: Frame, mark: Mark) -> str:
     return "".join(parts)
 
 
-def _names_of_marks(frame: Frame) -> Iterator[str]:
+def _names_of_marks(frame: Paper) -> Iterator[str]:
     """Write the names of marks across, beside their lines, none over another."""
     taken: list[tuple[float, float]] = []
     for mark in frame.chart.marks:

@@ -16,8 +16,14 @@
 
   // Numbers ------------------------------------------------------------------------------
   const short = (value, digits) => String(Number(value.toPrecision(digits || 4)));
-  const written = (value, form) => {
+  const digits = (at) => {
+    if (at.length < 2) return 4;
+    const near = Math.min(...at.slice(1).map((v, i) => Math.abs(v - at[i]))), far = Math.max(...at.map(Math.abs));
+    return Math.max(4, Math.ceil(Math.log10(far / near)) + 2);
+  };
+  const written = (value, form, figures) => {
     if (value === 0) return "0";
+    if (figures > 4) return short(value, figures);
     const size = Math.abs(value);
     if (form === "count")
       for (const [scale, suffix] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]])
@@ -94,7 +100,7 @@
           this.tool(box, name, this.log[axis], (b) => flip(b, (now) => { this.log[axis] = now; }));
       if (spec.smooth) this.tool(box, "Smooth", false, (b) => flip(b, (now) => { this.smooth = now; }));
       const groups = [...new Set(spec.series.filter((s) => s.key).map((s) => s.g))];
-      if (groups.length > 2) {
+      if (groups.length > 4) {
         const all = (hide) => { this.off = new Set(hide ? spec.series.map((s) => s.g) : []); this.pressed(); this.draw(); };
         this.tool(box, "Show all", null, () => all(false));
         this.tool(box, "Hide all", null, () => all(true));
@@ -137,8 +143,8 @@
     draw() {
       const { spec, host } = this, wide = this.wide || 720;
       const names = spec.y.names, slim = wide < 560 && names.length > 0;
-      const longest = Math.min(Math.max(0, ...names.map((n) => n.length)), 30);
-      const left = slim ? 8 : names.length ? Math.min(24 + 6.6 * longest, wide * 0.4) : 62;
+      const most = Math.floor((wide * 0.42 - 24) / 6.1), longest = Math.min(Math.max(0, ...names.map((n) => n.length)), most);
+      const left = slim ? 8 : names.length ? 24 + 6.1 * longest : 62;
       const right = 14 + (spec.y.others.length ? 48 : 0), top = 12 + 38 * spec.x.others.length, low = 44;
       const row = names.length > 10 ? (slim ? 30 : 20) : slim ? 44 : 34;
       const tall = names.length ? top + low + row * names.length
@@ -161,22 +167,24 @@
         el("text", { class: kind || "rw-tick", x: px.toFixed(1), y: py.toFixed(1), "text-anchor": anchor, ...more }, svg, said);
       const across = Math.max(Math.floor((wide - left - right) / 90), 2);
       const xs = this.log.x ? powers(...span.x, across) : linear(...span.x, across, spec.x.form === "count");
+      const fine = this.log.x ? 4 : digits(xs);
       for (const v of xs) {
         el("path", { class: "rw-grid", d: `M${x(v)} ${top}V${tall - low}` }, svg);
-        text(x(v), tall - low + 16, written(v, spec.x.form), "middle");
+        text(x(v), tall - low + 16, written(v, spec.x.form, fine), "middle");
       }
       if (names.length)
         names.forEach((name, i) => {
-          const said = !slim && name.length > 30 ? name.slice(0, 29) + "…" : name;
+          const said = !slim && name.length > most ? name.slice(0, most - 1) + "…" : name;
           if (!slim) el("path", { class: "rw-grid", d: `M${left} ${y(i)}H${wide - right}` }, svg);
-          const at = text(slim ? left + 2 : left - 8, slim ? y(i) - row * 0.22 : y(i) + 4, said, slim ? "start" : "end");
-          if (!slim && at.textContent.length * 6.6 > left - 10) at.setAttribute("textLength", left - 12);
+          text(slim ? left + 2 : left - 8, slim ? y(i) - row * 0.22 : y(i) + 4, said, slim ? "start" : "end");
         });
-      else
-        for (const v of this.log.y ? powers(...span.y, 6) : linear(...span.y, 5)) {
+      else {
+        const ys = this.log.y ? powers(...span.y, 6) : linear(...span.y, 5), few = this.log.y ? 4 : digits(ys);
+        for (const v of ys) {
           el("path", { class: "rw-grid", d: `M${left} ${y(v)}H${wide - right}` }, svg);
-          text(left - 7, y(v) + 4, written(v, spec.y.form), "end");
+          text(left - 7, y(v) + 4, written(v, spec.y.form, few), "end");
         }
+      }
       el("path", { class: "rw-axis", d: `M${left} ${top}V${tall - low}H${wide - right}` }, svg);
       text((left + wide - right) / 2, tall - 8, spec.x.label, "middle", "rw-label");
       const middle = (top + tall - low) / 2;
