@@ -24,6 +24,7 @@ from ratewise.schedule import Schedule, ScheduleError
 from ratewise.view import choice as drawn
 from ratewise.view.blocks import Block, Cards, Cell, Code, PageTable, Prose, Shares, Tabs, number
 from ratewise.view.format import format_rate
+from ratewise.view.progress import duration
 
 TARGETS = ("torch", "transformers", "lightning", "keras", "optax", "deepspeed")
 CALLED = {"torch": "PyTorch", "transformers": "Transformers", "lightning": "Lightning",
@@ -285,7 +286,7 @@ def _again(told: ChoiceStory) -> list[Block]:
         ["metric that decides", told.proof.metric],
         ["seeds", ", ".join(map(str, seeds))],
         ["begun", made.begun],
-        ["duration", report.duration(made.seconds)],
+        ["duration", duration(made.seconds)],
         ["machine", made.machine],
         *([name, version] for name, version in made.versions.items()),
     ]

@@ -149,18 +149,5 @@ def state(run: Record) -> str:
     return "ended" if run.ended else "stopped"
 
 
-def duration(seconds: float) -> str:
-    """Return a time as one says it.
-
-    >>> duration(3.2), duration(75), duration(7265)
-    ('3 s', '1 min 15 s', '2 h 1 min')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def _indented(text: str) -> list[str]:
     return [f"  {line}" for line in text.splitlines()]

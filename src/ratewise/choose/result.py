@@ -273,6 +273,12 @@ class Choice:
             files["figure.png"] = picture
         write_folder(f"Choice.save({str(folder)!r})", folder, files)
 
+    def asked_by(self, command: str) -> Choice:
+        """Return the same, made by a command that its report names."""
+        if self.made is None:
+            return self
+        return replace(self, made=replace(self.made, command=command))
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
         proof = self.proof

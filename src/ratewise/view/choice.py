@@ -166,8 +166,8 @@ def search(panels: ChoicePanels) -> Chart:
     best = np.array([*accumulate((one.metric for one in finished), _better(panels))])
     told = [f"{one.name} at {format_rate(one.peak)}: {one.metric:.5g}" for one in finished]
     drawn = [
-        ChartSeries("expected", np.array([float(one.spent) for one in known]), foreseen, "dots", None,
-               foreseen - doubt, foreseen + doubt, marker="|"),
+        ChartSeries("expected", np.array([float(one.spent) for one in known]), foreseen, "dots",
+                    None, foreseen - doubt, foreseen + doubt, marker="|"),
         ChartSeries("best so far", spent, best, "step", 0),
         ChartSeries("measured", spent, np.array([one.metric for one in finished]), "dots", 0,
                texts=told),

@@ -74,8 +74,9 @@ def seeds(
                             texts=[f"{one.name}: {value:.5g}" for value in values]))  # fmt: skip
         if len(values):
             told = [f"{one.name}: mean {one.mean:.5g}"]
-            drawn.append(ChartSeries("mean", np.array([one.mean]), at[:1], "dots", INKED, texts=told,
-                                marker="|", keyed=False, group=one.name))  # fmt: skip
+            mean = np.array([one.mean])
+            drawn.append(ChartSeries("mean", mean, at[:1], "dots", INKED, texts=told, marker="|",
+                                     keyed=False, group=one.name))  # fmt: skip
     names = [_label(one) for one in candidates]
     across = Axis(f"{metric} ({better(higher_is_better)})")
     marks = noise_band(candidates, margin)
