@@ -22,8 +22,8 @@ class View(ProgressBar):
     """A bar, the way through the tree to what is being trained, and how the runs are doing."""
 
     def __init__(self, console: Console) -> None:
-        super().__init__(console)
         self._driver: TreeDriver | None = None
+        super().__init__(console)
 
     def planned(self, driver: TreeDriver) -> None:
         """Look at a comparison that is about to be trained."""
