@@ -92,18 +92,10 @@ def noise_band(candidates: Sequence[Ranked], margin: float) -> tuple[ChartMark, 
     return (ChartMark(mean, "", False, mean - margin, mean + margin, kind="band"),)
 
 
-def draw(
-    candidates: Sequence[Ranked],
-    levels: Sequence[Floats],
-    margin: float,
-    metric: str,
-    higher_is_better: bool,
-    title: str,
-) -> Any:
+def paper(made: Sequence[Chart], title: str) -> Any:
     """Return `charts(…)` as a `matplotlib.figure.Figure`, with a title above."""
-    made = charts(candidates, levels, margin, metric, higher_is_better)
-    figure = paper_figure(made, width=7.5, height=3.6 + max(1.2, 0.25 * len(candidates)),
-                          shared=False)  # fmt: skip
+    rows = len(made[-1].y.names)
+    figure = paper_figure(made, width=7.5, height=3.6 + max(1.2, 0.25 * rows), shared=False)
     figure.suptitle(written("\n".join(textwrap.wrap(title, 90))), fontsize=10, color=INK)
     return figure
 
