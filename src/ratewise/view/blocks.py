@@ -104,7 +104,7 @@ def asset(name: str) -> str:
 # Parts of a page ------------------------------------------------------------------------------
 
 
-def words(block: Prose, terms: bool = True) -> str:
+def words(block: Prose, tip: str = "data-tip") -> str:
     """Return paragraphs, their terms explained."""
     parts: list[str] = []
     as_is: list[str] = []
@@ -119,16 +119,16 @@ def words(block: Prose, terms: bool = True) -> str:
         as_is = []
         if line is not None:
             said = escaped(line)
-            parts.append(f"<p{kind}>{with_terms(said) if terms else said}</p>")
+            parts.append(f"<p{kind}>{with_terms(said, tip)}</p>")
     return "\n".join(parts)
 
 
-def table(block: PageTable, sortable: bool = True) -> str:
-    """Return a table with numbers to the right."""
+def table(block: PageTable, tip: str = "") -> str:
+    """Return a table with numbers to the right, to be sorted by a script unless it has tips."""
     right = [any(isinstance(row[i], tuple) for row in block.rows) for i in range(len(block.head))]
     kinds = [' class="rw-n"' if one else "" for one in right]
     head = "".join(
-        f'<th scope="col"{kind}>{with_terms(escaped(name)) if not sortable else escaped(name)}</th>'
+        f'<th scope="col"{kind}>{with_terms(escaped(name), tip) if tip else escaped(name)}</th>'
         for name, kind in zip(block.head, kinds, strict=True)
     )
     rows: list[str] = []
@@ -137,7 +137,7 @@ def table(block: PageTable, sortable: bool = True) -> str:
         mine = ' class="mine"' if place in block.mine else ""
         rows.append(f"<tr{mine}>{cells}</tr>")
     said = escaped(block.label)
-    sort = ' class="sort"' if sortable else ""
+    sort = "" if tip else ' class="sort"'
     return (f'<div class="rw-scroll" role="region" tabindex="0" aria-label="{said}">'
             f"<table{sort}><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
             "</div>")  # fmt: skip
@@ -176,8 +176,9 @@ _SWATCHES = {"o": "M13 6h0", "x": "M9.5 2.5l7 7m0-7l-7 7", "|": "M13 1v10", "v":
 
 def chart(block: Chart, index: int | None = None) -> str:
     """Return a chart with its title, its key and its note; `index` is its place among the live."""
+    tip = "title" if index is None else "data-tip"
     title = f'<div class="rw-title">{escaped(block.title)}</div>' if block.title else ""
-    note = f"<figcaption>{with_terms(escaped(block.note))}</figcaption>" if block.note else ""
+    note = f"<figcaption>{with_terms(escaped(block.note), tip)}</figcaption>" if block.note else ""
     live = "" if index is None else f' data-chart="{index}"'
     drawn = f'<div class="chart">{svg.draw(block)}</div>'
     return f"<figure{live}>{title}{drawn}{key(block)}{note}</figure>"
@@ -224,9 +225,9 @@ def inline(blocks: Iterable[Block]) -> str:
         if isinstance(one, Chart):
             parts.append(chart(one))
         elif isinstance(one, PageTable):
-            parts.append(table(one, sortable=False))
+            parts.append(table(one, "title"))
         elif isinstance(one, Prose):
-            parts.append(words(one, terms=False))
+            parts.append(words(one, "title"))
         elif isinstance(one, Code):
             parts.append(f"<pre>{escaped(one.text)}</pre>")
     style = asset("charts.css")

@@ -242,6 +242,7 @@ def losses(runs: Sequence[LossRun], places: Mapping[str, int]) -> Chart:
                             keyed=one.name not in keyed, group=one.name))  # fmt: skip
         keyed.add(one.name)
     each = f"Each point is the mean of {wide} updates." if wide > 1 else "One point per update."
+    each += " “Smooth” takes the mean over a twentieth of the run around each."
     across = Axis("update", low=0, high=float(longest), form="count")
     low, high = _seen([one.y for one in drawn])
     up = Axis("training loss", False, low, high, free=True)

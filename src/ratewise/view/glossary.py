@@ -51,11 +51,12 @@ _WORD = re.compile(
 _WORDS = list(GLOSSARY)
 
 
-def with_terms(text: str) -> str:
+def with_terms(text: str, tip: str = "data-tip") -> str:
     """Return a text of a page in which every term, the first time, says what it means.
 
     Args:
         text: HTML without tags: a text that is escaped.
+        tip: Attribute that holds the meaning: "title" where no script shows it.
     """
     told: set[str] = set()
 
@@ -65,6 +66,6 @@ def with_terms(text: str) -> str:
             return match.group(0)
         told.add(word)
         meaning = escape(GLOSSARY[word])
-        return f'<dfn tabindex="0" data-tip="{meaning}">{match.group(0)}</dfn>'
+        return f'<dfn tabindex="0" {tip}="{meaning}">{match.group(0)}</dfn>'
 
     return _WORD.sub(explained, text)

@@ -35,7 +35,7 @@ class Paper:
         self.right = RIGHT + (SECOND + 16 if chart.y.others else 0)
         self.top = TOP + SECOND * len(chart.x.others)
         rows = (ROW if len(chart.y.names) <= FEW else THIN_ROW) * len(chart.y.names)
-        self.height = max(self.top + BOTTOM + (rows or 120), 0 if rows else chart.height * WIDTH)
+        self.height = self.top + BOTTOM + (rows or max(chart.height * WIDTH - TOP - BOTTOM, 120))
 
     def x(self, values: Floats) -> Floats:
         """Return places across, of numbers."""

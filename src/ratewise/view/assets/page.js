@@ -67,7 +67,7 @@
       this.host = figure.querySelector(".chart");
       this.off = new Set(spec.series.filter((s) => s.off).map((s) => s.g));
       this.log = { x: spec.x.log, y: spec.y.log };
-      this.smooth = false;
+      this.smooth = spec.smooth;
       for (const s of spec.series) { s.x = open(s.x); s.y = open(s.y); }
       this.tools();
       this.key();
@@ -98,7 +98,7 @@
       for (const [axis, name] of [["y", "Log axis"], ["x", "Log axis across"]])
         if (spec[axis].free)
           this.tool(box, name, this.log[axis], (b) => flip(b, (now) => { this.log[axis] = now; }));
-      if (spec.smooth) this.tool(box, "Smooth", false, (b) => flip(b, (now) => { this.smooth = now; }));
+      if (spec.smooth) this.tool(box, "Smooth", this.smooth, (b) => flip(b, (now) => { this.smooth = now; }));
       const groups = [...new Set(spec.series.filter((s) => s.key).map((s) => s.g))];
       if (groups.length > 4) {
         const all = (hide) => { this.off = new Set(hide ? spec.series.map((s) => s.g) : []); this.pressed(); this.draw(); };
@@ -212,7 +212,7 @@
         const size = 6.6 * mark.text.length, at = x(mark.at), flip = at + size + 8 > wide - right;
         const from = flip ? at - size - 6 : at;
         if (from < free) continue;
-        text(flip ? at - 4 : at + 4, top + 12, mark.text, flip ? "end" : "start");
+        text(flip ? at - 4 : at + 4, top + 12, mark.text, flip ? "end" : "start", "rw-tick rw-name");
         free = from + size + 10;
       }
       host.replaceChildren(svg);
