@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._printable import printable
 from ratewise.view import blocks
 from ratewise.view.blocks import Block, Cards, Code, PageTable, Prose, Shares, Tabs, asset
 from ratewise.view.figures import Axis, Chart, ChartSeries, dashes, ends_of
@@ -117,8 +118,8 @@ def _glossary() -> str:
 
 
 def told(chart: Chart) -> dict[str, Any]:
-    """Return a chart as JSON types, for the script that draws it again."""
-    return {
+    """Return a chart as JSON types, for the script that draws it again; texts can be printed."""
+    return _shown({
         "said": f"{chart.title} {chart.note}".strip() or f"{chart.y.label} over {chart.x.label}",
         "height": chart.height,
         "smooth": chart.smooth,
@@ -129,7 +130,18 @@ def told(chart: Chart) -> dict[str, Any]:
             {"at": one.at, "text": one.text, "up": one.up, "low": _or_none(one.low),
              "high": _or_none(one.high), "p": one.place, "kind": one.kind} for one in chart.marks
         ],
-    }  # fmt: skip
+    })  # fmt: skip
+
+
+def _shown(value: Any) -> Any:
+    """Return JSON types with an escape in place of whatever is not printed."""
+    if isinstance(value, str):
+        return printable(value, keep="\n")
+    if isinstance(value, dict):
+        return {key: _shown(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    return value
 
 
 def _axis(axis: Axis, ends: tuple[float, float]) -> dict[str, Any]:
