@@ -24,7 +24,7 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
     "convert": ("schedule",),
     "adapters": ("schedule",),
     "show": ("schedule", "view"),
-    "advise": ("schedule",),
+    "advise": ("schedule", "view"),
     **dict.fromkeys(FACES, ("adapters",)),
     "testing": (*FACES, "audit"),
     "launch": FACES,

@@ -214,11 +214,15 @@ class Seen(html.parser.HTMLParser):
 @given(names, names)
 @example("<script>alert(1)</script>", '" onerror="x')
 def test_a_page_holds_texts_and_no_tags_of_theirs(one: str, two: str) -> None:
-    """Whatever stands in titles, paragraphs, code and the legend of the picture."""
+    """Whatever stands in titles, paragraphs, tables and code; charts are in `tests/view`."""
+    from ratewise.view.blocks import Code, PageTable, Prose
     from ratewise.view.page import page
 
-    made = page(one, two, b"png", two, [(one, [two, " " + one])], (two, one))
-    plain = page("a", "b", b"png", "b", [("a", ["b", " a"])], ("b", "a"))
+    def told(one: str, two: str) -> str:
+        table = PageTable([one, two], [[two, (one, 1.0)]], one)
+        return page(one, two, {one: [Prose([two, " " + one]), table, Code(two)]}, two)
+
+    made, plain = told(one, two), told("a", "b")
     seen, wanted = Seen(), Seen()
     seen.feed(made)
     wanted.feed(plain)

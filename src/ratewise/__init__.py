@@ -80,6 +80,16 @@ __all__ = [
 ]
 
 
+def _picture(value: Any) -> str | None:
+    """Return a schedule or a plan as a notebook shows it."""
+    from ratewise.show.notebook import picture
+
+    return picture(value)
+
+
+schedule.base.Described.draw = staticmethod(_picture)
+
+
 def __getattr__(name: str) -> Any:
     if name == "show":  # drawing loads more than numpy, so only who draws pays for it
         from ratewise.show import show

@@ -38,6 +38,12 @@ class Advice:
         known = self.facts.given()
         return format_advice(known, self.rules, self.conflicts, self.plans, self.origins)
 
+    def _repr_html_(self) -> str:
+        from ratewise.advise.notebook import notebook
+
+        known = self.facts.given()
+        return notebook(known, self.rules, self.conflicts, self.plans, self.origins)
+
 
 @strict
 def advise(facts: Facts | None = None, **known: Any) -> Advice:

@@ -13,6 +13,8 @@ from ratewise.advise.from_task import infer
 from ratewise.choose.handover import TaskOptimizer
 from ratewise.choose.own import own_settings
 from ratewise.choose.peak_range import where_to_look
+from ratewise.choose.progress import Stages
+from ratewise.choose.provenance import Provenance
 from ratewise.choose.result import Choice, ChoiceInterrupted
 from ratewise.choose.search import ScheduleSearch
 from ratewise.choose.space import read_schedules, span, standard
@@ -29,6 +31,7 @@ from ratewise.schedule.errors import Call, Context, number, speaking, whole
 from ratewise.schedule.strict import strict
 from ratewise.tasks.failures import name_of, users_code
 from ratewise.tasks.protocols import Task
+from ratewise.view.progress import shows_progress
 
 USUAL = 24
 """Runs that the budget pays for if none is given: 20, and what the task's own settings take."""
@@ -37,6 +40,7 @@ ON_RAY, MOST_AT_ONCE = 4, 8
 """Runs that are asked for together: on a cluster, and at most."""
 
 
+@shows_progress
 @speaking(Context(called="choose"))
 @strict
 def choose(
@@ -63,7 +67,7 @@ def choose(
     address: str | None = None,
     tensorboard: str | os.PathLike[str] | None = None,
     trust: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Choice:
     """Find out which schedule at which peak suits a task, and how sure that is.
 
@@ -118,7 +122,9 @@ def choose(
         address: Address of a cluster of Ray.
         tensorboard: Folder for TensorBoard.
         trust: Whether to believe checkpoints of others, as for `compare`.
-        progress: Called as by `compare`.
+        progress: True shows a bar, or lines where there is no terminal. Or what is called, as by
+            `compare`, with the updates done, the budget, and what is on: the stage (range test,
+            your own settings, probes, search, proof), the run, and the best metric so far.
 
     Raises:
         ScheduleError: an argument is not what it should be, before anything is trained; or no run
@@ -126,6 +132,7 @@ def choose(
             or every rate was too high (`NothingFinished`).
         ChoiceInterrupted: Ctrl-C; its `.choice` holds what is known so far.
     """
+    made = Provenance.begin(name_of(task), total=total, budget=budget, seeds=seeds, metric=metric)
     tasks = Tasks(task)
     units: dict[str, Any] = {"epoch": epoch, "samples": samples, "tokens": tokens}
     length = Hold().resolve(total, **units).length
@@ -146,15 +153,17 @@ def choose(
     with execution.open(tasks, metric, sharing=True) as executor:
         assert executor.journal is not None
         found, notes, rates = None, list[str](), given
+        stages = Stages(None if isinstance(progress, bool) else progress, limit)
         if rates is None:
-            rates, found, notes = where_to_look(task, longest, limit, executor.journal)
+            asked_for = task, longest, limit, executor.journal
+            rates, found, notes = where_to_look(*asked_for, progress=stages.finding)
         begun = look_at(task, numbers, executor.journal)
         mine, note = own_settings(task, longest, optimizer, own, names=schedules, **units)
         notes += [note] if note else []
         grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
         search = ScheduleSearch(
             space=grows(rates),
-            train=partial(_train, executor, progress),
+            train=partial(_train, executor, stages),
             budget=limit,
             seeds=numbers,
             finalists=finalists,
@@ -164,7 +173,8 @@ def choose(
             notes=notes,
             own=None if mine is None else mine.run(longest, numbers[0]),
         )
-        told = search, advice, found, optimizer, mine, begun
+        stages.search = search
+        told = search, advice, found, optimizer, mine, begun, made
         try:
             search.run()
         except KeyboardInterrupt as stop:  # while it trained, or while it thought
@@ -172,11 +182,9 @@ def choose(
         return conclude(*told)
 
 
-def _train(
-    executor: Executor, progress: Progress | None, specs: Sequence[RunSpec], before: int
-) -> Comparison:
+def _train(executor: Executor, stages: Stages, specs: Sequence[RunSpec], before: int) -> Comparison:
     with interruptible():
-        return Comparison.of(executor.train(specs, before, progress=progress))
+        return Comparison.of(executor.train(specs, before, progress=stages, stage=stages.name))
 
 
 def _at_once(engine: str | None, workers: int | str) -> int:

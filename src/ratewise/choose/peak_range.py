@@ -8,7 +8,7 @@ from typing import Any
 
 from ratewise.choose.space import ladder
 from ratewise.range_test import RangeTestResult
-from ratewise.range_test.api import find
+from ratewise.range_test.api import Progress, find
 from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.result import conclude
 from ratewise.runs.journal import found_once
@@ -33,7 +33,11 @@ SEEDS = (0, 1)
 
 
 def where_to_look(
-    task: Any, total: int, budget: int, journal: str | os.PathLike[str]
+    task: Any,
+    total: int,
+    budget: int,
+    journal: str | os.PathLike[str],
+    progress: Progress | None = None,
 ) -> tuple[list[float], RangeTestResult | None, list[str]]:
     """Return the peaks to try, the range test, and what there is to say about them.
 
@@ -48,7 +52,7 @@ def where_to_look(
         low, high = (own / DECADES, own * DECADES) if own else (1e-7, 10.0)
         rungs = min(MOST, room // len(seeds))
         steps = Ladder(low, high, rungs, max(1, room // (len(seeds) * rungs)))
-        found = _found(task, steps, seeds, journal)
+        found = _found(task, steps, seeds, journal, progress)
         if found.rate is not None:
             return ladder(found.rate), found, []
     why = "the budget has no room for a range test"
@@ -61,11 +65,13 @@ def where_to_look(
     return ladder(float(own), *EVENLY), found, [f"Peaks are around the task's own {own:g}: {why}."]
 
 
-def _found(task: Any, steps: Ladder, seeds: tuple[int, ...], journal: Any) -> RangeTestResult:
+def _found(
+    task: Any, steps: Ladder, seeds: tuple[int, ...], journal: Any, progress: Progress | None
+) -> RangeTestResult:
     """Return a range test, from the journal if it was made before."""
 
     def make() -> list[list[float]]:
-        found = find(task, **asdict(steps), seeds=seeds)
+        found = find(task, **asdict(steps), seeds=seeds, progress=progress)
         return [sweep.losses for sweep in found.sweeps]
 
     def fits(told: Any) -> bool:

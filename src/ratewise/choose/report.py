@@ -140,5 +140,14 @@ def rest(expected: Sequence[Expected], next_steps: Sequence[str]) -> list[str]:
     return [head, *lines, *(f"Worth trying: {step}" for step in next_steps)]
 
 
+def state(run: Record) -> str:
+    """Return how a run ended, in a word or two."""
+    if run.error is not None:
+        return "failed"
+    if run.diverged is not None:
+        return f"broke at update {run.diverged:,}"
+    return "ended" if run.ended else "stopped"
+
+
 def _indented(text: str) -> list[str]:
     return [f"  {line}" for line in text.splitlines()]

@@ -17,6 +17,7 @@ from ratewise.choose import report
 from ratewise.choose.gain import Gain, gain_over
 from ratewise.choose.handover import TaskOptimizer
 from ratewise.choose.own import OwnSettings
+from ratewise.choose.provenance import Provenance
 from ratewise.choose.refusal import ChoiceRefusal
 from ratewise.choose.search import SURE, Expected, Trial
 from ratewise.compare.comparison import Comparison
@@ -56,6 +57,8 @@ class Choice:
         optimizer: The task's own optimizer, with which it was measured.
         own: What the task does of its own accord, which took part in the proof; None if it has no
             rate of its own.
+        runs: Every run that was trained to its end, or broke on its way, with its losses.
+        made: Where it comes from: the call, the versions, when and how long.
         refusal: Why nothing is recommended, or None: where something was learned, or it is not
             known. The best of what was tried is `schedule` all the same.
     """
@@ -78,6 +81,8 @@ class Choice:
     optimizer: TaskOptimizer = field(default_factory=TaskOptimizer, repr=False)
     own: OwnSettings | None = field(default=None, repr=False)
     refusal: ChoiceRefusal | None = None
+    runs: tuple[Record, ...] = field(default=(), repr=False)
+    made: Provenance | None = field(default=None, repr=False)
 
     @property
     def plan(self) -> Plan:
@@ -242,8 +247,18 @@ class Choice:
         return draw(self._panels())
 
     def html(self) -> str:
-        """Return the report as one page with its figure, to be kept or sent."""
-        return self._page(self._png())
+        """Return the report as one page, to be kept or sent: nothing in it needs a server."""
+        from ratewise.choose.page import chapters, foot
+        from ratewise.view.page import page
+
+        told = chapters(self, self._headline, self._panels())
+        return page(self._title, self._title, told, foot(self.made))
+
+    def _repr_html_(self) -> str:
+        from ratewise.choose.page import inline
+        from ratewise.view import blocks
+
+        return blocks.inline(inline(self, self._headline, self._panels()))
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write report.html, choice.json and figure.png into a folder that is made for it.
@@ -253,10 +268,16 @@ class Choice:
         """
         picture = self._png()
         text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
-        files = {"choice.json": f"{text}\n".encode(), "report.html": self._page(picture).encode()}
+        files = {"choice.json": f"{text}\n".encode(), "report.html": self.html().encode()}
         if picture is not None:
             files["figure.png"] = picture
         write_folder(f"Choice.save({str(folder)!r})", folder, files)
+
+    def asked_by(self, command: str) -> Choice:
+        """Return the same, made by a command that its report names."""
+        if self.made is None:
+            return self
+        return replace(self, made=replace(self.made, command=command))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
@@ -325,17 +346,6 @@ class Choice:
         if self.refusal is not None:
             return f"No recommendation. {self.refusal.text}"
         return f"“{self.name}” at {format_rate(self.peak)}.  {self.verdict.text}"
-
-    def _page(self, picture: bytes | None) -> str:
-        from ratewise.view.page import page
-
-        try:
-            code = self.code("torch")
-        except ScheduleError as error:
-            code = f"# {error}"
-        heading, legend = self._title, "Range test, search, proof and schedule"
-        source = ("As PyTorch code", code)
-        return page(self._title, heading, picture, legend, self.chapters().items(), source)
 
     def _png(self) -> bytes | None:
         """Return the figure as a file, or None without matplotlib."""

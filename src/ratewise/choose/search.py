@@ -107,6 +107,7 @@ class ScheduleSearch:
         at_once: How many runs are trained at the same time.
         spent: Updates by stage.
         own: The task's own settings, with the seed of the search, or None if it has none.
+        stage: What is on: "own", "probe", "search" or "prove".
     """
 
     space: Space
@@ -124,6 +125,7 @@ class ScheduleSearch:
     ending: Ending | None = None
     own: RunSpec | None = None
     own_record: Record | None = None
+    stage: str = "own"
 
     def __post_init__(self) -> None:
         self.searcher = Searcher([run.rates for run in self.space.runs])
@@ -213,6 +215,7 @@ class ScheduleSearch:
 
     def _train(self, stage: str, asked: Sequence[Proposal]) -> None:
         runs = [self.space.runs[one.run] for one in asked]
+        self.stage = stage
         try:
             result = self.train(runs, self._spent)
         except Interrupted as stop:
@@ -298,10 +301,18 @@ class ScheduleSearch:
 
     def _repeated(self, finals: Sequence[RunSpec], seeds: Sequence[int]) -> Comparison:
         asked = [replace(run, seed=seed) for run in finals for seed in seeds]
+        self.stage = "prove"
         result = self.train(asked, self._spent)
         new = PrefixTree.of((seed, run.rates) for run in finals for seed in seeds[1:]).planned
         self.spent["prove"] = new
         return replace(result, level=self.looks.level_at(len(seeds)), searched=True)
+
+    @property
+    def best(self) -> float | None:
+        """The best final metric so far, of all that was trained with the seed of the search."""
+        mine = [] if self.own_record is None else [self.sign * self.own_record.metrics[self.metric]]
+        values = [one for one in (*mine, *self.searcher.known.values()) if math.isfinite(one)]
+        return self.sign * min(values) if values else None
 
     @property
     def exhaustive(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ratewise.advise import Advice
 from ratewise.choose.handover import TaskOptimizer
 from ratewise.choose.own import OwnSettings
+from ratewise.choose.provenance import Provenance
 from ratewise.choose.refusal import ChoiceRefusal, SearchEvidence, at_edge, refuse
 from ratewise.choose.result import Choice
 from ratewise.choose.search import SURE, Ending, ScheduleSearch
@@ -33,6 +34,7 @@ def conclude(
     optimizer: TaskOptimizer,
     own: OwnSettings | None,
     untrained: Untrained,
+    made: Provenance,
     interrupted: bool = False,
 ) -> Choice:
     """Return what a search comes to, or has come to when it was interrupted.
@@ -69,7 +71,15 @@ def conclude(
         optimizer=optimizer,
         own=own,
         refusal=None if interrupted else _refusal(search, proof, run, untrained),
+        runs=tuple(_every(search, proof)),
+        made=made.ended(),
     )
+
+
+def _every(search: ScheduleSearch, proof: Comparison) -> list[Record]:
+    """Return every run, each once: those of the search first, then those of other seeds."""
+    each = {(one.name, one.peak, one.seed): one for one in [*_records(search), *proof.runs]}
+    return list(each.values())
 
 
 def _records(search: ScheduleSearch) -> list[Record]:

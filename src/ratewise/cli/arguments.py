@@ -54,4 +54,5 @@ Address = Annotated[Word, typer.Option(help="Of a cluster of Ray.")]
 Out = Annotated[
     Path | None, typer.Option(help="New folder for results.json and figure.png.", metavar="DIR")
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,7 @@ def choose(
         args.Word, typer.Option(metavar="TARGET", help=f"Print it as code: {', '.join(TARGETS)}.")
     ] = None,
     as_json: args.Json = False,
+    quiet: args.Quiet = False,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="New folder for report.html, choice.json, figure.png."),
@@ -108,7 +110,7 @@ def choose(
         remember(kept, {"command": "choose", **words})
     try:
         with speaking(Options.of(choose)):  # also of what is caught here
-            found, stopped = watched(partial(find_out, what, journal=kept, **options))
+            found, stopped = watched(partial(find_out, what, journal=kept, **options), quiet)
     except ChoiceInterrupted as stop:
         found, stopped = stop.choice, True
     except KeyboardInterrupt:
@@ -121,6 +123,7 @@ def choose(
         remember(kept, {"command": "choose", **words, "ended": True})
     if isinstance(found, Choice):
         found = replace(found, proof=replace(found.proof, context=Options.of(choose)))
+        found = found.asked_by(shlex.join(["ratewise", *sys.argv[1:]]))
         _print(found, as_json, code, out)
     if stopped and kept is not None:
         say(f"go on with  ratewise choose --resume {shlex.quote(str(kept))}", err=True)

@@ -45,6 +45,7 @@ def compare(
     address: args.Address = None,
     resume: args.Resume = None,
     trust: args.Trust = False,
+    quiet: args.Quiet = False,
     out: args.Out = None,
 ) -> None:
     """Train schedules on a task, each beginning they share once, and say which is best."""
@@ -72,7 +73,7 @@ def compare(
     task_asked_for = load_task(words["task"])
     if options["journal"] is not None:
         remember(options["journal"], words)
-    comparison, stopped = watched(partial(train, task_asked_for, candidates, **options))
+    comparison, stopped = watched(partial(train, task_asked_for, candidates, **options), quiet)
     if not stopped:
         check_failures(comparison, only=True)
     comparison = replace(comparison, context=Options.of(compare))

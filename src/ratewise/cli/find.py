@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ratewise.cli.arguments import Json, Png, Task
+from ratewise.cli.arguments import Json, Png, Quiet, Task
 from ratewise.cli.errors import Options
-from ratewise.cli.output import check_figure, save_figure, say, say_json
+from ratewise.cli.output import check_figure, save_figure, say, say_json, shown_progress
 from ratewise.cli.tasks import load_task
 
 
@@ -20,6 +20,7 @@ def find(
     updates: Annotated[int | None, typer.Option(help="Updates at each; 2 if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Sweeps; 3 if not given.")] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
     figure: Png = None,
 ) -> None:
     """Raise the learning rate until training breaks, and say where to train."""
@@ -30,7 +31,9 @@ def find(
     if figure is not None:
         check_figure(figure)
     given = {name: value for name, value in options.items() if value is not None}
-    found = test(load_task(task), **given).told(Options.of(find))
+    asked = load_task(task)
+    with shown_progress(quiet) as view:
+        found = test(asked, **given, progress=view).told(Options.of(find))
     if figure is not None:
         save_figure(found, figure)
     if as_json:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def say(text: str, *, err: bool = False, coloured: bool = False) -> None:
     """Print a text; whatever else would drive the terminal is shown, not sent.
 
     Args:
-        text: Lines of text.
+        text: ProgressLines of text.
         err: Whether they go to standard error.
         coloured: Whether the colours in it are ours; those in the words of others are escaped
             by whoever draws them.
@@ -46,21 +48,46 @@ def say_json(value: Any) -> None:
     typer.echo(json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f"))
 
 
-def watched(train: Callable[..., Any]) -> tuple[Any, bool]:
-    """Return a comparison made under the eyes of the user, and whether Ctrl-C ended it early."""
+@contextlib.contextmanager
+def shown_progress(quiet: bool = False) -> Generator[Any]:
+    """Yield what is told how far something is: a bar, lines where there is no terminal, or None."""
     from rich.console import Console
 
     from ratewise.cli.progress import View
-    from ratewise.compare.comparison import Interrupted
+    from ratewise.view.progress import ProgressLines
 
     console = Console(stderr=True)
+    if quiet:
+        yield None
+        return
+    with View(console) if console.is_terminal else ProgressLines() as view:
+        yield view
+
+
+def watched(train: Callable[..., Any], quiet: bool = False) -> tuple[Any, bool]:
+    """Return a comparison made under the eyes of the user, and whether Ctrl-C ended it early."""
+    from ratewise.compare.comparison import Interrupted
+
     try:
-        if not console.is_terminal:
-            return train(), False
-        with View(console) as view:
+        with shown_progress(quiet) as view:
             return train(progress=view), False
     except Interrupted as stop:
         return stop.comparison, True
+
+
+CHATTER = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+"""What frameworks read when they are imported: no bars of theirs, and no news but errors."""
+
+
+def keep_quiet() -> None:
+    """Keep bars and news of frameworks out of what a command shows, unless the user wants them."""
+    for name, value in CHATTER.items():
+        os.environ.setdefault(name, value)
 
 
 def check_failures(comparison: Any, only: bool = False) -> None:

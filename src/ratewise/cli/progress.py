@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich import progress as bars
 from rich.console import Console, Group
-from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
 
-from ratewise._printable import printable
+from ratewise.view.progress import ProgressBar
 
 if TYPE_CHECKING:
     from ratewise.runs.driver import TreeDriver
@@ -20,37 +18,22 @@ DEEP = 8
 """Levels of the tree that are shown of the way to what is being trained."""
 
 
-class View:
+class View(ProgressBar):
     """A bar, the way through the tree to what is being trained, and how the runs are doing."""
 
     def __init__(self, console: Console) -> None:
-        title = bars.TextColumn("{task.description}", markup=False)
-        columns = (title, bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn())
-        self._bars = bars.Progress(*columns, console=console)
-        self._bar = self._bars.add_task("starting", total=None)
         self._driver: TreeDriver | None = None
-        self._live = Live(
-            console=console, get_renderable=self.drawn, transient=True, refresh_per_second=2
-        )
-
-    def __enter__(self) -> View:
-        self._live.start()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._live.stop()
+        super().__init__(console)
 
     def planned(self, driver: TreeDriver) -> None:
         """Look at a comparison that is about to be trained."""
+        super().planned(driver)
         self._driver = driver
-
-    def __call__(self, done: int, planned: int, what: str) -> None:
-        self._bars.update(self._bar, completed=done, total=planned, description=printable(what))
 
     def drawn(self) -> Group:
         """Return what is shown now."""
-        parts: list[Any] = [self._bars]
-        if self._driver is not None:
+        parts: list[Any] = [super().drawn()]
+        if self._driver is not None and self._driver.tree.segments:
             parts += [drawn_tree(self._driver), Text(summary(self._driver), style="dim")]
         return Group(*parts)
 

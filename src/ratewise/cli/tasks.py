@@ -12,12 +12,14 @@ from types import ModuleType
 from typing import Any
 
 from ratewise import ScheduleError
+from ratewise.cli.output import keep_quiet
 from ratewise.schedule.errors import nearest, shorten
 from ratewise.tasks.failures import TaskError, users_code
 
 
 def load_task(text: str) -> Any:
     """Return the task that MODULE:TASK names, made if it is something that makes one."""
+    keep_quiet()
     place, colon, name = text.rpartition(":")
     if not (place and colon and name):
         rule, fix = "does not name a task", "write MODULE:TASK, such as examples/sentiment.py:task"

@@ -20,8 +20,10 @@ from ratewise.schedule.errors import Call, Context, Fix, number, speaking
 from ratewise.schedule.strict import strict
 from ratewise.tasks.calls import peak_of
 from ratewise.tasks.protocols import Task
+from ratewise.view.progress import shows_progress
 
 
+@shows_progress
 @speaking(Context(called="compare"))
 @strict
 def compare(
@@ -45,7 +47,7 @@ def compare(
     address: str | None = None,
     tensorboard: str | os.PathLike[str] | None = None,
     trust: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Comparison:
     """Train every candidate at every peak with every seed, and say which is best, or that none is.
 
@@ -99,8 +101,9 @@ def compare(
         tensorboard: Folder for TensorBoard: of every run its rates and losses, as it ends.
         trust: Whether to go on from checkpoints that take code to read and that were not written
             by you on this machine. Those of the ready tasks take none.
-        progress: Called after every piece of training with the updates done, the updates planned
-            and the name of what is being trained.
+        progress: True shows a bar, or lines where there is no terminal. Or what is called after
+            every piece of training with the updates done, the updates planned and the name of what
+            is being trained.
 
     Raises:
         ScheduleError: a candidate, a peak, a seed or a metric cannot be as given, or the task
@@ -120,7 +123,8 @@ def compare(
     read = partial(read_candidates, seeds=listed, default_peak=tasks.peak, total=total, **units)
     sharing = halving is not None
     with interruptible(), execution.open(tasks, metric, sharing=sharing) as executor:
-        train = partial(executor.train, progress=progress)
+        watch = None if isinstance(progress, bool) else progress
+        train = partial(executor.train, progress=watch)
         if isinstance(peaks, Search | str):
             search = _read_search(tasks.task, peaks)
             results, grown = search_peaks(

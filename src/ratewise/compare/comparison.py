@@ -148,6 +148,9 @@ class Comparison:
         The last column are the median updates to the target, see `time_to_target`, and how many
         seeds got there if not all.
         """
+        return format_table(self._rows())
+
+    def _rows(self) -> list[list[str]]:
         head = ["schedule", "peak", self.metric, "± sd", "behind by (90 %)", "p", "seeds", "failed"]
         behind = {one.name: one for one in self.differences}
         rows = [head, *(_row(one, behind.get(one.name)) for one in self.standings)]
@@ -155,7 +158,7 @@ class Comparison:
             said = [str(one) for one in self._soon.candidates]
             column = [f"updates to {self._soon.target:.3g}", *said]
             rows = [[*row, cell] for row, cell in zip(rows, column, strict=True)]
-        return format_table(rows)
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; numbers that are not finite become None."""
@@ -179,14 +182,26 @@ class Comparison:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        from ratewise.view.comparison import Ranked, draw
+        from ratewise.view.comparison import paper
+
+        return paper(self.charts(), self.verdict.text)
+
+    def charts(self) -> list[Any]:
+        """Return what is drawn of it: the schedules, and the metric of every seed."""
+        from ratewise.view.comparison import Ranked, charts
 
         shown = [Ranked(one.name, one.peak, one.values, one.mean) for one in self.standings]
         runs = [self.best(one.name)[0] for one in self.standings]
         levels = [run.rates / run.peak for run in runs]
-        verdict = self.verdict
-        better = self.higher_is_better
-        return draw(shown, levels, verdict.margin, self.metric, better, verdict.text)
+        margin = self.verdict.margin
+        return charts(shown, levels, margin, self.metric, self.higher_is_better)
+
+    def _repr_html_(self) -> str:
+        from ratewise.view.blocks import PageTable, Prose, inline
+
+        head, *rows = self._rows()
+        verdict = Prose(str(self.verdict).splitlines())
+        return inline([verdict, PageTable(head, rows, "Candidates"), *self.charts()])
 
     def __str__(self) -> str:
         share = f"{self.trained:,} updates trained for {self.asked:,} ({self.sharing:.2f}×)"

@@ -197,6 +197,12 @@ class Fit:
 
         return draw(*self.drawn(predictions))
 
+    def _repr_html_(self) -> str:
+        from ratewise.view.blocks import Prose, inline
+        from ratewise.view.prediction import charts
+
+        return inline([Prose(str(self).splitlines()), *charts(*self.drawn())])
+
     def drawn(
         self, predictions: Iterable[Prediction] = ()
     ) -> tuple[list[MeasuredRun], list[PredictedRun]]:

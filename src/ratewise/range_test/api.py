@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ratewise.range_test.ladder import Ladder, Sweep, climb
@@ -12,10 +13,17 @@ from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, whole
 from ratewise.schedule.strict import strict
 from ratewise.tasks.failures import name_of, users_code
+from ratewise.view.format import format_rate
+from ratewise.view.progress import shows_progress
 
 _SEEDS = Fix("give {seeds}", alone="give seeds=3, or seeds=[0, 1, 2]", seeds="3")
 
 
+Progress = Callable[[int, int, str], Any]
+"""Called with the updates done, those planned (fewer as sweeps end early), and what is on."""
+
+
+@shows_progress
 @strict
 def find(
     task: Any = None,
@@ -31,6 +39,7 @@ def find(
     batches: Any = None,
     trainer: Any = None,
     also: Iterable[Any] = (),
+    progress: Progress | bool | None = None,
 ) -> RangeTestResult:
     """Raise the learning rate until training breaks, and say where it learns and where it breaks.
 
@@ -61,6 +70,9 @@ def find(
             count. It is only read.
         also: What else changes in `step`, each with `state_dict` and `load_state_dict`: a
             `GradScaler`, a scheduler, an average of the weights.
+        progress: True shows a bar, or lines where there is no terminal. Or what is called after
+            every update with the updates done, the most that are left to do with them, and the
+            sweep and its rate.
 
     Raises:
         ScheduleError: an argument is not what it should be, before anything is trained; or what
@@ -95,10 +107,23 @@ def find(
         also=tuple(also),
     )
     sweeps = [Sweep(ladder, seed) for seed in numbers]
+    told = None if isinstance(progress, bool) else progress
     with users_code(_who(task)), source as open_run:
-        for sweep in sweeps:
+        for place, sweep in enumerate(sweeps):
+            sweep.heard = None if told is None else partial(_tell, told, sweeps, place)
             climb(open_run(sweep.seed), sweep)
+            sweep.heard = None
     return conclude(ladder, tuple(sweeps))
+
+
+def _tell(progress: Progress, sweeps: list[Sweep], place: int, sweep: Sweep) -> None:
+    """Say how far the sweeps are: those that ended early are shorter."""
+    each = len(sweep.ladder.all_rates)
+    done = sum(len(one.losses) for one in sweeps)
+    planned = sum(len(one.losses) for one in sweeps[:place]) + each * (len(sweeps) - place)
+    rung = min((len(sweep.losses) - 1) // sweep.ladder.updates, sweep.ladder.rungs - 1)
+    rate = format_rate(float(sweep.ladder.rates[rung]), 2)
+    progress(done, planned, f"sweep {place + 1} of {len(sweeps)}, at a rate of {rate}")
 
 
 def _who(task: Any) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -97,10 +99,14 @@ class Sweep:
     """Mean loss of each rung, of the updates that came after its rate was used."""
     broke: int | None = None
     """The rung at which it diverged, or None."""
+    heard: Callable[[Sweep], Any] | None = field(default=None, repr=False)
+    """Who is told after every loss, or None."""
 
     def tell(self, loss: float) -> bool:
         """Take the loss of one more update; return whether to stop."""
         self.losses.append(loss)
+        if self.heard is not None:
+            self.heard(self)
         if not math.isfinite(loss):
             self.broke = max(len(self.losses) - 2, 0) // self.ladder.updates
             return True

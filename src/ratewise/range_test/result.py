@@ -151,7 +151,13 @@ class RangeTestResult:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        from ratewise.view.range_test import LossCurve, draw
+        from ratewise.view.range_test import paper
+
+        return paper(self.chart())
+
+    def chart(self) -> Any:
+        """Return what is drawn of it, for whoever draws it."""
+        from ratewise.view.range_test import LossCurve, chart
 
         seen = [sweep.rungs[: sweep.broke] for sweep in self.sweeps]
         sweeps = [LossCurve(self.ladder.rates[: len(losses)], losses) for losses in seen]
@@ -160,7 +166,12 @@ class RangeTestResult:
         title = f"No answer, because {self.reason}"
         if self.rate is not None:
             title = f"Range test: use a peak of about {format_rate(self.rate)}"
-        return draw(sweeps, curve, marks, self.rate, title)
+        return chart(sweeps, curve, marks, self.rate, title)
+
+    def _repr_html_(self) -> str:
+        from ratewise.view.blocks import Prose, inline
+
+        return inline([self.chart(), Prose([str(self)])])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types; a loss that is not finite becomes None."""

@@ -136,6 +136,7 @@ class Executor:
         *,
         disk: int | None = None,
         progress: Progress | None = None,
+        stage: str = "",
     ) -> Results:
         """Train runs to their ends; what a journal knows of them is not trained again.
 
@@ -144,6 +145,7 @@ class Executor:
             before: Updates trained before them, from which progress counts on.
             disk: Bytes of checkpoints that are kept, if not as the execution says.
             progress: Who is told how far it is.
+            stage: What the runs are for, told before what is being trained.
 
         Raises:
             ScheduleError: the task does not measure the metric, or the journal cannot be written.
@@ -156,7 +158,7 @@ class Executor:
             )
             left = [spec for place, spec in enumerate(specs) if place not in known]
             engine, metric = self._engine(specs, left, journal, names)
-            load = Workload(specs, known, engine, metric, journal, self._execution.every)
+            load = Workload(specs, known, engine, metric, journal, self._execution.every, stage)
             if isinstance(progress, Watcher):
                 progress.planned(load.driver)
             try:
@@ -213,6 +215,7 @@ class Workload:
         metric: The metric that decides.
         journal: The journal, or None.
         every: Seconds after which a state is saved on a long way.
+        stage: What the runs are for, or "".
 
     Attributes:
         driver: What hands the tree of what is left to the engine.
@@ -226,7 +229,9 @@ class Workload:
         metric: Metric,
         journal: Journal | None,
         every: float,
+        stage: str = "",
     ) -> None:
+        self._stage = f"{stage}: " if stage else ""
         self._specs, self._known, self._metric, self._journal = specs, known, metric, journal
         self._places = [place for place in range(len(specs)) if place not in known]
         self._left = [specs[place] for place in self._places]
@@ -268,7 +273,7 @@ class Workload:
         runs = self._tree.segments[index].runs
         first = self._left[runs[0]]
         others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
-        return f"{first.name} at {first.peak:g}, seed {first.seed}{others}"
+        return f"{self._stage}{first.name} at {first.peak:g}, seed {first.seed}{others}"
 
     def results(self) -> Results:
         """Return what came of all runs, as far as they are trained."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -33,11 +34,16 @@ class Described(metaclass=Strict):
     """Whether it is one more level around what it holds, see `budget`."""
     most: ClassVar[int] = MOST
     """Schedules that it may hold."""
+    draw: ClassVar[Callable[[Any], str | None] | None] = None
+    """What makes a picture of it for a notebook; set by the package, as this room draws nothing."""
 
     def __repr__(self) -> str:
         from ratewise.schedule.spelling import spell
 
         return spell(self)
+
+    def _repr_html_(self) -> str | None:
+        return None if Described.draw is None else Described.draw(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the value as a dict of JSON types, with the version of the form.

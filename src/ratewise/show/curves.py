@@ -37,6 +37,7 @@ class ScheduleCurve:
             schedule by itself.
         peak: The value at level 1 where it is known.
         decisions: What a schedule that listens decided by the metrics it was shown.
+        units: What else the run is counted in, and how much of it an update is.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ScheduleCurve:
     row: str = ""
     peak: float | None = None
     decisions: tuple[Decision, ...] = ()
+    units: tuple[tuple[str, float], ...] = ()
 
     @cached_property
     def length(self) -> int:
@@ -82,6 +84,7 @@ class ScheduleCurve:
             updates=of.updates, levels=of.levels, boundaries=self.boundaries,
             decided=[(update, self.schedule(update)) for update in decided],
             landmarks=self.landmarks, mean=of.mean, zeros=of.zeros, jump=of.jump, exact=of.exact,
+            units=self.units,
         )  # fmt: skip
 
 
@@ -101,6 +104,7 @@ def gather(
         value = read_given("show", given, "write show(Warmup(50) >> Cosine(to=0.1), 1000)")
         with speaking(Context(called="show")):
             drawn = list(_curves(name, value, total, units, lr))
+            drawn = [replace(curve, units=_counted(units)) for curve in drawn]
             assert all(curve.length for curve in drawn)  # no end is an error of this context
         for curve in drawn:
             curves.append(_with_metrics(curve, metrics))
@@ -113,6 +117,13 @@ def gather(
     if any(curve.row for curve in curves):  # beside a plan, a schedule is one of the rate
         curves = [replace(curve, row=curve.row or "lr") for curve in curves]
     return tuple(curves), tuple(notes)
+
+
+def _counted(units: Mapping[str, float | None]) -> tuple[tuple[str, float], ...]:
+    """Return what a run can be counted in beside updates, and how much of it an update is."""
+    each = {name: value for name, value in units.items() if value}
+    epochs = {"epoch": 1 / each.pop("epoch")} if "epoch" in each else {}
+    return (*epochs.items(), *each.items())
 
 
 def _named(what: What) -> Iterator[tuple[str | None, One]]:

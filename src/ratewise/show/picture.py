@@ -84,6 +84,35 @@ class Picture:
     def __repr__(self) -> str:
         return self.text()
 
+    def html(self, code: str = "", notes: tuple[str, ...] | None = None) -> str:
+        """Return it as a piece of a page, as notebooks show it: charts, and tables of landmarks.
+
+        Args:
+            code: What stands above it, such as the text of the schedule.
+            notes: What stands below it; left out, the notes of the plans.
+        """
+        from ratewise.view.blocks import Block, PageTable, Prose, inline, number
+        from ratewise.view.format import format_rate
+        from ratewise.view.schedules import charts
+
+        told: list[Block] = [Prose([f"    {code}"])] if code else []
+        told += charts([curve.line() for curve in self.curves], log=self.log)
+        for curve in self.curves[:4]:
+            value = [] if curve.peak is None else ["value"]
+            rows = [
+                [(f"{at:,}", float(at)), (format_rate(level), level),
+                 *([] if curve.peak is None else [number(level * curve.peak, 4)]), what]
+                for at, level, what in curve.landmarks
+            ]  # fmt: skip
+            label = f"{curve.row} {curve.name}".strip()
+            told.append(
+                PageTable(["update", "level", *value, label], rows, f"Landmarks of {label}")
+            )
+        return inline([*told, Prose(list(self.notes if notes is None else notes), "rw-note")])
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
     def _repr_png_(self) -> bytes | None:
         from ratewise.view.style import to_bytes
 

@@ -1,35 +1,40 @@
-"""A choice as one figure: the range test, the search, the proof and what comes of it."""
+"""A choice: the peaks, the search, the proof and what comes of it; and every run behind it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.view.comparison import Ranked, draw_noise
-from ratewise.view.format import format_rate
-from ratewise.view.style import (
-    COLOURS,
-    DASHES,
-    GREY,
-    INK,
-    better,
-    new_figure,
-    plain_text,
-    thinned,
-    tidy,
-    written,
+from ratewise.view.comparison import Ranked, seeds
+from ratewise.view.figures import (
+    INKED,
+    Axis,
+    Chart,
+    ChartMark,
+    ChartSeries,
+    outline,
+    width_of,
+    with_corners,
 )
+from ratewise.view.format import format_rate
+from ratewise.view.on_paper import draw as draw_on
+from ratewise.view.style import INK, better, new_figure, plain_text, thinned, written
 
 SHOWN = 5
-"""Schedules that are drawn with a colour, the best."""
+"""Schedules that are drawn with a colour at first, the best."""
 
 FAR = 3.0
 """A metric further from the best than so many times the middle distance is outside the frame."""
+
+POINTS_IN_ALL = 120_000
+"""Points of all curves of losses together."""
 
 
 class ExpectedCurve(NamedTuple):
@@ -52,8 +57,40 @@ class TrialPoint(NamedTuple):
     spread: float
 
 
+class LossRun(NamedTuple):
+    """The training losses of a run, float64[updates], NaN where there was none."""
+
+    name: str
+    peak: float
+    seed: int
+    losses: Floats
+
+
+class Branch(NamedTuple):
+    """Updates that were trained once for all runs that have them in common.
+
+    `row` is its place among the ends, from the top; `above` that of what it goes on from.
+    """
+
+    start: int
+    stop: int
+    row: int
+    above: int
+    text: str
+    name: str
+    shared: bool
+
+
+class Branches(NamedTuple):
+    """The tree of runs: its branches, and the ends, from the top."""
+
+    branches: Sequence[Branch]
+    ends: Sequence[str]
+    note: str
+
+
 class ChoicePanels(NamedTuple):
-    """What the four panels show.
+    """What is drawn of a choice.
 
     The chosen schedule's curve comes first, then the best; trials are in their order, finalists
     from best to worst. `suggested` is the peak of the range test, `margin` that of noise or NaN.
@@ -70,91 +107,170 @@ class ChoicePanels(NamedTuple):
     rates: Floats
     schedule: str
 
+    @property
+    def places(self) -> dict[str, int]:
+        """The place in the palette of every schedule."""
+        names = [*(one.name for one in self.curves), *(one.name for one in self.finalists)]
+        return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+    @property
+    def metric_axis(self) -> Axis:
+        """The axis of the metric, without what is far off."""
+        low, high = _frame(self)
+        return Axis(f"{self.metric} ({better(self.higher_is_better)})", False, low, high)
+
 
 @plain_text
 def draw(panels: ChoicePanels) -> Any:
-    """Return the figure."""
+    """Return the `matplotlib.figure.Figure`: peaks, search, proof and schedule."""
     figure = new_figure(11.0, 8.0)
     axes = figure.subplots(2, 2)
-    colours = {one.name: COLOURS[i] for i, one in enumerate(panels.curves[:SHOWN])}
-    frame = _frame(panels)
-    _draw_peaks(axes[0, 0], panels, colours, frame)
-    _draw_search(axes[0, 1], panels, frame)
-    _draw_proof(axes[1, 0], panels, colours)
-    _draw_rates(axes[1, 1], panels)
-    for one in axes.flat:
-        tidy(one)
-    figure.suptitle(written(panels.title), fontsize=10, wrap=True)
+    drawn = peaks(panels), search(panels), proof(panels), rates(panels)
+    for one, made in zip(axes.flat, drawn, strict=True):
+        shown = [series for series in made.series if not series.off]
+        title = "\n".join(textwrap.wrap(made.title or made.note, 56))
+        draw_on(one, replace(made, series=shown, title=title))
+    title = "\n".join(textwrap.wrap(panels.title, 120))
+    figure.suptitle(written(title), fontsize=10, color=INK)
     return figure
 
 
-def _draw_peaks(
-    axes: Any, panels: ChoicePanels, colours: dict[str, str], frame: tuple[float, float]
-) -> None:
-    """Draw what is expected of the best schedules over the peak, and what was measured."""
-    for i, (name, x, y, spread) in enumerate(panels.curves[:SHOWN]):
-        dash = DASHES[i % len(DASHES)]
-        axes.plot(x, y, label=written(name), linewidth=1.6, color=colours[name], linestyle=dash)
-        axes.fill_between(x, y - spread, y + spread, color=colours[name], alpha=0.1, linewidth=0)
-    for trial in panels.trials:
-        if math.isfinite(trial.metric):
-            colour = colours.get(trial.name, GREY)
-            axes.plot([trial.peak], [trial.metric], "o", color=colour, markersize=5)
-    if panels.suggested is not None:
-        axes.axvline(panels.suggested, color=GREY, linewidth=0.8, linestyle=":")
-        axes.annotate("range test", (panels.suggested, 0.98), xycoords=("data", "axes fraction"),
-                      fontsize=8, color=GREY, ha="right", va="top", rotation=90)  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_ylim(*frame)
-    axes.set_xlabel("peak learning rate")
-    axes.set_ylabel(written(panels.metric))
-    axes.set_title("Dots are measured, bands one standard deviation", loc="left", fontsize=9)
-    axes.legend(frameon=False, fontsize=8)
+def peaks(panels: ChoicePanels) -> Chart:
+    """Return what is expected of every schedule over the peak, and what was measured."""
+    drawn: list[ChartSeries] = []
+    places = panels.places
+    for order, one in enumerate(panels.curves):
+        drawn.append(ChartSeries(one.name, one.peaks, one.metrics, place=places[one.name],
+                            low=one.metrics - one.spreads, high=one.metrics + one.spreads,
+                            off=order >= SHOWN))  # fmt: skip
+    for name in dict.fromkeys(one.name for one in panels.trials):
+        mine = [t for t in panels.trials if t.name == name and math.isfinite(t.metric)]
+        at = np.array([t.peak for t in mine]), np.array([t.metric for t in mine])
+        told = [f"{name} at {format_rate(t.peak)}: {t.metric:.5g}" for t in mine]
+        place = places.get(name)
+        shown = place is not None and place < SHOWN
+        drawn.append(ChartSeries(name, *at, "dots", place, texts=told, keyed=False, off=not shown))
+    marks = () if panels.suggested is None else (ChartMark(panels.suggested, "range test"),)
+    across = Axis("peak learning rate", True, form="rate")
+    note = "Dots are measured, bands one standard deviation."
+    return Chart("", across, panels.metric_axis, drawn, marks, note)
 
 
-def _draw_search(axes: Any, panels: ChoicePanels, frame: tuple[float, float]) -> None:
-    for one in panels.trials:
-        if not math.isfinite(one.metric):
-            worst = frame[0 if panels.higher_is_better else 1]
-            axes.plot([one.spent], [worst], "x", color=COLOURS[1], clip_on=False)
-            continue
-        axes.plot([one.spent], [one.metric], "o", color=COLOURS[0], markersize=4)
-        if one.expected == one.expected:
-            axes.errorbar([one.spent], [one.expected], [one.spread], color=GREY, alpha=0.6,
-                          capsize=2, linewidth=1, fmt="_")  # fmt: skip
+def search(panels: ChoicePanels) -> Chart:
+    """Return the search: what was measured and what was expected, over what was spent."""
     finished = [one for one in panels.trials if math.isfinite(one.metric)]
-    best = accumulate((one.metric for one in finished), max if panels.higher_is_better else min)
-    axes.step(
-        [one.spent for one in finished], list(best), where="post", color=COLOURS[0], linewidth=1.6
-    )
-    axes.set_ylim(*frame)
-    axes.set_xlabel("updates spent")
-    axes.set_ylabel(written(panels.metric))
-    axes.set_title("The search: measured, and in grey what was expected", loc="left", fontsize=9)
+    spent = np.array([float(one.spent) for one in finished])
+    known = [one for one in finished if math.isfinite(one.expected)]
+    foreseen = np.array([one.expected for one in known])
+    doubt = np.array([one.spread for one in known])
+    best = np.array([*accumulate((one.metric for one in finished), _better(panels))])
+    told = [f"{one.name} at {format_rate(one.peak)}: {one.metric:.5g}" for one in finished]
+    drawn = [
+        ChartSeries("expected", np.array([float(one.spent) for one in known]), foreseen, "dots",
+                    None, foreseen - doubt, foreseen + doubt, marker="|"),
+        ChartSeries("best so far", spent, best, "step", 0),
+        ChartSeries("measured", spent, np.array([one.metric for one in finished]), "dots", 0,
+               texts=told),
+    ]  # fmt: skip
+    broken = [float(one.spent) for one in panels.trials if not math.isfinite(one.metric)]
+    axis = panels.metric_axis
+    if broken:
+        edge = axis.low if panels.higher_is_better else axis.high
+        at = np.full(len(broken), edge)
+        drawn.append(ChartSeries("broke", np.array(broken), at, "dots", 1, marker="x"))
+    note = "The search, one seed each: measured, and in grey what was expected of it."
+    return Chart("", Axis("updates spent", form="count"), axis, drawn, (), note)
 
 
-def _draw_proof(axes: Any, panels: ChoicePanels, colours: dict[str, str]) -> None:
-    finalists = panels.finalists
-    for row, one in enumerate(finalists):
-        colour = colours.get(one.name, GREY)
-        axes.plot(one.values, [row] * len(one.values), "o", color=colour, alpha=0.7)
-        if one.values:
-            axes.plot([one.mean], [row], "|", color=INK, markersize=16, markeredgewidth=2)
-    draw_noise(axes, finalists, panels.margin)
-    names = [written(f"{one.name}\n{format_rate(one.peak)}") for one in finalists]
-    axes.set_yticks(range(len(finalists)), names)
-    axes.set_ylim(len(finalists) - 0.5, -0.5)
-    axes.set_xlabel(f"{written(panels.metric)} ({better(panels.higher_is_better)})")
-    axes.set_title("The proof: every seed, in the band within noise", loc="left", fontsize=9)
+def _better(panels: ChoicePanels) -> Any:
+    return max if panels.higher_is_better else min
 
 
-def _draw_rates(axes: Any, panels: ChoicePanels) -> None:
+def expectation(panels: ChoicePanels) -> Chart:
+    """Return what was expected of the runs that were asked for, against what came."""
+    known = [one for one in panels.trials if math.isfinite(one.metric + one.expected)]
+    drawn: list[ChartSeries] = []
+    for name in dict.fromkeys(one.name for one in known):
+        mine = [one for one in known if one.name == name]
+        x, y, doubt = np.array([(t.metric, t.expected, t.spread) for t in mine]).T
+        told = [f"{name} at {format_rate(t.peak)}: expected {t.expected:.4g} ± {t.spread:.2g}, "
+                f"measured {t.metric:.5g}" for t in mine]  # fmt: skip
+        drawn.append(ChartSeries(name, x, y, "dots", panels.places.get(name), y - doubt, y + doubt,
+                            told))  # fmt: skip
+    axis = panels.metric_axis
+    within = sum(abs(one.metric - one.expected) <= one.spread for one in known)
+    note = f"{within} of {len(known)} are within one standard deviation; on the line, as expected."
+    across, up = (axis._replace(label=f"{panels.metric}, {word}") for word in _WORDS)
+    return Chart("", across, up, drawn, (ChartMark(0.0, kind="diagonal"),), note)
+
+
+_WORDS = ("measured", "expected")
+
+
+def proof(panels: ChoicePanels) -> Chart:
+    """Return every seed of the finalists, in the colours of their schedules."""
+    made = seeds(panels.finalists, panels.margin, panels.metric, panels.higher_is_better)
+    places = panels.places
+    coloured = [
+        one if one.place == INKED else replace(one, place=places.get(one.name))
+        for one in made.series
+    ]
+    return replace(made, series=coloured)
+
+
+def rates(panels: ChoicePanels) -> Chart:
+    """Return the learning rate of every update."""
     at = thinned(len(panels.rates))
-    axes.plot(at, panels.rates[at], color=COLOURS[0], linewidth=1.8)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("update")
-    axes.set_ylabel("learning rate")
-    axes.set_title(written(panels.schedule), loc="left", fontsize=9)
+    x, y = with_corners(at, panels.rates[at], len(panels.rates))
+    across = Axis("update", low=0, high=float(len(panels.rates)), form="count")
+    up = Axis("learning rate", low=0.0, form="rate", free=True)
+    return Chart(panels.schedule, across, up, [ChartSeries("learning rate", x, y)], height=0.34)
+
+
+def losses(runs: Sequence[LossRun], places: Mapping[str, int]) -> Chart:
+    """Return the training losses of all runs, each the mean of so many neighbours."""
+    longest = max((len(one.losses) for one in runs), default=1)
+    most = max(POINTS_IN_ALL // max(len(runs), 1), 40)
+    wide = width_of(longest, min(most, 400))
+    drawn: list[ChartSeries] = []
+    keyed: set[str] = set()
+    several = len({one.seed for one in runs}) > 1
+    for one in runs:
+        x, y = outline(one.losses, -(-len(one.losses) // wide))
+        told = f"{one.name} at {format_rate(one.peak)}" + several * f", seed {one.seed}"
+        drawn.append(ChartSeries(told, x, y, place=places.get(one.name), thin=len(runs) > SHOWN,
+                            keyed=one.name not in keyed, group=one.name))  # fmt: skip
+        keyed.add(one.name)
+    each = f"Each point is the mean of {wide} updates." if wide > 1 else "One point per update."
+    each += " “Smooth” takes the mean over a twentieth of the run around each."
+    across = Axis("update", low=0, high=float(longest), form="count")
+    low, high = _seen([one.y for one in drawn])
+    up = Axis("training loss", False, low, high, free=True)
+    return Chart("", across, up, drawn, (), each, 0.5, smooth=True)
+
+
+def _seen(curves: Sequence[Floats]) -> tuple[float | None, float | None]:
+    """Return the losses to show: all but the very first, which may be far above the rest."""
+    later = [one[max(len(one) // 20, 1) :] for one in curves]
+    values = np.concatenate(later) if later else np.empty(0)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None, None
+    low, high = float(values.min()), float(np.quantile(values, 0.98))
+    room = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
+    return low - room, high + room
+
+
+def tree(told: Branches, places: Mapping[str, int]) -> Chart:
+    """Return the tree of runs: what they share is drawn once, in grey."""
+    drawn: list[ChartSeries] = []
+    for one in told.branches:
+        x = np.array([one.start, one.start, one.stop], dtype=np.float64)
+        y = np.array([one.above, one.row, one.row], dtype=np.float64)
+        place = None if one.shared else places.get(one.name)
+        drawn.append(ChartSeries(one.name, x, y, place=place, texts=[one.text], keyed=False))
+    across = Axis("update", low=0, form="count")
+    return Chart("", across, Axis("", names=told.ends), drawn, (), told.note, 0.5)
 
 
 def _frame(panels: ChoicePanels) -> tuple[float, float]:

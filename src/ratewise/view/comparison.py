@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.view.style import (
-    BAND,
-    COLOURS,
-    DASHES,
-    INK,
-    better,
-    new_figure,
-    plain_text,
-    thinned,
-    tidy,
-    written,
-)
+from ratewise.view.figures import INKED, Axis, Chart, ChartMark, ChartSeries, with_corners
+from ratewise.view.format import format_rate
+from ratewise.view.on_paper import paper_figure
+from ratewise.view.style import INK, better, thinned, written
 
-RANKED = (*COLOURS[:4], COLOURS[5], COLOURS[4])
-RANKED_DASHES = (*DASHES, (0, (1, 1)), (0, (9, 3)))
-"""Colours and dashes by rank; no two are alike."""
-REST = "#B8B8B8"
-KEY_POINTS = 40
-"""Room for the key between a name and the axis, in points."""
+SHOWN = 6
+"""Candidates that have colours, the best; the others are grey."""
 
 
 class Ranked(NamedTuple):
@@ -38,19 +27,17 @@ class Ranked(NamedTuple):
     mean: float
 
 
-@plain_text
-def draw(
+def charts(
     candidates: Sequence[Ranked],
     levels: Sequence[Floats],
     margin: float,
     metric: str,
     higher_is_better: bool,
-    title: str,
-) -> Any:
-    """Return the schedules above, and below each candidate's metric at its own best peak.
+) -> list[Chart]:
+    """Return the schedules, and each candidate's metric at its own best peak.
 
-    The best few have colours, all others are grey; the key to the lines stands beside the names.
-    Dots are seeds, bars are means, and a mean in the band cannot be told from the best.
+    The best few have colours, all others are grey. Dots are seeds, bars are means, and a mean in
+    the band cannot be told from the best.
 
     Args:
         candidates: From best to worst.
@@ -58,39 +45,62 @@ def draw(
         margin: Half-width of the band, or NaN.
         metric: Name of the metric.
         higher_is_better: Whether more of it is better.
-        title: What stands above.
     """
-    rows = max(1.2, 0.25 * len(candidates))
-    figure = new_figure(7.5, 3.2 + rows, dpi=120)
-    above, below = figure.subplots(2, 1, height_ratios=(2.3, rows))
-    for place, level in reversed(list(enumerate(levels))):
+    drawn: list[ChartSeries] = []
+    for place, (one, level) in enumerate(zip(candidates, levels, strict=True)):
         t = thinned(len(level))
-        above.plot(t, level[t], **_style(place))
-    above.set_ylim(bottom=0)
-    above.margins(x=0.01)
-    _name_axes(above, "update", "learning rate / peak")
-    tidy(above)
-    draw_noise(below, candidates, margin, zorder=0)
+        x, y = with_corners(t, np.asarray(level)[t], len(level))
+        drawn.append(ChartSeries(one.name, x, y, place=placed(place), keyed=place < SHOWN,
+                            thin=place >= SHOWN))  # fmt: skip
+    across = Axis("update", low=0, form="count")
+    above = Chart("", across, Axis("learning rate / peak", low=0.0), drawn, height=0.32)
+    return [above, seeds(candidates, margin, metric, higher_is_better)]
+
+
+def placed(place: int) -> int | None:
+    """Return the place of a rank in the palette."""
+    return place if place < SHOWN else None
+
+
+def seeds(
+    candidates: Sequence[Ranked], margin: float, metric: str, higher_is_better: bool
+) -> Chart:
+    """Return the metric of every seed of some candidates, a row each, from best to worst."""
+    drawn: list[ChartSeries] = []
     for row, one in enumerate(candidates):
-        _row(below, row, one)
-    below.set_yticks(range(len(candidates)), [_label(one) for one in candidates])
-    below.set_ylim(len(candidates) - 0.5, -0.5)
-    _name_axes(below, f"{written(metric)} ({better(higher_is_better)})", "")
-    tidy(below)
-    below.tick_params(axis="y", length=0, pad=KEY_POINTS)
-    figure.suptitle(written(title), fontsize=10, color=INK, wrap=True)
+        values = np.array(one.values, dtype=np.float64)
+        at = np.full(len(values), float(row))
+        drawn.append(ChartSeries(one.name, values, at, "dots", placed(row), keyed=False,
+                            texts=[f"{one.name}: {value:.5g}" for value in values]))  # fmt: skip
+        if len(values):
+            told = [f"{one.name}: mean {one.mean:.5g}"]
+            mean = np.array([one.mean])
+            drawn.append(ChartSeries("mean", mean, at[:1], "dots", INKED, texts=told, marker="|",
+                                     keyed=False, group=one.name))  # fmt: skip
+    names = [_label(one) for one in candidates]
+    across = Axis(f"{metric} ({better(higher_is_better)})")
+    marks = noise_band(candidates, margin)
+    note = "Dots are seeds, bars their means." + (" In the band: within noise." if marks else "")
+    return Chart("", across, Axis("", names=names), drawn, marks, note, 0.04 * len(names) + 0.12)
+
+
+def noise_band(candidates: Sequence[Ranked], margin: float) -> tuple[ChartMark, ...]:
+    """Return the band around the best mean in which others cannot be told from it."""
+    if not candidates or not candidates[0].values or margin != margin:
+        return ()
+    mean = candidates[0].mean
+    return (ChartMark(mean, "", False, mean - margin, mean + margin, kind="band"),)
+
+
+def paper(made: Sequence[Chart], title: str) -> Any:
+    """Return `charts(…)` as a `matplotlib.figure.Figure`, with a title above."""
+    rows = len(made[-1].y.names)
+    figure = paper_figure(made, width=7.5, height=3.6 + max(1.2, 0.25 * rows), shared=False)
+    figure.suptitle(written("\n".join(textwrap.wrap(title, 90))), fontsize=10, color=INK)
     return figure
 
 
-def draw_noise(axes: Any, candidates: Sequence[Ranked], margin: float, **options: Any) -> None:
-    """Draw the band around the best mean in which others cannot be told from it."""
-    if candidates and candidates[0].values and margin == margin:
-        mean = candidates[0].mean
-        axes.axvspan(mean - margin, mean + margin, **BAND, **options)
-
-
-@plain_text
-def draw_profile(names: Sequence[str], ratios: Floats, up_to: float) -> Any:
+def profile_chart(names: Sequence[str], ratios: Floats, up_to: float) -> Chart:
     """Return ρ(τ) of each candidate, a staircase from 1 to `up_to`.
 
     Args:
@@ -98,44 +108,22 @@ def draw_profile(names: Sequence[str], ratios: Floats, up_to: float) -> Any:
         ratios: Cost over the least cost on that task, float64[candidates, tasks].
         up_to: Where τ ends.
     """
-    figure = new_figure(7.5, 4, dpi=120)
-    axes = figure.subplots()
+    drawn: list[ChartSeries] = []
     for place, (name, row) in enumerate(zip(names, ratios, strict=True)):
         taus = np.unique([1.0, *row[row <= up_to], up_to])
-        shares = [float((row <= tau).mean()) for tau in taus]
-        axes.step(taus, shares, where="post", label=written(name), **_style(place))
-    axes.set_xlim(1, up_to)
-    axes.set_ylim(0, 1.03)
-    _name_axes(axes, "cost / the least on that task", "share of the tasks")
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
-    tidy(axes)
-    return figure
+        shares = np.array([float((row <= tau).mean()) for tau in taus])
+        drawn.append(ChartSeries(name, taus, shares, "step", placed(place)))
+    across = Axis("cost / the least on that task", low=1.0, high=up_to)
+    return Chart("", across, Axis("share of the tasks", low=0.0, high=1.03), drawn, height=0.5)
 
 
-def _style(place: int) -> dict[str, Any]:
-    if place >= len(RANKED):
-        return {"color": REST, "linestyle": "-", "linewidth": 0.9, "zorder": 1}
-    colour, dash = RANKED[place], RANKED_DASHES[place]
-    return {"color": colour, "linestyle": dash, "linewidth": 1.8, "zorder": 3}
-
-
-def _name_axes(axes: Any, across: str, up: str) -> None:
-    axes.set_xlabel(across, fontsize=9, color=INK)
-    axes.set_ylabel(up, fontsize=9, color=INK)
-
-
-def _row(axes: Any, row: int, one: Ranked) -> None:
-    """Draw a candidate's seeds and mean, and between its name and the axis the key to its line."""
-    style = _style(row)
-    key = axes.annotate("", (0, row), (-KEY_POINTS + 4, 0), xycoords=axes.get_yaxis_transform(),
-                        textcoords="offset points", annotation_clip=False,
-                        arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 4})  # fmt: skip
-    key.arrow_patch.set(**style)
-    colour = style["color"]
-    axes.plot(one.values, [row] * len(one.values), "o", color=colour, markersize=5, alpha=0.75)
-    if one.values:
-        axes.plot(one.mean, row, "|", color=INK, markersize=13, markeredgewidth=1.6)
+def draw_profile(names: Sequence[str], ratios: Floats, up_to: float) -> Any:
+    """Return `profile_chart(…)` as a `matplotlib.figure.Figure`."""
+    return paper_figure([profile_chart(names, ratios, up_to)], width=7.5)
 
 
 def _label(one: Ranked) -> str:
-    return written(f"{one.name}, " + (f"peak {one.peak:.3g}" if one.values else "did not finish"))
+    """Return the name of a candidate with its peak."""
+    return f"{one.name}, " + (
+        f"peak {format_rate(one.peak, 3)}" if one.values else "did not finish"
+    )

@@ -9,17 +9,10 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._printable import printable
+from ratewise.view.figures import Axis, Chart, ChartSeries, with_corners
 from ratewise.view.format import format_rate
-from ratewise.view.style import (
-    COLOURS,
-    DASHES,
-    GREY,
-    new_figure,
-    open_frame,
-    plain_text,
-    thinned,
-    written,
-)
+from ratewise.view.on_paper import paper_figure
+from ratewise.view.style import thinned
 from ratewise.view.terminal import Canvas
 
 MOST = 6
@@ -54,43 +47,46 @@ class PredictedRun(NamedTuple):
     high: float
 
 
-@plain_text
-def draw(measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun]) -> Any:
-    """Return the rates above; below what was measured in grey, what is predicted in colours.
+def charts(measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun]) -> list[Chart]:
+    """Return the rates; and what was measured, in grey, with what is predicted, in colours.
 
     A bar at the end of a prediction is its interval; a thin line is what the law says of a run
     that it was fitted to.
     """
-    shown = predicted[:MOST]
-    figure = new_figure(8.0, 6.4)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.0, 2.0))
-    for run in measured:
+    rates: list[ChartSeries] = []
+    losses: list[ChartSeries] = []
+    for place, run in enumerate(measured):
         t, at = thinned(len(run.rates)), thinned(len(run.steps))
-        above.plot(t + 1, run.rates[t], color=GREY, linewidth=0.9, alpha=0.7)
-        below.plot(run.steps[at], run.losses[at], ".", color=GREY, markersize=2.5, alpha=0.5)
-        below.plot(t + 1, run.fitted[t], color=GREY, linewidth=0.8)
-    for place, one in reversed(list(enumerate(shown))):
-        _draw_predicted(above, below, one, COLOURS[place], DASHES[place % len(DASHES)])
-    below.set_ylim(*_frame(measured, shown))
-    above.set_ylabel("learning rate")
-    below.set_ylabel("loss")
-    below.set_xlabel("update")
-    open_frame(above)
-    open_frame(below)
-    handles, labels = below.get_legend_handles_labels()
-    key: Any = {"frameon": False, "fontsize": 9, "loc": "outside lower center", "ncols": 2}
-    figure.legend(handles[::-1], labels[::-1], **key)
-    return figure
+        first, group = not place, "measured"
+        rates.append(ChartSeries("measured", *with_corners(t + 1, run.rates[t], len(run.rates)),
+                            place=None, thin=True, keyed=False, group=group))  # fmt: skip
+        losses += [
+            ChartSeries("measured", np.asarray(run.steps)[at].astype(float), run.losses[at], "dots",
+                   None, keyed=first, thin=True, group=group),
+            ChartSeries("the law on these runs", (t + 1).astype(float), run.fitted[t], place=None,
+                   thin=True, keyed=first, group="the law on these runs"),
+        ]  # fmt: skip
+    for place, one in enumerate(predicted[:MOST]):
+        t = thinned(len(one.rates))
+        label = f"{one.name}, peak {format_rate(one.peak, 3)}: {one.loss:#.5g}"
+        rates.append(ChartSeries(label, *with_corners(t + 1, one.rates[t], len(one.rates)),
+                            place=place, keyed=False))  # fmt: skip
+        losses.append(ChartSeries(label, (t + 1).astype(float), one.losses[t], place=place))
+        end = np.array([float(len(one.rates))]), np.array([one.loss])
+        ends = np.array([one.low]), np.array([one.high])
+        told = [f"{label} ({one.low:#.5g} to {one.high:#.5g})"]
+        losses.append(ChartSeries(label, *end, "dots", place, *ends, told, keyed=False, thin=True))
+    across = Axis("update", low=0, high=_longest(measured, predicted), form="count")
+    low, high = _frame(measured, predicted[:MOST])
+    above = Chart("", across, Axis("learning rate", low=0.0, form="rate"), rates, height=0.26)
+    below = Chart("", across, Axis("loss", False, low, high), losses, (),
+                  "Grey is measured; a bar is an interval of 90 %.", 0.5)  # fmt: skip
+    return [above, below]
 
 
-def _draw_predicted(above: Any, below: Any, one: PredictedRun, colour: str, dash: Any) -> None:
-    style: Any = {"color": colour, "linestyle": dash, "linewidth": 1.6}
-    t = thinned(len(one.rates))
-    above.plot(t + 1, one.rates[t], **style)
-    label = f"{written(one.name)}, peak {format_rate(one.peak, 3)}: {one.loss:#.5g}"
-    below.plot(t + 1, one.losses[t], label=label, **style)
-    ends = [[one.loss - one.low], [one.high - one.loss]]
-    below.errorbar(len(one.rates), one.loss, yerr=ends, color=colour, capsize=3)
+def draw(measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun]) -> Any:
+    """Return `charts(…)` as a `matplotlib.figure.Figure`."""
+    return paper_figure(charts(measured, predicted))
 
 
 def _frame(

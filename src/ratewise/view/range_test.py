@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ratewise._arrays import Floats
+from ratewise.view.figures import INKED, Axis, Chart, ChartMark, ChartSeries
 from ratewise.view.format import format_rate
-from ratewise.view.style import COLOURS, GREY, new_figure, open_frame, plain_text, written
+from ratewise.view.on_paper import paper_figure
 from ratewise.view.terminal import Canvas
 
-MARKS = {"steepest": (COLOURS[2], "--"), "minimum": (COLOURS[0], "-"), "onset": (COLOURS[1], ":")}
-"""Colour and line of each mark: told apart in grey, too."""
+MARKS = {"steepest": 2, "minimum": 0, "onset": 1}
+"""Place of each mark in the palette."""
+
+SWEEPS = "measured, a line for each seed"
 
 HEIGHT = 15
 FEWEST_COLUMNS = 10
@@ -27,14 +32,13 @@ class LossCurve(NamedTuple):
     losses: Any
 
 
-@plain_text
-def draw(
+def chart(
     sweeps: Sequence[LossCurve],
     curve: LossCurve | None,
     marks: Mapping[str, tuple[float, float, float]],
     use: float | None,
     title: str,
-) -> Any:
+) -> Chart:
     """Return the losses of every sweep in grey, the curve, its marks and their intervals.
 
     Args:
@@ -44,31 +48,33 @@ def draw(
         use: The suggested peak, if there is one.
         title: What stands above.
     """
-    figure = new_figure(8.0, 4.2)
-    axes = figure.subplots()
-    for sweep in sweeps:
-        axes.plot(*sweep, color=GREY, alpha=0.35, linewidth=0.9)
+    drawn = [
+        ChartSeries(SWEEPS, one.rates, np.asarray(one.losses), place=None, thin=True, keyed=not i)
+        for i, one in enumerate(sweeps)
+    ]
+    low = high = None
     if curve is not None:
-        axes.plot(*curve, color="#000000", linewidth=2.0, label="smoothed loss")
+        drawn.append(
+            ChartSeries("smoothed loss", curve.rates, np.asarray(curve.losses), place=INKED)
+        )
         low, high = float(curve.losses.min()), float(curve.losses.max())
         room = 0.15 * (high - low) or 1.0  # around the curve: single losses may be far above it
-        axes.set_ylim(low - room, high + room)
-    for name, (rate, low, high) in marks.items():
-        colour, line = MARKS[name]
-        axes.axvspan(low, high, color=colour, alpha=0.12, linewidth=0)
-        label = f"{name} {format_rate(rate, 2)}"
-        axes.axvline(rate, color=colour, linestyle=line, linewidth=1.4, label=label)
+        low, high = low - room, high + room
     if use is not None and curve is not None:
-        label = f"use {format_rate(use)}"
-        axes.plot(use, _loss_at(curve, use), "o", color=COLOURS[3], label=label)
-    axes.set_xscale("log")
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("training loss")
-    axes.set_title(written(title), loc="left", fontsize=10, wrap=True)
-    open_frame(axes)
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=5)
-    return figure
+        at = np.array([use]), np.array([_loss_at(curve, use)])
+        drawn.append(ChartSeries(f"use {format_rate(use)}", *at, "dots", 3))
+    named = [
+        ChartMark(rate, f"{name} {format_rate(rate, 2)}", False, start, end, MARKS[name])
+        for name, (rate, start, end) in marks.items()
+    ]
+    across = Axis("learning rate", True, form="rate")
+    up = Axis("training loss", False, low, high)
+    return Chart(title, across, up, drawn, named, "Shaded: intervals of 90 %.", 0.46)
+
+
+def paper(made: Chart) -> Any:
+    """Return `chart(…)` as a `matplotlib.figure.Figure`."""
+    return paper_figure([replace(made, title="\n".join(textwrap.wrap(made.title, 84)))])
 
 
 def draw_text(

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._printable import printable
-from ratewise.view.format import format_count, format_rate
-from ratewise.view.style import (
-    COLOURS,
-    DASHES,
-    GREY,
-    decades,
-    new_figure,
-    open_frame,
-    plain_text,
-    spaced,
-    written,
-)
+from ratewise.view.figures import Axis, Chart, ChartMark, ChartSeries, with_corners
+from ratewise.view.format import format_rate
+from ratewise.view.on_paper import paper_figure
+from ratewise.view.style import decades, spaced
 from ratewise.view.terminal import Canvas, terminal_colour
 
 MARKED = 12
@@ -29,6 +22,8 @@ MARKED = 12
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 DECADES = 6
 """Powers of ten that a logarithmic axis goes down from the highest level, at most."""
+STAIRS = 60
+"""Updates up to which a run is drawn as what it is: a rate for each update."""
 SHOWN = 4
 """Curves up to which every one gets its table of landmarks."""
 
@@ -50,6 +45,7 @@ class Line(NamedTuple):
         zeros: Updates at level 0.
         jump: Update and size of the largest change between neighbours, if there is one.
         exact: Whether `mean`, `zeros` and `jump` come from every update.
+        units: What else a run is counted in, and how much of it an update is.
     """
 
     name: str
@@ -65,6 +61,7 @@ class Line(NamedTuple):
     zeros: int
     jump: tuple[int, float] | None
     exact: bool
+    units: Sequence[tuple[str, float]] = ()
 
     @property
     def unit(self) -> str:
@@ -85,61 +82,87 @@ def _common_peak(lines: Sequence[Line]) -> float | None:
     return peaks.pop() if len(peaks) == 1 else None
 
 
-# The figure ---------------------------------------------------------------------------------
+# The charts ---------------------------------------------------------------------------------
 
 
-@plain_text
-def draw(lines: Sequence[Line], *, log: bool = False) -> Any:
-    """Return a `matplotlib.figure.Figure`, each row with axes of its own."""
+def charts(lines: Sequence[Line], *, log: bool = False) -> list[Chart]:
+    """Return what is drawn of schedules: a chart for each key and group, all over one run.
+
+    Landmarks and restarts are dots on the curves; of a single curve they have their names. Second
+    axes are those of the rate, where the peak is known, and of epochs, samples and tokens.
+    """
     rows = _rows(lines)
-    figure = new_figure(8.0, 1.2 + 2.8 * len(rows) + 0.2 * len(lines))
-    axes = figure.subplots(len(rows), 1, squeeze=False, sharex=True)[:, 0]
-    for ax, members in zip(axes, rows.values(), strict=True):
-        _draw_row(ax, members, log)
-    axes[-1].set_xlabel("update")
-    return figure
+    length = max(line.length for line in lines)
+    units = {label: factor for line in lines for label, factor in line.units}
+    made: list[Chart] = []
+    for place, (row, members) in enumerate(rows.items()):
+        across = Axis("update", low=0, high=length, form="count",
+                      others=() if place else tuple(units.items()))  # fmt: skip
+        curves = [one for i, line in enumerate(members) for one in _curves(line, i)]
+        marks = _marks(members[0]) if len(members) == 1 else ()
+        title = _label(members[0]) if len(members) == 1 else row
+        made.append(Chart(title, across, _level_axis(members, log), curves, marks, height=0.36))
+    return made
 
 
-def _draw_row(ax: Any, lines: Sequence[Line], log: bool) -> None:
-    for i, line in enumerate(lines):
-        colour, dash = COLOURS[i % len(COLOURS)], DASHES[(i // len(COLOURS) + i) % len(DASHES)]
-        marker = {"marker": "o", "markersize": 4} if len(line.updates) == 1 else {}
-        style: Any = {"color": colour, "linestyle": dash, "linewidth": 1.8, **marker}
-        ax.plot(line.updates, line.levels, label=_label(line), **style)
-        if line.decided:
-            ax.plot(*zip(*line.decided, strict=True), "v", color=colour, markersize=6)
-    if len(lines) == 1:
-        for update in lines[0].boundaries[:MARKED]:
-            ax.axvline(update, color=GREY, linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
-        ax.set_title(_label(lines[0]), loc="left", fontsize=10)
+def _curves(line: Line, place: int) -> Iterator[ChartSeries]:
+    name = line.name
+    x, y = with_corners(line.updates, line.levels, line.length)
+    if line.length <= STAIRS:
+        yield ChartSeries(name, np.append(line.updates, line.length).astype(float),
+                     np.append(line.levels, line.levels[-1]), "step", place)  # fmt: skip
     else:
-        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, fontsize=9)
-    _scale_axes(ax, lines, log)
-    open_frame(ax)
-    ax.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.6)
+        yield ChartSeries(name, x, y, "line", place)
+    told = [one for one in line.landmarks if 0 < one[0] < line.length - 1][:MARKED]
+    if told:
+        at, levels, words = zip(*told, strict=True)
+        yield ChartSeries(name, np.array(at, float), np.array(levels), "dots", place, texts=words,
+                     keyed=False, thin=True, group=name)  # fmt: skip
+    if line.decided:
+        at, levels = zip(*line.decided, strict=True)
+        yield ChartSeries(name, np.array(at, float), np.array(levels), "dots", place, marker="v",
+                     texts=["decided by a metric"], keyed=False, group=name)  # fmt: skip
+
+
+def _marks(line: Line) -> tuple[ChartMark, ...]:
+    named = {at: words for at, _, words in line.landmarks}
+    return tuple(ChartMark(at, _short(named.get(at, ""))) for at in line.boundaries[:MARKED])
+
+
+def _short(words: str) -> str:
+    """Return what begins where something happens: the name of a move, or the number of a cycle.
+
+    >>> _short("Warmup ends, Cosine begins; peak"), _short("cycle 2 begins"), _short("peak")
+    ('Cosine', 'cycle 2', '')
+    """
+    for part in words.replace(",", ";").split(";"):
+        if part.endswith(" begins"):
+            return part.removesuffix(" begins").strip()
+        if part.startswith("Step multiplies by "):
+            return part.replace("Step multiplies by ", "× ").strip()
+    return ""
+
+
+def _level_axis(lines: Sequence[Line], log: bool) -> Axis:
+    peak = _common_peak(lines)
+    name = "learning rate" if lines[0].unit == "lr" else lines[0].unit
+    others = ((name, peak),) if peak else ()
+    if log and any(line.levels.any() for line in lines):
+        return Axis("level", True, *_range(lines, log), form="rate", others=others)
+    high = max(float(line.levels.max()) for line in lines)
+    return Axis("level", False, 0.0, 1.06 * (high or 1.0), form="rate", others=others, free=True)
 
 
 def _label(line: Line) -> str:
     row = f"{line.row}:  " if line.row else ""
-    return written("\n".join(textwrap.wrap(row + line.name, 80)))
+    return row + line.name
 
 
-def _scale_axes(ax: Any, lines: Sequence[Line], log: bool) -> None:
-    ax.set_xlim(0, max(line.length for line in lines))
-    ax.xaxis.set_major_formatter(lambda update, _: format_count(update))
-    ax.set_ylabel("level")
-    if log and any(line.levels.any() for line in lines):
-        ax.set_yscale("log", nonpositive="mask")
-    else:
-        high = max(float(line.levels.max()) for line in lines)
-        ax.set_ylim(0, 1.06 * (high or 1.0))
-    peak = _common_peak(lines)
-    if peak:
-        right = ax.secondary_yaxis(
-            "right", functions=(lambda level: level * peak, lambda value: value / peak)
-        )
-        right.set_ylabel("learning rate" if lines[0].unit == "lr" else written(lines[0].unit))
-        right.yaxis.set_major_formatter(lambda value, _: format_rate(value))
+def draw(lines: Sequence[Line], *, log: bool = False) -> Any:
+    """Return a `matplotlib.figure.Figure`, each row with axes of its own."""
+    made = charts(lines, log=log)
+    wrapped = [replace(one, title="\n".join(textwrap.wrap(one.title, 80))) for one in made]
+    return paper_figure(wrapped)
 
 
 # The plot for the terminal ------------------------------------------------------------------
@@ -176,16 +199,16 @@ def _plot(canvas: Canvas, lines: Sequence[Line], row: str, log: bool) -> list[st
         canvas.line(line.updates[there], _scaled(line.levels[there], log), marker, i)
     canvas.updates_across(max(line.length for line in lines))
     ticks = decades(low, high) if log else spaced(high, 4)
-    _level_axis(canvas, "left", (low, high), ticks, 1.0, log)
+    _ruler_up(canvas, "left", (low, high), ticks, 1.0, log)
     canvas.figure.label("level", "y")
     peak = _common_peak(lines)
     if peak is not None:
-        _level_axis(canvas, "right", (low, high), ticks, peak, log)
+        _ruler_up(canvas, "right", (low, high), ticks, peak, log)
         canvas.figure.label(_value_name(lines[0]), "y", "right")
     return canvas.lines()
 
 
-def _level_axis(
+def _ruler_up(
     canvas: Canvas, side: str, ends: tuple[float, float], ticks: list[float], unit: float, log: bool
 ) -> None:
     bottom, top = (float(v) for v in _scaled(np.array(ends), log))

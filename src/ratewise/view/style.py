@@ -16,7 +16,10 @@ from ratewise._printable import printable
 # Okabe & Ito 2008: told apart with every kind of colour vision. Yellow is left out, it fades on
 # white. The dashes say it a second time.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)))
+DARK_COLOURS = ("#5CB3F0", "#FF8A47", "#34C79B", "#E79AC6", "#9AD7F7", "#F5BC4D", "#EDEDED")
+"""The same on a dark page, where the first would be too dim."""
+DASH_LENGTHS: tuple[tuple[float, ...], ...] = ((), (6, 2), (2, 1.5), (6, 2, 1.5, 2))
+DASHES: tuple[Any, ...] = tuple((0, one) if one else "-" for one in DASH_LENGTHS)
 GREY = "#666666"
 INK = "#303030"
 BAND = {"color": "#000000", "alpha": 0.07, "linewidth": 0}

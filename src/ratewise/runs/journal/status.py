@@ -32,6 +32,9 @@ class Status:
         ended: Whether it came to its end.
         seconds: Time since it began, or that it took.
         left: Seconds that are left at the pace so far; None if that cannot be said.
+        lists: Lists of runs that were trained, of which this is the last.
+        altogether: Updates trained for all of them.
+        since: Seconds since the first of them began, or until the last one ended.
     """
 
     runs: int
@@ -45,6 +48,9 @@ class Status:
     ended: bool
     seconds: float
     left: float | None
+    lists: int = 1
+    altogether: int = 0
+    since: float = 0.0
 
 
 def status(path: str | os.PathLike[str]) -> Status:
@@ -57,6 +63,7 @@ def status(path: str | os.PathLike[str]) -> Status:
     with read_only(path, who) as file:
         try:
             last = COMPARISONS.last(file)
+            lists = list(COMPARISONS.every(file))
             failed = sum(
                 row["diverged"] is not None or row["error"] is not None for row in RUNS.every(file)
             )
@@ -72,4 +79,8 @@ def status(path: str | os.PathLike[str]) -> Status:
     pace = trained / seconds if seconds > 0 else 0.0
     left = max(planned - trained, 0) / pace if running and pace else None
     done = (last["runs"], last["finished"], failed, trained, planned, stretches)
-    return Status(*done, last["doing"], running, ended is not None, seconds, left)
+    altogether = sum(row["trained"] for row in lists)
+    first = min(row["begun"] for row in lists)
+    since = max(0.0, (time.time() if ended is None else ended) - first)
+    told = last["doing"], running, ended is not None, seconds, left
+    return Status(*done, *told, len(lists), altogether, since)
