@@ -119,7 +119,7 @@ def _trace(
         "y": packed(levels * scale),
         "type": "scatter",
         "mode": "lines",
-        "name": name,
+        "name": escaped(name),
         "line": {"shape": "hv" if curve.length <= FEW else "linear", "width": 2},
         "meta": {"slot": place, "dash": place},
         "yaxis": _axis(rows.index(curve.row)),
@@ -154,6 +154,11 @@ def packed(values: NDArray[Any]) -> dict[str, str]:
     }
 
 
+def escaped(text: str) -> str:
+    """Return a text of others as plotly draws it, which reads tags in it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _what_if(place: int) -> dict[str, Any]:
     return {"slot": place, "dash": place, "faint": True}
 
@@ -168,7 +173,7 @@ def _beside(one: Beside, rows: list[str], state: StudioState, in_rates: bool) ->
         "y": packed(np.asarray(one.y, dtype=np.float64) * scale),
         "type": "scatter",
         "mode": "markers" if one.points else "lines",
-        "name": one.name,
+        "name": escaped(one.name),
         "marker": {"size": 5, "symbol": "circle-open"},
         "line": {"width": 2},
         "meta": {"slot": one.slot, "dash": 2, "faint": not one.points},
