@@ -1,4 +1,11 @@
 // The chart: plotly draws it, and handles lie over it as buttons, so that keys move them as well.
+const KINDS = { f8: Float64Array, i4: Int32Array };
+
+function unpacked({ dtype, bdata }) {
+  const bytes = Uint8Array.from(atob(bdata), (one) => one.charCodeAt(0));
+  return new KINDS[dtype](bytes.buffer);
+}
+
 export default {
   template: `
     <div class="studio-chart">
@@ -15,7 +22,7 @@ export default {
     this.looks = new MutationObserver(() => this.show());
     this.looks.observe(document.body, { attributes: true, attributeFilter: ["class"] });
     this.$emit("ready", {});
-    if (this.waiting) this.draw(this.waiting);
+    if (this.waiting) this.told_anew(this.figure);
   },
   unmounted() {
     this.sizes?.disconnect();
@@ -24,9 +31,22 @@ export default {
   },
   methods: {
     draw(figure) {
+      // Points that were sent before are not sent again: plotly sees the very arrays it knows.
+      const known = this.arrays ?? new Map();
+      this.arrays = new Map();
+      for (const trace of figure.data) {
+        const arrays = trace.arrays
+          ? Object.fromEntries(Object.entries(trace.arrays).map(([name, one]) => [name, unpacked(one)]))
+          : known.get(trace.key) ?? this.arrays.get(trace.key);
+        this.arrays.set(trace.key, arrays);
+        Object.assign(trace, arrays);
+        delete trace.arrays;
+      }
       this.figure = figure;
-      if (!this.Plotly) return void (this.waiting = figure);
-      this.waiting = null;
+      if (!this.Plotly) return void (this.waiting = true);
+      this.told_anew(figure);
+    },
+    told_anew(figure) {
       if (figure.link !== undefined && this.link !== figure.link) {
         this.link = figure.link;
         if (figure.link !== null) history.replaceState(null, "", figure.link ? `?${figure.link}` : "/");
@@ -39,6 +59,17 @@ export default {
     async show() {
       if (!this.figure || !this.Plotly) return;
       this.busy = true;
+      try {
+        await this.react();
+      } finally {
+        this.busy = false;
+      }
+      if (this.again) {
+        this.again = false;
+        await this.show();
+      }
+    },
+    async react() {
       const plot = this.$refs.plot;
       const { data, layout } = this.styled(this.figure);
       await this.Plotly.react(plot, data, layout, { displayModeBar: false, responsive: false, doubleClick: "reset" });
@@ -49,11 +80,6 @@ export default {
       }
       this.place();
       plot.dataset.drawn = String(1 + Number(plot.dataset.drawn || 0));
-      this.busy = false;
-      if (this.again) {
-        this.again = false;
-        this.show();
-      }
     },
     styled({ data, layout }) {
       const css = getComputedStyle(document.body);
@@ -71,13 +97,14 @@ export default {
         Object.entries(layout).map(([name, value]) => [name, /^[xy]axis/.test(name) ? { ...value, ...axis } : value]),
       );
       const shapes = layout.shapes.map((one) => ({ ...one, line: { ...one.line, color: of("--ink") } }));
-      const margin = { ...layout.margin, l: narrow ? 48 : layout.margin.l };
+      const margin = { ...layout.margin, l: narrow ? 46 : layout.margin.l };
       const traces = data.map((one) => {
         const { slot, dash, faint } = one.meta;
         const color = slot < 0 ? of("--quiet") : of(`--c${slot % 7}`);
         const style = dashes[(dash + (faint ? 2 : 0)) % 4];
+        const { key, ...rest } = one;
         return {
-          ...one,
+          ...rest,
           opacity: faint ? 0.75 : 1,
           line: { ...one.line, color, dash: style },
           marker: { ...one.marker, color },

@@ -236,8 +236,7 @@ def _value(who: str, text: str, field: dataclasses.Field[Any]) -> Any:
         except ValueError:
             continue
     if kind.startswith("tuple[Schedule"):
-        inner = parse(text)
-        return inner.parts if isinstance(inner, Schedule) and inner.parts else (inner,)
+        return _schedule(f"Product({text})" if text.startswith("(") else f"Product(({text},))").parts
     if text[0] in "([{'\"" or text in ("True", "False", "None"):
         return _literal(who, text)
     if "(" in text:

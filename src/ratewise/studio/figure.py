@@ -9,8 +9,10 @@ knows whether it is light or dark.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,8 @@ from ratewise.studio.state import StudioState, drawn
 
 WHOLE = 20_000
 """Updates up to which every level is drawn."""
+OUTLINED = 4_000
+"""The same for the curves of another run, which are looked at and not read off."""
 SURVEYED = 1 << 20
 """Updates up to which every level is looked at."""
 FEW = 300
@@ -30,7 +34,7 @@ FEW = 300
 MAIN = 0.64
 """Share of the height that the rate has, where there are other rows."""
 RATE, LOSS = "lr", "loss"
-MARGIN = {"l": 64, "r": 16, "t": 12, "b": 44}
+MARGIN = {"l": 60, "r": 18, "t": 28, "b": 42}
 """Pixels around the axes; the page puts the handles by them."""
 
 
@@ -45,6 +49,7 @@ class Beside:
         row: Which axis it is of: "lr", "loss", or another key.
         slot: Place of its colour; -1 for grey.
         points: Whether it is drawn as points, as what was measured is.
+        listed: Whether it stands in the legend.
         levels: Whether the values are levels, to be multiplied by a peak.
     """
 
@@ -54,6 +59,7 @@ class Beside:
     row: str = RATE
     slot: int = -1
     points: bool = False
+    listed: bool = True
     levels: bool = False
 
 
@@ -77,7 +83,8 @@ def figure(state: StudioState, beside: Sequence[Beside] = ()) -> dict[str, Any]:
         ):
             for curve in _shown(one, what):
                 title = f"{one.title}, {state.what_if:,} updates"
-                data.append(_trace(curve, title, place, rows, in_rates) | {"meta": _what_if(place)})
+                data.append(_trace(curve, title, place, rows, in_rates, outlined=True)
+                            | {"meta": _what_if(place)})  # fmt: skip
     data += [_beside(one, rows, state, in_rates) for one in beside]
     end = max([state.updates, *([state.what_if] if state.what_if else [])])
     return {
@@ -107,16 +114,18 @@ def _shown(one: Any, what: Any) -> tuple[ScheduleCurve, ...]:
 
 
 def _trace(
-    curve: ScheduleCurve, title: str, place: int, rows: list[str], in_rates: bool
+    curve: ScheduleCurve,
+    title: str,
+    place: int,
+    rows: list[str],
+    in_rates: bool,
+    outlined: bool = False,
 ) -> dict[str, Any]:
-    """Return one curve as a trace of plotly."""
+    """Return one curve as a trace of plotly; outlined, by no more points than can be seen."""
     scale = curve.peak if curve.peak is not None and (in_rates or curve.row != RATE) else 1.0
-    where, levels = points(curve)
     name = title if curve.row == RATE else f"{title} · {curve.row}"
-    x = {"x0": 0, "dx": 1} if where is None else {"x": packed(where)}
     return {
-        **x,
-        "y": packed(levels * scale),
+        **_packed_points(curve, scale, outlined),
         "type": "scatter",
         "mode": "lines",
         "name": escaped(name),
@@ -127,9 +136,35 @@ def _trace(
     }
 
 
-def points(curve: ScheduleCurve) -> tuple[NDArray[np.int64] | None, Floats]:
+@lru_cache(maxsize=64)
+def _packed_points(curve: ScheduleCurve, scale: float, outlined: bool) -> dict[str, Any]:
+    where, levels = points(curve, outlined)
+    return _arrays(where, levels * scale)
+
+
+def _arrays(x: NDArray[Any] | None, y: Floats) -> dict[str, Any]:
+    """Return the points of a trace, and the name under which the page keeps them."""
+    told = {} if x is None else {"x": packed(x)}
+    told["y"] = packed(y)
+    seal = hashlib.blake2b("".join(one["bdata"] for one in told.values()).encode(), digest_size=12)
+    where: dict[str, Any] = {"x0": 0, "dx": 1} if x is None else {}
+    return {**where, "arrays": told, "key": seal.hexdigest()}
+
+
+def thinned_of(made: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    """Return a figure without the points that the page knows already."""
+    data = [
+        {name: one for name, one in trace.items() if name != "arrays" or trace["key"] not in known}
+        for trace in made["data"]
+    ]
+    return {**made, "data": data}
+
+
+def points(
+    curve: ScheduleCurve, outlined: bool = False
+) -> tuple[NDArray[np.int64] | None, Floats]:
     """Return the updates that are drawn of a curve, None for all of them, and their levels."""
-    if curve.length <= WHOLE:
+    if curve.length <= (OUTLINED if outlined else WHOLE):
         return None, curve.schedule.values(curve.length)
     if curve.length <= SURVEYED:
         return curve.survey.updates, curve.survey.levels
@@ -160,7 +195,7 @@ def escaped(text: str) -> str:
 
 
 def _what_if(place: int) -> dict[str, Any]:
-    return {"slot": place, "dash": place, "faint": True}
+    return {"slot": place, "dash": place, "faint": True, "unlisted": True}
 
 
 def _beside(one: Beside, rows: list[str], state: StudioState, in_rates: bool) -> dict[str, Any]:
@@ -169,14 +204,13 @@ def _beside(one: Beside, rows: list[str], state: StudioState, in_rates: bool) ->
     if one.row == RATE and not one.levels and not in_rates:
         scale = 1.0 / peak
     return {
-        "x": packed(one.x),
-        "y": packed(np.asarray(one.y, dtype=np.float64) * scale),
+        **_arrays(one.x, np.asarray(one.y, dtype=np.float64) * scale),
         "type": "scatter",
         "mode": "markers" if one.points else "lines",
         "name": escaped(one.name),
         "marker": {"size": 5, "symbol": "circle-open"},
         "line": {"width": 2},
-        "meta": {"slot": one.slot, "dash": 2, "faint": not one.points},
+        "meta": {"slot": one.slot, "dash": 2, "faint": not one.points, "unlisted": not one.listed},
         "yaxis": _axis(rows.index(one.row)),
         "hovertemplate": "%{y:.4g}",
     }
@@ -201,22 +235,27 @@ def _layout(state: StudioState, rows: list[str], end: int, in_rates: bool) -> di
         "uirevision": f"{end}",
         "xaxis": {"range": [0, end], "title": {"text": "update"}, "zeroline": False,
                   "anchor": _axis(len(rows) - 1)},
-        "shapes": [_cursor_line(min(state.cursor, end))],
+        "shapes": [_cursor_line(min(state.cursor, state.updates - 1))],
+        "annotations": [],
     }  # fmt: skip
     height = (1.0 - MAIN) / max(len(rows) - 1, 1)
     for index, row in enumerate(rows):
         main = index == 0
         low = (1.0 - MAIN if len(rows) > 1 else 0.0) if main else 1.0 - MAIN - index * height
-        top = 1.0 if main else low + height - 0.06
+        top = 1.0 if main else low + height - 0.09
         title = ("rate" if in_rates else "level") if main else row
         layout[f"yaxis{index + 1}" if index else "yaxis"] = {
             "domain": [max(low, 0.0), top],
-            "title": {"text": title},
             "type": "log" if state.log and (main or row == LOSS) else "linear",
             "rangemode": "tozero" if row != LOSS else "normal",
             "zeroline": False,
-            "exponentformat": "power",
+            "exponentformat": "e",
         }
+        # Above the axis, where it takes no width from a phone.
+        layout["annotations"].append({
+            "text": escaped(title), "xref": "paper", "yref": "paper", "x": 0, "y": top,
+            "xanchor": "left", "yanchor": "bottom", "showarrow": False, "xshift": 2, "yshift": 2,
+        })  # fmt: skip
     return layout
 
 

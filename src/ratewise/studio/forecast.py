@@ -18,6 +18,9 @@ from ratewise.view.style import thinned
 LONGEST = 2_000_000
 """Updates of a run whose losses are predicted."""
 
+UNSEEN = 0.01
+"""Share at the beginning whose losses are not drawn: they fall so far that nothing else is seen."""
+
 
 @dataclass(frozen=True)
 class Predicted:
@@ -39,9 +42,11 @@ class Predicted:
         """Return the predicted losses."""
         if self.prediction is None:
             return None
-        at = thinned(len(self.prediction.losses))
-        losses = self.prediction.losses[at]
-        return Beside(f"{self.name}: predicted loss", at + 1, losses, LOSS, slot=self.place)
+        losses = self.prediction.losses
+        at = thinned(len(losses))
+        at = at[at >= len(losses) * UNSEEN]
+        name = f"{self.name}: predicted loss"
+        return Beside(name, at + 1, losses[at], LOSS, slot=self.place, listed=False)
 
 
 def fitted(logs: Sequence[Log]) -> Fit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
@@ -77,38 +78,40 @@ def draw(session: Session, token: str) -> None:
         with box("studio-left"):
             shown: list[Any] = [ChartPanel(session), RunPanel(session)]
         with box("studio-card studio-right", "section", aria_label="Tools"):
-            shown += tabs({
-                "Design": lambda: [DesignPanel(session)],
-                "Read": lambda: [ReadPanel(session, token)],
-                "Simulate": lambda: [PlateauPanel(session)],
-                "Predict": lambda: [PredictPanel(session)],
-                "Advice": lambda: [AdvicePanel(session)],
-                "Code": lambda: [CodePanel(session)],
-                "Follow": lambda: [FollowPanel(session)],
-            }, first="Follow" if session.journals else "Design")  # fmt: skip
+            tabs({
+                "Design": lambda: DesignPanel(session),
+                "Read": lambda: ReadPanel(session, token),
+                "Simulate": lambda: PlateauPanel(session),
+                "Predict": lambda: PredictPanel(session),
+                "Advice": lambda: AdvicePanel(session),
+                "Code": lambda: CodePanel(session),
+                "Follow": lambda: FollowPanel(session),
+            }, shown, first="Follow" if session.journals else "Design")  # fmt: skip
 
     session.heard.append(lambda: [one.show() for one in shown])
 
 
-def tabs(made: dict[str, Callable[[], list[Any]]], first: str) -> list[Any]:
-    """Draw tabs and what is behind each; return the panels."""
-    panels: list[Any] = []
+def tabs(made: dict[str, Callable[[], Any]], shown: list[Any], first: str) -> None:
+    """Draw tabs; what is behind one is made when it is opened first, and shown from then on."""
     bodies: dict[str, Any] = {}
     buttons: dict[str, Push] = {}
+    waiting = dict(made)
 
     def open_one(name: str) -> None:
         for other, body in bodies.items():
             body.set_visibility(other == name)
             buttons[other].props["aria-selected"] = str(other == name).lower()
             buttons[other].update()
+        if name in waiting:
+            with bodies[name]:
+                panel = waiting.pop(name)()
+            shown.append(panel)
+            panel.show()
 
     with box("studio-tabs", role="tablist", aria_label="Tools"):
         for name in made:
-            buttons[name] = Push(name, lambda name=name: open_one(name))
+            buttons[name] = Push(name, partial(open_one, name))
             buttons[name].props["role"] = "tab"
-    for name, make in made.items():
-        with box("studio-panel", role="tabpanel", aria_label=name) as body:
-            panels += make()
-        bodies[name] = body
+    for name in made:
+        bodies[name] = box("studio-panel", role="tabpanel", aria_label=name)
     open_one(first)
-    return panels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.studio.state import StudioState, drawn
 from ratewise.view.format import format_rate
 
-COMPARED = 4096
+COMPARED = 1024
 """Updates at which two runs of a schedule are held against each other, at most."""
 OTHERS = (2, 3)
 """Runs that a schedule is tried in besides: so many times as long."""
@@ -65,16 +66,17 @@ def depends_on_total(value: Schedule | Plan, state: StudioState) -> bool | None:
     True
     """
     schedules = list(value.schedules().values()) if isinstance(value, Plan) else [value]
+    units = tuple(state.units.items())
     try:
-        return any(_depends(one, state) for one in schedules)
+        return any(_depends(one, state.updates, units) for one in schedules)
     except ScheduleError:
         return None
 
 
-def _depends(schedule: Schedule, state: StudioState) -> bool:
-    total = state.updates
+@lru_cache(maxsize=256)
+def _depends(schedule: Schedule, total: int, units: tuple[tuple[str, float | None], ...]) -> bool:
     at = np.unique(np.linspace(0, total - 1, min(total, COMPARED)).round().astype(np.int64))
-    runs = [schedule.resolve(times * total, **state.units) for times in (1, *OTHERS)]
+    runs = [schedule.resolve(times * total, **dict(units)) for times in (1, *OTHERS)]
     if any(run.listens for run in runs):
         runs = [run.simulate([]).schedule for run in runs]
     first, *others = [run(at) for run in runs]

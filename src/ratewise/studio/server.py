@@ -24,6 +24,8 @@ from ratewise.studio.sources import Config, Log, read, read_given
 
 PORT = 7283
 """Where the studio is if nobody says otherwise and the place is free."""
+HISTORY = 50
+"""Messages that are sent again to a page whose connection was lost; behind that it loads anew."""
 SQLITE = b"SQLite format 3\0"
 
 
@@ -67,7 +69,8 @@ def look_at(files: Sequence[str | os.PathLike[str]]) -> Given:
             begin = b"" if path.is_dir() else read_up_to(path, len(SQLITE))
         except OSError as error:
             rule = f"cannot be read ({error.strerror})"
-            raise ScheduleError(shorten(str(path)), rule, "give a config, a log or a journal") from None  # noqa: E501  # fmt: skip
+            fix = "give a config, a log or a journal"
+            raise ScheduleError(f"File {shorten(path.name)}", rule, fix) from None
         if begin == SQLITE:
             journals.append(str(path.resolve()))
         else:
@@ -173,11 +176,11 @@ def application(given: Given) -> Any:
         except REFUSED as refused:
             return PlainTextResponse(str(refused), 422)
 
-    app.add_api_route("/studio/content", content, methods=["POST"], response_model=None)
+    app.add_route("/studio/content", content, methods=["POST"])
     build(open_pages, given)
     ui.run_with(app, title="ratewise studio", dark=None, language="en-US", tailwind=False,
                 reconnect_timeout=30.0, show_welcome_message=False, favicon=FAVICON,
-                binding_refresh_interval=None)  # fmt: skip
+                binding_refresh_interval=None, message_history_length=HISTORY)  # fmt: skip
     return app
 
 

@@ -101,8 +101,9 @@ class Log:
             # The rate beside step k is that of the k-th update, which is counted from 0.
             at = (read.steps - (read.convention != "next")).clip(0)
             found.append(Beside(name, at, read.rates[:, place], points=True))
-        found += [Beside(f"{one.name or self.name}: loss", one.steps, one.losses, LOSS, points=True)
-                  for one in self.curves]  # fmt: skip
+        for one in self.curves:
+            name = f"{self.name}: loss" if len(self.curves) == 1 else f"{one.name}: loss"
+            found.append(Beside(name, one.steps, one.losses, LOSS, points=True))
         return tuple(found)
 
 
@@ -239,11 +240,17 @@ def read_given(path: Path) -> Config | Log:
     Raises:
         ScheduleError: it is neither a config nor a log.
     """
+    first: ScheduleError | None = None
     if path.is_file():
-        with contextlib.suppress(ScheduleError):
+        try:
             found = read_source(path)
             return Config(path.name, found.plan, found.total, found.format.what)
-    return _log_at(shorten(str(path)), path.name, path, "")
+        except ScheduleError as error:
+            first = error
+    try:
+        return _log_at(f"File {shorten(path.name)}", path.name, path, "")
+    except ScheduleError as error:
+        raise error if first is None or "no known format" in first.rule else first from None
 
 
 def _capital(error: ScheduleError) -> str:

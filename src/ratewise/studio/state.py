@@ -144,7 +144,9 @@ class StudioState:
 
 
 def changed(state: StudioState, **fields: Any) -> StudioState:
-    """Return the state with other settings of the run."""
+    """Return the state with other settings of the run; another total begins without a what-if."""
+    if fields.get("total", state.total) != state.total:
+        fields = {"what_if": None, **fields}
     return dataclasses.replace(state, **fields)
 
 

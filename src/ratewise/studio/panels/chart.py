@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ratewise.schedule.errors import ScheduleError, shorten
+from ratewise.studio.figure import thinned_of
 from ratewise.studio.handles import moved
 from ratewise.studio.readings import cursor, depends_on_total
 from ratewise.studio.session import Session
@@ -31,7 +32,9 @@ class ChartPanel:
             self._cursor = Field("Cursor at update", self._typed, kind="range", value=0)
             self._readings = box("studio-table", "table", aria_label="At the cursor")
         self._told: Any = None
+        self._listed: Any = None
         self._drawn: Any = None
+        self._known: set[str] = set()
 
     def _moved(self, told: Any) -> None:
         place, x, level = int(told["place"]), told.get("x"), told.get("level")
@@ -57,7 +60,8 @@ class ChartPanel:
         figure = session.figure()
         if figure != self._drawn:
             self._drawn = figure
-            self._chart.draw(figure)
+            self._chart.draw(thinned_of(figure, self._known))
+            self._known = {trace["key"] for trace in figure["data"]}
         at = min(state.cursor, state.updates - 1)
         step = max(state.updates // 1000, 1)
         self._cursor.show(value=at, max=state.updates - 1, step=step, hint=f"{at:,}")
@@ -65,7 +69,11 @@ class ChartPanel:
         if told != self._told:
             self._told = told
             self._show_readings(told)
-            self._show_legend(figure["data"])
+        listed = [trace for trace in figure["data"] if not trace["meta"].get("unlisted")]
+        names = [(trace["name"], trace["meta"]) for trace in listed]
+        if names != self._listed:
+            self._listed = names
+            self._show_legend(listed)
 
     def _of_drawings(self) -> str:
         from ratewise.studio.state import drawn
@@ -108,9 +116,9 @@ class RunPanel:
     FIELDS = (
         ("total", "Total", "10000, or 3 epochs"),
         ("lr", "Peak rate", "none: levels"),
-        ("epoch", "Updates an epoch", "–"),
-        ("samples", "Samples an update", "–"),
-        ("tokens", "Tokens an update", "–"),
+        ("epoch", "Updates/epoch", "–"),
+        ("samples", "Samples/update", "–"),
+        ("tokens", "Tokens/update", "–"),
     )
 
     def __init__(self, session: Session) -> None:
@@ -123,7 +131,7 @@ class RunPanel:
                     self._fields[name] = Field(label, self._setter(name), kind="number",
                                                placeholder=placeholder)  # fmt: skip
             self._log = Field("Logarithmic axis", self._logarithmic, kind="check", value=False)
-            self._what_if = Field("What if it had other updates", self._other, kind="range",
+            self._what_if = Field("What if it were", self._other, kind="range",
                                   value=MIDDLE, high=2 * MIDDLE)  # fmt: skip
             self._depends = box("studio-depends", "ul", aria_label="What depends on the total")
         self._told: Any = None
@@ -163,8 +171,8 @@ class RunPanel:
     def _hint(self) -> str:
         state = self._session.state
         if state.what_if is None or state.what_if == state.updates:
-            return f"{state.updates:,}, as it is"
-        return f"{state.what_if:,} ({state.what_if / state.updates:.2f}×)"
+            return f"{state.updates:,} updates, as it is"
+        return f"{state.what_if:,} updates ({state.what_if / state.updates:.2f}×)"
 
 
 def _sentence(title: str, depends: bool | None) -> str:

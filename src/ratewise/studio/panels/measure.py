@@ -113,16 +113,17 @@ class PredictPanel:
             with box("", "tbody"):
                 for one in told:
                     with box("", "tr"):
-                        Words(one.name, "th").props["scope"] = "row"
                         _row(one)
 
 
 def _row(one: Any) -> None:
     told = one.prediction
+    with box("", "th", scope="row"):
+        Words(one.name, "span")
+        for note in () if told is None else told.notes:
+            Words(note, "p", "studio-quiet")
     if told is None:
         Words(one.error, "td").props["colspan"] = "3"
         return
     for text in (f"{told.peak:g}", f"{told.loss:.4f}", f"{told.low:.4f} – {told.high:.4f}"):
         Words(text, "td")
-    if told.notes:
-        Words("; ".join(told.notes), "td")
