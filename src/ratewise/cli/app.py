@@ -22,6 +22,7 @@ from ratewise.cli.recipes import recipes
 from ratewise.cli.run import run
 from ratewise.cli.show import show
 from ratewise.cli.status import status
+from ratewise.cli.studio import studio
 
 app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,7 +42,7 @@ def ratewise(
 
 COMMANDS = (
     *(show, convert, check, run, audit),
-    *(find, compare, choose, status, predict, advise, recipes),
+    *(find, compare, choose, status, predict, advise, recipes, studio),
 )
 
 for _command in COMMANDS:
