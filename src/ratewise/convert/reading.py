@@ -63,19 +63,8 @@ _GENERAL = ("torch",)
 """Formats that match whatever is built on them: another one that matches knows more."""
 _CAREFUL = ("detectron2", "mmengine")
 """Formats whose readers refuse a key that they need and that may lie in a file that is missing."""
-_HORIZON = (
-    "accumulation",
-    "batch_size",
-    "epoch",
-    "epochs",
-    "examples",
-    "format",
-    "lr",
-    "processes",
-    "samples",
-    "tokens",
-    "total",
-)
+_HORIZON = ("accumulation", "batch_size", "epoch", "epochs", "examples", "format", "lr",
+            "processes", "samples", "tokens", "total")  # fmt: skip
 _RUN = ("lr", "epochs", "batch_size", "accumulation", "processes", "examples")
 """What a config may say of its run, and whoever asks too."""
 
