@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 import ratewise as rw
-from ratewise.audit.check import Check, PeakRange, check, updates_in_epoch
+from ratewise.audit.check import Check, PeakRange, check
 from ratewise.cli.app import app
+from ratewise.schedule.lengths import updates_in
 
 TRAINER = {"learning_rate": 5e-5, "lr_scheduler_type": "cosine", "warmup_steps": 100}
 
@@ -107,7 +108,7 @@ def test_updates_are_counted_as_a_trainer_counts_them(
     batches = [list(range(examples))[i : i + batch] for i in range(0, examples, batch)]
     updates = [batches[i : i + accumulation] for i in range(0, len(batches), accumulation)]
     given = {"batch_size": batch, "accumulation": accumulation}
-    assert updates_in_epoch(examples, {}, given) == len(updates)
+    assert updates_in(examples, **given) == len(updates)
 
 
 def test_the_plan_that_is_shown_is_the_one_that_is_followed() -> None:

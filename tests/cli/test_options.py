@@ -69,14 +69,15 @@ BAD = {
     "--warmup": ["few", "", "-1", "1.5"],
     **dict.fromkeys(("--task", "--method", "--optimizer", "--kind"), NAME),
     **dict.fromkeys(("--horizon", "--seen"), NAME[:1]),
-    **dict.fromkeys(("--batch", "--batch-before", "--examples", "--trials"), COUNT),
+    **dict.fromkeys(("--batch", "--batch-before", "--trials"), COUNT),
+    "--examples": AMOUNT,
     "--beta2": ["few", "", "-1", "1", "nan", "inf"],
     "--peak": AMOUNT,
     "--from": ["none.json", "mine.py", "mine.py:nobody", "none:task", "."],
 }
 OWN = {
     ("advise", "--total"): COUNT,
-    ("check", "--examples"): AMOUNT,
+    ("advise", "--examples"): COUNT,
     ("predict", "--total"): ["soon", "0", "-3", "nan", "3 epochs"],
     ("run", "--schedule"): ["Hodl()", ""],
     ("run", "--resume"): NAME,

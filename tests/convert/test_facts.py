@@ -67,6 +67,43 @@ def test_epochs_and_sizes_make_lengths() -> None:
     assert plan == read(samples, format="megatron", samples=64)
 
 
+TRAINER = {
+    "learning_rate": 2e-5,
+    "lr_scheduler_type": "cosine",
+    "warmup_ratio": 0.1,
+    "num_train_epochs": 3,
+    "per_device_train_batch_size": 16,
+    "gradient_accumulation_steps": 2,
+}
+
+
+@pytest.mark.parametrize("examples", [1, 31, 32, 33, 1000, 1001])
+@pytest.mark.parametrize("processes", [None, 1, 3])
+def test_samples_of_an_epoch_make_its_updates(examples: int, processes: int | None) -> None:
+    """With the sizes that the config has: a rest makes a batch, and a rest of these an update."""
+    batches = len(range(0, examples, 16 * (processes or 1)))
+    epoch = len(range(0, batches, 2))
+    found = read_source(TRAINER, examples=examples, processes=processes)
+    assert (found.total, found.epoch) == (3 * epoch, epoch)
+    told = "One process was taken" in " ".join(found.plan.notes)
+    assert told == (processes is None)
+    np.testing.assert_array_equal(
+        found.plan.rates(3 * epoch), read(TRAINER, total=3 * epoch).rates(3 * epoch)
+    )
+
+
+def test_what_is_told_of_sizes_counts_more_than_the_config() -> None:
+    found = read_source(TRAINER, examples=1000, batch_size=10, accumulation=1, epochs=2)
+    assert found.total == 200
+    assert read_source(TRAINER, examples=1000, epoch=7).total == 21
+
+
+def test_samples_alone_say_nothing() -> None:
+    """Where neither the config nor whoever asks knows the batch."""
+    with pytest.raises(rw.ScheduleError, match=r"says nothing .* batch_size"):
+        read_source(ARGUMENTS, examples=1000)
+
+
 def test_steps_of_the_file_give_way() -> None:
     """A length that is told is that of the run; a note says what the file has."""
     plan = read({**CARD, "training_steps": 200}, total=100)
@@ -74,7 +111,9 @@ def test_steps_of_the_file_give_way() -> None:
     assert any("total=100 was given" in note for note in plan.notes)
 
 
-@pytest.mark.parametrize("name", ["lr", "epochs", "batch_size", "accumulation", "processes"])
+@pytest.mark.parametrize(
+    "name", ["lr", "epochs", "batch_size", "accumulation", "processes", "examples"]
+)
 @pytest.mark.parametrize("value", [0, -1, float("nan"), "many", True])
 def test_what_is_told_is_checked(name: str, value: Any) -> None:
     """Only finite numbers above 0."""

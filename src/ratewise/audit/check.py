@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +9,8 @@ from typing import Any
 
 from ratewise.audit._scripts import arguments_in
 from ratewise.audit._traps import PeakRange, Situation, Trap, traps_in
-from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.reading import read_source
 from ratewise.schedule import Plan, ScheduleError
-from ratewise.schedule.errors import Call, number
 from ratewise.schedule.lengths import Horizon
 from ratewise.schedule.strict import strict
 
@@ -76,7 +73,6 @@ def _plain(plan: Plan) -> Plan:
 def check(
     source: Any,
     *,
-    examples: float | None = None,
     peaks: PeakRange | None = None,
     **told: Any,
 ) -> Check:
@@ -87,10 +83,9 @@ def check(
 
     Args:
         source: The path of a config or script; or whatever else `ratewise.convert.read` takes.
-        examples: Samples in an epoch: with the batch size they say how many updates it has.
         peaks: What is published for this task.
         **told: The run's facts, as of `ratewise.convert.read`: `total`, `epochs`, `batch_size`,
-            `accumulation`, `processes`, `lr`, …
+            `accumulation`, `processes`, `examples`, `lr`, …
 
     Raises:
         ScheduleError: it cannot be read.
@@ -101,10 +96,6 @@ def check(
     """
     content, more = _content(source)
     given = {name: value for name, value in told.items() if value is not None}
-    if examples is not None:
-        examples = number(Call("check", "examples", examples), "examples", examples, above=True)
-    if examples is not None and "epoch" not in given:
-        given["epoch"] = updates_in_epoch(examples, content, given)
     stated = _own_total(content, given)
     try:
         reading = read_source(content, **given)
@@ -114,6 +105,8 @@ def check(
         if stated is None or told_total in (None, stated):
             raise _unreadable(content, error) from None
         reading, total = read_source(content, **_without_total(given)), told_total
+    if reading.epoch is not None:
+        given["epoch"] = reading.epoch
     facts = Situation(content, given, reading, stated, total)
     traps = list(traps_in(facts, peaks))
     name = str(source) if isinstance(source, str | Path) else "the config"
@@ -143,26 +136,6 @@ def _unreadable(source: Any, error: ScheduleError) -> ScheduleError:
         f"File {str(source)!r}", rule.replace(".)", ")"),
         "give the config that it reads, or the schedule as text",
     )  # fmt: skip
-
-
-def updates_in_epoch(examples: float, content: Any, given: Mapping[str, Any]) -> int:
-    """Return the updates in an epoch, as trainers count: a rest makes a batch, and an update.
-
-    >>> updates_in_epoch(1000, {}, {"batch_size": 8, "accumulation": 4})
-    32
-    """
-    said = {"batch_size": "per_device_train_batch_size", "accumulation":
-            "gradient_accumulation_steps"}  # fmt: skip
-    sizes = {name: given.get(name) for name in ("batch_size", "accumulation", "processes")}
-    for name, key in said.items():
-        value = as_number(content.get(key)) if isinstance(content, Mapping) else None
-        if sizes[name] is None and isinstance(value, int | float):
-            sizes[name] = value
-    if sizes["batch_size"] is None:
-        fix = "give the batch size too, or the updates in an epoch"
-        raise ScheduleError(Call("check", "examples", examples), "says nothing alone", fix)
-    at_once = float(sizes["batch_size"]) * float(sizes["processes"] or 1)
-    return max(1, math.ceil(math.ceil(examples / at_once) / float(sizes["accumulation"] or 1)))
 
 
 def _without_total(given: Mapping[str, Any]) -> dict[str, Any]:

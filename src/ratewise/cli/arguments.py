@@ -31,6 +31,10 @@ BatchSize = Annotated[
 ]
 Accumulation = Annotated[float | None, typer.Option(help="Batches in an update.", metavar="N")]
 Processes = Annotated[float | None, typer.Option(help="Processes that train.", metavar="N")]
+Examples = Annotated[
+    float | None,
+    typer.Option(help="Samples in an epoch, from which its updates follow.", metavar="N"),
+]
 FormatName = Annotated[
     str | None,
     typer.Option("--format", help="Format, such as megatron.", metavar="NAME"),

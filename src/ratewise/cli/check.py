@@ -19,7 +19,6 @@ TRAPPED = 4
 """Exit code where there is a trap."""
 
 _FILES = "Configs, Python scripts, or schedules as text."
-_EXAMPLES = "Samples in an epoch, from which its updates follow."
 _TASK = "The task, as of `ratewise advise`: its published peaks are held against this one."
 _METHOD = "full or lora."
 _KIND = "language model, encoder or vision."
@@ -31,7 +30,6 @@ _STRICT = "Count minor things too, such as a first update at rate 0."
 def check(
     specs: Annotated[list[str], typer.Argument(metavar="CONFIG|SCRIPT", help=_FILES)],
     run: RunOptions,
-    examples: Annotated[float | None, typer.Option(help=_EXAMPLES, metavar="N")] = None,
     task: Annotated[Word, typer.Option(help=_TASK)] = None,
     method: Annotated[Word, typer.Option(help=_METHOD)] = None,
     kind: Annotated[Word, typer.Option(help=_KIND)] = None,
@@ -47,7 +45,7 @@ def check(
 
     known = {"task": task, "method": method, "kind": kind, "optimizer": optimizer}
     peaks = _published({name: value for name, value in known.items() if value is not None})
-    found = [look(Path(spec) if is_file(spec) else spec, examples=examples, peaks=peaks, **run.told)
+    found = [look(Path(spec) if is_file(spec) else spec, peaks=peaks, **run.told)
              for spec in specs]  # fmt: skip
     if json:
         say_json([one.to_dict() for one in found])

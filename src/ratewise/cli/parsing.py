@@ -14,8 +14,8 @@ from ratewise.schedule.foreign import settings
 if TYPE_CHECKING:
     from ratewise.convert.reading import Reading
 
-_OPTIONS = ("accumulation", "batch_size", "epoch", "epochs", "format", "lr", "processes",
-            "samples", "source", "tokens", "total")  # fmt: skip
+_OPTIONS = ("accumulation", "batch_size", "epoch", "epochs", "examples", "format", "lr",
+            "processes", "samples", "source", "tokens", "total")  # fmt: skip
 
 
 def check_spec(option: str, spec: str | None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from ratewise.cli import arguments as args
 from ratewise.cli.parsing import read_readings, read_settings, read_total
 from ratewise.schedule.errors import Call, number
+from ratewise.schedule.lengths import updates_in
 
 if TYPE_CHECKING:
     from ratewise.convert.reading import Reading
@@ -29,11 +30,12 @@ class RunOptions:
     batch_size: args.BatchSize = None
     accumulation: args.Accumulation = None
     processes: args.Processes = None
+    examples: args.Examples = None
     format: args.FormatName = None
     settings: args.Settings = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulation", "processes"):
+        for name in ("epochs", "batch_size", "accumulation", "processes", "examples"):
             value = getattr(self, name)
             if value is not None:
                 number(Call("show", name, value), name.replace("_", " "), value, above=True)
@@ -46,15 +48,19 @@ class RunOptions:
     @property
     def units(self) -> dict[str, Any]:
         """What lengths in epochs, samples and tokens need; the batches of an update are samples."""
-        samples = self.samples
-        if samples is None and self.batch_size is not None:
-            samples = self.batch_size * (self.accumulation or 1) * (self.processes or 1)
-        return {"epoch": self.epoch, "samples": samples, "tokens": self.tokens}
+        samples, epoch = self.samples, self.epoch
+        if self.batch_size is not None:
+            accumulation, processes = self.accumulation or 1, self.processes or 1
+            if samples is None:
+                samples = self.batch_size * accumulation * processes
+            if epoch is None and self.examples is not None:
+                epoch = updates_in(self.examples, self.batch_size, accumulation, processes)
+        return {"epoch": epoch, "samples": samples, "tokens": self.tokens}
 
     @property
     def told(self) -> dict[str, Any]:
         """All that whoever reads a format may want to know."""
-        names = ("lr", "epochs", "batch_size", "accumulation", "processes", "format")
+        names = ("lr", "epochs", "batch_size", "accumulation", "processes", "examples", "format")
         told = {name: getattr(self, name) for name in names} | read_settings(self.settings)
         return {"total": self.length, **self.units, **told}
 

@@ -13,7 +13,7 @@ from ratewise.convert.pieces.flags import flags, typed
 from ratewise.convert.sources.unknown import Unknown, known_part, like, rest_of
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import Fix, nearest, shorten
-from ratewise.schedule.lengths import Horizon
+from ratewise.schedule.lengths import Horizon, updates_in
 
 
 def ask(name: str, more: str = "") -> Fix:
@@ -32,6 +32,7 @@ class RunFacts:
         batch_size: Samples that a process takes at once.
         accumulation: Batches in an update.
         processes: How many processes train.
+        examples: Samples in an epoch.
     """
 
     horizon: Horizon = field(default_factory=Horizon)
@@ -40,14 +41,19 @@ class RunFacts:
     batch_size: float | None = None
     accumulation: float | None = None
     processes: float | None = None
+    examples: float | None = None
 
     def completed(self) -> RunFacts:
         """Return the same with the samples of an update and the updates of the run worked out.
 
         samples = batch_size · accumulation · processes, total = ceil(epochs · epoch), where they
-        are not known otherwise. Accumulation and processes are 1 unless told.
+        are not known otherwise; so is an epoch of so many examples. Accumulation and processes are
+        1 unless told.
         """
         horizon = self.horizon
+        if horizon.epoch is None and self.examples is not None and self.batch_size is not None:
+            sizes = self.batch_size, self.accumulation or 1, self.processes or 1
+            horizon = replace(horizon, epoch=Fraction(updates_in(self.examples, *sizes)))
         if horizon.samples is None and self.batch_size is not None:
             samples = self.batch_size * (self.accumulation or 1) * (self.processes or 1)
             horizon = replace(horizon, samples=Fraction(samples))

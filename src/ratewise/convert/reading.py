@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.formats import Format, RunFacts, put
+from ratewise.convert.formats import Format, RunFacts, ask, put
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.rivals import because, check_named, rivals
 from ratewise.convert.sources import load
@@ -63,19 +63,9 @@ _GENERAL = ("torch",)
 """Formats that match whatever is built on them: another one that matches knows more."""
 _CAREFUL = ("detectron2", "mmengine")
 """Formats whose readers refuse a key that they need and that may lie in a file that is missing."""
-_HORIZON = (
-    "accumulation",
-    "batch_size",
-    "epoch",
-    "epochs",
-    "format",
-    "lr",
-    "processes",
-    "samples",
-    "tokens",
-    "total",
-)
-_RUN = ("lr", "epochs", "batch_size", "accumulation", "processes")
+_HORIZON = ("accumulation", "batch_size", "epoch", "epochs", "examples", "format", "lr",
+            "processes", "samples", "tokens", "total")  # fmt: skip
+_RUN = ("lr", "epochs", "batch_size", "accumulation", "processes", "examples")
 """What a config may say of its run, and whoever asks too."""
 
 
@@ -87,11 +77,13 @@ class Reading:
         plan: The plan.
         format: The format of the source.
         total: Updates in the run as told or as the source states it, or None.
+        epoch: Updates in an epoch as told, or as its samples make them, or None.
     """
 
     plan: Plan
     format: Format
     total: int | None
+    epoch: float | None = None
 
 
 @strict
@@ -108,6 +100,7 @@ def read(
     batch_size: float | None = None,
     accumulation: float | None = None,
     processes: float | None = None,
+    examples: float | None = None,
     **more: Any,
 ) -> Plan:
     """Return the plan that another framework's scheduler or config stands for.
@@ -130,6 +123,8 @@ def read(
             processes, where they are not told.
         accumulation: Batches in an update, 1 if left out.
         processes: Processes that train, 1 if left out.
+        examples: Samples in an epoch: epoch = ceil(ceil(examples / (batch_size · processes)) /
+            accumulation), where it is not told; the sizes may be the config's.
         **more: What the format asks for besides, by name.
 
     Raises:
@@ -143,7 +138,7 @@ def read(
     """
     units = {"epoch": epoch, "samples": samples, "tokens": tokens}
     run = {"lr": lr, "epochs": epochs, "batch_size": batch_size, "accumulation": accumulation,
-           "processes": processes}  # fmt: skip
+           "processes": processes, "examples": examples}  # fmt: skip
     return read_source(source, format=format, total=total, **units, **run, **more).plan
 
 
@@ -198,7 +193,9 @@ def read_source(
     if left:
         notes.append(f"Not read: {', '.join(left)}.")
     plan = replace(plan, notes=(*plan.notes, *notes))
-    return Reading(plan, chosen, run.total or stated.get("total") or _own_length(plan))
+    length = run.total or stated.get("total") or _own_length(plan)
+    size = run.horizon.epoch
+    return Reading(plan, chosen, length, None if size is None else float(size))
 
 
 def _incomplete(what: str, rest: Unknown) -> ScheduleError:
@@ -244,8 +241,13 @@ def _merged(
             stated[name] = value
     if not float(stated.get("total", 1)).is_integer():
         del stated["total"]
-    if "processes" not in told and "batch_size" not in told:
+    if "examples" in told and "batch_size" not in stated.keys() | told.keys():
+        who, fix = Call("read", "examples", told["examples"]), ask("batch_size", ", or epoch=…")
+        raise ScheduleError(who, "says nothing without the samples of a batch", fix)
+    if not {"processes", "batch_size", "examples"} & told.keys():
         stated.pop("batch_size", None)
+    elif "examples" in told and "processes" not in stated.keys() | told.keys():
+        notes.append("One process was taken to train; more of them make fewer updates.")
     return content, {**stated, **({"total": int(stated["total"])} if "total" in stated else {})}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -180,3 +181,17 @@ def nearest_update(position: Fraction) -> int:
 
 
 LengthMap = Callable[[int | str], int | str]
+
+
+def updates_in(
+    examples: float, batch_size: float, accumulation: float = 1, processes: float = 1
+) -> int:
+    """Return the updates in an epoch, as trainers count: a rest makes a batch, and an update.
+
+    ceil(ceil(examples / (batch_size · processes)) / accumulation), at least 1.
+
+    >>> updates_in(1000, 8, accumulation=4)
+    32
+    """
+    batches = math.ceil(Fraction(examples) / (Fraction(batch_size) * Fraction(processes)))
+    return max(1, math.ceil(batches / Fraction(accumulation)))

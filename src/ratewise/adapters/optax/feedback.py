@@ -177,8 +177,9 @@ class _InjectedFeedback:
         ahead = _memory.ahead(memory, injected.start, precision_of(params))
         values = jax.tree.map(lambda table: table[0], ahead)
         inner = injected.optimizer(values, params).init(params)
-        count = jnp.asarray(injected.start, jnp.int32)
-        return ListenState(count, values, inner, ahead, count, _memory.pack(memory, ROOM))
+        # Two arrays: a buffer that is there twice cannot be donated.
+        count, first = (jnp.asarray(injected.start, jnp.int32) for _ in range(2))
+        return ListenState(count, values, inner, ahead, first, _memory.pack(memory, ROOM))
 
     def update(
         self, updates: Any, state: Any, params: Any = None, **extra: Any
