@@ -344,8 +344,8 @@ class RateGuard:
         seen = Recorded(self._groups, counts, rates, digits=digits, convention="this", facts=facts)
         peaks = dict(zip(self._groups, self._meant.peaks.tolist(), strict=True))
         lr = self._lr if self._lr is not None else peaks.get("", list(peaks.values()))
-        told = {"total": self._total} if self._total is not None else {}
-        return audit(seen, self._plan, lr=lr, logged="this", **told, **self._units)
+        told: dict[str, Any] = {"total": self._total, **self._units}
+        return audit(seen, self._plan, lr=lr, logged="this", **told)
 
 
 def _on_host(rate: Any) -> bool:
