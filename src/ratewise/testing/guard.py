@@ -140,7 +140,7 @@ class RateGuard:
         self._listen(inner)
 
     def _listen(self, optimizer: Any) -> None:
-        groups, under_way = optimizer.param_groups, False
+        under_way = False
 
         def before(stepping: Any, args: Any, kwargs: Any) -> None:
             nonlocal under_way
@@ -153,6 +153,7 @@ class RateGuard:
             under_way = False
             if hasattr(optimizer, "found_inf") and self._skipped(optimizer.found_inf):
                 return
+            groups = optimizer.param_groups  # load_state_dict makes the list anew
             if len(groups) == 1:
                 self.record(groups[0]["lr"])
             else:
