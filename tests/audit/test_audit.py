@@ -147,7 +147,21 @@ def test_a_run_that_goes_on_behind_its_plan_is_told() -> None:
     assert (found.agrees, found.cause.kind) == (False, "held_past_end")
 
 
-@settings(max_examples=40)
+def test_a_counter_of_skipped_updates_accuses_nobody() -> None:
+    """Three more than planned, on the last stair: skipped or not, only `skips=False` tells."""
+    spec, counts = "Step(at=(1000, 1500), factor=0.1)", np.arange(3, TOTAL + 4, 10)
+    told: dict[str, Any] = {"total": TOTAL, "lr": LR}
+    right = log(rate(counts - 1, spec), counts)
+    open_case = audit(right, spec, **told)
+    assert open_case.agrees is None
+    assert "skipped" in open_case.undecided
+    sure: Any = audit(right, spec, skips=False, **told)
+    assert (sure.agrees, sure.cause.kind) == (False, "held_past_end")
+    cosine: Any = audit(log(rate(counts - 1), counts), SPEC, **told)  # it would show late ones
+    assert (cosine.agrees, cosine.cause.kind) == (False, "held_past_end")
+
+
+@settings(max_examples=25)
 @given(
     total=st.integers(50, 5000),
     warm=st.floats(0.0, 0.3),

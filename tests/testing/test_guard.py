@@ -262,6 +262,20 @@ def test_a_tensor_is_a_rate_too_and_a_skipped_update_is_none() -> None:
     assert guard.updates == 5
 
 
+def test_a_checkpoint_that_is_loaded_is_watched_on() -> None:
+    """Loading makes the groups of an optimizer anew: what they hold then is what is looked at."""
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=LR)
+    guard = RateGuard("Linear(to=0)", total=10, lr=LR, start=5)
+    guard.watch(optimizer)
+    kept = optimizer.state_dict()
+    kept["param_groups"][0]["lr"] = LR * (1 - 5 / 10)
+    optimizer.load_state_dict(kept)
+    assert heard(optimizer.step) == []
+    (said,) = heard(optimizer.step)
+    assert "update 6 has" in said
+
+
 def test_a_trace_may_have_a_guard() -> None:
     """What is recorded for the end is looked at as it comes."""
     guard = RateGuard("Linear(to=0)", total=10, lr=LR)

@@ -331,7 +331,7 @@ def _moves(template: of.Template, v: of.Numbers) -> Schedule:
     if template.floor:
         last = last.clip(low=tidy(max(v["f"], 0.0)))
     if template.product and moves:
-        return moves[0] * last
+        return (moves[0] >> Hold(1.0) if warm == "constant" else moves[0]) * last
     moves.append(Hold(1.0) if warm == "constant" and template.body == "hold" else last)
     if warm == "constant" and template.body != "hold" and not template.hold:
         moves[-1] = replace(last, start=1.0)  # pyright: ignore[reportArgumentType]

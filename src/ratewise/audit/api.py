@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ratewise._files import Progress
+from ratewise.audit.ending import first_past, is_late, past_end
 from ratewise.audit.evidence import Explanation, LogEvidence
 from ratewise.audit.fixes import fix_of
 from ratewise.audit.intended import Intended, intended
@@ -166,9 +167,17 @@ def _compared(
     telling = informative(everything, base)
     open_question = what_to_log(everything, telling, base.share)
     result = _result(everything, base, notes, open_question)
-    past = _past_end(everything, base)
+    past = past_end(everything, base)
+    if past and result.agrees is not False and skips is not False and is_late(everything, base):
+        more = int(everything.counts[-1]) - meant.total
+        why = (
+            f"the log counts {more:,} updates more than were planned: either so many were skipped, "
+            "which is right, or the run went on at its end; give skips=False if none can be."
+        )
+        why = " ".join(filter(None, (why, result.undecided)))
+        return dataclasses.replace(result, agrees=None, undecided=why)
     if result.agrees is not False:
-        first = _first_past(everything, base) if past else None
+        first = first_past(everything, base) if past else None
         agrees = False if past else result.agrees
         return dataclasses.replace(result, causes=past, agrees=agrees, first=first)
     e = LogEvidence(read, meant, shifts)
@@ -334,25 +343,6 @@ def _departure(e: LogEvidence, base: Explanation, row: int, missed: Any) -> Depa
         max(count + base.shift, 0), count, float(e.rates[row, group]),
         float(base.expected[row, group]), e.recorded.groups[group],
     )  # fmt: skip
-
-
-def _past_end(e: LogEvidence, base: Explanation) -> tuple[Cause, ...]:
-    """Return the cause of a run that went on at the end of its plan, if it did."""
-    total, last = e.intended.total, int(e.counts[-1])
-    after = e.counts + base.shift >= total
-    if last <= total + 1 or not after.any() or not e.intended.own:
-        return ()
-    told = {"end": total, "updates": last - total, "rate": float(e.rates[-1, 0])}
-    return (Cause("held_past_end", told, base.share, 0.5),)
-
-
-def _first_past(e: LogEvidence, base: Explanation) -> Departure | None:
-    rows = np.flatnonzero(e.counts > e.intended.total)
-    if not len(rows):
-        return None
-    row = int(rows[0])
-    return Departure(int(e.counts[row]) + base.shift, int(e.counts[row]),
-                     float(e.rates[row, 0]), float(base.expected[row, 0]))  # fmt: skip
 
 
 def _cause(one: Explanation, e: LogEvidence, base: Explanation) -> Cause:

@@ -22,6 +22,8 @@ SAMPLE = 32
 USUAL = (2, 3, 4, 6, 8, 16, 32, 64)
 """Processes and batches that people have: less of an assumption than others."""
 LEAST_SHARE = 0.3
+AHEAD = 12
+"""Rows that a change of a clock is tried on."""
 MOST_ACCUMULATED = 32
 """Updates in a step beyond which they are taken to be an epoch, where nobody knows its length."""
 
@@ -242,49 +244,60 @@ def walk(e: LogEvidence, base: Explanation, most: int = 40) -> tuple[list[tuple[
 
     Each change is a row and the offset from there on; a change is at most `FARTHEST` updates, and
     of those that explain equally many rows it is the smallest, in the direction of those before.
+    Where it is lost at half of the rows, the rest is not gone through.
     """
     followed = base.intended or e.intended
     t = e.counts + base.shift
-    tried = [o for o in range(-FARTHEST, FARTHEST + 1) if o]
+    tried = np.array([o for o in range(-FARTHEST, FARTHEST + 1) if o])
     expected = np.full(e.rates.shape, np.nan)
-    offset, row, changes = 0, 0, list[tuple[int, int]]()
+    offset, row, lost, changes = 0, 0, 0, list[tuple[int, int]]()
     while row < len(t):
-        shown = _shown(e, followed, t, offset, base.scale, row)
+        shown = _shown(e, followed, t[row:], offset, base.scale, slice(row, None))
         stop = _first_miss(e, shown, row)
         expected[row:] = shown
-        if stop >= len(t) or len(changes) >= most:
+        if stop >= len(t) or len(changes) >= most or 2 * lost > len(t):
             break
-        longest, chosen = 0, 0
-        for change in sorted(tried, key=lambda one: (abs(one), one * offset < 0)):
-            trial = _shown(e, followed, t[: stop + 12], offset + change, base.scale, stop)
-            reach = _first_miss(e, trial, stop) - stop
-            if reach > longest:
-                longest, chosen = reach, change
-        if longest:
-            offset += chosen
+        order = np.lexsort((tried * offset < 0, np.abs(tried)))
+        reach = _reaches(e, followed, base, stop, offset + tried[order])
+        best = int(np.argmax(reach))
+        if reach[best]:
+            offset += int(tried[order][best])
             changes.append((stop, offset))
-        row = stop if longest else stop + 1
+        lost += not reach[best]
+        row = stop if reach[best] else stop + 1
     return changes, expected
 
 
+def _reaches(
+    e: LogEvidence, followed: Intended, base: Explanation, row: int, offsets: Any
+) -> Any:  # fmt: skip
+    """Return how many of the rows from one on each of some offsets explains, at most `AHEAD`."""
+    rows = slice(row, min(row + AHEAD, len(e.counts)))
+    t = np.broadcast_to(e.counts[rows] + base.shift, (len(offsets), rows.stop - row))
+    shown = _shown(e, followed, t, offsets[:, None], base.scale, rows)
+    with np.errstate(invalid="ignore"):
+        missed = (np.abs(e.rates[rows] - shown) > e.tolerance[rows]).any(axis=-1)
+    return np.where(missed.any(axis=1), missed.argmax(axis=1), rows.stop - row)
+
+
 def _shown(
-    e: LogEvidence, followed: Intended, t: Updates, offset: int, scale: float, row: int
+    e: LogEvidence, followed: Intended, t: Updates, offset: Any, scale: float, rows: slice
 ) -> Floats:
-    """Return the rates of updates from a row on, of a clock that is ahead of them by an offset.
+    """Return the rates of updates beside rows, of a clock that is ahead of them by an offset.
 
     It comes to the end of its plan before the run does, where some schedules rise again: of the
     two rates there, the one that is in the log.
     """
-    t = t[row:]
-    held = followed.at(t + offset) * scale
-    past = (t + offset > followed.total) & (t <= followed.total)
+    places = t + offset
+    held = followed.at(places.ravel()).reshape(*places.shape, -1) * scale
+    past = (places > followed.total) & (t <= followed.total)
     if not past.any():
         return held
-    bent = followed.at(folded(followed, begin_of(followed), t + offset)) * scale
-    rows = slice(row, row + len(t))
+    back = folded(followed, begin_of(followed), places.ravel())
+    bent = followed.at(back).reshape(held.shape) * scale
     with np.errstate(invalid="ignore"):
         fits = np.abs(e.rates[rows] - bent) <= e.tolerance[rows]
-    return np.where(fits & past[:, None], bent, held)
+    return np.where(fits & past[..., None], bent, held)
 
 
 def _first_miss(e: LogEvidence, shown: Floats, row: int) -> int:

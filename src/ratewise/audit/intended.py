@@ -23,6 +23,8 @@ Updates = NDArray[np.int64]
 
 TABLE = 1 << 20
 """Updates whose levels are kept; of longer runs each is computed when it is asked for."""
+FEW = 8
+"""Levels of one update in so many are computed without keeping those of the others."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,20 @@ class Intended:
         return len(self.peaks)
 
     @cached_property
-    def _tables(self) -> dict[Any, Floats]:
-        if self.total > TABLE:
-            return {}
-        return {one: one.values(self.total + 1) for one in set(self.schedules)}
+    def _kinds(self) -> tuple[tuple[Any, ...], list[int]]:
+        """The different schedules, and which of them each group follows."""
+        kinds = dict.fromkeys(self.schedules)
+        places = {kind: place for place, kind in enumerate(kinds)}
+        return tuple(kinds), [places[one] for one in self.schedules]
+
+    @cached_property
+    def _tables(self) -> list[Floats]:
+        return [one.values(self.total + 1) for one in self._kinds[0]]
+
+    def _of_kind(self, place: int, t: Updates) -> Floats:
+        if self.total > TABLE or ("_tables" not in vars(self) and len(t) * FEW < self.total):
+            return self._kinds[0][place](t)
+        return self._tables[place][np.minimum(t, self.total)]
 
     @cached_property
     def highest(self) -> Floats:
@@ -85,21 +97,23 @@ class Intended:
     def levels(self, t: Updates, group: int = 0) -> Floats:
         """Return the levels of updates in one group; those before the first are the first's."""
         t = np.maximum(t, 0)
-        if self.given is not None:
-            return self.given(t, group)
-        schedule = self.schedules[group]
-        table = self._tables.get(schedule)
-        return schedule(t) if table is None else table[np.minimum(t, self.total)]
+        return self.given(t, group) if self.given else self._of_kind(self._kinds[1][group], t)
+
+    @cached_property
+    def _scale(self) -> Floats:
+        return np.where(np.isfinite(self.peaks), self.peaks, 1.0)
 
     def at(self, t: Updates) -> Floats:
         """Return the rates of updates, float64[updates, groups]; level 1 where no peak is known."""
-        scale = np.where(np.isfinite(self.peaks), self.peaks, 1.0)
-        kinds = self.schedules or range(self.groups)
-        found: dict[Any, Floats] = {}
-        for group, kind in enumerate(kinds):
-            if kind not in found:
-                found[kind] = self.levels(t, group)
-        return np.stack([found[kind] for kind in kinds], axis=1) * scale
+        if self.given is not None:
+            found = [self.levels(t, group) for group in range(self.groups)]
+            return np.stack(found, axis=1) * self._scale
+        t = np.maximum(t, 0)
+        kinds, places = self._kinds
+        several = [self._of_kind(place, t) for place in range(len(kinds))]
+        if len(kinds) == 1:
+            return several[0][:, None] * self._scale
+        return np.stack([several[place] for place in places], axis=1) * self._scale
 
     def changed(self, schedules: Sequence[Any], total: int | None = None) -> Intended:
         """Return the same with other schedules, resolved ones."""

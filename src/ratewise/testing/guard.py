@@ -140,7 +140,7 @@ class RateGuard:
         self._listen(inner)
 
     def _listen(self, optimizer: Any) -> None:
-        groups, under_way = optimizer.param_groups, False
+        under_way = False
 
         def before(stepping: Any, args: Any, kwargs: Any) -> None:
             nonlocal under_way
@@ -153,6 +153,7 @@ class RateGuard:
             under_way = False
             if hasattr(optimizer, "found_inf") and self._skipped(optimizer.found_inf):
                 return
+            groups = optimizer.param_groups  # load_state_dict makes the list anew
             if len(groups) == 1:
                 self.record(groups[0]["lr"])
             else:
@@ -344,8 +345,8 @@ class RateGuard:
         seen = Recorded(self._groups, counts, rates, digits=digits, convention="this", facts=facts)
         peaks = dict(zip(self._groups, self._meant.peaks.tolist(), strict=True))
         lr = self._lr if self._lr is not None else peaks.get("", list(peaks.values()))
-        told = {"total": self._total} if self._total is not None else {}
-        return audit(seen, self._plan, lr=lr, logged="this", **told, **self._units)
+        told: dict[str, Any] = {"total": self._total, **self._units}
+        return audit(seen, self._plan, lr=lr, logged="this", **told)
 
 
 def _on_host(rate: Any) -> bool:
