@@ -22,7 +22,7 @@ from ratewise.torch import Scheduler
 from tests import warm
 from tests.trainers.deepspeed_run import ENVIRONMENT, RATIO, engine_of, join, train, used
 from tests.trainers.ledger import held
-from tests.trainers.tiny import LR, PLAN, TEXT, TOTAL, levels, native, rates
+from tests.trainers.tiny import LR, PLAN, TEXT, TOTAL, example, levels, native, planned, rates
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 STAGES = (0, 1, 2, 3)
@@ -199,3 +199,9 @@ def test_what_cannot_be_right_is_refused_before_training_or_said() -> None:
         train(engine, after=write)
     assert sum("set by somebody else" in str(one.message) for one in said) == 1
     assert used(engine) == rates()
+
+
+def test_the_example() -> None:
+    """As DeepSpeed's own documents have it, with one line more; each step is of the dial too."""
+    heard, defined = example("deepspeed_engine.py")
+    assert heard[::2] == heard[1::2] == planned(defined)

@@ -31,10 +31,12 @@ from tests.trainers.tiny import (
     TEXT,
     TOTAL,
     Recorder,
+    example,
     killed,
     levels,
     line,
     loader,
+    planned,
     rates,
 )
 
@@ -281,3 +283,9 @@ def test_what_cannot_be_right_is_refused_or_said(tmp_path: Any) -> None:
         learn = fit(learner(tmp_path, FastaiCallback(PLAN), other))
     assert sum("set by somebody else" in str(one.message) for one in said) == 1
     assert learn.watch.used == rates()
+
+
+def test_the_example() -> None:
+    """As fastai's own documents have it, with one line more."""
+    _, defined = example("fastai_learner.py")
+    assert defined["learn"].recorder.lrs == planned(defined)

@@ -30,10 +30,12 @@ from tests.trainers.tiny import (
     TOTAL,
     Recorder,
     copied,
+    example,
     killed,
     line,
     loader,
     native,
+    planned,
     rates,
     used,
 )
@@ -244,3 +246,9 @@ def test_a_second_run_is_a_run_of_its_own_and_a_longer_one_is_asked_about() -> N
     assert used(run.optimizer) == rates() * 2
     with pytest.raises(rw.ScheduleError, match=r"give attach\(…, total=16\)"):
         run.trainer.run(loader(), max_epochs=EPOCHS + 1)
+
+
+def test_the_example() -> None:
+    """As Ignite's own documents have it, with one line more."""
+    heard, defined = example("ignite_engine.py")
+    assert heard == planned(defined)
