@@ -11,7 +11,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 
-class Dial(Optimizer):
+class EngineDial(Optimizer):
     """Stands for the optimizer of an engine where a clock needs one that is stepped once an update.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from ratewise.adapters.deepspeed.dial import Dial
+from ratewise.adapters.deepspeed.dial import EngineDial
 from ratewise.adapters.torch.scheduler import Scheduler, announce, rewind
 from ratewise.adapters.torch.trainers import RunSettings, take_up
 from ratewise.schedule import ScheduleError
@@ -41,7 +41,7 @@ class EngineClock:
         before = _bound_before(self._inner, engine)
         if before is not None:
             rewind(before)
-        self._dial = Dial(self._inner)
+        self._dial = EngineDial(self._inner)
         self.scheduler = settings.bind(self._dial, kind=EngineScheduler, **_known(engine))
         given = settings.policies["updates"]
         self._shift = 0 if given is None else given - _committed(engine)
