@@ -16,6 +16,9 @@ class EngineDial(Optimizer):
 
     Args:
         inner: The optimizer whose groups hold the rates.
+
+    Attributes:
+        due: Whether the inner one was stepped, and that update was not yet counted.
     """
 
     def __init__(self, inner: Optimizer) -> None:
@@ -23,6 +26,7 @@ class EngineDial(Optimizer):
         super().__init__([{"params": list(group["params"])} for group in groups], inner.defaults)
         self.param_groups = list(groups)  # the very dicts
         self.state = inner.state
+        self.due = False
 
     def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Count an update; the engine has changed the weights."""
