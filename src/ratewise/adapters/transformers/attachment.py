@@ -86,7 +86,7 @@ class TrainerAttachment:
         Where DeepSpeed makes the optimizer too, the scheduler is asked for before there is an
         engine, with that optimizer, and once more behind it.
         """
-        wrapped = getattr(self.trainer.accelerator, "deepspeed_engine_wrapped", None)
+        wrapped: Any = getattr(self.trainer.accelerator, "deepspeed_engine_wrapped", None)
         if optimizer is not None:
             self._engine_clock = self._clock_on(optimizer, horizon, None)
         elif self._engine_clock is None or wrapped.engine.lr_scheduler is None:
