@@ -26,7 +26,8 @@ import importlib, os, sys
 POSIX = {"fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"}
 CALLS = ("sched_getaffinity", "sched_setaffinity", "fork", "forkpty", "getuid", "geteuid", "getgid",
          "getpgid", "killpg", "setsid", "mkfifo", "uname")
-FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "optax", "transformers", "lightning"}
+FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "optax", "transformers", "lightning",
+              "composer", "deepspeed", "fastai", "ignite", "skorch", "ultralytics"}
 
 
 class Missing:
@@ -46,6 +47,7 @@ def broken(name):
     return ""
 
 
+out, sys.stdout = sys.stdout, sys.stderr  # some speak when they are imported
 # Frameworks know what system this is, so they are loaded before it goes; ours are loaded again.
 for name in sys.argv[1:]:
     broken(name)
@@ -56,7 +58,7 @@ sys.meta_path.insert(0, Missing())
 for call in CALLS:
     if hasattr(os, call):
         delattr(os, call)
-print(*filter(None, map(broken, sys.argv[1:])), sep="\\n")
+print(*filter(None, map(broken, sys.argv[1:])), sep="\\n", file=out)
 
 from ratewise.runs.engines.config import count_cores
 assert count_cores() >= 1

@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 
-FACES = ("keras", "lightning", "optax", "torch", "transformers")
+TRAINERS = ("composer", "deepspeed", "fastai", "ignite", "skorch", "ultralytics")
+FACES = ("keras", "lightning", "optax", "torch", "transformers", *TRAINERS)
 """The public face of each framework: one file on top of its adapter."""
 
 STANDS_ON: dict[str, tuple[str, ...]] = {
@@ -185,7 +186,7 @@ def test_circles_are_found() -> None:
 
 def test_no_init_loads_a_framework_or_a_heavy_library() -> None:
     """What needs a framework says so in a file of its own, never in an `__init__`."""
-    heavy = {"torch", "keras", "tensorflow", "jax", "optax", "transformers", "lightning", "ray"}
+    heavy = {*TRAINERS, "torch", "keras", "tensorflow", "jax", "optax", "transformers", "lightning", "ray"}
     heavy |= {"matplotlib", "scipy", "sklearn", "optuna", "plotext", "rich", "typer"}
     guilty = [
         f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"

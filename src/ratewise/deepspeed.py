@@ -5,7 +5,8 @@
 
 There is nothing to call in the loop. ZeRO in all stages, bf16 and fp16, updates that overflowed and
 accumulation give the same rates; `engine.save_checkpoint` holds the schedule, and the engine's own
-count is enough to go on.
+count is enough to go on. Under Accelerate the engine is the model that `prepare` has returned; a
+Trainer with `deepspeed=…` is given to `ratewise.transformers.attach`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from ratewise.adapters.deepspeed.engine import (  # noqa: E402
     EngineClock,
     EngineScheduler,
     check_engine,
+    inner_of,
+    known_of,
 )
 from ratewise.adapters.torch.trainers import RunSettings  # noqa: E402
 from ratewise.schedule import Plan, Schedule  # noqa: E402
@@ -85,5 +88,5 @@ def attach(
         samples=samples,
         tokens=tokens,
     )
-    EngineClock(engine, settings)
+    EngineClock(inner_of(engine), settings, known_of(engine), engine)
     return engine

@@ -75,7 +75,7 @@ def attach(
             fit or need what the engine does not know; at an epoch's end, a metric that nothing
             measures.
     """
-    check_engine(trainer, evaluator)
+    check_engine(trainer, optimizer, evaluator)
     settings = RunSettings.read(
         "attach",
         schedule,

@@ -66,10 +66,12 @@ from tests.trainers.tiny import (  # noqa: E402
     TEXT,
     TOTAL,
     Recorder,
+    example,
     killed,
     line,
     loader,
     native,
+    planned,
     rates,
     used,
 )
@@ -248,3 +250,9 @@ def test_what_cannot_be_right_is_refused_or_said() -> None:
         trainer = fit(ComposerCallback(PLAN), Write())
     assert sum("set by somebody else" in str(one.message) for one in said) == 1
     assert of(trainer) == rates()
+
+
+def test_the_example() -> None:
+    """As Composer's own documents have it, with one line more."""
+    heard, defined = example("composer_trainer.py")
+    assert heard == planned(defined)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import warnings
@@ -17,15 +18,17 @@ from torch.optim.lr_scheduler import LambdaLR
 pytest.importorskip("deepspeed")
 
 import ratewise as rw
+import tests.transformers.tiny as trainers
 from ratewise.deepspeed import EngineScheduler, attach
 from ratewise.torch import Scheduler
 from tests import warm
 from tests.trainers.deepspeed_run import ENVIRONMENT, RATIO, engine_of, join, train, used
 from tests.trainers.ledger import held
-from tests.trainers.tiny import LR, PLAN, TEXT, TOTAL, levels, native, rates
+from tests.trainers.tiny import LR, PLAN, TEXT, TOTAL, example, levels, native, planned, rates
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 STAGES = (0, 1, 2, 3)
+IMPORTED = ("accelerate", "transformers.trainer", "deepspeed")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -45,7 +48,7 @@ def followed(plan: Any = PLAN, total: int = TOTAL, **options: Any) -> Any:
     return attach(engine_of(**options), plan, total=total)
 
 
-@held("DeepSpeed", "rates exact", "ZeRO 0 to 3, float32 and bf16")
+@held("DeepSpeed", "rates exact", "ZeRO 0 to 3, float32 and bf16; under Accelerate and the Trainer")
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_update_has_its_rate_whatever_the_accumulation(stage: int) -> None:
     """In both groups, as with PyTorch's own scheduler that DeepSpeed steps, and its weights."""
@@ -119,7 +122,7 @@ def test_our_state_is_in_its_checkpoint(tmp_path: Any) -> None:
 def test_a_run_that_was_killed_is_taken_up(tmp_path: Any) -> None:
     """By SIGKILL behind the seventh update."""
     words = ["-m", "tests.trainers.deepspeed_run", tmp_path, "7"]
-    done = warm.run(words, imported=("torch", "deepspeed"), OMP_NUM_THREADS="1")
+    done = warm.run(words, imported=IMPORTED, OMP_NUM_THREADS="1")
     assert done.returncode == -signal.SIGKILL, done.stderr
     engine = followed()
     engine.load_checkpoint(tmp_path)
@@ -168,6 +171,19 @@ def test_a_plan_given_before_the_engine_does_not_multiply_twice(stage: int) -> N
         attach(more, PLAN, total=TOTAL)
 
 
+def test_under_accelerate_and_the_trainer(tmp_path: Any) -> None:
+    """Used and logged; whole, resumed, and with an optimizer that DeepSpeed makes."""
+    words = ["-m", "tests.trainers.deepspeed_in_trainers", tmp_path]
+    done = warm.run(words, imported=IMPORTED, OMP_NUM_THREADS="1", **ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    ran = json.loads(done.stdout.splitlines()[-1])
+    assert ran["accelerate"] == {"used": rates(), "log": rates()}
+    wanted = rates(lr=trainers.LR)
+    assert ran["whole"] == {"used": wanted, "log": wanted}
+    assert ran["resumed"] == {"used": wanted[5:], "log": wanted}
+    assert ran["theirs"] == {"used": [], "log": wanted}
+
+
 def test_whoever_else_steps_it_moves_nothing() -> None:
     """As a loop, or Accelerate, that calls `scheduler.step()` too."""
     engine = followed()
@@ -199,3 +215,9 @@ def test_what_cannot_be_right_is_refused_before_training_or_said() -> None:
         train(engine, after=write)
     assert sum("set by somebody else" in str(one.message) for one in said) == 1
     assert used(engine) == rates()
+
+
+def test_the_example() -> None:
+    """As DeepSpeed's own documents have it, with one line more; each step is of the dial too."""
+    heard, defined = example("deepspeed_engine.py")
+    assert heard[::2] == heard[1::2] == planned(defined)

@@ -31,10 +31,12 @@ from tests.trainers.tiny import (
     TEXT,
     TOTAL,
     Recorder,
+    example,
     killed,
     levels,
     line,
     loader,
+    planned,
     rates,
 )
 
@@ -260,6 +262,18 @@ def test_each_fit_is_a_run_unless_a_total_makes_them_one(tmp_path: Any) -> None:
     assert not [one for one in said if "ratewise" in str(one.filename)]
 
 
+def test_a_range_test_and_a_validation_are_left_alone(tmp_path: Any) -> None:
+    """`lr_find` and `validate` of a learner that follows a schedule are as they were."""
+    learn = learner(tmp_path, FastaiCallback(PLAN))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        learn.lr_find(1e-5, 1e-2, num_it=12, stop_div=False, show_plot=False)
+    assert len({*learn.watch.used}) == len(learn.watch.used) == 12
+    learn.watch.used.clear()
+    learn.validate()
+    assert fit(learn).watch.used == rates()
+
+
 def test_what_cannot_be_right_is_refused_or_said(tmp_path: Any) -> None:
     """A second schedule, a second writer, a misspelt metric, an optimizer with a past."""
     with pytest.raises(rw.ScheduleError, match="found a ParamScheduler"):
@@ -281,3 +295,9 @@ def test_what_cannot_be_right_is_refused_or_said(tmp_path: Any) -> None:
         learn = fit(learner(tmp_path, FastaiCallback(PLAN), other))
     assert sum("set by somebody else" in str(one.message) for one in said) == 1
     assert learn.watch.used == rates()
+
+
+def test_the_example() -> None:
+    """As fastai's own documents have it, with one line more."""
+    _, defined = example("fastai_learner.py")
+    assert defined["learn"].recorder.lrs == planned(defined)

@@ -30,10 +30,12 @@ from tests.trainers.tiny import (
     TOTAL,
     Recorder,
     copied,
+    example,
     killed,
     line,
     loader,
     native,
+    planned,
     rates,
     used,
 )
@@ -231,10 +233,28 @@ def test_what_cannot_be_right_is_refused_or_said() -> None:
             Run(**wrong)
     with pytest.raises(rw.ScheduleError, match=r"attach\(trainer, optimizer, schedule\)"):
         attach(3, run.optimizer, PLAN)
+    with pytest.raises(rw.ScheduleError, match="attach once for each"):
+        attach(run.trainer, [run.optimizer, Run(None).optimizer], PLAN)
     other = Run()
     attach(other.trainer, other.optimizer, PLAN)
-    with pytest.raises(rw.ScheduleError, match="has a schedule"):
+    with pytest.raises(rw.ScheduleError, match="found a schedule on this"):
         other.go()
+
+
+def test_several_optimizers_have_a_schedule_each() -> None:
+    """As those of a GAN, in one engine."""
+    run, more = Run(), Run(None)
+    attach(run.trainer, more.optimizer, PLAN, total=2 * TOTAL)
+
+    def update() -> None:
+        more.model(torch.ones(1, 1)).sum().backward()
+        more.optimizer.step()
+        more.optimizer.step()
+
+    run.trainer.add_event_handler(Events.ITERATION_COMPLETED, update)
+    run.go()
+    assert used(run.optimizer) == rates()
+    assert used(more.optimizer) == rates(2 * TOTAL)
 
 
 def test_a_second_run_is_a_run_of_its_own_and_a_longer_one_is_asked_about() -> None:
@@ -244,3 +264,9 @@ def test_a_second_run_is_a_run_of_its_own_and_a_longer_one_is_asked_about() -> N
     assert used(run.optimizer) == rates() * 2
     with pytest.raises(rw.ScheduleError, match=r"give attach\(…, total=16\)"):
         run.trainer.run(loader(), max_epochs=EPOCHS + 1)
+
+
+def test_the_example() -> None:
+    """As Ignite's own documents have it, with one line more."""
+    heard, defined = example("ignite_engine.py")
+    assert heard == planned(defined)

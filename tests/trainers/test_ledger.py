@@ -29,3 +29,13 @@ def test_no_row_is_left_open() -> None:
     for cell in collect():
         rows.setdefault(cell.trainer, set()).add(cell.column)
     assert {name: sorted(set(COLUMNS) - row) for name, row in rows.items() if len(row) < 7} == {}
+
+
+def test_an_example_has_at_most_25_lines() -> None:
+    """Of each trainer there is one, short enough to be seen at once."""
+    examples = sorted((ROOT / "examples" / "trainers").glob("*.py"))
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in examples}
+    assert {name: length for name, length in lengths.items() if length > 25} == {}
+    names = {name.partition("_")[0] for name in lengths}
+    rows = {cell.trainer.lower().partition(" ")[0] for cell in collect() if "test_" in cell.test}
+    assert {"fastai", "skorch", "ignite", "deepspeed", "composer", "timm", "fabric"} <= names & rows

@@ -31,10 +31,12 @@ from tests.trainers.tiny import (
     TOTAL,
     Recorder,
     copied,
+    example,
     killed,
     line,
     loader,
     native,
+    planned,
     rates,
     used,
 )
@@ -342,3 +344,14 @@ def test_a_second_writer_is_named_once(kind: Any) -> None:
     assert len(told) == 1
     assert "ExponentialLR" in told[0]
     assert run.rates() == run.wanted()
+
+
+def test_the_examples() -> None:
+    """Each is the loop above, in a script."""
+    heard, defined = example("timm_script.py")
+    assert heard == [DECAY * rate for rate in planned(defined)]
+    heard, defined = example("fabric_loop.py")
+    assert heard == planned(defined)
+    for name in ("optimizer_in_backward.py", "several_optimizers.py"):
+        heard, defined = example(name)
+        assert heard[::2] == heard[1::2] == planned(defined)

@@ -29,9 +29,11 @@ from tests.trainers.tiny import (
     TOTAL,
     Recorder,
     copied,
+    example,
     killed,
     levels,
     line,
+    planned,
     rates,
     rows,
     used,
@@ -208,3 +210,9 @@ def test_each_fit_is_a_run_unless_a_total_makes_them_one() -> None:
     net = fit(SkorchCallback(PLAN, total=2 * TOTAL))
     net.partial_fit(*data())
     assert used(net.optimizer_) == rates(2 * TOTAL)
+
+
+def test_the_example() -> None:
+    """As skorch's own documents have it, with one line more."""
+    heard, defined = example("skorch_net.py")
+    assert heard == planned(defined)

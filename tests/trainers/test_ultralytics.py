@@ -13,10 +13,10 @@ import json
 import os
 import sys
 import tempfile
+import types
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,7 +29,18 @@ import ratewise as rw
 from ratewise.torch import Scheduler
 from ratewise.ultralytics import attach
 from tests.trainers.ledger import held
-from tests.trainers.tiny import LR, PLAN, TEXT, Recorder, killed, line, rates, rows
+from tests.trainers.tiny import (
+    LR,
+    PLAN,
+    TEXT,
+    Recorder,
+    example,
+    killed,
+    line,
+    planned,
+    rates,
+    rows,
+)
 
 BATCHES, EPOCHS = 4, 3
 TOTAL = BATCHES * EPOCHS
@@ -52,6 +63,7 @@ os.environ.update(
 )
 os.environ["YOLO_VERBOSE"] = "false"
 
+import cv2  # noqa: E402  (which it brings)
 from ultralytics.engine.trainer import BaseTrainer  # noqa: E402
 from ultralytics.utils import LOGGER, SETTINGS  # noqa: E402
 
@@ -121,8 +133,8 @@ class Trainer(BaseTrainer):
             return {"fitness": -self.losses[-1], "val/loss": self.losses[-1]}
 
         self.losses: list[float] = []
-        validate.metrics = SimpleNamespace(keys=["val/loss"])
-        validate.args = SimpleNamespace()
+        validate.metrics = types.SimpleNamespace(keys=["val/loss"])
+        validate.args = types.SimpleNamespace()
         return validate
 
     def read_results_csv(self) -> dict[str, Any]:
@@ -309,3 +321,35 @@ def test_what_cannot_be_right_is_refused_or_said(tmp_path: Any) -> None:
         warnings.simplefilter("always")
         assert trained(trainer) == rates()
     assert sum("set by somebody else" in str(one.message) for one in said) == 1
+
+
+def pictures(folder: Path) -> Path:
+    """Four pictures of noise, each with a box."""
+    for split in ("train", "val"):
+        for kind in ("images", "labels"):
+            (folder / kind / split).mkdir(parents=True)
+        for i in range(4):
+            noise = torch.randint(0, 255, (64, 64, 3), dtype=torch.uint8).numpy()
+            assert cv2.imwrite(str(folder / "images" / split / f"{i}.png"), noise)
+            (folder / "labels" / split / f"{i}.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    parts = {"path": str(folder), "train": "images/train", "val": "images/val", "names": ["box"]}
+    (folder / "data.yaml").write_text(json.dumps(parts))  # which is YAML too
+    return folder / "data.yaml"
+
+
+def test_the_example_trains_a_yolo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ultralytics' own documents have it, with one line more; the network is a whole one.
+
+    Of torchvision it needs one function, which picks among boxes, and polars to read a table.
+    """
+    if importlib.util.find_spec("torchvision") is None:
+        vision = types.ModuleType("torchvision")
+        best = types.SimpleNamespace(nms=lambda boxes, scores, iou: scores.argsort()[-1:])
+        vision.__version__, vision.ops = "0.0.0", best
+        monkeypatch.setitem(sys.modules, "torchvision", vision)
+    if importlib.util.find_spec("polars") is None:
+        monkeypatch.setitem(sys.modules, "polars", types.ModuleType("polars"))
+    monkeypatch.chdir(tmp_path)
+    heard, defined = example("ultralytics_yolo.py", pictures(tmp_path / "data"))
+    assert heard == planned(defined, 6, 1e-2)
+    assert defined["model"].trainer.scheduler.committed == 6

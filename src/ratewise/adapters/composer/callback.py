@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from composer.core import Callback, TimeUnit
+from composer.core import Callback, TimeUnit  # pyright: ignore[reportMissingImports]
 
 from ratewise.adapters.torch.scheduler import Scheduler, announce, recall
 from ratewise.adapters.torch.trainers import RunSettings, hear

@@ -11,11 +11,14 @@ from typing import Any
 from torch.optim import Optimizer
 
 
-class Dial(Optimizer):
+class EngineDial(Optimizer):
     """Stands for the optimizer of an engine where a clock needs one that is stepped once an update.
 
     Args:
         inner: The optimizer whose groups hold the rates.
+
+    Attributes:
+        due: Whether the inner one was stepped, and that update was not yet counted.
     """
 
     def __init__(self, inner: Optimizer) -> None:
@@ -23,6 +26,7 @@ class Dial(Optimizer):
         super().__init__([{"params": list(group["params"])} for group in groups], inner.defaults)
         self.param_groups = list(groups)  # the very dicts
         self.state = inner.state
+        self.due = False
 
     def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Count an update; the engine has changed the weights."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 from torch.optim import Optimizer
 
-from ratewise.adapters.deepspeed.dial import Dial
+from ratewise.adapters.deepspeed.dial import EngineDial
 from ratewise.adapters.torch.scheduler import Scheduler, announce, rewind
 from ratewise.adapters.torch.trainers import RunSettings, take_up
 from ratewise.schedule import ScheduleError
@@ -18,40 +19,61 @@ WHO = "attach"
 class EngineScheduler(Scheduler):
     """The scheduler of an engine, which calls `step()` behind every update that was committed.
 
-    Whoever else calls it moves nothing: before the next update the engine's own count is asked.
+    Whoever else calls it moves nothing: behind each update of the optimizer one call counts, and
+    before the next one the engine's own count is asked.
     """
 
     __module__ = "ratewise.deepspeed"
 
     def step(self, *args: Any, **kwargs: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Count an update, as DeepSpeed does behind each that it has committed."""
-        self.optimizer.step()
+        dial: Any = self.optimizer
+        if dial.due:
+            dial.due = False
+            dial.step()
 
 
 class EngineClock:
     """Keeps a schedule at the count of its engine, and its rates in the groups.
 
+    Args:
+        inner: The optimizer of PyTorch whose groups the engine reads its rates from.
+        settings: What is to be followed.
+        known: What is known of the size of the run.
+        engine: The engine; None while it is being made.
+
     Attributes:
-        scheduler: What stands at `engine.lr_scheduler`.
+        scheduler: What stands, or is to stand, at `engine.lr_scheduler`.
     """
 
-    def __init__(self, engine: Any, settings: RunSettings) -> None:
-        self._engine = weakref.ref(engine)
-        self._inner = inner_of(engine)
-        before = _bound_before(self._inner, engine)
+    def __init__(
+        self, inner: Optimizer, settings: RunSettings, known: Mapping[str, Any], engine: Any = None
+    ) -> None:
+        before = _bound_before(inner, engine)
         if before is not None:
             rewind(before)
-        self._dial = Dial(self._inner)
-        self.scheduler = settings.bind(self._dial, kind=EngineScheduler, **_known(engine))
-        given = settings.policies["updates"]
-        self._shift = 0 if given is None else given - _committed(engine)
+        self._dial = EngineDial(inner)
+        self.scheduler = settings.bind(self._dial, kind=EngineScheduler, **known)
+        self._given: int | None = settings.policies["updates"]
+        self._engine: Any = lambda: None
+        self._shift = 0
+        if engine is not None:
+            self.join(engine)
+        inner.register_step_pre_hook(self._before)
+        inner.register_load_state_dict_post_hook(self._loaded)
+
+    def join(self, engine: Any) -> None:
+        """Take the place of the scheduler of an engine, at its count."""
+        self._engine = weakref.ref(engine)
+        self._shift = 0 if self._given is None else self._given - _committed(engine)
         take_up(self.scheduler, self._count(), WHO)
-        self._inner.register_step_pre_hook(self._before)
-        self._inner.register_load_state_dict_post_hook(self._loaded)
         engine.lr_scheduler = self.scheduler
 
     def _count(self) -> int:
-        return max(_committed(self._engine()) + self._shift, 0)
+        engine = self._engine()
+        if engine is None:
+            return self.scheduler.committed
+        return max(_committed(engine) + self._shift, 0)
 
     def _before(self, inner: Optimizer, *_: Any) -> None:
         """Put the rates of the coming update in place; some of its groups may be stepped alone."""
@@ -63,6 +85,7 @@ class EngineClock:
             else:
                 self.scheduler.seek(count)
         announce(self.scheduler)
+        self._dial.due = True
 
     def _loaded(self, inner: Optimizer) -> None:
         self._dial.follow(inner)
@@ -110,7 +133,7 @@ def _bound_before(inner: Optimizer, engine: Any) -> Scheduler | None:
         found = Scheduler.of(inner)
     except ScheduleError:
         return None
-    if found.committed > (0 if engine.global_steps else 1):
+    if found.committed > (0 if engine is not None and engine.global_steps else 1):
         rule = f"found a schedule on its optimizer that has made {found.committed} updates"
         fix = "attach(engine, …) alone, in the place of Scheduler(optimizer, …)"
         raise ScheduleError(WHO, rule, fix)
@@ -121,7 +144,7 @@ def _committed(engine: Any) -> int:
     return engine.global_steps - engine.skipped_steps
 
 
-def _known(engine: Any) -> dict[str, Any]:
+def known_of(engine: Any) -> dict[str, Any]:
     """Return what an engine knows of its run: an epoch, and the samples in an update."""
     loader = getattr(engine, "training_dataloader", None)
     try:

@@ -6,7 +6,10 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from fastai.callback.core import Callback, CancelFitException
+from fastai.callback.core import (
+    Callback,
+    CancelFitException,  # pyright: ignore[reportAttributeAccessIssue]  (made when it is imported)
+)
 from fastai.callback.schedule import ParamScheduler
 from fastai.optimizer import OptimWrapper
 
@@ -56,7 +59,7 @@ class FastaiCallback(Callback):
             at an epoch's end, a metric that nothing measures.
     """
 
-    name = "ratewise"  # where the learner has it
+    learn: Any = None
     order, run_valid = 55, False  # behind the recorder and what skips updates, before what saves
 
     def __init__(
@@ -91,6 +94,11 @@ class FastaiCallback(Callback):
         self._loaded: dict[str, Any] | None = None
         self._begun = self._due = False
         self._seen: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """Where the learner has it, `learn.ratewise`."""
+        return "ratewise"
 
     # State ----------------------------------------------------------------------------------
 

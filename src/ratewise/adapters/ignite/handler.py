@@ -148,11 +148,14 @@ class EngineSchedule:
         return self.scheduler
 
 
-def check_engine(trainer: Any, evaluator: Any) -> None:
-    """Refuse what is no engine."""
+def check_engine(trainer: Any, optimizer: Any, evaluator: Any) -> None:
+    """Refuse what is no engine, and several optimizers at once."""
     if not isinstance(trainer, Engine):
         fix = "write attach(trainer, optimizer, schedule)"
         raise ScheduleError(WHO, "needs an ignite.engine.Engine", fix, given=trainer)
+    if isinstance(optimizer, list | tuple | dict):
+        rule = f"was given {len(optimizer)} optimizers"
+        raise ScheduleError(WHO, rule, "attach once for each, attach(trainer, optimizer, …)")
     if evaluator is not None and not isinstance(evaluator, Engine):
         fix = "write attach(trainer, optimizer, schedule, evaluator=evaluator)"
         raise ScheduleError(WHO, "needs an engine as its evaluator", fix, given=evaluator)

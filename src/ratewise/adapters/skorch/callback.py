@@ -97,6 +97,7 @@ class SkorchCallback(Callback):
         """Begin anew, with a new optimizer."""
         self.scheduler_: Scheduler | None = None
         self.loaded_: dict[str, Any] | None = None
+        self.begun_ = False
         return self
 
     # State ----------------------------------------------------------------------------------

@@ -11,9 +11,11 @@ from typing import Any
 from transformers import Trainer, TrainerCallback
 
 from ratewise.adapters.arguments import HorizonOf
+from ratewise.adapters.deepspeed.engine import EngineClock, inner_of
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.logs import rates_of_groups
 from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, recall, rewind, show
+from ratewise.adapters.torch.trainers import RunSettings
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, speaking
 
@@ -43,6 +45,7 @@ class TrainerAttachment:
         self.scheduler: Scheduler | None = None
         self._horizon: dict[str, Any] = {}
         self._batches: int | None = None
+        self._engine_clock: EngineClock | None = None
         self._make_loader = trainer.get_train_dataloader
         self._log = trainer.log
 
@@ -61,8 +64,11 @@ class TrainerAttachment:
         A run that is built again on an optimizer that has already trained starts again, from the
         values that the optimizer had at first.
         """
-        optimizer = self.trainer.optimizer if optimizer is None else optimizer
         horizon = self.horizon(num_training_steps)
+        if self.trainer.is_deepspeed_enabled:
+            self.scheduler = self.trainer.lr_scheduler = self._on_engine(optimizer, horizon)
+            return self.scheduler
+        optimizer = self.trainer.optimizer if optimizer is None else optimizer
         old = self.scheduler
         if old is not None and old.optimizer is unwrap("attach", optimizer):
             if not old.committed and horizon == self._horizon:
@@ -73,6 +79,27 @@ class TrainerAttachment:
         self.scheduler = self.trainer.lr_scheduler = new
         self._horizon = horizon
         return new
+
+    def _on_engine(self, optimizer: Any, horizon: dict[str, Any]) -> Scheduler:
+        """Return the scheduler on DeepSpeed's engine: it counts, and steps group by group.
+
+        Where DeepSpeed makes the optimizer too, the scheduler is asked for before there is an
+        engine, with that optimizer, and once more behind it.
+        """
+        wrapped: Any = getattr(self.trainer.accelerator, "deepspeed_engine_wrapped", None)
+        if optimizer is not None:
+            self._engine_clock = self._clock_on(optimizer, horizon, None)
+        elif self._engine_clock is None or wrapped.engine.lr_scheduler is None:
+            inner = inner_of(wrapped.engine)
+            self._engine_clock = self._clock_on(inner, horizon, wrapped.engine)
+        else:
+            self._engine_clock.join(wrapped.engine)
+        return self._engine_clock.scheduler
+
+    def _clock_on(self, inner: Any, horizon: dict[str, Any], engine: Any) -> EngineClock:
+        policies = {**self.policies, "updates": None}
+        settings = RunSettings("attach", self.schedule, horizon, policies)
+        return EngineClock(inner, settings, {}, engine)
 
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Log as the trainer does, beside its `learning_rate` that of each group.
@@ -253,9 +280,6 @@ def is_attached(trainer: Any) -> bool:
 def check_optimizer(trainer: Any) -> None:
     """Refuse what changes the weights otherwise than by one `optimizer.step()` for all."""
     name = str(getattr(trainer.args.optim, "value", trainer.args.optim))
-    if trainer.is_deepspeed_enabled:
-        rule = "cannot count the updates of DeepSpeed, which steps group by group"
-        raise ScheduleError("attach", rule, "train with FSDP or DDP")
     if name in _IN_BACKWARD or name.endswith("layerwise"):
         rule = f"cannot count the updates of optim={name!r}, which makes them while it goes back"
         raise ScheduleError("attach", rule, "use an optimizer that makes them in step()")
