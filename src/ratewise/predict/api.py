@@ -43,16 +43,17 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     drawn to where published fits lie.
 
     "auto" takes the mean of two simple laws (momentum and multi-power) for one or two runs. With
-    more it puts the EMA law in the place of the first, compares that with the law without a form on
-    runs that are held out, one after another, and takes the freer only where its error is a fifth
-    smaller and the other's is above .8 %.
+    more it puts the EMA law in the place of the first, and compares it with others on runs that are
+    held out, one after another: with the law of effective rates where there are four runs or more
+    at two peaks or more, and with the law without a form where the mean misses them by more than
+    .8 %. It takes the best of them where its error is a fifth smaller than the mean's.
 
     Args:
         curves: The runs, all measured by the same kind of loss. Those that diverged are left out,
             and if three peaks or more are there, those at the highest where it is beyond the edge
             of what a law can say; `Fit.notes` says so.
-        law: "auto", "mixed" (the mean of two), "power", "momentum", "multipower", "ema" or
-            "nonparametric".
+        law: "auto", "mixed" (the mean of two), "power", "momentum", "multipower", "ema",
+            "effective" or "nonparametric".
 
     Raises:
         ScheduleError: no curve is left, or no such law.
