@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from ratewise.logs.curve import Curve
 from ratewise.predict.fitting import FEW, FORMS, FittedLaw, fit_one
 from ratewise.predict.grid import distinct_peaks
 from ratewise.predict.held_out import LATER, final_error, held_out, looked_ahead
+from ratewise.predict.law import Law
 from ratewise.predict.result import Fit
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, listed, nearest
@@ -24,6 +25,9 @@ BETTER = 0.8
 GOOD = 0.008
 """Mean relative error on runs held out below which the laws with a form are kept unasked:
 among three published runs the freer law looked better by chance, wrongly in 27 cases of 34."""
+
+NEARLY = 1.5
+"""A law with at most this multiple of the best one's error is another opinion."""
 
 EDGE = 3.0
 """Runs at the highest peak are left out if, without them, the rest fits so much better."""
@@ -75,9 +79,9 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     if not left:
         rule = f"has no curve left of {len(given)}"
         raise ScheduleError(Call("fit"), rule, "give at least one run that did not diverge")
-    name = law
+    name, rivals = law, ()
     if law == "auto":
-        name, found, held = _favoured(left)
+        name, found, held, rivals = _favoured(left)
     else:
         found = fit_one(law, left)
         held = held_out(law, left, found)
@@ -91,27 +95,40 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     if len(kept) == 1 and not beyond:  # later back-tests say more: they look further ahead
         peaks, weights = tuple(kept[0].peak for _ in held), LATER[len(LATER) - len(held) :]
     ahead = looked_ahead(name, kept) if name == "effective" else 0.0
-    return Fit(inside.law, tuple(kept), name, tuple(notes), tuple(held), peaks, weights, ahead)
+    return Fit(
+        inside.law, tuple(kept), name, tuple(notes), tuple(held), peaks, weights, ahead, rivals
+    )
 
 
-def _favoured(curves: Sequence[Curve]) -> tuple[str, FittedLaw, list[float]]:
-    """Return the law with the smallest error on runs that are held out, its fit and the errors."""
+def _favoured(
+    curves: Sequence[Curve],
+) -> tuple[str, FittedLaw, list[float], tuple[Law, ...]]:
+    """Return the law with the smallest error on runs held out, its fit, the errors, and rivals.
+
+    Rivals are laws that were tried beside it and are nearly as good.
+    """
     found = fit_one("mixed", curves)
     held = held_out("mixed", curves, found)
-    missed = np.mean(np.abs(held))
+    missed = _missed(held)
     asked: list[str] = []
     if len(curves) > FEW and len(distinct_peaks(one.peak for one in curves)) >= PEAKS:
         asked.append("effective")
     if len(curves) >= FEW and missed >= GOOD:
         asked.append("nonparametric")
-    best = "mixed", found, held
-    least = BETTER * missed
-    for name in asked:
-        free = fit_one(name, curves)
-        freely = held_out(name, curves, free)
-        if np.mean(np.abs(freely)) < least:
-            best, least = (name, free, freely), np.mean(np.abs(freely))
-    return best
+    freer = [(name, free, held_out(name, curves, free)) for name, free in _fitted(asked, curves)]
+    best = min(freer, key=lambda one: _missed(one[2]), default=("mixed", found, held))
+    if _missed(best[2]) >= BETTER * missed:
+        return "mixed", found, held, ()
+    near = [one for one in freer if one is not best and _missed(one[2]) < NEARLY * _missed(best[2])]
+    return *best, tuple(free.law for _, free, _ in near)
+
+
+def _fitted(names: list[str], curves: Sequence[Curve]) -> Iterator[tuple[str, FittedLaw]]:
+    return ((name, fit_one(name, curves)) for name in names)
+
+
+def _missed(held: list[float]) -> float:
+    return float(np.mean(np.abs(held)))
 
 
 def _within_edge(

@@ -99,6 +99,8 @@ class Fit:
         weights: What each of these errors counts for; left out, all the same.
         ahead: Relative error of the ends of the longest runs, foreseen from their first .6 and all
             else that was logged until then; 0 where this was not asked.
+        rivals: Laws that foresee runs held out nearly as well; how far they are apart from this
+            one widens the intervals.
     """
 
     law: Law
@@ -109,6 +111,7 @@ class Fit:
     peaks: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
     ahead: float = 0.0
+    rivals: tuple[Law, ...] = ()
 
     def losses(self, *, steps: ArrayLike, rates: ArrayLike) -> Floats:
         """Return the predicted losses at some updates.
@@ -269,8 +272,8 @@ class Fit:
         """Return the ends of the 90 % interval of the loss after the last update of a run.
 
         loss·exp(±1.8·√(e² + s² + a²)) with e the error expected at this peak, s the spread of the
-        laws whose mean is taken, as a share of the loss, and a the error of looking ahead: for a
-        run x times as long as the longest, `ahead`·log x / log(1/.6), 0 below.
+        laws whose mean is taken or that are rivals, as a share of the loss, and a the error of
+        looking ahead: for a run x times as long as the longest, `ahead`·log x / log(1/.6).
 
         Args:
             rates: The rate of every update, float[total], not all 0.
@@ -279,7 +282,7 @@ class Fit:
         return self._interval(given, exact(self.law, given))
 
     def _interval(self, rates: Floats, loss: float) -> tuple[float, float]:
-        apart = np.std([exact(law, rates) for law in self.law.parts])
+        apart = np.std([exact(law, rates) for law in (*self.law.parts, *self.rivals)])
         error = self.error_at(float(rates.max())), apart / max(loss, TINY), self._further(rates)
         off = WIDTH * float(np.linalg.norm(error))
         return loss * float(np.exp(-off)), loss * float(np.exp(min(off, MOST)))
