@@ -18,8 +18,9 @@ from _published_law import PEAK, as_law, published_fit, published_optimum
 
 import ratewise as rw
 from ratewise.choose import Curve, fit
-from ratewise.predict.api import FORMS, final_error, fit_one
 from ratewise.predict.final_loss import exact
+from ratewise.predict.fitting import FORMS, fit_one
+from ratewise.predict.held_out import final_error
 from ratewise.predict.law import Law
 from ratewise.predict.optimum import optimal
 from ratewise.schedule import Schedule

@@ -9,8 +9,8 @@ import pytest
 
 import ratewise as rw
 from ratewise.choose import Fit, fit
-from ratewise.predict.api import FORMS
 from ratewise.predict.final_loss import RatePath, exact
+from ratewise.predict.fitting import FORMS
 from ratewise.predict.optimum import POINTS, optimal
 from tests.predict.curves import SIZES, TRAIN, load
 

@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ratewise.logs.curve import FEWEST, Curve, jitter
-from ratewise.predict.effective import EffectiveForm
-from ratewise.predict.ema import EmaForm
-from ratewise.predict.final_loss import exact
-from ratewise.predict.grid import RateGrid, distinct_peaks
-from ratewise.predict.law import Law, LawForm, MixedLaw
-from ratewise.predict.multipower import MultiPowerForm
-from ratewise.predict.nonparametric import NonparametricForm
-from ratewise.predict.power import PowerForm
+from ratewise.logs.curve import Curve
+from ratewise.predict.fitting import FEW, FORMS, FittedLaw, fit_one
+from ratewise.predict.grid import distinct_peaks
+from ratewise.predict.held_out import LATER, final_error, held_out, looked_ahead
+from ratewise.predict.law import Law
 from ratewise.predict.result import Fit
-from ratewise.predict.solve import WEIGHT, Observations, Solution, solve
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, listed, nearest
 from ratewise.schedule.strict import strict
 
-FORMS: dict[str, Callable[[Sequence[RateGrid], float], LawForm]] = {
-    "power": PowerForm.around,
-    "momentum": EmaForm.momentum,
-    "multipower": MultiPowerForm.around,
-    "ema": EmaForm.around,
-    "effective": EffectiveForm.around,
-    "nonparametric": NonparametricForm.around,
-}
-"""The laws by name: what makes the form of each for some runs."""
-
 FORMER = {"formless": "nonparametric"}
 """Names that laws had before, still taken."""
-
-FINEST = 1e-3
-"""Smallest size of an ordinary residual, as a share of the loss."""
-
-TIE = 0.02
-"""How strictly the noise is tied to the fall that is left, as a share of the whole fall."""
-
-MIX = ("ema", "multipower")
-"""Laws whose mean is taken: their errors are of opposite sign more often than not."""
-
-SIMPLE = ("momentum", "multipower")
-"""The same where there are too few runs for the two powers of the first."""
-
-MANY = 8
-"""Runs from which on the exponents stay where they are when one run is held out: over recorded
-grids of fifteen runs the errors so found are 0 to 10 % smaller than with a search each time."""
 
 BETTER = 0.8
 """A law with more freedom has to have at most this share of the other's error."""
@@ -58,39 +26,15 @@ GOOD = 0.008
 """Mean relative error on runs held out below which the laws with a form are kept unasked:
 among three published runs the freer law looked better by chance, wrongly in 27 cases of 34."""
 
+NEARLY = 1.5
+"""A law with at most this multiple of the best one's error is another opinion."""
+
 EDGE = 3.0
 """Runs at the highest peak are left out if, without them, the rest fits so much better."""
-
-BACK, AHEAD = (0.36, 0.48, 0.6), 0.6
-"""Shares of a single run's points that are fitted, each to foresee 1 / .6 times as many."""
-
-FURTHER = 1.25
-"""By how much the error of a longer look ahead is larger than that of a back-test."""
-
-LATER = (0.5, 1.0, 1.5)
-"""What each of them counts for."""
-
-FEW = 3
-"""Runs below which the laws with a form are taken unasked."""
 
 PEAKS = 2
 """Peaks from which on the law of effective rates is tried: at one, nothing tells what a weight's
 size is worth."""
-
-
-@dataclass(frozen=True, eq=False)
-class FittedLaw:
-    """A law fitted to some curves.
-
-    Args:
-        law: The law.
-        solved: The search's results, one for each form.
-        misfit: Mean of the robust residuals of all points.
-    """
-
-    law: Law
-    solved: tuple[Solution, ...]
-    misfit: float
 
 
 @strict
@@ -103,16 +47,17 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     drawn to where published fits lie.
 
     "auto" takes the mean of two simple laws (momentum and multi-power) for one or two runs. With
-    more it puts the EMA law in the place of the first, compares that with the law without a form on
-    runs that are held out, one after another, and takes the freer only where its error is a fifth
-    smaller and the other's is above .8 %.
+    more it puts the EMA law in the place of the first, and compares it with others on runs that are
+    held out, one after another: with the law of effective rates where there are four runs or more
+    at two peaks or more, and with the law without a form where the mean misses them by more than
+    .8 %. It takes the best of them where its error is a fifth smaller than the mean's.
 
     Args:
         curves: The runs, all measured by the same kind of loss. Those that diverged are left out,
             and if three peaks or more are there, those at the highest where it is beyond the edge
             of what a law can say; `Fit.notes` says so.
-        law: "auto", "mixed" (the mean of two), "power", "momentum", "multipower", "ema" or
-            "nonparametric".
+        law: "auto", "mixed" (the mean of two), "power", "momentum", "multipower", "ema",
+            "effective" or "nonparametric".
 
     Raises:
         ScheduleError: no curve is left, or no such law.
@@ -134,9 +79,9 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     if not left:
         rule = f"has no curve left of {len(given)}"
         raise ScheduleError(Call("fit"), rule, "give at least one run that did not diverge")
-    name = law
+    name, rivals = law, ()
     if law == "auto":
-        name, found, held = _favoured(left)
+        name, found, held, rivals = _favoured(left)
     else:
         found = fit_one(law, left)
         held = held_out(law, left, found)
@@ -149,111 +94,41 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     weights: tuple[float, ...] = ()
     if len(kept) == 1 and not beyond:  # later back-tests say more: they look further ahead
         peaks, weights = tuple(kept[0].peak for _ in held), LATER[len(LATER) - len(held) :]
-    return Fit(inside.law, tuple(kept), name, tuple(notes), tuple(held), peaks, weights)
+    ahead = looked_ahead(name, kept) if name == "effective" else 0.0
+    return Fit(
+        inside.law, tuple(kept), name, tuple(notes), tuple(held), peaks, weights, ahead, rivals
+    )
 
 
-def fit_one(
-    name: str, curves: Sequence[Curve], before: FittedLaw | None = None, search: bool = True
-) -> FittedLaw:
-    """Fit the law of a name, from where a fit to nearly the same curves ended if there is one."""
-    grids = [RateGrid.of(one.every_rate, np.asarray(one.steps)) for one in curves]
-    losses = [np.asarray(one.losses) for one in curves]
-    counts = [min(1.0, WEIGHT / len(one)) for one in losses]
-    y = np.concatenate(losses)
-    scale = np.concatenate([max(FINEST, jitter(one)) * one for one in losses])
-    counted = np.repeat(counts, [len(one) for one in losses])
-    done = np.concatenate([grid.steps / grid.steps[-1] for grid in grids])
-    falls = float(np.mean([one[len(one) // 10] - one[-1] for one in losses]))
-    tie = 1.0 / (TIE * falls) if falls > 0 else 0.0
-    mix = MIX if len(curves) >= FEW else SIMPLE
-    forms = [FORMS[one](grids, tie) for one in (mix if name == "mixed" else (name,))]
-    starts = [None] * len(forms) if before is None else [one.theta for one in before.solved]
-    seen = [Observations(grids, y, scale, counted * (done >= form.skip)) for form in forms]
-    solved = [solve(*each, search) for each in zip(forms, seen, starts, strict=True)]
-    laws = [form.law(one.theta, one.c) for form, one in zip(forms, solved, strict=True)]
-    misfits = [one.misfit / data.weight.sum() for one, data in zip(solved, seen, strict=True)]
-    misfit = float(np.mean(misfits))
-    return FittedLaw(laws[0] if len(laws) == 1 else MixedLaw(tuple(laws)), tuple(solved), misfit)
+def _favoured(
+    curves: Sequence[Curve],
+) -> tuple[str, FittedLaw, list[float], tuple[Law, ...]]:
+    """Return the law with the smallest error on runs held out, its fit, the errors, and rivals.
 
-
-def held_out(name: str, curves: Sequence[Curve], full: FittedLaw) -> list[float]:
-    """Return the relative errors of the final losses, each run held out once.
-
-    Of a single run nothing can be held out but its own later part: see `back_tested`.
-
-    Args:
-        name: What law is fitted.
-        curves: The runs.
-        full: The fit to all of them.
+    Rivals are laws that were tried beside it and are nearly as good.
     """
-    if len(curves) < 2:
-        return back_tested(name, curves[0])
-    alike = name != "mixed" or len(curves) != FEW  # else the rest is fitted by other laws
-    before, search = full if alike else None, len(curves) < MANY
-    found: list[float] = []
-    for i, one in enumerate(curves):
-        rest = fit_one(name, [*curves[:i], *curves[i + 1 :]], before, search)
-        found.append(final_error(rest.law, one))
-    return found
-
-
-def back_tested(name: str, curve: Curve) -> list[float]:
-    """Return by how much a law misses later losses of a run, fitted to its earlier points alone.
-
-    Fitted to 36, 48 and 60 % of the points it foresees the mean of the last tenth of the points up
-    to 60, 80 and 100 %. A part that shows no law is left out.
-    """
-    found: list[float] = []
-    for share in BACK:
-        seen, whole = first_points(curve, share), first_points(curve, share / AHEAD)
-        if seen is None or whole is None:
-            continue
-        law = fit_one(name, [seen]).law
-        at = np.asarray(whole.steps, dtype=np.int64)
-        last = max(len(at) // 10, 1)
-        foreseen = law.losses(whole.every_rate)[at[-last:] - 1]
-        miss = float(foreseen.mean() / np.asarray(whole.losses)[-last:].mean()) - 1
-        found.append(FURTHER * miss if np.isfinite(miss) else 1.0)
-    return found
-
-
-def first_points(curve: Curve, share: float) -> Curve | None:
-    """Return the first points of a run as a curve, None where they are too few or no curve."""
-    count = round(share * len(np.asarray(curve.steps)))
-    steps = np.asarray(curve.steps)[:count]
-    if count < FEWEST:
-        return None
-    rates = curve.every_rate[: int(steps[-1])]
-    try:
-        return Curve.trained(rates, steps.astype(int), np.asarray(curve.losses)[:count])
-    except ScheduleError:
-        return None
-
-
-def final_error(law: Law, curve: Curve) -> float:
-    """Return by how much a law misses the last loss of a run, as a share of it."""
-    rates = curve.every_rate[: int(np.asarray(curve.steps)[-1])]
-    return exact(law, rates) / float(np.asarray(curve.losses)[-1]) - 1
-
-
-def _favoured(curves: Sequence[Curve]) -> tuple[str, FittedLaw, list[float]]:
-    """Return the law with the smallest error on runs that are held out, its fit and the errors."""
     found = fit_one("mixed", curves)
     held = held_out("mixed", curves, found)
-    missed = np.mean(np.abs(held))
+    missed = _missed(held)
     asked: list[str] = []
     if len(curves) > FEW and len(distinct_peaks(one.peak for one in curves)) >= PEAKS:
         asked.append("effective")
     if len(curves) >= FEW and missed >= GOOD:
         asked.append("nonparametric")
-    best = "mixed", found, held
-    least = BETTER * missed
-    for name in asked:
-        free = fit_one(name, curves)
-        freely = held_out(name, curves, free)
-        if np.mean(np.abs(freely)) < least:
-            best, least = (name, free, freely), np.mean(np.abs(freely))
-    return best
+    freer = [(name, free, held_out(name, curves, free)) for name, free in _fitted(asked, curves)]
+    best = min(freer, key=lambda one: _missed(one[2]), default=("mixed", found, held))
+    if _missed(best[2]) >= BETTER * missed:
+        return "mixed", found, held, ()
+    near = [one for one in freer if one is not best and _missed(one[2]) < NEARLY * _missed(best[2])]
+    return *best, tuple(free.law for _, free, _ in near)
+
+
+def _fitted(names: list[str], curves: Sequence[Curve]) -> Iterator[tuple[str, FittedLaw]]:
+    return ((name, fit_one(name, curves)) for name in names)
+
+
+def _missed(held: list[float]) -> float:
+    return float(np.mean(np.abs(held)))
 
 
 def _within_edge(

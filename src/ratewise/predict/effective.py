@@ -158,7 +158,7 @@ class Course:
         fed = (1 - self.left) * level * steep
         return slope, fed + self.left * gone * (level - before(self.noise, 0.0))
 
-    def tangents(self, modes: list[int]) -> tuple[list[Floats], list[Floats]]:
+    def tangents(self, modes: list[int]) -> tuple[Floats, list[Floats]]:
         """Return the derivatives of S, float64[n, 8], and of the noise of each mode, by θ."""
         decay, grows = np.exp(self.theta[3:5])
         u, h, phi, logs = self.u, self.h, self.phi, self.logs
@@ -192,7 +192,7 @@ class Course:
             sized = added[:, j, None] * by_logs
             rows = [nothing, nothing, fed * by_power, *sized.T, nothing, stretched, fed * by_small]
             found.append(recurred(left, np.stack(rows, axis=1)))
-        return [np.cumsum(by_phi * h[:, None], axis=0)], found
+        return np.cumsum(by_phi * h[:, None], axis=0), found
 
     def slope(self, by_progress: float, by_noise: Floats) -> Floats:
         """Return the derivatives by u of what depends on S and the noise at the end, float64[n]."""
@@ -226,7 +226,6 @@ class EffectiveForm(LawForm):
         self.low = np.array([0.05, 0.3, 0.2, np.log(1e-3), np.log(0.1), -7.0, -4.0, np.log(1e-5)])
         self.high = np.array([2.0, 2.5, 2.5, np.log(1e3), np.log(1e4), 5.0, 4.0, np.log(10.0)])
         self._coarse: dict[int, tuple[RateGrid, RateGrid]] = {}
-        self._known: dict[int, tuple[RateGrid, Course]] = {}
 
     @classmethod
     def around(cls, grids: Sequence[RateGrid], tie: float) -> EffectiveForm:
@@ -239,15 +238,8 @@ class EffectiveForm(LawForm):
         return grid if kept is None or kept[0] is not grid else kept[1]
 
     def _course(self, grid: RateGrid, theta: Floats) -> Course:
-        """Return the course of a run: columns and slopes are asked for at the same θ in turn."""
-        kept = self._known.get(id(grid))
-        if kept is not None and kept[0] is grid and np.array_equal(kept[1].theta, theta):
-            return kept[1]
         size = np.full(len(grid.mean), grid.size / self.length)
-        found = Course.of(grid.mean / self.reference, size, np.array(theta))
-        if id(grid) in {id(coarse) for _, coarse in self._coarse.values()}:
-            self._known[id(grid)] = grid, found
-        return found
+        return Course.of(grid.mean / self.reference, size, np.array(theta))
 
     def stacked(self, progress: Floats, noise: Floats, theta: Floats) -> Floats:
         """Return the columns for S, float64[n], and E, float64[n, modes]."""
@@ -257,10 +249,9 @@ class EffectiveForm(LawForm):
         return np.concatenate([first, each], axis=1)
 
     def _points(self, grid: RateGrid, theta: Floats) -> tuple[Course, Floats, Floats]:
-        course = self._course(grid, theta)
-        progress = np.maximum(grid.at_points(course.progress), TINY)
-        noise = np.stack([grid.at_points(one) for one in course.noise.T], axis=1)
-        return course, progress, noise
+        course = self.remembered(grid, theta, self._course)
+        both = grid.rows_at_points(np.column_stack([course.progress, course.noise]))
+        return course, np.maximum(both[:, 0], TINY), both[:, 1:]
 
     def columns(self, grid: RateGrid, theta: Floats) -> Floats:
         _, progress, noise = self._points(self._grid(grid), theta)
@@ -271,16 +262,15 @@ class EffectiveForm(LawForm):
         course, progress, noise = self._points(grid, theta)
         weights = c[2:].reshape(len(MODES), len(FADES))
         used = np.flatnonzero(weights.sum(1)).tolist()
-        (by_progress,), by_noise = course.tangents(used)
+        by_progress, by_noise = course.tangents(used)
         fades = (progress[:, None] + EARLY) ** -np.array(FADES)
         fall = c[1] * progress ** -theta[0]
         rate = -theta[0] * fall / progress
         rate -= ((noise @ weights) * fades * FADES).sum(1) / (progress + EARLY)
-        found = np.stack([rate * grid.at_points(one) for one in by_progress.T], axis=1)
+        found = rate[:, None] * grid.rows_at_points(by_progress)
         found[:, 0] -= fall * np.log(progress)
         for j, slopes in zip(used, by_noise, strict=True):
-            at = np.stack([grid.at_points(one) for one in slopes.T], axis=1)
-            found += (fades @ weights[j])[:, None] * at
+            found += (fades @ weights[j])[:, None] * grid.rows_at_points(slopes)
         return found
 
     def law(self, theta: Floats, c: Floats) -> EffectiveLaw:

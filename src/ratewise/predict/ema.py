@@ -101,11 +101,11 @@ class EmaForm(LawForm):
         return logs, each, progress, np.maximum(mean, 1e-12), by_lag
 
     def columns(self, grid: RateGrid, theta: Floats) -> Floats:
-        _, _, progress, mean, _ = self._parts(grid, theta)
+        _, _, progress, mean, _ = self.remembered(grid, theta, self._parts)
         return np.stack([np.ones_like(mean), progress ** -theta[0], mean ** theta[2]], axis=1)
 
     def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
-        logs, each, progress, mean, by_lag = self._parts(grid, theta)
+        logs, each, progress, mean, by_lag = self.remembered(grid, theta, self._parts)
         fall = c[1] * progress ** -theta[0]
         by_power = grid.sums(each * logs) / self.length
         noise = c[2] * mean ** theta[2]

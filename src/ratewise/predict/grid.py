@@ -52,6 +52,14 @@ class RateGrid:
         edges = np.arange(len(self.mean) + 1, dtype=np.float64) * self.size
         return np.interp(self.steps, edges, np.append(start, ends))
 
+    def rows_at_points(self, ends: Floats) -> Floats:
+        """Return several quantities, 0 at first, at the points wanted: float64[n, k]."""
+        place = np.clip(self.steps / self.size, 0.0, len(self.mean))
+        after = np.minimum(place.astype(np.int64), len(self.mean) - 1)
+        share = (place - after)[:, None]
+        earlier = np.where(after[:, None] > 0, ends[after - 1], 0.0)
+        return earlier * (1 - share) + ends[after] * share
+
     def sums(self, per_update: Floats) -> Floats:
         """Return the sum over all updates before each point of what each update adds."""
         return self.at_points(np.cumsum(per_update) * self.size)

@@ -6,14 +6,16 @@ A new law is one file with a `Law` and its `LawForm`, and a line in the table `F
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise.predict.grid import RateGrid, RateSegments
+
+T = TypeVar("T")
 
 TYPICAL = 0.6
 """Noise at the reference rate over the fall that is left at the reference length, in runs of two
@@ -78,6 +80,15 @@ class LawForm(ABC):
     @abstractmethod
     def law(self, theta: Floats, c: Floats) -> Law:
         """Return the law with these parameters."""
+
+    def remembered(self, grid: RateGrid, theta: Floats, work: Callable[..., T]) -> T:
+        """Return work(grid, θ), done once: the search asks for columns and slopes in turn."""
+        known: dict[int, tuple[RateGrid, Floats, T]] = self.__dict__.setdefault("_remembered", {})
+        kept = known.get(id(grid))
+        if kept is None or kept[0] is not grid or not np.array_equal(kept[1], theta):
+            kept = grid, np.array(theta), work(grid, theta)
+            known[id(grid)] = kept
+        return kept[2]
 
     def starts(self) -> list[Floats]:
         """Return where the search begins."""

@@ -125,14 +125,14 @@ class MultiPowerForm(LawForm):
         return falls, logs, np.maximum(summed, 1e-9) / self.length, x, left
 
     def columns(self, grid: RateGrid, theta: Floats) -> Floats:
-        falls, _, progress, _, left = self._parts(grid, theta)
+        falls, _, progress, _, left = self.remembered(grid, theta, self._parts)
         ones = np.ones_like(progress)
         # floor + drop·(highest - Σ falls·G): the same law, and no coefficient is negative
         gained = (1 - left) @ falls
         return np.stack([ones, progress ** -theta[0], 1.0 - gained], axis=1)
 
     def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
-        falls, logs, progress, x, left = self._parts(grid, theta)
+        falls, logs, progress, x, left = self.remembered(grid, theta, self._parts)
         fall = c[1] * progress ** -theta[0]
         inner = -c[2] * theta[2] * left / (1 + x) * x * falls
         return np.stack(

@@ -158,13 +158,13 @@ class NonparametricForm(LawForm):
         return rows * SMOOTH
 
     def columns(self, grid: RateGrid, theta: Floats) -> Floats:
-        _, _, progress, mean, _ = self._parts(grid, theta)
+        _, _, progress, mean, _ = self.remembered(grid, theta, self._parts)
         falls, _ = self.falls(np.log(progress))
         noise = np.maximum(mean[:, None] - np.array(self.hinges), 0) / self.reference
         return np.concatenate([np.ones((len(mean), 1)), falls, noise], axis=1)
 
     def slopes(self, grid: RateGrid, theta: Floats, c: Floats) -> Floats:
-        pieces, each, progress, mean, by_lag = self._parts(grid, theta)
+        pieces, each, progress, mean, by_lag = self.remembered(grid, theta, self._parts)
         count = len(self.knots)
         _, slope = self.falls(np.log(progress))
         by_log = slope @ c[1 : 1 + count] / progress

@@ -45,6 +45,9 @@ NEAR = 1.0
 LEAST = 5e-4
 """Smallest relative error that is ever claimed."""
 
+SHARE = 0.6
+"""Share of the longest run that is fitted when the ends of the longest are foreseen."""
+
 LONGER = 1.05
 """Runs this many times as long as the longest, or as steep, are outside what was fitted."""
 
@@ -94,6 +97,10 @@ class Fit:
             its later points, foreseen from its earlier ones.
         peaks: The peaks of these runs.
         weights: What each of these errors counts for; left out, all the same.
+        ahead: Relative error of the ends of the longest runs, foreseen from their first .6 and all
+            else that was logged until then; 0 where this was not asked.
+        rivals: Laws that foresee runs held out nearly as well; how far they are apart from this
+            one widens the intervals.
     """
 
     law: Law
@@ -103,6 +110,8 @@ class Fit:
     held: tuple[float, ...] = ()
     peaks: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
+    ahead: float = 0.0
+    rivals: tuple[Law, ...] = ()
 
     def losses(self, *, steps: ArrayLike, rates: ArrayLike) -> Floats:
         """Return the predicted losses at some updates.
@@ -268,8 +277,9 @@ class Fit:
     def interval(self, rates: ArrayLike) -> tuple[float, float]:
         """Return the ends of the 90 % interval of the loss after the last update of a run.
 
-        loss·exp(±1.8·√(e² + s²)) with e the error expected at this peak, and s the spread of the
-        laws whose mean is taken, as a share of the loss.
+        loss·exp(±1.8·√(e² + s² + a²)) with e the error expected at this peak, s the spread of the
+        laws whose mean is taken or that are rivals, as a share of the loss, and a the error of
+        looking ahead: for a run x times as long as the longest, `ahead`·log x / log(1/.6).
 
         Args:
             rates: The rate of every update, float[total], not all 0.
@@ -278,9 +288,18 @@ class Fit:
         return self._interval(given, exact(self.law, given))
 
     def _interval(self, rates: Floats, loss: float) -> tuple[float, float]:
-        apart = np.std([exact(law, rates) for law in self.law.parts])
-        off = WIDTH * float(np.hypot(self.error_at(float(rates.max())), apart / max(loss, TINY)))
+        apart = np.std([exact(law, rates) for law in (*self.law.parts, *self.rivals)])
+        error = self.error_at(float(rates.max())), apart / max(loss, TINY), self._further(rates)
+        off = WIDTH * float(np.linalg.norm(error))
         return loss * float(np.exp(-off)), loss * float(np.exp(min(off, MOST)))
+
+    def _further(self, rates: Floats) -> float:
+        """Return the relative error of a run longer than all that were fitted."""
+        if not self.ahead:
+            return 0.0
+        longest = max(len(curve.every_rate) for curve in self.curves)
+        times = max(len(rates) / longest, 1.0)
+        return float(np.sqrt(np.pi / 2) * self.ahead * np.log(times) / np.log(1 / SHARE))
 
     def _predicted(self, one: RunSpec) -> Prediction:
         losses = self.law.losses(one.rates)

@@ -55,30 +55,27 @@ class Solution:
     misfit: float
 
 
-def solve(
-    form: LawForm, data: Observations, near: Floats | None = None, search: bool = True
-) -> Solution:
+def solve(form: LawForm, data: Observations, near: Floats | None = None) -> Solution:
     """Fit a form: minimise Σ w·huber((y - ŷ)/scale) + ½ Σ ((θ - centre)/spread)².
 
     It begins near some θ, or at the best few of the form's own starts. The linear coefficients are
     those that are best for θ, so that the derivative by θ is the one with the coefficients held
-    (envelope theorem). Without a search θ is taken as it is, and only they are solved for.
+    (envelope theorem).
     """
     starts = form.starts()
     if near is not None and len(near) == len(form.centre):
-        if not search:
-            return _at(near, form, data)
         starts = [near]
     if len(starts) > TRIES:
         ranked = sorted(starts, key=lambda theta: _value(theta, form, data)[0])
         starts = ranked[:TRIES]
     low, high = ((end - form.centre) / form.spread for end in (form.low, form.high))
     best: Any = None
+    warm = np.ones(len(data.losses))
     for start in starts:
         found = minimize(
             objective,
             (start - form.centre) / form.spread,
-            args=(form, data),
+            args=(form, data, warm),
             jac=True,
             method="L-BFGS-B",
             bounds=list(zip(low, high, strict=True)),
@@ -94,35 +91,50 @@ def _at(theta: Floats, form: LawForm, data: Observations) -> Solution:
     return Solution(theta, c, float(np.sum(data.weight * _huber(residual))))
 
 
-def objective(x: Floats, form: LawForm, data: Observations) -> tuple[float, Floats]:
-    """Return the robust objective at θ = centre + spread·x, and its derivatives by x."""
+def objective(
+    x: Floats, form: LawForm, data: Observations, warm: Floats | None = None
+) -> tuple[float, Floats]:
+    """Return the robust objective at θ = centre + spread·x, and its derivatives by x.
+
+    The reweighting begins with `warm`, float64[n], and leaves there what it ended with.
+    """
     theta = form.centre + form.spread * x
-    value, c, residual = _value(theta, form, data)
+    value, c, residual = _value(theta, form, data, warm)
     pull = -data.weight * np.clip(residual, -1, 1) / data.scale
     slopes = np.concatenate([form.slopes(grid, theta, c) for grid in data.grids])
     return value, (pull @ slopes) * form.spread + (theta - form.centre) / form.spread
 
 
-def _value(theta: Floats, form: LawForm, data: Observations) -> tuple[float, Floats, Floats]:
+def _value(
+    theta: Floats, form: LawForm, data: Observations, warm: Floats | None = None
+) -> tuple[float, Floats, Floats]:
     """Return the objective with the best coefficients for θ, these, and the residuals."""
     z = (theta - form.centre) / form.spread
-    c, residual = _linear(form, data, theta)
+    c, residual = _linear(form, data, theta, warm)
     tied = form.penalty() @ c if len(form.penalty()) else np.zeros(1)
     value = np.sum(data.weight * _huber(residual)) + 0.5 * (z @ z + tied @ tied)
     return float(value), c, residual
 
 
-def _linear(form: LawForm, data: Observations, theta: Floats) -> tuple[Floats, Floats]:
+def _linear(
+    form: LawForm, data: Observations, theta: Floats, warm: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Return the best coefficients for θ, and the residuals in units of their scale."""
     columns = np.concatenate([form.columns(grid, theta) for grid in data.grids])
+    return coefficients(columns, data, form.penalty(), warm)
+
+
+def coefficients(
+    columns: Floats, data: Observations, penalty: Floats, warm: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Return the coefficients ≥ 0 of columns that fit best, and the residuals in their scale."""
     columns = columns / data.scale[:, None]
     wanted = data.losses / data.scale
     size = np.abs(columns).max(0)
     size[size == 0] = 1.0
     columns = columns / size
-    penalty = form.penalty()
     more = (penalty / size).T @ (penalty / size) if len(penalty) else 0.0
-    robust = np.ones(len(wanted))
+    robust = np.ones(len(wanted)) if warm is None else warm
     c = np.zeros(columns.shape[1])
     residual = wanted
     for _ in range(ROUNDS):
@@ -132,11 +144,12 @@ def _linear(form: LawForm, data: Observations, theta: Floats) -> tuple[Floats, F
         lower = np.linalg.cholesky(gram)
         new, _ = nnls(lower.T, np.linalg.solve(lower, weighted.T @ wanted), maxiter=1000)
         residual = wanted - columns @ new
-        if np.allclose(new, c, rtol=1e-6, atol=1e-9 * float(np.abs(new).max())):
-            c = new
-            break
-        c = new
         robust = 1.0 / np.maximum(np.abs(residual), 1.0)
+        moved, c = np.abs(new - c), new
+        if (moved <= 1e-9 * np.abs(new).max() + 1e-6 * np.abs(new)).all():
+            break
+    if warm is not None:
+        warm[:] = robust
     return c / size, residual
 
 
