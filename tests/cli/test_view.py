@@ -62,7 +62,7 @@ def test_status_shows_the_whole_choice(tmp_path):
     told = CliRunner().invoke(app, ["status", journal]).stdout
     trained = int(re.match(r"ended: ([\d,]+) updates trained of a budget of 900 ", told)[1])
     assert spent["find"] > 0
-    assert 0.9 * sum(spent.values()) < trained <= sum(spent.values())
+    assert trained >= sum(spent.values())  # what is trained twice on the way to a fork counts too
     assert "go on with" not in told
     numbers = json.loads(CliRunner().invoke(app, ["status", journal, "--json"]).stdout)
     assert numbers["altogether"] == trained > numbers["trained"]

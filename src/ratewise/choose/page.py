@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,9 +79,9 @@ class ChoiceStory(Protocol):
     def runs(self) -> tuple[Record, ...]: ...
     @property
     def made(self) -> Provenance | None: ...
-    @property
+    @cached_property
     def gain(self) -> Gain | None: ...
-    @property
+    @cached_property
     def verdict(self) -> Verdict: ...
     @property
     def metric(self) -> float: ...
