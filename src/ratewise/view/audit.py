@@ -12,7 +12,7 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise.view.figures import INKED, Axis, Chart, ChartMark, ChartSeries, with_corners
 from ratewise.view.on_paper import paper_figure
-from ratewise.view.style import INK, thinned, written
+from ratewise.view.style import INK, plain_text, thinned, written
 from ratewise.view.terminal import Canvas
 
 DEPARTS = 1
@@ -75,6 +75,7 @@ def chart(series: RateSeries, title: str) -> Chart:
     return Chart(title, Axis("update", form="count"), up, drawn, marks, note, 0.42)
 
 
+@plain_text
 def draw(series: RateSeries, title: str, beside: str = "") -> Any:
     """Return `chart(…)` as a `matplotlib.figure.Figure`.
 
