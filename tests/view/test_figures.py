@@ -72,6 +72,10 @@ def test_second_axes_count_the_run_in_other_units() -> None:
     chart = drawn()
     assert dict(chart.x.others) == {"epoch": 0.01, "tokens": 2048}
     assert dict(chart.y.others) == {"learning rate": 3e-4}
+    layout = plotly_figure(chart).layout
+    assert layout.xaxis20.title.text == "epoch"
+    assert layout.xaxis21.title.text == "tokens"
+    assert layout.xaxis21.range == pytest.approx([0, 1000 * 2048])
     text = svg.draw(chart)
     for label in ("epoch", "tokens", "learning rate", ">2M<", ">3e-4<"):
         assert label in text

@@ -14,6 +14,12 @@ from ratewise.view.svg import escaped
 HEIGHT = 300
 """Height of a chart, in pixels."""
 
+SECOND = 52
+"""Height of a second axis across, in pixels."""
+
+FIRST_SECOND = 20
+"""Number of the first of them, which no chart has."""
+
 _SYMBOLS = {"o": "circle", "x": "x", "|": "line-ns-open", "v": "triangle-down"}
 
 
@@ -46,8 +52,34 @@ def plotly_figure(charts: Chart | Sequence[Chart], *, dark: bool = False) -> Any
         _axes(figure, chart, row, last=row == len(several))
         if chart.y.others:
             _second_up(figure, chart, row)
-    figure.update_layout(**_layout(len(several), dark))
+    figure.update_layout(**_layout(len(several), dark), showlegend=any(map(_several, several)))
+    _seconds_across(figure, several[0])
     return figure
+
+
+def _several(chart: Chart) -> bool:
+    return len({one.group or one.name for one in chart.series if one.keyed}) > 1
+
+
+def _seconds_across(figure: Any, chart: Chart) -> None:
+    """Draw the second axes of the first chart above it, for which it makes room."""
+    others = chart.x.others
+    if not others:
+        return
+    low, high = figure.layout.yaxis.domain or (0.0, 1.0)
+    tall = figure.layout.height + SECOND * len(others)
+    room = SECOND / (tall - figure.layout.margin.t - figure.layout.margin.b)
+    figure.update_layout(height=tall, yaxis_domain=[low, high - room * len(others)])
+    ends = np.array(ends_of(chart, up=False))
+    unseen = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    for place, (label, factor) in enumerate(others):
+        name = f"{FIRST_SECOND + place}"
+        at = high - room * (len(others) - place)
+        axis = {"overlaying": "x", "side": "top", "anchor": "free", "position": at,
+                "range": (ends * factor).tolist(), "showgrid": False, "tickformat": "~s",
+                "title": {"text": escaped(label), "standoff": 2}, "nticks": 8}  # fmt: skip
+        figure.add_scatter(x=ends * factor, y=[None, None], xaxis=f"x{name}", yaxis="y", **unseen)
+        figure.update_layout(**{f"xaxis{name}": axis})
 
 
 def _layout(rows: int, dark: bool) -> dict[str, Any]:
