@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.view.figures import Axis, Chart, ChartMark, ChartSeries, colour, dashes, ends_of
+from ratewise.view.figures import (
+    Axis,
+    Chart,
+    ChartMark,
+    ChartSeries,
+    colour,
+    dashes,
+    ends_of,
+    ticks,
+)
 from ratewise.view.svg import escaped
 
 HEIGHT = 300
@@ -76,10 +85,20 @@ def _seconds_across(figure: Any, chart: Chart) -> None:
         name = f"{FIRST_SECOND + place}"
         at = high - room * (len(others) - place)
         axis = {"overlaying": "x", "side": "top", "anchor": "free", "position": at,
-                "range": (ends * factor).tolist(), "showgrid": False, "tickformat": "~s",
-                "title": {"text": escaped(label), "standoff": 2}, "nticks": 8}  # fmt: skip
+                "range": (ends * factor).tolist(), "showgrid": False,
+                "title": {"text": escaped(label), "standoff": 2},
+                **_numbers(label, ends * factor)}  # fmt: skip
         figure.add_scatter(x=ends * factor, y=[None, None], xaxis=f"x{name}", yaxis="y", **unseen)
         figure.update_layout(**{f"xaxis{name}": axis})
+
+
+def _numbers(label: str, ends: Any, log: bool = False, form: str = "") -> dict[str, Any]:
+    """Return the numbers of a second axis: plotly would put them beside those of the first."""
+    low, high = (float(end) for end in ends)
+    form = form or ("count" if high > 20 else "number")
+    at = ticks(Axis(label, log=log, form=form), (low, high))
+    return {"tickmode": "array", "tickvals": [value for value, _ in at],
+            "ticktext": [text for _, text in at], "fixedrange": True}  # fmt: skip
 
 
 def _layout(rows: int, dark: bool) -> dict[str, Any]:
@@ -161,8 +180,12 @@ def _mark(figure: Any, mark: ChartMark, row: int, dark: bool, chart: Chart) -> N
 
 
 def _axes(figure: Any, chart: Chart, row: int, *, last: bool) -> None:
-    figure.update_xaxes(**_axis(chart.x, ends_of(chart, up=False), last), row=row, col=1)
+    across = _axis(chart.x, ends_of(chart, up=False), last)
     up = _axis(chart.y, ends_of(chart, up=True), True)
+    # A second axis would not move with the first one.
+    across |= {"fixedrange": True} if chart.x.others else {}
+    up |= {"fixedrange": True} if chart.y.others else {}
+    figure.update_xaxes(**across, row=row, col=1)
     second = {"secondary_y": False} if chart.y.others else {}
     figure.update_yaxes(**up, row=row, col=1, **second)
 
@@ -185,5 +208,7 @@ def _second_up(figure: Any, chart: Chart, row: int) -> None:
     unseen = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
     figure.add_scatter(x=across, y=np.array([low, high]) * factor, **unseen, row=row, col=1,
                        secondary_y=True)  # fmt: skip
-    axis = _axis(Axis(label, log=chart.y.log, form="rate"), (low * factor, high * factor), True)
+    ends = low * factor, high * factor
+    axis = _axis(Axis(label, log=chart.y.log, form="rate"), ends, True)
+    axis |= _numbers(label, ends, chart.y.log, "rate")
     figure.update_yaxes(**axis, showgrid=False, row=row, col=1, secondary_y=True)
