@@ -39,6 +39,7 @@ from ratewise.schedule import (
     from_json,
     parse,
 )
+from ratewise.schedule.base import Described
 
 if TYPE_CHECKING:
     from ratewise.show import show
@@ -87,7 +88,7 @@ def _picture(value: Any) -> str | None:
     return picture(value)
 
 
-schedule.base.Described.draw = staticmethod(_picture)
+Described.draw = staticmethod(_picture)
 
 
 def __getattr__(name: str) -> Any:

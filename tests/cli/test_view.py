@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pty
 import re
@@ -11,9 +12,13 @@ import sys
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from ratewise.choose import compare
+from ratewise.cli import app
+from ratewise.cli.output import CHATTER, keep_quiet, shown_progress
 from ratewise.cli.progress import View, drawn_tree, summary
+from ratewise.view.progress import ProgressLines
 from tests.runs.journal.tasks import ASKED, SCHEDULES, Bowl
 
 
@@ -45,6 +50,43 @@ def test_the_way_through_the_tree_is_shown(options):
     assert any(re.search(r"0 – 11  rate .* → .*  \d+ runs  done", one) for one in seen)
     assert all(re.search(r"\d+%", one) for one in seen)
     assert text(drawn_tree(last)).strip() == ""
+
+
+def test_status_shows_the_whole_choice(tmp_path):
+    """Not its last list of runs alone: what was trained of the budget, and when it was over."""
+    journal = str(tmp_path / "runs.db")
+    words = ["tests/choose/valley.py:valley", "--total", "30", "--budget", "900", "--seeds", "2"]
+    made = CliRunner().invoke(app, ["choose", *words, "--journal", journal, "--json"])
+    assert made.exit_code in (0, 4), made.output
+    spent = json.loads(made.stdout)["spent"]
+    told = CliRunner().invoke(app, ["status", journal]).stdout
+    trained = int(re.match(r"ended: ([\d,]+) updates trained of a budget of 900 ", told)[1])
+    assert spent["find"] > 0
+    assert trained >= sum(spent.values())  # what is trained twice on the way to a fork counts too
+    assert "go on with" not in told
+    numbers = json.loads(CliRunner().invoke(app, ["status", journal, "--json"]).stdout)
+    assert numbers["altogether"] == trained > numbers["trained"]
+    assert numbers["lists"] > 3
+
+
+def test_nothing_is_shown_on_request():
+    """`--quiet` gives nobody to tell; without a terminal there are lines."""
+    with shown_progress(quiet=True) as view:
+        assert view is None
+    with shown_progress() as view:
+        assert isinstance(view, ProgressLines)
+
+
+def test_frameworks_are_kept_quiet_unless_they_are_wanted(monkeypatch):
+    """Their bars and news are switched off before they are imported; what is set stays."""
+    for name in CHATTER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TQDM_DISABLE", "0")
+    keep_quiet()
+    assert os.environ["TQDM_DISABLE"] == "0"
+    assert os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] == "1"
+    for name in CHATTER:  # monkeypatch does not know of what was set meanwhile
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_a_terminal_shows_it_and_is_left_clean(tmp_path):

@@ -246,6 +246,12 @@ class Audit:
 
         return draw(self._series(), self._title(), self._beside())
 
+    def _repr_html_(self) -> str:
+        from ratewise.view.audit import chart
+        from ratewise.view.blocks import Prose, inline
+
+        return inline([Prose(self.lines()), chart(self._series(), self._title())])
+
     def _series(self) -> Any:
         from ratewise.view.audit import RateSeries
 

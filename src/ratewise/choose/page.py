@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,29 +41,47 @@ LAST = 0.05
 class ChoiceStory(Protocol):
     """What the page says of a choice: its fields, see `Choice`."""
 
-    name: str
-    schedule: Schedule
-    peak: float
-    total: int
-    proof: Comparison
-    trials: tuple[Trial, ...]
-    expected: tuple[Expected, ...]
-    spent: dict[str, int]
-    budget: int
-    exhaustive: int
-    found: RangeTestResult | None
-    stopped: str
-    notes: tuple[str, ...]
-    next_steps: tuple[str, ...]
-    optimizer: TaskOptimizer
-    own: OwnSettings | None
-    refusal: ChoiceRefusal | None
-    runs: tuple[Record, ...]
-    made: Provenance | None
-
     @property
+    def name(self) -> str: ...
+    @property
+    def schedule(self) -> Schedule: ...
+    @property
+    def peak(self) -> float: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def proof(self) -> Comparison: ...
+    @property
+    def trials(self) -> tuple[Trial, ...]: ...
+    @property
+    def expected(self) -> tuple[Expected, ...]: ...
+    @property
+    def spent(self) -> dict[str, int]: ...
+    @property
+    def budget(self) -> int: ...
+    @property
+    def exhaustive(self) -> int: ...
+    @property
+    def found(self) -> RangeTestResult | None: ...
+    @property
+    def stopped(self) -> str: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def next_steps(self) -> tuple[str, ...]: ...
+    @property
+    def optimizer(self) -> TaskOptimizer: ...
+    @property
+    def own(self) -> OwnSettings | None: ...
+    @property
+    def refusal(self) -> ChoiceRefusal | None: ...
+    @property
+    def runs(self) -> tuple[Record, ...]: ...
+    @property
+    def made(self) -> Provenance | None: ...
+    @cached_property
     def gain(self) -> Gain | None: ...
-    @property
+    @cached_property
     def verdict(self) -> Verdict: ...
     @property
     def metric(self) -> float: ...

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.view.style import COLOURS, DASHES, GREY, INK, new_figure, thinned, tidy, written
+from ratewise.view.figures import INKED, Axis, Chart, ChartMark, ChartSeries, with_corners
+from ratewise.view.on_paper import paper_figure
+from ratewise.view.style import INK, plain_text, thinned, written
 from ratewise.view.terminal import Canvas
 
-SHADE = {"color": "#D55E00", "alpha": 0.10, "linewidth": 0}
-"""What lies in it departs from the plan."""
+DEPARTS = 1
+"""Place of the colour of what departs from the plan."""
 BESIDE = 34
 """Characters in a line of what is written beside the picture."""
 
@@ -46,38 +48,45 @@ class RateSeries:
         return float(self.steps[rows[0]]), float(self.steps[rows[-1]])
 
 
+def chart(series: RateSeries, title: str) -> Chart:
+    """Return what is drawn of an audit: recorded rates are dots, intended ones lines.
+
+    Args:
+        series: What is drawn.
+        title: One line above it.
+    """
+    rows = thinned(len(series.steps))
+    steps = np.asarray(series.steps, dtype=np.float64)[rows]
+    drawn: list[ChartSeries] = []
+    for group, name in enumerate(series.groups):
+        called = f" ({name})" if name else ""
+        if series.intended is not None:
+            place = INKED if len(series.groups) == 1 else group
+            meant = with_corners(steps, series.intended[rows, group], float(np.ptp(steps)))
+            drawn.append(ChartSeries(f"intended{called}", *meant, place=place, thin=True))
+        seen = series.recorded[rows, group]
+        drawn.append(ChartSeries(f"recorded{called}", steps, seen, "dots", group, thin=True))
+    stretch = series.stretch
+    marks: tuple[ChartMark, ...] = ()
+    if stretch is not None:
+        marks = (ChartMark(stretch[0], "", False, *stretch, DEPARTS, "band"),)
+    up = Axis("learning rate", low=0.0, form="rate", free=True)
+    note = "Shaded: the log departs from the plan." if marks else ""
+    return Chart(title, Axis("update", form="count"), up, drawn, marks, note, 0.42)
+
+
+@plain_text
 def draw(series: RateSeries, title: str, beside: str = "") -> Any:
-    """Return a `matplotlib.figure.Figure`; recorded rates are dots, intended ones lines.
+    """Return `chart(…)` as a `matplotlib.figure.Figure`.
 
     Args:
         series: What is drawn.
         title: One line above it.
         beside: The cause, written to the right.
     """
-    figure = new_figure(8.4 if beside else 6.4, 3.6)
-    axes = figure.subplots()
-    stretch = series.stretch
-    if stretch is not None:
-        axes.axvspan(*stretch, **SHADE)
-    rows = thinned(len(series.steps))
-    steps = np.asarray(series.steps)[rows]
-    for group, name in enumerate(series.groups):
-        colour = COLOURS[group % len(COLOURS)]
-        called = f" ({written(name)})" if name else ""
-        if series.intended is not None:
-            line = {"color": GREY if len(series.groups) == 1 else colour, "linewidth": 1.4}
-            axes.plot(steps, series.intended[rows, group], linestyle=DASHES[1], **line,
-                      label=f"intended{called}")  # fmt: skip
-        axes.plot(steps, series.recorded[rows, group], linestyle="", marker=".", markersize=3.2,
-                  color=colour, label=f"recorded{called}")  # fmt: skip
-    axes.set_xlabel("update", fontsize=9, color=INK)
-    axes.set_ylabel("learning rate", fontsize=9, color=INK)
-    axes.set_title(written(title), fontsize=10, color=INK, loc="left", pad=14)
-    axes.set_ylim(bottom=0)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=False)
-    axes.legend(fontsize=8, frameon=False)
-    tidy(axes)
+    figure = paper_figure([chart(series, title)], width=8.4 if beside else 6.4, height=3.6)
     if beside:
+        axes = figure.axes[0]
         lines = [textwrap.fill(line, BESIDE) for line in written(beside).splitlines()]
         axes.text(1.02, 0.98, "\n\n".join(lines), transform=axes.transAxes, fontsize=8, color=INK,
                   va="top", ha="left")  # fmt: skip

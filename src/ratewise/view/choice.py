@@ -173,7 +173,7 @@ def search(panels: ChoicePanels) -> Chart:
                texts=told),
     ]  # fmt: skip
     broken = [float(one.spent) for one in panels.trials if not math.isfinite(one.metric)]
-    axis = panels.metric_axis
+    axis = _with_expected(panels)
     if broken:
         edge = axis.low if panels.higher_is_better else axis.high
         at = np.full(len(broken), edge)
@@ -197,11 +197,24 @@ def expectation(panels: ChoicePanels) -> Chart:
                 f"measured {t.metric:.5g}" for t in mine]  # fmt: skip
         drawn.append(ChartSeries(name, x, y, "dots", panels.places.get(name), y - doubt, y + doubt,
                             told))  # fmt: skip
-    axis = panels.metric_axis
+    axis = _with_expected(panels)
     within = sum(abs(one.metric - one.expected) <= one.spread for one in known)
     note = f"{within} of {len(known)} are within one standard deviation; on the line, as expected."
     across, up = (axis._replace(label=f"{panels.metric}, {word}") for word in _WORDS)
     return Chart("", across, up, drawn, (ChartMark(0.0, kind="diagonal"),), note)
+
+
+def _with_expected(panels: ChoicePanels) -> Axis:
+    """Return the axis of the metric, wide enough for what was expected of the runs on it."""
+    axis = panels.metric_axis
+    assert axis.low is not None
+    assert axis.high is not None
+    ends = [axis.low, axis.high]
+    for one in panels.trials:
+        if axis.low <= one.metric <= axis.high and math.isfinite(one.expected):
+            ends += [one.expected - one.spread, one.expected + one.spread]
+    far = FAR * (axis.high - axis.low)
+    return axis._replace(low=max(min(ends), axis.low - far), high=min(max(ends), axis.high + far))
 
 
 _WORDS = ("measured", "expected")

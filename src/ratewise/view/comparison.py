@@ -12,7 +12,7 @@ from ratewise._arrays import Floats
 from ratewise.view.figures import INKED, Axis, Chart, ChartMark, ChartSeries, with_corners
 from ratewise.view.format import format_rate
 from ratewise.view.on_paper import paper_figure
-from ratewise.view.style import INK, better, thinned, written
+from ratewise.view.style import INK, better, plain_text, thinned, written
 
 SHOWN = 6
 """Candidates that have colours, the best; the others are grey."""
@@ -92,6 +92,7 @@ def noise_band(candidates: Sequence[Ranked], margin: float) -> tuple[ChartMark, 
     return (ChartMark(mean, "", False, mean - margin, mean + margin, kind="band"),)
 
 
+@plain_text
 def paper(made: Sequence[Chart], title: str) -> Any:
     """Return `charts(…)` as a `matplotlib.figure.Figure`, with a title above."""
     rows = len(made[-1].y.names)

@@ -26,6 +26,9 @@ NOTHING: Floats = np.empty(0)
 CORNER = 0.02
 """Share of the range of a curve from which a change between neighbours is a step."""
 
+TINY, DEEPEST = 1e-290, 1e15
+"""The highest number of a logarithmic axis is at least the first, and the lowest this far below."""
+
 UNSEEN = 1e-3
 """Share of a run below which nobody sees how long something is."""
 
@@ -228,7 +231,8 @@ def ends_of(chart: Chart, up: bool) -> tuple[float, float]:
     low = low if axis.low is None else axis.low
     high = high if axis.high is None else axis.high
     if axis.log:
-        low, high = max(low, 1e-300), max(high, 1e-299)
+        high = max(high, TINY)
+        low = max(low, high / DEEPEST) if low > 0 or axis.low is not None else high / 10
         room = (high / low) ** 0.04 if high > low else 2.0
         return (low / room if axis.low is None else low), (high * room if axis.high is None
                                                            else high)  # fmt: skip
@@ -248,7 +252,7 @@ def ticks(axis: Axis, ends: tuple[float, float], count: int = 6) -> list[tuple[f
         wide = step[1] - step[0] if len(step) > 1 else (high - low) or 1.0
         first = math.ceil(low / wide - 1e-9)
         at = [i * wide for i in range(first, math.floor(high / wide + 1e-9) + 1)]
-    at = [0.0 if abs(value) < 1e-12 * abs(high) else value for value in at]
+        at = [0.0 if abs(value) < 1e-12 * max(abs(low), abs(high)) else value for value in at]
     digits = _digits(at)
     return [(value, written_number(value, axis.form, digits)) for value in at]
 

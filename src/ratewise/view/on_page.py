@@ -8,11 +8,26 @@ from typing import Any
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.view.figures import Axis, Chart, ChartMark, ChartSeries, colour, dashes, ends_of
+from ratewise.view.figures import (
+    Axis,
+    Chart,
+    ChartMark,
+    ChartSeries,
+    colour,
+    dashes,
+    ends_of,
+    ticks,
+)
 from ratewise.view.svg import escaped
 
 HEIGHT = 300
 """Height of a chart, in pixels."""
+
+SECOND = 52
+"""Height of a second axis across, in pixels."""
+
+FIRST_SECOND = 20
+"""Number of the first of them, which no chart has."""
 
 _SYMBOLS = {"o": "circle", "x": "x", "|": "line-ns-open", "v": "triangle-down"}
 
@@ -46,8 +61,44 @@ def plotly_figure(charts: Chart | Sequence[Chart], *, dark: bool = False) -> Any
         _axes(figure, chart, row, last=row == len(several))
         if chart.y.others:
             _second_up(figure, chart, row)
-    figure.update_layout(**_layout(len(several), dark))
+    figure.update_layout(**_layout(len(several), dark), showlegend=any(map(_several, several)))
+    _seconds_across(figure, several[0])
     return figure
+
+
+def _several(chart: Chart) -> bool:
+    return len({one.group or one.name for one in chart.series if one.keyed}) > 1
+
+
+def _seconds_across(figure: Any, chart: Chart) -> None:
+    """Draw the second axes of the first chart above it, for which it makes room."""
+    others = chart.x.others
+    if not others:
+        return
+    low, high = figure.layout.yaxis.domain or (0.0, 1.0)
+    tall = figure.layout.height + SECOND * len(others)
+    room = SECOND / (tall - figure.layout.margin.t - figure.layout.margin.b)
+    figure.update_layout(height=tall, yaxis_domain=[low, high - room * len(others)])
+    ends = np.array(ends_of(chart, up=False))
+    unseen = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    for place, (label, factor) in enumerate(others):
+        name = f"{FIRST_SECOND + place}"
+        at = high - room * (len(others) - place)
+        axis = {"overlaying": "x", "side": "top", "anchor": "free", "position": at,
+                "range": (ends * factor).tolist(), "showgrid": False,
+                "title": {"text": escaped(label), "standoff": 2},
+                **_numbers(label, ends * factor)}  # fmt: skip
+        figure.add_scatter(x=ends * factor, y=[None, None], xaxis=f"x{name}", yaxis="y", **unseen)
+        figure.update_layout(**{f"xaxis{name}": axis})
+
+
+def _numbers(label: str, ends: Any, log: bool = False, form: str = "") -> dict[str, Any]:
+    """Return the numbers of a second axis: plotly would put them beside those of the first."""
+    low, high = (float(end) for end in ends)
+    form = form or ("count" if high > 20 else "number")
+    at = ticks(Axis(label, log=log, form=form), (low, high))
+    return {"tickmode": "array", "tickvals": [value for value, _ in at],
+            "ticktext": [text for _, text in at], "fixedrange": True}  # fmt: skip
 
 
 def _layout(rows: int, dark: bool) -> dict[str, Any]:
@@ -129,8 +180,12 @@ def _mark(figure: Any, mark: ChartMark, row: int, dark: bool, chart: Chart) -> N
 
 
 def _axes(figure: Any, chart: Chart, row: int, *, last: bool) -> None:
-    figure.update_xaxes(**_axis(chart.x, ends_of(chart, up=False), last), row=row, col=1)
+    across = _axis(chart.x, ends_of(chart, up=False), last)
     up = _axis(chart.y, ends_of(chart, up=True), True)
+    # A second axis would not move with the first one.
+    across |= {"fixedrange": True} if chart.x.others else {}
+    up |= {"fixedrange": True} if chart.y.others else {}
+    figure.update_xaxes(**across, row=row, col=1)
     second = {"secondary_y": False} if chart.y.others else {}
     figure.update_yaxes(**up, row=row, col=1, **second)
 
@@ -153,5 +208,7 @@ def _second_up(figure: Any, chart: Chart, row: int) -> None:
     unseen = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
     figure.add_scatter(x=across, y=np.array([low, high]) * factor, **unseen, row=row, col=1,
                        secondary_y=True)  # fmt: skip
-    axis = _axis(Axis(label, log=chart.y.log, form="rate"), (low * factor, high * factor), True)
+    ends = low * factor, high * factor
+    axis = _axis(Axis(label, log=chart.y.log, form="rate"), ends, True)
+    axis |= _numbers(label, ends, chart.y.log, "rate")
     figure.update_yaxes(**axis, showgrid=False, row=row, col=1, secondary_y=True)

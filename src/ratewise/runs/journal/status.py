@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ratewise.runs.journal.database import damaged, read_only, real_path
 from ratewise.runs.journal.lock import is_written
 from ratewise.runs.journal.table import DamagedRow
-from ratewise.runs.journal.tables import COMPARISONS, RUNS
+from ratewise.runs.journal.tables import COMPARISONS, FINDINGS, RUNS
+from ratewise.runs.journal.values import read_json
 from ratewise.schedule import ScheduleError
 
 MOST_COUNTED = 500_000
@@ -33,7 +36,7 @@ class Status:
         seconds: Time since it began, or that it took.
         left: Seconds that are left at the pace so far; None if that cannot be said.
         lists: Lists of runs that were trained, of which this is the last.
-        altogether: Updates trained for all of them.
+        altogether: Updates trained for all of them, and for range tests before them.
         since: Seconds since the first of them began, or until the last one ended.
     """
 
@@ -64,6 +67,7 @@ def status(path: str | os.PathLike[str]) -> Status:
         try:
             last = COMPARISONS.last(file)
             lists = list(COMPARISONS.every(file))
+            climbed = sum(map(_updates, FINDINGS.every(file)))
             failed = sum(
                 row["diverged"] is not None or row["error"] is not None for row in RUNS.every(file)
             )
@@ -79,8 +83,16 @@ def status(path: str | os.PathLike[str]) -> Status:
     pace = trained / seconds if seconds > 0 else 0.0
     left = max(planned - trained, 0) / pace if running and pace else None
     done = (last["runs"], last["finished"], failed, trained, planned, stretches)
-    altogether = sum(row["trained"] for row in lists)
+    altogether = climbed + sum(row["trained"] for row in lists)
     first = min(row["begun"] for row in lists)
     since = max(0.0, (time.time() if ended is None else ended) - first)
     told = last["doing"], running, ended is not None, seconds, left
     return Status(*done, *told, len(lists), altogether, since)
+
+
+def _updates(row: Mapping[str, Any]) -> int:
+    """Return the updates of a range test that was kept; of what else was found out, none."""
+    found: Any = read_json(row["found"])
+    if not row["what"].startswith("find ") or not isinstance(found, list):
+        return 0
+    return sum(len(one) for one in found if isinstance(one, list))  # pyright: ignore
