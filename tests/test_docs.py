@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import warm
-from tests.docs.snippets import PAGES, ROOT, Block, blocks, commands, figures, is_run, run
+from tests.docs.snippets import PAGES, ROOT, Block, blocks, commands, figures, is_run, run, save_files
 
 
 def pages_with(language: str) -> list[Path]:
@@ -31,7 +31,8 @@ def test_python_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("page", pages_with("console"), ids=page_name)
 def test_console_commands_succeed(page: Path, tmp_path: Path) -> None:
-    """Every `$ ratewise …` line on a page exits with 0."""
+    """Every `$ ratewise …` line on a page exits with 0, with the files that the page has saved."""
+    save_files(page, tmp_path)
     for block in blocks(page, "console"):
         for command in commands(block):
             words = ["-m", "ratewise", *shlex.split(command, comments=True)[1:]]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+SAVED = re.compile(r"# ([\w-]+\.py)\n")
 NOT_RUN = re.compile(r"# *not run\b[:,]? *(.*)")
 DRAWN = re.compile(r"!\[[^]]*\]\(((?:\.\./|docs/)?images/drawn/([\w-]+\.svg))\)")
 STAMP = "<!-- drawn by the code with the hash {} -->\n"
@@ -59,6 +60,13 @@ def run(page: Path) -> None:
             # Keras asks TensorFlow for a copy in a way that numpy 2 frowns at.
             warnings.filterwarnings("ignore", ".*copy keyword", DeprecationWarning, r"keras\.")
             exec(code, namespace)
+
+
+def save_files(page: Path, folder: Path) -> None:
+    """Write the blocks that begin with the name of a file, as the page asks its reader to."""
+    for block in blocks(page, "python"):
+        if name := SAVED.match(block.code):
+            (folder / name.group(1)).write_text(block.code, encoding="utf-8")
 
 
 def commands(block: Block) -> Iterator[str]:
