@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import fnmatch
-import html
 import json
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,48 @@ def faces() -> list[str]:
 
 def reference(face: str) -> str:
     """Return the page of one module: all that its `__all__` names."""
-    return f"# {face}\n\n::: {face}\n    options:\n      show_root_heading: false\n"
+    page = f"# {face}\n\n::: {face}\n    options:\n      show_root_heading: false\n"
+    return page + "".join(f"\n::: {name}\n" for name in hidden(face).values())
+
+
+def hidden(face: str) -> dict[str, str]:
+    """Return the public names of a module behind which a reader finds a file, and where they are.
+
+    >>> hidden("ratewise.predict")["bound"]
+    'ratewise.predict.bound.bound'
+    """
+    places = {name: list(_places(face, name)) for name in _public(_tree(face))}
+    return {name: way[-1] for name, way in places.items() if any(map(_file, way))}
+
+
+def _places(module: str, name: str) -> Iterator[str]:
+    """Yield where a name is had from, from a module to the one that has it first."""
+    yield f"{module}.{name}"
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            if (node.module or "").startswith("ratewise"):
+                yield from _places(str(node.module), name)
+                return
+
+
+def _file(module: str) -> Path | None:
+    path = ROOT.joinpath("src", *module.split("."))
+    both = (path / "__init__.py", path.with_suffix(".py"))
+    return next((file for file in both if file.exists()), None)
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    file = _file(module)
+    assert file is not None, module
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _public(tree: ast.Module) -> list[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    return []
 
 
 # Notebooks -------------------------------------------------------------------------------------
@@ -70,7 +112,7 @@ def _output(output: dict[str, Any]) -> str:
         picture = "".join(data["image/png"]).replace("\n", "")
         return f'<img alt="what the cell drew" src="data:image/png;base64,{picture}">'
     text = "".join(output.get("text", data.get("text/plain", "")))
-    return f"<pre>{html.escape(text.rstrip())}</pre>"
+    return f"`````text\n{text.rstrip()}\n`````"
 
 
 # Files of the repository that pages link to ----------------------------------------------------
@@ -140,7 +182,9 @@ def _filled(entry: Any, pages: list[str]) -> Any:
         ((title, inside),) = entry.items()
         if isinstance(inside, str):
             return {title: _matches(inside, pages) if "*" in inside else inside}
-        return {title: [one for part in inside for one in _spread(part, pages)]}
+        named = {part for part in inside if isinstance(part, str)}
+        others = [page for page in pages if page not in named]
+        return {title: [one for part in inside for one in _spread(part, others)]}
     return entry
 
 
