@@ -12,9 +12,9 @@ FORMULA = re.compile(r"^(?:[\w.]+(?:\([^)]*\))?|\|[^|]*\|) = \S")
 
 
 def fenced(text: str) -> str:
-    """Return a docstring whose doctests and formulas are fenced blocks.
+    r"""Return a docstring whose doctests and formulas are fenced blocks.
 
-    >>> print(fenced("Fall.\\n\\nlevel(k) = 1 - k/n\\n\\n>>> 1 + 1\\n2"))
+    >>> print(fenced("Fall.\n\nlevel(k) = 1 - k/n\n\n>>> 1 + 1\n2"))
     Fall.
     <BLANKLINE>
     ```text

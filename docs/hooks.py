@@ -62,10 +62,11 @@ def _places(module: str, name: str) -> Iterator[str]:
     """Yield where a name is had from, from a module to the one that has it first."""
     yield f"{module}.{name}"
     for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
-            if (node.module or "").startswith("ratewise"):
-                yield from _places(str(node.module), name)
-                return
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ratewise"):
+            if name not in {alias.name for alias in node.names}:
+                continue
+            yield from _places(str(node.module), name)
+            return
 
 
 def _file(module: str) -> Path | None:

@@ -76,10 +76,10 @@ EXAMPLES = {
 
 HEAD = """# Shapes
 
-Every shape with a picture of one example over a run of 400 updates; each has a page with its formula,
-its edges and where it comes from. A level is a multiplier of the peak rate; a move starts where
-the one before it ended. Shapes that listen are drawn on a loss that falls, rests, jumps once and falls
-again. Which of them you want is on [another page](which-schedule.md).
+Every shape with a picture of one example over a run of 400 updates; each has a page with its
+formula, its edges and where it comes from. A level is a multiplier of the peak rate; a move starts
+where the one before it ended. Shapes that listen are drawn on a loss that falls, rests, jumps once
+and falls again. Which of them you want is on [another page](which-schedule.md).
 
 These pages are written by `docs/make_shapes.py` from the docstrings of the code.
 """
@@ -91,7 +91,8 @@ TABLE = """| at | the beginning | 10 % | 25 % | 50 % | 75 % | 90 % | the end |
 CODE = """```python
 import ratewise as rw
 
-print(rw.show({example!r}, {total}))
+schedule = {written}
+print(rw.show(schedule, {total}))
 ```
 """
 
@@ -100,7 +101,8 @@ import ratewise as rw
 
 losses = [max(1 - t / 150, 0.4) + (t == 250) for t in range(0, {total}, 10)]
 metrics = [(10 * i, {{"loss": loss}}) for i, loss in enumerate(losses)]
-print(rw.show({example!r}, {total}, metrics=metrics))
+schedule = {written}
+print(rw.show(schedule, {total}, metrics=metrics))
 ```
 """
 
@@ -173,7 +175,7 @@ def page_of(name: str, example: str, shape: Any) -> str:
         parts.append(f"Refused: {told.raises}\n")
     parts += levels(example)
     if told.tried:
-        parts.append(f"```pycon\n{told.tried}\n```\n")
+        parts.append(f"```python-console\n{told.tried}\n```\n")
     if told.source:
         parts.append(f"Source: {told.source}\n")
     parts.append("[All shapes](../shapes.md) · [in other frameworks](../formats.md)\n")
@@ -200,7 +202,8 @@ def read(shape: Any) -> Told:
 def code(example: str) -> str:
     """Return the lines that draw an example in a terminal."""
     block = CODE_WITH_A_METRIC if 'metric="' in example else CODE
-    return block.format(example=example, total=TOTAL)
+    written = repr(example) if '"' in example else f'"{example}"'  # as the formatter quotes
+    return block.format(written=written, total=TOTAL)
 
 
 def levels(example: str) -> list[str]:

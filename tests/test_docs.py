@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests import warm
-from tests.docs.snippets import PAGES, ROOT, Block, blocks, commands, figures, is_run, run, save_files
+from tests.docs.snippets import (
+    PAGES,
+    ROOT,
+    Block,
+    blocks,
+    commands,
+    figures,
+    is_run,
+    run,
+    save_files,
+)
 
 
 def pages_with(language: str) -> list[Path]:

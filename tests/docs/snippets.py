@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```([\w-]+)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 SAVED = re.compile(r"# ([\w-]+\.py)\n")
 NOT_RUN = re.compile(r"# *not run\b[:,]? *(.*)")
 DRAWN = re.compile(r"!\[[^]]*\]\(((?:\.\./|docs/)?images/drawn/([\w-]+\.svg))\)")
