@@ -15,7 +15,7 @@ TEST_ENV      := env -u KERAS_BACKEND $(QUIET_THREADS) OMP_NUM_THREADS=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test lint bench fuzz hunt audit-pins oldest test-python clean help
+.PHONY: demo test docs lint bench fuzz hunt audit-pins oldest test-python clean help
 
 help:  ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,10 @@ lint: $(VENV)/.test-installed  ## Run the linters and the type checker alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+docs: $(VENV)/.docs-installed  ## Build the site of the documentation into build/docs, warnings are errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Open build/docs/index.html"
 
 bench: $(VENV)/.test-installed  ## Run the benchmarks; each prints the ratio it is about
 	@for script in benchmarks/[!_]*.py; do \
@@ -111,9 +115,14 @@ $(VENV)/.demo-installed: pyproject.toml requirements/constraints.txt requirement
 	@$(PIP) --no-deps --requirement requirements/demo-nodeps.txt
 	@touch $@
 
+$(VENV)/.docs-installed: requirements/constraints.txt requirements/docs.txt | $(VENV)/.made
+	@echo "Installing what builds the documentation (once) ..."
+	@$(PIP) --requirement requirements/docs.txt
+	@touch $@
+
 $(VENV)/.test-installed: pyproject.toml requirements/constraints.txt requirements/demo.txt \
-                         requirements/demo-nodeps.txt requirements/test.txt \
-                         requirements/nodeps.txt | $(VENV)/.made
+                         requirements/demo-nodeps.txt requirements/docs.txt \
+                         requirements/test.txt requirements/nodeps.txt | $(VENV)/.made
 	@echo "Installing every framework the tests use (once; several minutes, about 4 GB) ..."
 	@$(PIP) torch
 	@$(PIP) --editable . --requirement requirements/test.txt

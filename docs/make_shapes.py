@@ -1,22 +1,23 @@
-"""Write docs/shapes.md and its pictures from the docstrings of the shapes.
+"""Write docs/shapes.md, a page for each shape, and their pictures, from the docstrings.
 
-python docs/make_shapes.py          writes both
-python docs/make_shapes.py --check  says whether the page is what would be written
+python docs/make_shapes.py          writes them
+python docs/make_shapes.py --check  says whether the pages are what would be written
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ratewise import schedule
 
 HERE = Path(__file__).parent
-PAGE, PICTURES = HERE / "shapes.md", HERE / "images" / "shapes"
+PAGE, PAGES, PICTURES = HERE / "shapes.md", HERE / "shapes", HERE / "images" / "shapes"
 TOTAL = 400
 
 SECTIONS: dict[str, tuple[ModuleType, ...]] = {
@@ -72,14 +73,48 @@ EXAMPLES = {
     "Wave": "Wave(to=0, cycles=1.5)",
 }
 """What is drawn where the bare name, `Hold()`, cannot be or says little."""
+
 HEAD = """# Shapes
 
-Every shape, with its formula, its edges, where it comes from, and a picture of the example over a
-run of 400 updates. A level is a multiplier of the peak rate; a move starts where the one before
-it ended. Shapes that listen are drawn on a loss that falls, rests, jumps once and falls again.
+Every shape with a picture of one example over a run of 400 updates; each has a page with its
+formula, its edges and where it comes from. A level is a multiplier of the peak rate; a move starts
+where the one before it ended. Shapes that listen are drawn on a loss that falls, rests, jumps once
+and falls again. Which of them you want is on [another page](which-schedule.md).
 
-This page is written by `docs/make_shapes.py` from the docstrings of the code.
+These pages are written by `docs/make_shapes.py` from the docstrings of the code.
 """
+
+TABLE = """| at | the beginning | 10 % | 25 % | 50 % | 75 % | 90 % | the end |
+|---|---|---|---|---|---|---|---|
+"""
+
+CODE = """```python
+import ratewise as rw
+
+schedule = {written}
+print(rw.show(schedule, {total}))
+```
+"""
+
+CODE_WITH_A_METRIC = """```python
+import ratewise as rw
+
+losses = [max(1 - t / 150, 0.4) + (t == 250) for t in range(0, {total}, 10)]
+metrics = [(10 * i, {{"loss": loss}}) for i, loss in enumerate(losses)]
+schedule = {written}
+print(rw.show(schedule, {total}, metrics=metrics))
+```
+"""
+
+
+class Told(NamedTuple):
+    """What a docstring says: of the whole, of each argument, of errors, its source and examples."""
+
+    about: list[str]
+    args: list[tuple[str, str]]
+    raises: str
+    source: str
+    tried: str
 
 
 def losses() -> list[tuple[int, dict[str, float]]]:
@@ -96,48 +131,148 @@ def shapes(title: str) -> Iterator[tuple[str, str, Any]]:
                 yield name, EXAMPLES.get(name, f"{name}()"), shape
 
 
+# The pages -------------------------------------------------------------------------------------
+
+
 def write() -> str:
-    """Return the page."""
+    """Return the page of all shapes."""
     parts = [HEAD]
     for title in SECTIONS:
         parts.append(f"## {title}\n")
-        parts += [section(*shape) for shape in shapes(title)]
+        parts += [entry(*shape) for shape in shapes(title)]
     return "\n".join(parts)
 
 
-def section(name: str, example: str, shape: Any) -> str:
-    """Return what is said of one shape."""
-    text = inspect.getdoc(shape) or ""
-    told = text.split("\n>>> ")[0].rstrip()
-    signature = (
-        f"{name}{inspect.signature(shape)}".split(" -> ")[0]
-        .replace("'", "")
-        .replace("Length", "length")
-    )
-    picture = f"![{name}](images/shapes/{name}.png)\n\n" if example else ""
+def entry(name: str, example: str, shape: Any) -> str:
+    """Return what the page of all shapes says of one."""
+    page = f"shapes/{name}.md"
     shown = f"`{example}`\n\n" if example else ""
-    return f"### {name}\n\n{shown}{picture}```text\n{signature}\n\n{told}\n```\n"
+    picture = f"[![{name}](images/shapes/{name}.svg)]({page})\n\n" if example else ""
+    return f"### {name}\n\n{shown}{picture}{read(shape).about[0]} [More]({page})\n"
+
+
+def pages() -> dict[Path, str]:
+    """Return every page, by its file."""
+    made = {PAGE: write()}
+    for title in SECTIONS:
+        for name, example, shape in shapes(title):
+            made[PAGES / f"{name}.md"] = page_of(name, example, shape)
+    return made
+
+
+def page_of(name: str, example: str, shape: Any) -> str:
+    """Return the page of one shape."""
+    told = read(shape)
+    parts = [f"# {name}\n", f"{told.about[0]}\n"]
+    if example:
+        parts += [f"![{example}](../images/shapes/{name}.svg)\n", code(example)]
+    parts += [f"{_fenced(paragraph)}\n" for paragraph in told.about[1:]]
+    parts.append(f"## How it is written\n\n```text\n{signature(name, shape)}\n```\n")
+    if told.args:
+        rows = "".join(f"| `{argument}` | {_cell(text)} |\n" for argument, text in told.args)
+        parts.append(f"| argument | what it is |\n|---|---|\n{rows}")
+    if told.raises:
+        parts.append(f"Refused: {told.raises}\n")
+    parts += levels(example)
+    if told.tried:
+        parts.append(f"```python-console\n{told.tried}\n```\n")
+    if told.source:
+        parts.append(f"Source: {told.source}\n")
+    parts.append("[All shapes](../shapes.md) · [in other frameworks](../formats.md)\n")
+    return "\n".join(parts)
+
+
+def read(shape: Any) -> Told:
+    """Return what the docstring of a shape says."""
+    text, _, tried = (inspect.getdoc(shape) or "").partition("\n>>> ")
+    about: list[str] = []
+    found = {"Args": "", "Raises": "", "Source": ""}
+    for paragraph in text.strip().split("\n\n"):
+        head, _, rest = paragraph.partition(":")
+        if head in found:
+            found[head] = rest.strip("\n ") if head == "Source" else inspect.cleandoc(rest)
+        else:
+            about.append(paragraph)
+    args = re.findall(r"^(\w+): (.*(?:\n .*)*)", found["Args"], re.MULTILINE)
+    raises = found["Raises"].removeprefix("ScheduleError: ")
+    examples = f">>> {tried}".rstrip() if tried else ""
+    return Told(about, args, _line(raises), _line(found["Source"]), examples)
+
+
+def code(example: str) -> str:
+    """Return the lines that draw an example in a terminal."""
+    block = CODE_WITH_A_METRIC if 'metric="' in example else CODE
+    written = repr(example) if '"' in example else f'"{example}"'  # as the formatter quotes
+    return block.format(written=written, total=TOTAL)
+
+
+def levels(example: str) -> list[str]:
+    """Return a table of an example's levels, if they are known beforehand."""
+    made = schedule.parse(example) if example else None
+    if made is None or 'metric="' in example:
+        return []
+    rates = made.lr if isinstance(made, schedule.Plan) else made
+    assert isinstance(rates, schedule.Schedule)
+    values = rates.resolve(total=TOTAL).values()
+    at = (0, 0.1, 0.25, 0.5, 0.75, 0.9)
+    cells = [f"{values[int(share * TOTAL)]:.4g}" for share in at] + [f"{values[-1]:.4g}"]
+    return [f"{TABLE}| `{_cell(example)}` | {' | '.join(cells)} |\n"]
+
+
+def signature(name: str, shape: Any) -> str:
+    """Return how a shape is called."""
+    called = f"{name}{inspect.signature(shape)}".split(" -> ")[0]
+    return re.sub(r": '([^']*)'", r": \1", called).replace("Length", "length")
+
+
+def _fenced(paragraph: str) -> str:
+    """Return a paragraph; one that holds a formula keeps its lines."""
+    return f"```text\n{paragraph}\n```" if re.search(r"[\w)²] = |→", paragraph) else paragraph
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _cell(text: str) -> str:
+    return _line(text).replace("|", "\\|")
+
+
+# The pictures ----------------------------------------------------------------------------------
 
 
 def draw() -> None:
-    """Write the pictures."""
+    """Write the pictures, the same bytes each time."""
+    import matplotlib
+
     from ratewise.show import show
 
+    matplotlib.rcParams["svg.hashsalt"] = "ratewise"
     PICTURES.mkdir(parents=True, exist_ok=True)
     for title in SECTIONS:
         for name, example, _ in shapes(title):
             if example:
                 figure = show({name: example}, TOTAL, metrics=losses()).figure()
                 figure.set_size_inches(5.2, 2.2 * (2 if name == "OneCycle" else 1))
-                figure.savefig(PICTURES / f"{name}.png", dpi=80, metadata={"Software": None})
+                figure.savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
+
+
+def current(made: dict[Path, str]) -> bool:
+    """Return whether the pages in the folder are these, and no others."""
+    there = {path: path.read_text(encoding="utf-8") for path in [PAGE, *PAGES.glob("*.md")]}
+    return there == made
 
 
 def main() -> int:
     """Write, or check."""
-    page = write()
+    made = pages()
     if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page)
-    PAGE.write_text(page, encoding="utf-8")
+        return int(not current(made))
+    PAGES.mkdir(exist_ok=True)
+    for old in set(PAGES.glob("*.md")) - set(made):
+        old.unlink()
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
     draw()
     return 0
 

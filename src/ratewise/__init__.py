@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ratewise.show import show
 
 __version__ = "0.1.0"
+"""The version of the package."""
 
 __all__ = [
     "WSD",
