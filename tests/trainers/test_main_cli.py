@@ -19,6 +19,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.cli import LightningCLI
 from torch.utils.data import DataLoader
 
+from ratewise.torch import Scheduler
 from tests.trainers.ledger import elsewhere, held
 from tests.trainers.tiny import BATCHES, EPOCHS, LR, TEXT, Recorder, killed, line, rates, rows, used
 
@@ -138,6 +139,27 @@ def test_a_scheduler_beside_the_optimizer_in_the_file(tmp_path: Path) -> None:
     saved: Any = {"save_config_callback": None, "seed_everything_default": False}
     cli = LightningCLI(Bare, args=["fit", "--config", str(file)], **saved)
     assert used(cli.trainer.optimizers[0]) == rates()
+
+
+def test_a_file_of_jsonargparse_alone_makes_the_scheduler(tmp_path: Path) -> None:
+    """For a script of one's own, such as Fabric's: `type=Callable[[Optimizer], Scheduler]`."""
+    import jsonargparse
+
+    parser = jsonargparse.ArgumentParser()
+    parser.add_argument("--scheduler", type=Callable[[torch.optim.Optimizer], Scheduler])
+    parser.add_argument("--config", action="config")
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "scheduler:\n  class_path: ratewise.torch.Scheduler\n"
+        f'  init_args: {{schedule: "{TEXT}", total: {BATCHES * EPOCHS}}}\n'
+    )
+    found = parser.parse_args(["--config", str(file)])
+    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
+    optimizer = Recorder(line().parameters(), lr=LR)
+    instantiate(found).scheduler(optimizer)
+    for _ in rates():
+        optimizer.step()
+    assert used(optimizer) == rates()
 
 
 elsewhere(

@@ -64,24 +64,6 @@ def accelerate(load: Load, folder: Path) -> Ran:
     return used(made), keeps.states
 
 
-def fabric(load: Load, folder: Path) -> Ran:
-    from lightning.fabric import Fabric
-
-    from ratewise.torch import Scheduler
-
-    own, model = Fabric(accelerator="cpu", devices=1), line()
-    made: Any = Recorder(model.parameters(), lr=LR)
-    model, optimizer = own.setup(model, made)
-    keeps = Keeps(made, load)
-    Scheduler(optimizer, PLAN, total=UPDATES)
-    keeps.at("behind")
-    for x, y in own.setup_dataloaders(loader(UPDATES)):
-        own.backward((model(x) - y).square().mean())
-        optimizer.step()
-        optimizer.zero_grad()
-    return used(made), keeps.states
-
-
 def transformers(load: Load, folder: Path) -> Ran:
     from transformers import Trainer
 
@@ -186,7 +168,6 @@ trainer:
 
 TRAINERS: dict[str, tuple[str, Callable[[Load, Path], Ran]]] = {
     "Accelerate": ("accelerate", accelerate),
-    "Fabric": ("lightning", fabric),
     "Transformers Trainer": ("transformers", transformers),
     "TRL": ("trl", trl),
     "Lightning": ("lightning", lightning),
@@ -195,7 +176,6 @@ TRAINERS: dict[str, tuple[str, Callable[[Load, Path], Ran]]] = {
 
 
 @held("Accelerate", "resume by optimizer alone")
-@held("Fabric", "resume by optimizer alone")
 @held("Transformers Trainer", "resume by optimizer alone")
 @held("TRL", "resume by optimizer alone")
 @held("Lightning", "resume by optimizer alone")

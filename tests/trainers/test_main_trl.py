@@ -76,7 +76,6 @@ def test_sft_uses_and_logs_the_rates(tmp_path: Path) -> None:
     assert [logged[step] for step in range(1, TOTAL + 1)] == found
 
 
-@held("TRL", "rates exact")
 def test_dpo_uses_the_rates(tmp_path: Path) -> None:
     """Preferences, with a reference model beside."""
     from datasets import Dataset

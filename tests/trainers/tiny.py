@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import os
+import runpy
 import signal
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import ratewise as rw
 
@@ -94,3 +98,27 @@ def killed(run: Callable[[Callable[[], None]], Any]) -> None:
         time.sleep(0.01)
     assert os.WIFSIGNALED(status)
     assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def example(name: str, *words: object) -> tuple[list[float], dict[str, Any]]:
+    """Run an example; return the rate of every step of any optimizer, and what it has defined.
+
+    The rates are those of the first group, read by a hook of PyTorch for all optimizers.
+    """
+    path = Path(__file__).resolve().parents[2] / "examples" / "trainers" / name
+    heard: list[float] = []
+    hook = register_optimizer_step_post_hook(
+        lambda one, *_: heard.append(float(one.param_groups[0]["lr"]))
+    )
+    before, sys.argv = sys.argv, [str(path), *map(str, words)]
+    try:
+        defined = runpy.run_path(str(path), run_name="__main__")
+    finally:
+        sys.argv = before
+        hook.remove()
+    return heard, defined
+
+
+def planned(defined: dict[str, Any], total: int = 24, lr: float = LR) -> list[float]:
+    """The rates of the plan that an example has."""
+    return [lr * level for level in defined["plan"].resolve(total=total).values().tolist()]
