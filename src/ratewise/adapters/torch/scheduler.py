@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import weakref
 from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -310,6 +311,10 @@ class Scheduler(Contract):
 
 
 # For the adapters that stand on it ----------------------------------------------------------
+
+
+# What fills arguments from a file looks at `__new__`, and for those that one scheduler takes.
+Scheduler.__new__.__signature__ = inspect.signature(Scheduler.__init__)  # pyright: ignore
 
 
 def feedback_of(scheduler: Scheduler) -> SourceFeedback:
