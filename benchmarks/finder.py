@@ -250,9 +250,10 @@ def answers() -> None:
         assert range_test is not None
         found += range_test.rate is not None
         told = range_test.reason if range_test.rate is None else f"{range_test.rate:.2g}"
-        print(f"{name}: {told} ({type(range_test).__name__}); ladder {peaks[0]:g} to {peaks[-1]:g}; "
-              f"{spent / total:.2f} runs, {time.process_time() - begun:.0f} s of CPU; "
-              f"peaks of the grid {subject.peaks}", flush=True)  # fmt: skip
+        seconds = time.process_time() - begun
+        print(f"{name}: {told} ({type(range_test).__name__}); peaks {peaks[0]:g} to {peaks[-1]:g}, "
+              f"those of the grid {subject.peaks[0]:g} to {subject.peaks[-1]:g}; "
+              f"{spent / total:.2f} runs, {seconds:.0f} s of CPU", flush=True)  # fmt: skip
     print(f"an answer on {found} of {len(several)}")
 
 
