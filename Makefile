@@ -20,10 +20,10 @@ TEST_ENV      := env -u KERAS_BACKEND $(QUIET_THREADS) OMP_NUM_THREADS=1
 help:  ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.demo-installed  ## Choose a schedule for a fine-tune on real reviews (minutes, CPU)
-	@rm -rf results/sentiment
-	@$(QUIET_THREADS) $(BIN)/ratewise choose examples/sentiment.py:task --total 160 \
-		--out results/sentiment
+demo: $(VENV)/.demo-installed  ## Choose a schedule for a classifier of real reviews (minutes, CPU)
+	@rm -rf results/reviews
+	@$(QUIET_THREADS) $(BIN)/ratewise choose examples/embeddings.py:task --total 312 \
+		--out results/reviews
 
 test: lint  ## Run the linters, the type checker, every test and every snippet of the docs
 	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

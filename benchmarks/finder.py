@@ -9,7 +9,11 @@
    were not looked at for that. Beside it torch-lr-finder and Lightning's tuner, where installed,
    with the 100 updates that they make by default, and with 500, about as many as ratewise makes.
 
-Run:  python benchmarks/finder.py [curve | tasks]
+3. Short runs: what `choose` finds on twelve real tasks with a twentieth of a budget of 24 runs, or
+   twice that where it has to train short runs; whether there is an answer, and how far from the
+   best peak of five. Each run has at most 300 updates, of batches of 8 to 32.
+
+Run:  python benchmarks/finder.py [curve | tasks | answers]
       pip install torch-lr-finder    # for its column
 """
 
@@ -22,6 +26,7 @@ import json
 import logging
 import platform
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -38,10 +43,12 @@ import tasks as recorded
 import torch
 from _finder_rules import RULES
 from _finder_tasks import subjects
+from cheap import CHEAP
 from torch import nn
 
 import ratewise as rw
 from ratewise.choose import TorchTask, find
+from ratewise.choose.peak_range import where_to_look
 from tests.range_test.curves import STEEPEST, Curve
 
 HERE = Path(__file__).resolve().parent
@@ -224,16 +231,44 @@ def outcome(subject: recorded.Subject, rate: float, best: float) -> str:
     return f"{rate:.2e}: {loss:.4f}, {100 * (loss / best - 1):+.1f} %"
 
 
+# 3. Short runs ------------------------------------------------------------------------------------
+
+SHORT = 300
+
+
+def answers() -> None:
+    """Print what `choose` finds before it chooses, on tasks whose runs are short."""
+    several = {**subjects(), **{name: make() for name, make in CHEAP.items()}}
+    several |= {name: recorded.SUBJECTS[name]() for name in ("minilm", "lora")}
+    found = 0
+    for name, subject in several.items():
+        total = min(subject.total, SHORT)
+        begun = time.process_time()
+        with tempfile.TemporaryDirectory() as folder:
+            journal = Path(folder) / "runs.db"
+            peaks, range_test, _, spent = where_to_look(subject.task, total, 24 * total, journal)
+        assert range_test is not None
+        found += range_test.rate is not None
+        told = range_test.reason if range_test.rate is None else f"{range_test.rate:.2g}"
+        seconds = time.process_time() - begun
+        print(f"{name}: {told} ({type(range_test).__name__}); peaks {peaks[0]:g} to {peaks[-1]:g}, "
+              f"those of the grid {subject.peaks[0]:g} to {subject.peaks[-1]:g}; "
+              f"{spent / total:.2f} runs, {seconds:.0f} s of CPU", flush=True)  # fmt: skip
+    print(f"an answer on {found} of {len(several)}")
+
+
 def main() -> None:
     """Print the figures."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     print(f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}")
-    chosen = sys.argv[1:] or ["curve", "tasks"]
+    chosen = sys.argv[1:] or ["curve", "tasks", "answers"]
     if "curve" in chosen:
         curve()
     if "tasks" in chosen:
         tasks()
+    if "answers" in chosen:
+        answers()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ ARGUMENTS = {
         *("--lengths", "30", "40", "--every", "5", "--patience", "0", "--seeds", "2"),
         *("--judges", "60"),
     ],
+    "embeddings.py": ["--total", "20", "--budget", "200", "--reviews", "200"],
     "sentiment.py": ["--total", "8", "--budget", "64", "--seeds", "2", "--judges", "60"],
     "trainer_task.py": ["--total", "20", "--seeds", "1"],
 }

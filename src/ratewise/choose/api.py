@@ -152,11 +152,12 @@ def choose(
     execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard, trust)
     with execution.open(tasks, metric, sharing=True) as executor:
         assert executor.journal is not None
-        found, notes, rates = None, list[str](), given
+        found, notes, rates, sought = None, list[str](), given, 0
         stages = Stages(None if isinstance(progress, bool) else progress, limit)
         if rates is None:
-            asked_for = task, longest, limit, executor.journal
-            rates, found, notes = where_to_look(*asked_for, progress=stages.finding)
+            asked_for = task, longest, limit, executor.journal, metric
+            looked = where_to_look(*asked_for, progress=stages.finding)
+            rates, found, notes, sought = looked
         begun = look_at(task, numbers, executor.journal)
         mine, note = own_settings(task, longest, optimizer, own, names=schedules, **units)
         notes += [note] if note else []
@@ -169,7 +170,7 @@ def choose(
             finalists=finalists,
             grows=grows if given is None else None,
             at_once=_at_once(engine, workers),
-            spent={"find": found.updates} if found is not None else {},
+            spent={"find": sought} if found is not None else {},
             notes=notes,
             own=None if mine is None else mine.run(longest, numbers[0]),
         )

@@ -11,16 +11,26 @@ from ratewise.range_test import RangeTestResult
 from ratewise.range_test.api import Progress, find
 from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.result import conclude
+from ratewise.range_test.short_runs import (
+    LEAST,
+    ShortRunsResult,
+    read_short_runs,
+    short_ladder,
+    train_short_runs,
+)
 from ratewise.runs.journal import found_once
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix
 from ratewise.tasks.calls import peak_of
 
 SHARE = 0.05
-"""Share of the budget that a range test may take; it takes no more than one run either."""
+"""Share of the budget that a range test may take; it takes no more than one run either.
 
-FEWEST, MOST = 24, 80
-"""Rungs of the range test."""
+Where it has no answer, short runs may take as much again.
+"""
+
+FEWEST, MOST = 24, 40
+"""Rungs of the range test: rather more updates at each than more of them."""
 
 DECADES = 1e3
 """How far the range test goes below and above the rate of the task's optimizer."""
@@ -31,30 +41,43 @@ EVENLY = 3, 3
 SEEDS = (0, 1)
 """Seeds of its sweeps, if there is room for both."""
 
+SHORT_RUNS = 8
+"""Rates of the short runs, over three decades: neighbours differ by a factor of 2.7."""
+
 
 def where_to_look(
     task: Any,
     total: int,
     budget: int,
     journal: str | os.PathLike[str],
+    metric: str | None = None,
     progress: Progress | None = None,
-) -> tuple[list[float], RangeTestResult | None, list[str]]:
-    """Return the peaks to try, the range test, and what there is to say about them.
+) -> tuple[list[float], RangeTestResult | None, list[str], int]:
+    """Return the peaks to try, the range test, what there is to say about them, and its updates.
+
+    Training losses of single batches may be too noisy to show what a climb learns. Then each of
+    some rates is tried in short runs that are cooled and measured, as far as as many updates allow.
 
     Raises:
         ScheduleError: neither a range test nor the task says where to look.
     """
     own = peak_of(task)
     room = min(total, int(SHARE * budget))
-    found = None
+    found, spent = None, 0
     if room >= FEWEST:
         seeds = SEEDS if room >= 2 * FEWEST else SEEDS[:1]
         low, high = (own / DECADES, own * DECADES) if own else (1e-7, 10.0)
-        rungs = min(MOST, room // len(seeds))
-        steps = Ladder(low, high, rungs, max(1, room // (len(seeds) * rungs)))
+        each = room // len(seeds)
+        updates = -(-each // MOST)
+        steps = Ladder(low, high, each // updates, updates)
         found = _found(task, steps, seeds, journal, progress)
+        spent = found.updates
+        if found.rate is None:
+            short = _short_runs(task, found, room, journal, metric)
+            spent += 0 if short is None else short.updates
+            found = short if short is not None and short.rate is not None else found
         if found.rate is not None:
-            return ladder(found.rate), found, []
+            return ladder(found.rate), found, [], spent
     why = "the budget has no room for a range test"
     if found is not None:
         why = f"the range test has no answer, because {found.reason}"
@@ -62,7 +85,8 @@ def where_to_look(
         rule = f"does not know where to look: {why}"
         fix = Fix("give {peaks}", peaks="[3e-4, 1e-3, 3e-3]")
         raise ScheduleError(Call("choose"), rule, fix)
-    return ladder(float(own), *EVENLY), found, [f"Peaks are around the task's own {own:g}: {why}."]
+    note = f"Peaks are around the task's own {own:g}: {why}."
+    return ladder(float(own), *EVENLY), found, [note], spent
 
 
 def _found(
@@ -87,6 +111,49 @@ def _found(
         for loss in losses:
             sweep.tell(loss)
     return conclude(steps, sweeps)
+
+
+def _short_runs(
+    task: Any, sweep: RangeTestResult, room: int, journal: Any, metric: str | None
+) -> ShortRunsResult | None:
+    """Return what short runs say, from the journal if they were made before; None without room."""
+    updates = room // (SHORT_RUNS * len(SEEDS))
+    if updates < LEAST or sweep.reading is None:
+        return None
+    steps = short_ladder(sweep, peak_of(task), SHORT_RUNS, updates)
+
+    def fits(told: Any) -> bool:
+        return (
+            isinstance(told, list)
+            and len(told) == 2  # pyright: ignore[reportUnknownArgumentType]
+            and isinstance(told[0], str)
+            and _is_table(steps, told[1])
+        )
+
+    what = f"short runs {steps} {SEEDS} {metric}"
+    told = found_once(
+        journal, task, what, lambda: train_short_runs(task, steps, SEEDS, metric), fits
+    )
+    more = told[0] in getattr(task, "higher_is_better", ())
+    return read_short_runs(steps, SEEDS, *told, more)
+
+
+def _is_table(steps: Ladder, told: Any) -> bool:
+    """Tell whether this is a row of runs for each seed: the losses and the metric of each."""
+    return (
+        isinstance(told, list)
+        and len(told) == len(SEEDS)  # pyright: ignore[reportUnknownArgumentType]
+        and all(isinstance(row, list) and len(row) == steps.rungs for row in told)  # pyright: ignore
+        and all(_is_run(steps, run) for row in told for run in row)  # pyright: ignore
+    )
+
+
+def _is_run(steps: Ladder, told: Any) -> bool:
+    if not isinstance(told, list | tuple) or len(told) != 2:  # pyright: ignore
+        return False
+    losses, value = told  # pyright: ignore
+    sound = isinstance(losses, list) and len(losses) == steps.updates  # pyright: ignore
+    return sound and all(type(one) is float for one in (*losses, value))  # pyright: ignore
 
 
 def _is_sweep(steps: Ladder, losses: Any) -> bool:

@@ -66,7 +66,7 @@ def refused(ladder: Ladder, sweeps: Sequence[Sweep], read: MarkedCurve) -> Refus
         )
         fix = Fix("give {updates}, or a higher {highest}", updates=more, highest="…")
         return Refusal(reason, fix)
-    return _unclear(ladder, read)
+    return unclear(ladder, read)
 
 
 def _more(ladder: Ladder) -> str:
@@ -74,7 +74,8 @@ def _more(ladder: Ladder) -> str:
     return str(4 * ladder.updates)
 
 
-def _unclear(ladder: Ladder, read: MarkedCurve) -> Refusal | None:
+def unclear(ladder: Ladder, read: MarkedCurve) -> Refusal | None:
+    """Return why the minimum of a curve that falls is unsure, or None."""
     minimum = read.minimum
     if minimum is None:
         return None

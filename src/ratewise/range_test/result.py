@@ -202,11 +202,11 @@ class RangeTestResult:
         assert self.rate is not None
         assert steepest is not None
         assert minimum is not None
-        breaks = "" if onset is None else f" and breaks from {_told(onset)} on"
+        breaks = "" if onset is None else f" and breaks from {told_mark(onset)} on"
         said = (
             f"Use a peak of about {format_rate(self.rate)}. "
-            f"The loss falls fastest at {_told(steepest)}, "
-            f"is lowest at {_told(minimum)}{breaks}; a tenth of the minimum, "
+            f"The loss falls fastest at {told_mark(steepest)}, "
+            f"is lowest at {told_mark(minimum)}{breaks}; a tenth of the minimum, "
             f"{format_rate(minimum.rate / 10, 2)}, is the cautious choice. "
         )
         limits = (
@@ -240,6 +240,7 @@ def conclude(ladder: Ladder, sweeps: tuple[Sweep, ...]) -> RangeTestResult:
     return RangeTestResult(ladder, sweeps, read, refused(ladder, sweeps, read))
 
 
-def _told(mark: Mark) -> str:
+def told_mark(mark: Mark) -> str:
+    """Return a mark with its interval."""
     rate, low, high = (format_rate(value, 2) for value in (mark.rate, mark.low, mark.high))
     return f"{rate} ({low} … {high})"
