@@ -154,7 +154,7 @@ def test_all_public_shapes_can_be_picked() -> None:
     shapes = {
         name for name in schedule.__all__
         if dataclasses.is_dataclass(getattr(schedule, name)) and issubclass(getattr(schedule, name), Schedule)
-    }  # noqa: E501  # fmt: skip
+    }  # fmt: skip
     assert shapes - set(kinds()) == {"Function", "Sequence"}
     assert {"WSD", "OneCycle", "Restarts", "Noam"} <= set(kinds())
 

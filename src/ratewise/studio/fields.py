@@ -81,7 +81,11 @@ def kinds() -> dict[str, Callable[..., Schedule | Plan]]:
 def _concrete(shape: type[Any]) -> bool:
     told = [str(field.type) for field in dataclasses.fields(shape)]
     chain = issubclass(shape, Sequence)  # it is what the moves are in
-    return issubclass(shape, Schedule) and not chain and not any(one.startswith(_CANNOT) for one in told)
+    return (
+        issubclass(shape, Schedule)
+        and not chain
+        and not any(one.startswith(_CANNOT) for one in told)
+    )
 
 
 def _composes(shape: Callable[..., Any]) -> bool:
@@ -236,7 +240,9 @@ def _value(who: str, text: str, field: dataclasses.Field[Any]) -> Any:
         except ValueError:
             continue
     if kind.startswith("tuple[Schedule"):
-        return _schedule(f"Product({text})" if text.startswith("(") else f"Product(({text},))").parts
+        return _schedule(
+            f"Product({text})" if text.startswith("(") else f"Product(({text},))"
+        ).parts
     if text[0] in "([{'\"" or text in ("True", "False", "None"):
         return _literal(who, text)
     if "(" in text:

@@ -160,9 +160,7 @@ def thinned_of(made: dict[str, Any], known: set[str]) -> dict[str, Any]:
     return {**made, "data": data}
 
 
-def points(
-    curve: ScheduleCurve, outlined: bool = False
-) -> tuple[NDArray[np.int64] | None, Floats]:
+def points(curve: ScheduleCurve, outlined: bool = False) -> tuple[NDArray[np.int64] | None, Floats]:
     """Return the updates that are drawn of a curve, None for all of them, and their levels."""
     if curve.length <= (OUTLINED if outlined else WHOLE):
         return None, curve.schedule.values(curve.length)

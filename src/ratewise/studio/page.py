@@ -65,14 +65,14 @@ def draw(session: Session, token: str) -> None:
     with box("studio-head", "header"):
         Words("ratewise studio", "h1")
         with box("studio-row"):
-            look = Push("Look: auto", lambda: turn(), "Light or dark")
+            look = Push("Light or dark: auto", lambda: turn())
             Copy("", "Copy the link", bare=True, link=True)
 
     def turn() -> None:
         now = next(i for i, (_, value) in enumerate(LOOKS) if value is dark.value)
         name, value = LOOKS[(now + 1) % len(LOOKS)]
         dark.set_value(value)
-        look.say(f"Look: {name}")
+        look.say(f"Light or dark: {name}")
 
     with box("studio-main-grid", "main"):
         with box("studio-left"):

@@ -8,8 +8,8 @@ import numpy as np
 
 from ratewise.schedule import Feedback, Plan, Schedule, ScheduleError, Simulation
 from ratewise.schedule.errors import nearest
-from ratewise.studio.figure import WHOLE, Beside
 from ratewise.studio.fields import moves_of
+from ratewise.studio.figure import WHOLE, Beside
 from ratewise.studio.sources import Log
 from ratewise.studio.state import StudioState
 

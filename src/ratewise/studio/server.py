@@ -154,30 +154,31 @@ def serve(
 def application(given: Given) -> Any:
     """Return the application: the page, and the one address that content is sent to."""
     from fastapi import FastAPI, Request
-    from fastapi.responses import PlainTextResponse
+    from fastapi.responses import JSONResponse
+    from nicegui import app as pages
     from nicegui import ui
-    from nicegui.language import Language  # noqa: F401  (named in the types of `run_with`)
 
     from ratewise.studio.page import build
 
     open_pages = Open()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    async def content(request: Request) -> PlainTextResponse:
-        """Take what was pasted or dropped on one page."""
+    async def content(request: Request) -> JSONResponse:
+        """Take what was pasted or dropped on one page; the answer is what to say of it."""
         session = open_pages.sessions.get(request.query_params.get("token", ""))
         if session is None:
-            error: Exception = ScheduleError("This page", "is not open", "load it again")
-            return PlainTextResponse(str(error), 403)
+            error = ScheduleError("This page", "is not open", "load it again")
+            return JSONResponse({"said": str(error), "wrong": True}, 403)
         body = await request.body()
         try:
             found = await asyncio.to_thread(read, request.query_params.get("name", ""), body)
-            return PlainTextResponse(session.take(found))
+            return JSONResponse({"said": session.take(found), "wrong": False})
         except REFUSED as refused:
-            return PlainTextResponse(str(refused), 422)
+            return JSONResponse({"said": str(refused), "wrong": True})
 
     app.add_route("/studio/content", content, methods=["POST"])
     build(open_pages, given)
+    pages.config.quasar_config["loadingBar"]["skipHijack"] = True  # it has no name for readers
     ui.run_with(app, title="ratewise studio", dark=None, language="en-US", tailwind=False,
                 reconnect_timeout=30.0, show_welcome_message=False, favicon=FAVICON,
                 binding_refresh_interval=None, message_history_length=HISTORY)  # fmt: skip

@@ -30,13 +30,17 @@ class Words(TextElement):
 
 
 class Push(Words):
-    """A button."""
+    """A button; its name for readers begins with what is on it, if that is a word."""
 
-    def __init__(self, text: str, pushed: Callable[[], Any], hint: str = "", classes: str = "") -> None:  # noqa: E501  # fmt: skip
+    def __init__(
+        self, text: str, pushed: Callable[[], Any], hint: str = "", classes: str = ""
+    ) -> None:
         super().__init__(text, "button", classes)
         self.props["type"] = "button"
         if hint:
-            self.props["aria-label"] = self.props["title"] = hint
+            symbol = not text.isascii() or text in hint
+            self.props["title"] = hint
+            self.props["aria-label"] = hint if symbol else f"{text}: {hint}"
         self.on("click", lambda _: pushed(), args=[])
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from nicegui import run
 
+from ratewise.studio.fields import example
 from ratewise.studio.plateau import listening
 from ratewise.studio.session import REFUSED, Session
 from ratewise.studio.state import with_new_move
-from ratewise.studio.fields import example
 from ratewise.studio.widgets import Field, Push, Words, box
 
 

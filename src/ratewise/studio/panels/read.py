@@ -21,7 +21,7 @@ class ReadPanel:
         Words("Read a config or a log", "h2")
         Drop(token, LARGEST_CONTENT)
         self._notes = box("studio-notes", "ul", aria_label="Notes of what was read")
-        self._logs = box("studio-logs", aria_label="Logs")
+        self._logs = box("studio-logs", role="group", aria_label="Logs")
         self._told: Any = None
 
     def show(self) -> None:
