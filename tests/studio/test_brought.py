@@ -279,7 +279,7 @@ def test_what_is_no_journal_is_said(tmp_path: Path) -> None:
     for path in (fake, tmp_path / "none.db"):
         with pytest.raises(ScheduleError):
             follow(path)
-    with pytest.raises(ScheduleError, match="none.csv"):
+    with pytest.raises(ScheduleError, match=r"none\.csv"):
         look_at([tmp_path / "none.csv"])
     assert more_is_better("eval_accuracy")
     assert not more_is_better("loss")

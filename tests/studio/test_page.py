@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import functools
 import http.client
-import importlib.util
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,77 +17,10 @@ import ratewise as rw
 from ratewise.compare import compare
 from ratewise.studio import from_link
 from tests.runs.journal.tasks import ASKED, SCHEDULES, Bowl
+from tests.studio.conftest import LONG, MISSING
 from tests.studio.test_brought import CSV, STATE, TRAINER
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-MISSING = [name for name in ("playwright", "axe_playwright_python", "nicegui")
-           if importlib.util.find_spec(name) is None]  # fmt: skip
-if not Path(CHROMIUM).exists():
-    MISSING.append(CHROMIUM)
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the studio needs {', '.join(MISSING)}")
-
-LONG = 120_000
-"""Milliseconds that a busy machine may take."""
-
-
-@pytest.fixture(scope="module")
-def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The journal of a comparison that has ended; the tests go on with it."""
-    path = tmp_path_factory.mktemp("studio") / "runs.db"
-    compare(Bowl(), {"cosine": SCHEDULES["cosine"]}, **ASKED, journal=path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def address(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the one server is."""
-    command = [sys.executable, "-m", "ratewise", "studio", "--no-browser", "--port", "0"]
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}", "PYTHONUNBUFFERED": "1"}
-    folder = tmp_path_factory.mktemp("started")
-    with subprocess.Popen([*command, str(journal)], stdout=subprocess.PIPE, text=True, env=environ,
-                          stderr=subprocess.STDOUT, cwd=folder) as server:  # fmt: skip
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        found = re.search(r"http://[\w.:]+/", line)
-        assert found, line + server.stdout.read()
-        yield found[0]
-        server.send_signal(signal.SIGINT)
-        rest = server.stdout.read()
-        server.wait(60)
-    assert "Traceback" not in rest, rest
-    assert list(folder.iterdir()) == [], "the studio leaves nothing behind where it was started"
-
-
-@pytest.fixture(scope="module")
-def context(address: str) -> Iterator[Any]:
-    """The one browser."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        made = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
-        made.grant_permissions(["clipboard-read", "clipboard-write"], origin=address[:-1])
-        made.set_default_timeout(LONG)
-        yield made
-        browser.close()
-
-
-@pytest.fixture
-def page(context: Any, address: str) -> Iterator[Any]:
-    """A page of its own, of which nothing may have gone wrong, and from which nothing has left."""
-    made = context.new_page()
-    wrong: list[str] = []
-    asked: list[str] = []
-    made.on("console", lambda one: wrong.append(one.text) if one.type in ("error", "warning") else None)  # noqa: E501  # fmt: skip
-    made.on("pageerror", lambda one: wrong.append(str(one)))
-    made.on("request", lambda one: asked.append(one.url))
-    made.on("websocket", lambda one: asked.append(one.url.replace("ws:", "http:")))
-    yield made
-    made.close()
-    assert wrong == []
-    left = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
-    assert left == []
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the page needs {', '.join(MISSING)}")
 
 
 def opened(page: Any, address: str, query: str = "") -> Any:
@@ -169,6 +96,7 @@ def test_a_schedule_is_designed_by_hand(page: Any, address: str) -> None:
     link = urlsplit(page.url).query
     again = from_link(link)
     opened(page, address, f"?{link}")
+    tab(page, "Design")
     assert page.get_by_label("Text of the schedule").input_value() == repr(again.at.value)
     page.get_by_role("button", name="Remove Cosine").click()
     wait_for_text(page, r"^Warmup\([0-9]+, to=[0-9.]+\)$")
@@ -227,7 +155,8 @@ def test_configs_and_logs_are_brought(page: Any, address: str) -> None:
     log = panel.get_by_role("article", name="Log trainer_state.json")
     log.get_by_text("The run departs from the plan").wait_for()
     page.wait_for_function(
-        "document.querySelector('.studio-plot').data.filter((one) => one.mode === 'markers').length === 2"  # noqa: E501
+        "document.querySelector('.studio-plot').data.map((one) => one.mode).join().split('markers')"
+        ".length === 3"
     )
     log.get_by_role("button", name="Draw the schedule that the log shows").click()
     wait_for_text(page, r"Linear\(")
@@ -260,7 +189,8 @@ def dropped(page: Any, name: str, content: str | None) -> None:
         """([name, content]) => {
             const given = new DataTransfer();
             given.items.add(new File([content ?? window.large], name));
-            document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: given, bubbles: true}));
+            const event = new DragEvent("drop", {dataTransfer: given, bubbles: true});
+            document.body.dispatchEvent(event);
         }""",
         [name, content],
     )
@@ -292,7 +222,10 @@ def test_advice_and_code_are_at_hand(page: Any, address: str) -> None:
     before = ink(page)
     page.get_by_role("button", name="Light or dark").click()
     page.wait_for_selector("body.body--dark")
-    page.wait_for_function("(before) => document.querySelector('.studio-plot').layout.font.color !== before", arg=before)  # noqa: E501  # fmt: skip
+    page.wait_for_function(
+        "(before) => document.querySelector('.studio-plot').layout.font.color !== before",
+        arg=before,
+    )
 
 
 def ink(page: Any) -> str:
@@ -384,8 +317,9 @@ def test_the_keyboard_reaches_everything(page: Any, address: str) -> None:
     for _ in range(wanted + 5):
         page.keyboard.press("Tab")
         page.evaluate("() => window.reached.add(document.activeElement)")
+    kinds = "button, input, select, textarea, summary"
     reached = page.evaluate(
-        "() => [...window.reached].filter((one) => one.matches('button, input, select, textarea, summary')).length"  # noqa: E501
+        "(kinds) => [...window.reached].filter((one) => one.matches(kinds)).length", kinds
     )
     assert reached == wanted
 

@@ -73,7 +73,7 @@ class Field(Element, component="field.js"):
         self.on("commit", lambda event: committed(event.args["value"]), throttle=throttle)
 
     def show(self, **told: Any) -> None:
-        """Change what is shown: `value`, `hint`, `error`, `max`, …"""
+        """Change what is shown: `value`, `hint`, `error`, `max` and so on."""
         new = {name: one for name, one in told.items() if self.props.get(name) != one}
         for name, one in new.items():
             self.props[name] = one

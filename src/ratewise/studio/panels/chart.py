@@ -86,7 +86,9 @@ class ChartPanel:
             for trace in data:
                 with box("", "li"):
                     slot = trace["meta"]["slot"]
-                    mark = box("studio-mark dots" if trace["mode"] == "markers" else "studio-mark", "span")  # noqa: E501  # fmt: skip
+                    mark = box(
+                        "studio-mark dots" if trace["mode"] == "markers" else "studio-mark", "span"
+                    )
                     colour = f"var(--c{slot % 7})" if slot >= 0 else "var(--quiet)"
                     mark.style(f"--colour: {colour}")
                     Words(unescaped(trace["name"]), "span")
@@ -138,7 +140,9 @@ class RunPanel:
 
     def _setter(self, name: str) -> Any:
         def typed(text: str) -> None:
-            error = self._session.change(lambda state: changed(state, **{name: _setting(name, text)}))  # noqa: E501  # fmt: skip
+            error = self._session.change(
+                lambda state: changed(state, **{name: _setting(name, text)})
+            )
             self._fields[name].show(error=error)
 
         return typed
@@ -194,12 +198,16 @@ def _setting(name: str, text: str) -> Any:
     try:
         return float(text)
     except ValueError:
-        raise ScheduleError(shorten(text), "is no number", "type one such as 3e-4, or leave it empty") from None  # noqa: E501  # fmt: skip
+        raise ScheduleError(
+            shorten(text), "is no number", "type one such as 3e-4, or leave it empty"
+        ) from None
 
 
 def length(text: str) -> str:
     """Return a total such as 10k, which is one of updates."""
-    return f"{text} updates" if text[-1] in "kKMBGT" and text[:-1].replace(".", "").isdigit() else text  # noqa: E501  # fmt: skip
+    return (
+        f"{text} updates" if text[-1] in "kKMBGT" and text[:-1].replace(".", "").isdigit() else text
+    )
 
 
 def what_if(updates: int, place: float) -> int | None:

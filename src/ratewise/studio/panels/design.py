@@ -69,7 +69,9 @@ class DesignPanel:
             for place, one in enumerate(state.drawings):
                 with box("studio-row" + (" active" if place == state.active else ""), "li"):
                     box("studio-mark", "span").style(f"--colour: var(--c{place % 7})")
-                    pick = Push(one.title, self._picker(place), f"Work on {one.title}", "studio-pick")  # noqa: E501  # fmt: skip
+                    pick = Push(
+                        one.title, self._picker(place), f"Work on {one.title}", "studio-pick"
+                    )
                     pick.props["aria-pressed"] = str(place == state.active).lower()
                     word = "Hide" if one.shown else "Show"
                     Push(word, self._shower(place, one), f"{word} {one.title}")

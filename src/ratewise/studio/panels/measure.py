@@ -67,7 +67,9 @@ def _known(session: Session) -> list[str]:
 def _first(session: Session) -> str:
     """Return the metric to begin with: a validation loss, or any loss, or whatever there is."""
     known = _known(session)
-    ranked = sorted(known, key=lambda one: ("loss" not in one, "val" not in one and "eval" not in one))  # noqa: E501  # fmt: skip
+    ranked = sorted(
+        known, key=lambda one: ("loss" not in one, "val" not in one and "eval" not in one)
+    )
     return ranked[0] if ranked else ""
 
 

@@ -63,7 +63,9 @@ class ReadPanel:
             log = self._session.logs[place]
             seen = await run.io_bound(seen_in, log)
             inferred = None if seen is None else seen.inferred
-            self._session.change(lambda state: added(state, _value(log.name, inferred), f"what {log.name} did"))  # noqa: E501  # fmt: skip
+            self._session.change(
+                lambda state: added(state, _value(log.name, inferred), f"what {log.name} did")
+            )
 
         return draw
 
