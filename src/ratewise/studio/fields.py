@@ -69,13 +69,15 @@ def kinds() -> dict[str, Callable[..., Schedule | Plan]]:
     >>> kinds()["Cosine"]
     <class 'ratewise.schedule.moves.Cosine'>
     """
-    found: dict[str, Callable[..., Schedule | Plan]] = {}
-    for name in sorted(shapes.__all__):
-        shape = getattr(shapes, name)
-        makes = inspect.isclass(shape) and dataclasses.is_dataclass(shape) and _concrete(shape)
-        if makes or (inspect.isfunction(shape) and _composes(shape)):
-            found[name] = shape
-    return found
+    every: dict[str, Any] = {name: getattr(shapes, name) for name in sorted(shapes.__all__)}
+    return {name: shape for name, shape in every.items() if _makes_one(shape)}
+
+
+def _makes_one(shape: Any) -> bool:
+    """Tell whether something public makes a schedule that a text can say."""
+    if inspect.isclass(shape):
+        return dataclasses.is_dataclass(shape) and _concrete(shape)
+    return inspect.isfunction(shape) and _composes(shape)
 
 
 def _concrete(shape: type[Any]) -> bool:

@@ -86,7 +86,7 @@ def figure(state: StudioState, beside: Sequence[Beside] = ()) -> dict[str, Any]:
                 data.append(_trace(curve, title, place, rows, in_rates, outlined=True)
                             | {"meta": _what_if(place)})  # fmt: skip
     data += [_beside(one, rows, state, in_rates) for one in beside]
-    end = max([state.updates, *([state.what_if] if state.what_if else [])])
+    end = max(state.updates, state.what_if or 0)
     return {
         "data": data,
         "layout": _layout(state, rows, end, in_rates),

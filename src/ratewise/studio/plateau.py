@@ -72,7 +72,7 @@ def simulated(state: StudioState, log: Log, metric: str) -> Simulated:
     if not shown:
         rule = f"has no {metric} within {state.updates:,} updates"
         raise ScheduleError(f"Log {log.name!r}", rule, "give a longer total")
-    run = schedule.resolve(state.total, **state.units).simulate(shown)
+    run = schedule.resolve(state.run, **state.units).simulate(shown)
     return Simulated(
         f"{state.at.title} on {metric}", value, run, state.updates, _told(run, len(shown))
     )

@@ -16,7 +16,7 @@ PLOTLY = ui.plotly
 """Named so that NiceGUI serves the plotly that it brings; the chart imports it in the browser."""
 
 
-class Words(TextElement):
+class Said(TextElement):
     """Text in an element of HTML; it is never read as HTML."""
 
     def __init__(self, text: str, tag: str = "p", classes: str = "") -> None:
@@ -29,7 +29,7 @@ class Words(TextElement):
             self.text = text
 
 
-class Push(Words):
+class Push(Said):
     """A button; its name for readers begins with what is on it, if that is a word."""
 
     def __init__(

@@ -10,7 +10,7 @@ from ratewise.schedule import ScheduleError, parse
 from ratewise.studio.session import Session
 from ratewise.studio.sources import LARGEST_CONTENT, seen_in
 from ratewise.studio.state import added
-from ratewise.studio.widgets import Drop, Push, Words, box
+from ratewise.studio.widgets import Drop, Push, Said, box
 
 
 class ReadPanel:
@@ -18,7 +18,7 @@ class ReadPanel:
 
     def __init__(self, session: Session, token: str) -> None:
         self._session = session
-        Words("Read a config or a log", "h2")
+        Said("Read a config or a log", "h2")
         Drop(token, LARGEST_CONTENT)
         self._notes = box("studio-notes", "ul", aria_label="Notes of what was read")
         self._logs = box("studio-logs", role="group", aria_label="Logs")
@@ -36,7 +36,7 @@ class ReadPanel:
         self._notes.clear()
         with self._notes:
             for note in session.notes:
-                Words(note, "li")
+                Said(note, "li")
         self._logs.clear()
         with self._logs:
             for place, (name, audit, error) in enumerate(session.audits()):
@@ -45,18 +45,18 @@ class ReadPanel:
 
     def _show_log(self, place: int, name: str, audit: Any, error: str) -> None:
         with box("studio-row"):
-            Words(name, "h3")
+            Said(name, "h3")
             Push("Draw what it did", self._drawer(place), "Draw the schedule that the log shows")
             Push("×", lambda: self._session.forget(place), f"Remove the log {name}", "studio-small")
         if error:
-            Words(error, "p", "studio-error")
+            Said(error, "p", "studio-error")
         elif audit is None:
-            Words("It holds no learning rates to hold against the plan.", "p")
+            Said("It holds no learning rates to hold against the plan.", "p")
         else:
             agrees = {True: "as meant", False: "departs", None: "cannot tell"}[audit.agrees]
-            Words(agrees, "strong", f"studio-verdict {agrees.split()[0]}")
+            Said(agrees, "strong", f"studio-verdict {agrees.split()[0]}")
             for line in str(audit).splitlines():
-                Words(line, "p")
+                Said(line, "p")
 
     def _drawer(self, place: int) -> Any:
         async def draw() -> None:
