@@ -16,7 +16,7 @@ from ratewise.schedule import ScheduleError
 from ratewise.studio.guard import Addresses, PageGuard, is_local
 from ratewise.studio.opening import OpenPages, StartedWith, look_at
 from ratewise.studio.session import REFUSED
-from ratewise.studio.sources import read
+from ratewise.studio.sources import fitting, read
 
 PORT = 7283
 """Where the studio is if nobody says otherwise and the place is free."""
@@ -118,7 +118,8 @@ def application(given: StartedWith) -> Any:
         body = await request.body()
         try:
             found = await asyncio.to_thread(read, request.query_params.get("name", ""), body)
-            return JSONResponse({"said": session.take(found), "wrong": False})
+            told = await asyncio.to_thread(fitting, session.state, found)
+            return JSONResponse({"said": session.take(found, told), "wrong": False})
         except REFUSED as refused:
             return JSONResponse({"said": str(refused), "wrong": True})
 

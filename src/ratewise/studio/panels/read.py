@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nicegui import run
+from nicegui import background_tasks, run
 
 from ratewise.schedule import ScheduleError, parse
 from ratewise.studio.session import Session
@@ -23,9 +23,10 @@ class ReadPanel:
         self._notes = box("studio-notes", "ul", aria_label="Notes of what was read")
         self._logs = box("studio-logs", role="group", aria_label="Logs")
         self._told: Any = None
+        self._busy = False
 
     def show(self) -> None:
-        """Show the notes, and each log with its audit."""
+        """Show the notes at once, and each log with its audit as soon as that is known."""
         session = self._session
         state = session.state
         told = (session.notes, tuple(map(id, session.logs)), state.at.value, state.total, state.lr,
@@ -37,9 +38,26 @@ class ReadPanel:
         with self._notes:
             for note in session.notes:
                 Said(note, "li")
+        if not self._busy:
+            background_tasks.create(self._audit(), name="audit")
+
+    async def _audit(self) -> None:
+        """Hold the logs against what is worked on; what changes meanwhile is seen to at the end."""
+        self._busy = True
+        try:
+            done: Any = None
+            while done != self._told:
+                done = self._told
+                found = await run.io_bound(self._session.audits)
+            if not self._logs.is_deleted:
+                self._show_logs(found)
+        finally:
+            self._busy = False
+
+    def _show_logs(self, found: Any) -> None:
         self._logs.clear()
         with self._logs:
-            for place, (name, audit, error) in enumerate(session.audits()):
+            for place, (name, audit, error) in enumerate(found):
                 with box("studio-log", "article", aria_label=f"Log {name}"):
                     self._show_log(place, name, audit, error)
 
