@@ -37,7 +37,8 @@ STANDS_ON: dict[str, tuple[str, ...]] = {
     "predict": ("logs", "view"),
     "audit": ("convert", "logs", "view"),
     "choose": ("advise", "compare", "convert", "predict", "range_test", "show"),
-    "cli": ("audit", "choose", "launch", "testing"),
+    "studio": ("audit", "choose"),
+    "cli": ("launch", "studio", "testing"),
 }
 """What a room is built on; whatever that is built on, it may import as well."""
 
@@ -188,6 +189,7 @@ def test_no_init_loads_a_framework_or_a_heavy_library() -> None:
     """What needs a framework says so in a file of its own, never in an `__init__`."""
     heavy = {*TRAINERS, "torch", "keras", "tensorflow", "jax", "optax", "transformers", "lightning", "ray"}
     heavy |= {"matplotlib", "scipy", "sklearn", "optuna", "plotext", "rich", "typer"}
+    heavy |= {"nicegui", "plotly"}
     guilty = [
         f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
         for name, path in FILES.items()

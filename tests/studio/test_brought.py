@@ -19,8 +19,8 @@ from ratewise.studio.advice import advised, fact_forms
 from ratewise.studio.code import code, code_or_error, targets
 from ratewise.studio.figure import LOSS
 from ratewise.studio.follow import follow, more_is_better
+from ratewise.studio.opening import look_at
 from ratewise.studio.plateau import simulated
-from ratewise.studio.server import look_at
 from ratewise.studio.session import Session
 from ratewise.studio.sources import LARGEST_CONTENT, Config, Log, plain_name, read, seen_in
 from ratewise.studio.state import changed
@@ -279,7 +279,7 @@ def test_what_is_no_journal_is_said(tmp_path: Path) -> None:
     for path in (fake, tmp_path / "none.db"):
         with pytest.raises(ScheduleError):
             follow(path)
-    with pytest.raises(ScheduleError, match="none.csv"):
+    with pytest.raises(ScheduleError, match=r"none\.csv"):
         look_at([tmp_path / "none.csv"])
     assert more_is_better("eval_accuracy")
     assert not more_is_better("loss")

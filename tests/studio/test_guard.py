@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratewise.schedule import ScheduleError
-from ratewise.studio.guard import LARGEST_BODY, Addresses, Guard, split_host
+from ratewise.studio.guard import LARGEST_BODY, Addresses, PageGuard, split_host
 from ratewise.studio.server import address_of, bind
 
 HERE = Addresses("127.0.0.1", 7283)
@@ -38,7 +38,7 @@ def ask(headers: list[tuple[str, str]], addresses: Addresses = HERE, kind: str =
         sent.append(message)
 
     scope = {"type": kind, "headers": [(n.encode(), v.encode()) for n, v in headers]}
-    asyncio.run(Guard(inner, addresses)(scope, receive, send))
+    asyncio.run(PageGuard(inner, addresses)(scope, receive, send))
     return sent, bool(reached)
 
 

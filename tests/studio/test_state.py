@@ -85,9 +85,9 @@ def test_a_hostile_link_is_a_state_or_an_error(query: str) -> None:
     """Whatever stands in a link, it is a state that can be drawn, or an error of our grammar."""
     try:
         state = from_link(query)
-        figure(state)
-    except ScheduleError as error:
-        assert str(error).endswith(".")
+    except ScheduleError:
+        return
+    assert figure(state)["data"] is not None
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,9 @@ def test_all_public_shapes_can_be_picked() -> None:
     """No list of shapes is kept: whatever is public and can be written down is there."""
     from ratewise import schedule
 
-    shapes = {
-        name for name in schedule.__all__
-        if dataclasses.is_dataclass(getattr(schedule, name)) and issubclass(getattr(schedule, name), Schedule)
-    }  # noqa: E501  # fmt: skip
+    found = {name: getattr(schedule, name) for name in schedule.__all__}
+    found = {name: one for name, one in found.items() if dataclasses.is_dataclass(one)}
+    shapes = {name for name, one in found.items() if issubclass(one, Schedule)}
     assert shapes - set(kinds()) == {"Function", "Sequence"}
     assert {"WSD", "OneCycle", "Restarts", "Noam"} <= set(kinds())
 
@@ -255,7 +254,7 @@ def unit_of(length: Any) -> str:
 
 @given(st.integers(1, 10_000), st.sampled_from(["5%", "3 epochs", "50k samples", "2M tokens"]))
 def test_a_length_keeps_its_unit(updates: int, old: str) -> None:
-    """A share stays a share and epochs stay epochs, to a percent of the length or half an update."""
+    """A share stays a share and epochs stay epochs, to a percent or half an update."""
     horizon = Horizon.of(10_000, 100, 64, 4096)
     new = rewritten(old, updates, horizon)
     assert unit_of(new) == unit_of(old)

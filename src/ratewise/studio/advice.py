@@ -86,7 +86,9 @@ def advised(told: Mapping[str, Any]) -> Advised:
     >>> advised({"task": "fine-tuning", "method": "lora"}).cards[0].strength in "measured theory"
     True
     """
-    advice = advise(**{name: _fact(name, one) for name, one in told.items() if one not in ("", [], None)})  # noqa: E501  # fmt: skip
+    advice = advise(
+        **{name: _fact(name, one) for name, one in told.items() if one not in ("", [], None)}
+    )
     against: dict[str, list[str]] = {}
     for one, other in advice.conflicts:
         against.setdefault(one, []).append(other)

@@ -27,7 +27,7 @@ def code(state: StudioState, target: str, *, approximate: bool = False) -> str:
     plan = rw.parse('Warmup("5%") >> Cosine(to=0.1)').resolve(10000)
     """
     if target != OWN:
-        return write(state.at.value, target, total=state.total, approximate=approximate,
+        return write(state.at.value, target, total=state.run, approximate=approximate,
                      **state.units)  # fmt: skip
     units = [f", {name}={value:g}" for name, value in state.units.items() if value is not None]
     run = f"{state.total!r}{''.join(units)}"

@@ -51,8 +51,8 @@ export default {
         const query = new URLSearchParams({ token: this.token, name: file.name });
         try {
           const answer = await fetch(`/studio/content?${query}`, { method: "POST", body: file });
-          const text = await answer.text();
-          this.tell(text, !answer.ok);
+          const { said, wrong } = await answer.json();
+          this.tell(said, wrong);
         } catch {
           this.tell(`'${name}' could not be sent: see whether the studio still runs, and try again.`, true);
         }

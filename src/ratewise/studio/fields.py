@@ -69,19 +69,25 @@ def kinds() -> dict[str, Callable[..., Schedule | Plan]]:
     >>> kinds()["Cosine"]
     <class 'ratewise.schedule.moves.Cosine'>
     """
-    found: dict[str, Callable[..., Schedule | Plan]] = {}
-    for name in sorted(shapes.__all__):
-        shape = getattr(shapes, name)
-        makes = inspect.isclass(shape) and dataclasses.is_dataclass(shape) and _concrete(shape)
-        if makes or (inspect.isfunction(shape) and _composes(shape)):
-            found[name] = shape
-    return found
+    every: dict[str, Any] = {name: getattr(shapes, name) for name in sorted(shapes.__all__)}
+    return {name: shape for name, shape in every.items() if _makes_one(shape)}
+
+
+def _makes_one(shape: Any) -> bool:
+    """Tell whether something public makes a schedule that a text can say."""
+    if inspect.isclass(shape):
+        return dataclasses.is_dataclass(shape) and _concrete(shape)
+    return inspect.isfunction(shape) and _composes(shape)
 
 
 def _concrete(shape: type[Any]) -> bool:
     told = [str(field.type) for field in dataclasses.fields(shape)]
     chain = issubclass(shape, Sequence)  # it is what the moves are in
-    return issubclass(shape, Schedule) and not chain and not any(one.startswith(_CANNOT) for one in told)
+    return (
+        issubclass(shape, Schedule)
+        and not chain
+        and not any(one.startswith(_CANNOT) for one in told)
+    )
 
 
 def _composes(shape: Callable[..., Any]) -> bool:
@@ -236,7 +242,9 @@ def _value(who: str, text: str, field: dataclasses.Field[Any]) -> Any:
         except ValueError:
             continue
     if kind.startswith("tuple[Schedule"):
-        return _schedule(f"Product({text})" if text.startswith("(") else f"Product(({text},))").parts
+        return _schedule(
+            f"Product({text})" if text.startswith("(") else f"Product(({text},))"
+        ).parts
     if text[0] in "([{'\"" or text in ("True", "False", "None"):
         return _literal(who, text)
     if "(" in text:

@@ -27,6 +27,8 @@ WHOLE = 20_000
 """Updates up to which every level is drawn."""
 OUTLINED = 4_000
 """The same for the curves of another run, which are looked at and not read off."""
+COLUMNS = 1_000
+"""Columns of an outline: about as many as a screen has for it."""
 SURVEYED = 1 << 20
 """Updates up to which every level is looked at."""
 FEW = 300
@@ -67,8 +69,8 @@ def figure(state: StudioState, beside: Sequence[Beside] = ()) -> dict[str, Any]:
     """Return what is drawn, in JSON types: `data`, `layout`, `handles`, and what they say.
 
     >>> made = figure(StudioState())
-    >>> made["data"][0]["name"], made["layout"]["xaxis"]["range"]
-    ('Warmup("5%") >> Cosine(to=0.1)', [0, 10000])
+    >>> len(made["data"]), made["layout"]["xaxis"]["range"], made["handles"][0]["x"]
+    (1, [0, 10000], 500)
     """
     known = [c for one in zip(state.drawings, drawn(state), strict=True) for c in _shown(*one)]
     in_rates = in_rates_of(state)
@@ -86,7 +88,7 @@ def figure(state: StudioState, beside: Sequence[Beside] = ()) -> dict[str, Any]:
                 data.append(_trace(curve, title, place, rows, in_rates, outlined=True)
                             | {"meta": _what_if(place)})  # fmt: skip
     data += [_beside(one, rows, state, in_rates) for one in beside]
-    end = max([state.updates, *([state.what_if] if state.what_if else [])])
+    end = max(state.updates, state.what_if or 0)
     return {
         "data": data,
         "layout": _layout(state, rows, end, in_rates),
@@ -160,18 +162,32 @@ def thinned_of(made: dict[str, Any], known: set[str]) -> dict[str, Any]:
     return {**made, "data": data}
 
 
-def points(
-    curve: ScheduleCurve, outlined: bool = False
-) -> tuple[NDArray[np.int64] | None, Floats]:
+def points(curve: ScheduleCurve, outlined: bool = False) -> tuple[NDArray[np.int64] | None, Floats]:
     """Return the updates that are drawn of a curve, None for all of them, and their levels."""
     if curve.length <= (OUTLINED if outlined else WHOLE):
         return None, curve.schedule.values(curve.length)
     if curve.length <= SURVEYED:
-        return curve.survey.updates, curve.survey.levels
+        levels = curve.schedule.values(curve.length)
+        at = outline(levels)
+        return at, levels[at]
     marks = [at for mark in curve.boundaries for at in (mark - 1, mark)]
     grid = np.linspace(0, curve.length - 1, WHOLE).round().astype(np.int64)
     at = np.unique(np.concatenate([grid, np.array(marks, dtype=np.int64)]))
     return at, curve.schedule(at)
+
+
+def outline(levels: Floats) -> NDArray[np.int64]:
+    """Return the updates that a curve is seen by: of every column its first, last and extremes.
+
+    >>> outline(np.array([0.0, 1.0, 0.0, 0.5])).tolist()
+    [0, 1, 2, 3]
+    """
+    width = -(-len(levels) // COLUMNS)
+    cells = levels[: len(levels) // width * width].reshape(-1, width)
+    begins = np.arange(len(cells), dtype=np.int64) * width
+    inside = [begins + cells.argmin(axis=1), begins + cells.argmax(axis=1)]
+    rest = np.arange(len(cells) * width, len(levels), dtype=np.int64)
+    return np.unique(np.concatenate([begins, begins + width - 1, *inside, rest]))
 
 
 def packed(values: NDArray[Any]) -> dict[str, str]:
@@ -210,7 +226,7 @@ def _beside(one: Beside, rows: list[str], state: StudioState, in_rates: bool) ->
         "name": escaped(one.name),
         "marker": {"size": 5, "symbol": "circle-open"},
         "line": {"width": 2},
-        "meta": {"slot": one.slot, "dash": 2, "faint": not one.points, "unlisted": not one.listed},
+        "meta": {"slot": one.slot, "dash": 0, "faint": not one.points, "unlisted": not one.listed},
         "yaxis": _axis(rows.index(one.row)),
         "hovertemplate": "%{y:.4g}",
     }

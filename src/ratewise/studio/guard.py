@@ -112,7 +112,7 @@ def split_host(given: str) -> tuple[str, int | None]:
     return name, int(port) if port.isascii() and port.isdigit() and len(port) < 6 else -1
 
 
-class Guard:
+class PageGuard:
     """An application in front of another: it lets through what comes from its own page.
 
     Args:

@@ -25,6 +25,7 @@ MOST = 24
 HIGHEST = 10.0
 """Level up to which a handle can be dragged."""
 
+
 @dataclass(frozen=True)
 class Handle:
     """A place that can be taken and moved.

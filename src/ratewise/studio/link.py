@@ -113,5 +113,3 @@ def _setting(name: str, value: str) -> Any:
     except ValueError:
         given = shorten(value)
         raise ScheduleError("The link", f"has {name}={given}", f"{name} is a number") from None
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import Request
 from nicegui import ui
@@ -12,6 +12,7 @@ from nicegui import ui
 from ratewise.schedule import ScheduleError
 from ratewise.studio.link import from_link
 from ratewise.studio.look import styles
+from ratewise.studio.opening import OpenPages, StartedWith
 from ratewise.studio.panels.chart import ChartPanel, RunPanel
 from ratewise.studio.panels.design import DesignPanel
 from ratewise.studio.panels.follow import FollowPanel
@@ -19,15 +20,12 @@ from ratewise.studio.panels.know import AdvicePanel, CodePanel
 from ratewise.studio.panels.measure import PlateauPanel, PredictPanel
 from ratewise.studio.panels.read import ReadPanel
 from ratewise.studio.session import REFUSED, Session
-from ratewise.studio.widgets import Copy, Push, Words, box
-
-if TYPE_CHECKING:
-    from ratewise.studio.server import Given, Open
+from ratewise.studio.widgets import Copy, Push, Said, box
 
 LOOKS: tuple[tuple[str, bool | None], ...] = (("auto", None), ("dark", True), ("light", False))
 
 
-def build(open_pages: Open, given: Given) -> None:
+def build(open_pages: OpenPages, given: StartedWith) -> None:
     """Make the page known to NiceGUI."""
 
     @ui.page("/")
@@ -41,7 +39,7 @@ def build(open_pages: Open, given: Given) -> None:
         session.tell()
 
 
-def begun(query: str, given: Given) -> tuple[Session, str]:
+def begun(query: str, given: StartedWith) -> tuple[Session, str]:
     """Return the session of a page that is opened by a link, and what is wrong with the link."""
     session, said = Session(journals=given.journals), ""
     try:
@@ -63,16 +61,16 @@ def draw(session: Session, token: str) -> None:
     """Draw the page of a session."""
     dark = ui.dark_mode(None)
     with box("studio-head", "header"):
-        Words("ratewise studio", "h1")
+        Said("ratewise studio", "h1")
         with box("studio-row"):
-            look = Push("Look: auto", lambda: turn(), "Light or dark")
+            look = Push("Light or dark: auto", lambda: turn())
             Copy("", "Copy the link", bare=True, link=True)
 
     def turn() -> None:
         now = next(i for i, (_, value) in enumerate(LOOKS) if value is dark.value)
         name, value = LOOKS[(now + 1) % len(LOOKS)]
         dark.set_value(value)
-        look.say(f"Look: {name}")
+        look.say(f"Light or dark: {name}")
 
     with box("studio-main-grid", "main"):
         with box("studio-left"):

@@ -8,8 +8,8 @@ import numpy as np
 
 from ratewise.schedule import Feedback, Plan, Schedule, ScheduleError, Simulation
 from ratewise.schedule.errors import nearest
-from ratewise.studio.figure import WHOLE, Beside
 from ratewise.studio.fields import moves_of
+from ratewise.studio.figure import WHOLE, Beside
 from ratewise.studio.sources import Log
 from ratewise.studio.state import StudioState
 
@@ -72,7 +72,7 @@ def simulated(state: StudioState, log: Log, metric: str) -> Simulated:
     if not shown:
         rule = f"has no {metric} within {state.updates:,} updates"
         raise ScheduleError(f"Log {log.name!r}", rule, "give a longer total")
-    run = schedule.resolve(state.total, **state.units).simulate(shown)
+    run = schedule.resolve(state.run, **state.units).simulate(shown)
     return Simulated(
         f"{state.at.title} on {metric}", value, run, state.updates, _told(run, len(shown))
     )

@@ -4,78 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import socket
 import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ratewise._extras import require
-from ratewise._files import read_up_to
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
-from ratewise.studio.guard import Addresses, Guard, is_local
-from ratewise.studio.session import REFUSED, Session
-from ratewise.studio.sources import Config, Log, read, read_given
+from ratewise.studio.guard import Addresses, PageGuard, is_local
+from ratewise.studio.opening import OpenPages, StartedWith, look_at
+from ratewise.studio.session import REFUSED
+from ratewise.studio.sources import fitting, read
 
 PORT = 7283
 """Where the studio is if nobody says otherwise and the place is free."""
 HISTORY = 50
 """Messages that are sent again to a page whose connection was lost; behind that it loads anew."""
-SQLITE = b"SQLite format 3\0"
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the studio was started with.
-
-    Args:
-        found: Configs and logs, read.
-        journals: Paths of journals to be followed.
-    """
-
-    found: tuple[Config | Log, ...] = ()
-    journals: tuple[str, ...] = ()
-
-
-@dataclass
-class Open:
-    """The pages that are open, by the token that each was given."""
-
-    sessions: dict[str, Session] = field(default_factory=dict[str, Session])
-
-    def new(self, session: Session) -> str:
-        """Return the token of a page that is opened now."""
-        token = secrets.token_urlsafe(24)
-        self.sessions[token] = session
-        return token
-
-
-def look_at(files: Sequence[str | os.PathLike[str]]) -> Given:
-    """Return what some files hold, each a config, a log or a journal.
-
-    Raises:
-        ScheduleError: one of them is not there, or is none of these.
-    """
-    found: list[Config | Log] = []
-    journals: list[str] = []
-    for one in files:
-        path = Path(one)
-        try:
-            begin = b"" if path.is_dir() else read_up_to(path, len(SQLITE))
-        except OSError as error:
-            rule = f"cannot be read ({error.strerror})"
-            fix = "give a config, a log or a journal"
-            raise ScheduleError(f"File {shorten(path.name)}", rule, fix) from None
-        if begin == SQLITE:
-            journals.append(str(path.resolve()))
-        else:
-            found.append(read_given(path))
-    return Given(tuple(found), tuple(journals))
 
 
 def bind(host: str, port: int | None) -> socket.socket:
@@ -140,7 +86,7 @@ def serve(
 
         number = listening.getsockname()[1]
         address = address_of(host, number)
-        guarded = Guard(application(given), Addresses(host, number))
+        guarded = PageGuard(application(given), Addresses(host, number))
         said(f"The studio is at {address}  (Ctrl-C ends it)")
         if not is_local(host):
             said(f"Whoever reaches {host} can use it: it asks for no password.")
@@ -151,33 +97,35 @@ def serve(
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def application(given: Given) -> Any:
+def application(given: StartedWith) -> Any:
     """Return the application: the page, and the one address that content is sent to."""
     from fastapi import FastAPI, Request
-    from fastapi.responses import PlainTextResponse
+    from fastapi.responses import JSONResponse
+    from nicegui import app as pages
     from nicegui import ui
-    from nicegui.language import Language  # noqa: F401  (named in the types of `run_with`)
 
     from ratewise.studio.page import build
 
-    open_pages = Open()
+    open_pages = OpenPages()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    async def content(request: Request) -> PlainTextResponse:
-        """Take what was pasted or dropped on one page."""
+    async def content(request: Request) -> JSONResponse:
+        """Take what was pasted or dropped on one page; the answer is what to say of it."""
         session = open_pages.sessions.get(request.query_params.get("token", ""))
         if session is None:
-            error: Exception = ScheduleError("This page", "is not open", "load it again")
-            return PlainTextResponse(str(error), 403)
+            error = ScheduleError("This page", "is not open", "load it again")
+            return JSONResponse({"said": str(error), "wrong": True}, 403)
         body = await request.body()
         try:
             found = await asyncio.to_thread(read, request.query_params.get("name", ""), body)
-            return PlainTextResponse(session.take(found))
+            told = await asyncio.to_thread(fitting, session.state, found)
+            return JSONResponse({"said": session.take(found, told), "wrong": False})
         except REFUSED as refused:
-            return PlainTextResponse(str(refused), 422)
+            return JSONResponse({"said": str(refused), "wrong": True})
 
     app.add_route("/studio/content", content, methods=["POST"])
     build(open_pages, given)
+    pages.config.quasar_config["loadingBar"]["skipHijack"] = True  # it has no name for readers
     ui.run_with(app, title="ratewise studio", dark=None, language="en-US", tailwind=False,
                 reconnect_timeout=30.0, show_welcome_message=False, favicon=FAVICON,
                 binding_refresh_interval=None, message_history_length=HISTORY)  # fmt: skip

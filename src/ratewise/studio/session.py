@@ -40,6 +40,7 @@ class Session:
     journals: tuple[str, ...] = ()
     logs: list[Log] = field(default_factory=list[Log])
     law: Fit | None = None
+    told: dict[Any, tuple[Predicted, ...]] = field(default_factory=dict[Any, Any])
     run: Simulated | None = None
     last_handle: int | None = None
     error: str = ""
@@ -109,17 +110,27 @@ class Session:
 
     def predictions(self) -> tuple[Predicted, ...]:
         """Return what the fitted law says of the schedules, if there is one."""
-        return () if self.law is None else predicted(self.state, self.law)
+        if self.law is None:
+            return ()
+        state = self.state
+        known = state.drawings, state.total, state.lr, tuple(state.units.values()), id(self.law)
+        if known not in self.told:
+            self.told = {known: predicted(state, self.law)}
+        return self.told[known]
 
     # What is brought -----------------------------------------------------------------------------
 
-    def take(self, found: Config | Log) -> str:
+    def take(self, found: Config | Log, told: dict[str, Any] | None = None) -> str:
         """Show a config or a log that was read; return what became of it, in words.
+
+        Args:
+            found: What was read.
+            told: What it says of the run, if that is known already: see `fitting`.
 
         Raises:
             ScheduleError: there is no room for it, or its lengths cannot be drawn.
         """
-        told = fitting(self.state, found)
+        told = fitting(self.state, found) if told is None else told
         if isinstance(found, Config):
             name = "" if found.format.startswith("a ratewise") else found.name
             self._apply(lambda state: changed(added(state, found.plan, name), **told))

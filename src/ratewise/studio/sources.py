@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ratewise.audit import audit
 from ratewise.audit.recorded import Recorded, recorded
 from ratewise.audit.result import Audit
@@ -103,7 +105,9 @@ class Log:
             found.append(Beside(name, at, read.rates[:, place], points=True))
         for one in self.curves:
             name = f"{self.name}: loss" if len(self.curves) == 1 else f"{one.name}: loss"
-            found.append(Beside(name, one.steps, one.losses, LOSS, points=True))
+            found.append(
+                Beside(name, np.asarray(one.steps), np.asarray(one.losses), LOSS, points=True)
+            )
         return tuple(found)
 
 
@@ -269,7 +273,7 @@ def held_against(state: StudioState, log: Log) -> Audit | None:
     lr = state.lr
     if lr is None and not (isinstance(value, Plan) and "lr" in value.peak):
         lr = log.peak
-    units = {name: one for name, one in state.units.items() if one is not None}
+    units: dict[str, Any] = {n: one for n, one in state.units.items() if one is not None}
     return audit(log.recorded, value, total=state.updates, lr=lr, **units)
 
 

@@ -130,6 +130,12 @@ class StudioState:
         return total
 
     @property
+    def run(self) -> int | str:
+        """The length of the run, as it was given."""
+        assert not isinstance(self.total, float)  # a float is a share, and is refused
+        return self.total
+
+    @property
     def at(self) -> Drawing:
         """What is worked on."""
         return self.drawings[self.active]

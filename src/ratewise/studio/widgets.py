@@ -16,7 +16,7 @@ PLOTLY = ui.plotly
 """Named so that NiceGUI serves the plotly that it brings; the chart imports it in the browser."""
 
 
-class Words(TextElement):
+class Said(TextElement):
     """Text in an element of HTML; it is never read as HTML."""
 
     def __init__(self, text: str, tag: str = "p", classes: str = "") -> None:
@@ -29,14 +29,18 @@ class Words(TextElement):
             self.text = text
 
 
-class Push(Words):
-    """A button."""
+class Push(Said):
+    """A button; its name for readers begins with what is on it, if that is a word."""
 
-    def __init__(self, text: str, pushed: Callable[[], Any], hint: str = "", classes: str = "") -> None:  # noqa: E501  # fmt: skip
+    def __init__(
+        self, text: str, pushed: Callable[[], Any], hint: str = "", classes: str = ""
+    ) -> None:
         super().__init__(text, "button", classes)
         self.props["type"] = "button"
         if hint:
-            self.props["aria-label"] = self.props["title"] = hint
+            symbol = not text.isascii() or text in hint
+            self.props["title"] = hint
+            self.props["aria-label"] = hint if symbol else f"{text}: {hint}"
         self.on("click", lambda _: pushed(), args=[])
 
 
@@ -69,7 +73,7 @@ class Field(Element, component="field.js"):
         self.on("commit", lambda event: committed(event.args["value"]), throttle=throttle)
 
     def show(self, **told: Any) -> None:
-        """Change what is shown: `value`, `hint`, `error`, `max`, …"""
+        """Change what is shown: `value`, `hint`, `error`, `max` and so on."""
         new = {name: one for name, one in told.items() if self.props.get(name) != one}
         for name, one in new.items():
             self.props[name] = one

@@ -11,7 +11,7 @@ from ratewise.studio.handles import moved
 from ratewise.studio.readings import cursor, depends_on_total
 from ratewise.studio.session import Session
 from ratewise.studio.state import changed
-from ratewise.studio.widgets import Chart, Field, Words, box
+from ratewise.studio.widgets import Chart, Field, Said, box
 
 WIDEST = 4.0
 """How many times as long, or as short, the other run may be."""
@@ -25,7 +25,7 @@ class ChartPanel:
     def __init__(self, session: Session) -> None:
         self._session = session
         with box("studio-card studio-picture", "section", aria_label="Curves"):
-            self._error = Words("", "p", "studio-error")
+            self._error = Said("", "p", "studio-error")
             self._error.props["role"] = "alert"
             self._chart = Chart(self._moved, self._clicked)
             self._legend = box("studio-legend", "ul", aria_label="What is drawn")
@@ -86,23 +86,25 @@ class ChartPanel:
             for trace in data:
                 with box("", "li"):
                     slot = trace["meta"]["slot"]
-                    mark = box("studio-mark dots" if trace["mode"] == "markers" else "studio-mark", "span")  # noqa: E501  # fmt: skip
+                    mark = box(
+                        "studio-mark dots" if trace["mode"] == "markers" else "studio-mark", "span"
+                    )
                     colour = f"var(--c{slot % 7})" if slot >= 0 else "var(--quiet)"
                     mark.style(f"--colour: {colour}")
-                    Words(unescaped(trace["name"]), "span")
+                    Said(unescaped(trace["name"]), "span")
 
     def _show_readings(self, told: Any) -> None:
         self._readings.clear()
         with self._readings:
             with box("", "thead"), box("", "tr"):
                 for name in ("schedule", "update", "level", "rate"):
-                    Words(name, "th").props["scope"] = "col"
+                    Said(name, "th").props["scope"] = "col"
             with box("", "tbody"):
                 for one in told:
                     with box("", "tr"):
-                        Words(one.name, "th").props["scope"] = "row"
+                        Said(one.name, "th").props["scope"] = "row"
                         for text in (f"{one.update:,}", f"{one.level:.6g}", one.text):
-                            Words(text, "td")
+                            Said(text, "td")
 
 
 def unescaped(text: str) -> str:
@@ -125,7 +127,7 @@ class RunPanel:
         self._session = session
         self._fields: dict[str, Field] = {}
         with box("studio-card", "section", aria_label="The run"):
-            Words("The run", "h2")
+            Said("The run", "h2")
             with box("studio-fields"):
                 for name, label, placeholder in self.FIELDS:
                     self._fields[name] = Field(label, self._setter(name), kind="number",
@@ -138,7 +140,9 @@ class RunPanel:
 
     def _setter(self, name: str) -> Any:
         def typed(text: str) -> None:
-            error = self._session.change(lambda state: changed(state, **{name: _setting(name, text)}))  # noqa: E501  # fmt: skip
+            error = self._session.change(
+                lambda state: changed(state, **{name: _setting(name, text)})
+            )
             self._fields[name].show(error=error)
 
         return typed
@@ -166,7 +170,7 @@ class RunPanel:
             self._depends.clear()
             with self._depends:
                 for title, depends in told:
-                    Words(_sentence(title, depends), "li")
+                    Said(_sentence(title, depends), "li")
 
     def _hint(self) -> str:
         state = self._session.state
@@ -194,12 +198,16 @@ def _setting(name: str, text: str) -> Any:
     try:
         return float(text)
     except ValueError:
-        raise ScheduleError(shorten(text), "is no number", "type one such as 3e-4, or leave it empty") from None  # noqa: E501  # fmt: skip
+        raise ScheduleError(
+            shorten(text), "is no number", "type one such as 3e-4, or leave it empty"
+        ) from None
 
 
 def length(text: str) -> str:
     """Return a total such as 10k, which is one of updates."""
-    return f"{text} updates" if text[-1] in "kKMBGT" and text[:-1].replace(".", "").isdigit() else text  # noqa: E501  # fmt: skip
+    return (
+        f"{text} updates" if text[-1] in "kKMBGT" and text[:-1].replace(".", "").isdigit() else text
+    )
 
 
 def what_if(updates: int, place: float) -> int | None:

@@ -21,7 +21,7 @@ from ratewise.studio.state import (
     with_value,
     without_move,
 )
-from ratewise.studio.widgets import Field, Push, Words, box
+from ratewise.studio.widgets import Field, Push, Said, box
 
 USUAL = ("over", "to", "level", "factor", "metric", "every", "rate", "at", "points")
 """Fields that are shown at once, where a move has them; the others wait behind a line."""
@@ -32,17 +32,17 @@ class DesignPanel:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        Words("Schedules", "h2")
+        Said("Schedules", "h2")
         self._list = box("studio-list", "ul", aria_label="Schedules")
         self._text = Field("Text of the schedule", self._typed, kind="long")
         self._name = Field("Name", self._named, placeholder="its own text")
         with box("studio-row"):
             Push("Add one", self._add, "Draw one more schedule over the others")
             Push("Undo", session.undo, "Take the last change back")
-        Words("Its moves, one after the other", "h2")
+        Said("Its moves, one after the other", "h2")
         self._chain = box("studio-chain", "ol", aria_label="Moves")
         self._pick = Field("Add a move", self._picked, kind="choice", choices=("", *kinds()))
-        self._about = Words("", "p", "studio-quiet")
+        self._about = Said("", "p", "studio-quiet")
         self._drawings: Any = None
         self._shape: Any = None
         self._moves: list[dict[str, Field]] = []
@@ -69,7 +69,9 @@ class DesignPanel:
             for place, one in enumerate(state.drawings):
                 with box("studio-row" + (" active" if place == state.active else ""), "li"):
                     box("studio-mark", "span").style(f"--colour: var(--c{place % 7})")
-                    pick = Push(one.title, self._picker(place), f"Work on {one.title}", "studio-pick")  # noqa: E501  # fmt: skip
+                    pick = Push(
+                        one.title, self._picker(place), f"Work on {one.title}", "studio-pick"
+                    )
                     pick.props["aria-pressed"] = str(place == state.active).lower()
                     word = "Hide" if one.shown else "Show"
                     Push(word, self._shower(place, one), f"{word} {one.title}")
@@ -119,7 +121,7 @@ class DesignPanel:
     def _card(self, place: int, move: Schedule, count: int) -> dict[str, Field]:
         name = type(move).__name__
         with box("studio-row"):
-            Words(name, "h3").props["title"] = summary(type(move))
+            Said(name, "h3").props["title"] = summary(type(move))
             if place:
                 Push("↑", self._shifter(place, -1), f"{name} earlier", "studio-small")
             if place < count - 1:
@@ -134,7 +136,7 @@ class DesignPanel:
         rest = [one for one in fields if one not in usual]
         if rest:
             with box("", "details"):
-                Words("more", "summary")
+                Said("more", "summary")
                 with box("studio-fields"):
                     for one in rest:
                         made[one.name] = self._field(place, one)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from nicegui import run, ui
 
 from ratewise.schedule import ScheduleError
 from ratewise.studio.follow import Following, follow
 from ratewise.studio.session import Session
-from ratewise.studio.widgets import Field, Push, Words, box
+from ratewise.studio.widgets import Field, Push, Said, box
 
 EVERY = 2.0
 """Seconds between two looks at a journal."""
@@ -22,9 +23,9 @@ class FollowPanel:
         self._session = session
         self._path = session.journals[0] if session.journals else ""
         self._more: bool | None = None
-        Words("Follow a journal", "h2")
+        Said("Follow a journal", "h2")
         if not session.journals:
-            Words("Start the studio with the journal of a comparison or a choice, as in "
+            Said("Start the studio with the journal of a comparison or a choice, as in "
                   "ratewise studio runs.db, and it is followed here.", "p")  # fmt: skip
             return
         names = {Path(one).name: one for one in session.journals}
@@ -48,7 +49,7 @@ class FollowPanel:
 
     async def _look(self) -> None:
         try:
-            now: Following | str = await run.io_bound(follow, self._path, self._more)
+            now: Any = await run.io_bound(follow, self._path, self._more)
         except ScheduleError as error:
             now = str(error)
         if now != self._said:
@@ -60,7 +61,7 @@ class FollowPanel:
         self._lines.clear()
         with self._lines:
             for line in lines:
-                Words(line, "li")
+                Said(line, "li")
         self._table.clear()
         if isinstance(now, str):
             return
@@ -70,13 +71,13 @@ class FollowPanel:
             if now.best:
                 with box("", "thead"), box("", "tr"):
                     for name in ("schedule", "peak", "seed", now.best[0].metric):
-                        Words(name, "th").props["scope"] = "col"
+                        Said(name, "th").props["scope"] = "col"
             with box("", "tbody"):
                 for one in now.best:
                     with box("", "tr"):
-                        Words(one.name, "th").props["scope"] = "row"
+                        Said(one.name, "th").props["scope"] = "row"
                         for text in (f"{one.peak:g}", f"{one.seed}", f"{one.value:.5g}"):
-                            Words(text, "td")
+                            Said(text, "td")
 
     def show(self) -> None:
         """What is followed does not depend on what is drawn."""

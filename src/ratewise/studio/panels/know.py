@@ -10,7 +10,7 @@ from ratewise.studio.advice import Card, FactForm, advised, fact_forms
 from ratewise.studio.code import code_or_error, targets
 from ratewise.studio.session import Session
 from ratewise.studio.state import added
-from ratewise.studio.widgets import Copy, Field, Push, Words, box
+from ratewise.studio.widgets import Copy, Field, Push, Said, box
 
 FIRST = ("task", "method", "optimizer", "kind")
 """Facts that are asked for at once; the others wait behind a line."""
@@ -22,8 +22,8 @@ class AdvicePanel:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._facts: dict[str, Any] = {}
-        Words("Advice", "h2")
-        Words("Tell what you train; every rule that fits is a card, with who says so.", "p",
+        Said("Advice", "h2")
+        Said("Tell what you train; every rule that fits is a card, with who says so.", "p",
               "studio-quiet")  # fmt: skip
         forms = fact_forms()
         with box("studio-fields"):
@@ -31,12 +31,12 @@ class AdvicePanel:
                 if one.name in FIRST:
                     self._field(one)
         with box("", "details"):
-            Words("more facts", "summary")
+            Said("more facts", "summary")
             with box("studio-fields"):
                 for one in forms:
                     if one.name not in FIRST:
                         self._field(one)
-        self._error = Words("", "p", "studio-error")
+        self._error = Said("", "p", "studio-error")
         self._cards = box("studio-cards")
         self._ask()
 
@@ -62,8 +62,8 @@ class AdvicePanel:
         with self._cards:
             for plan, origin in found.plans:
                 with box("studio-advice plan", "article"):
-                    Words(format_plan(plan), "code")
-                    Words(f"from {origin}", "p", "studio-quiet")
+                    Said(format_plan(plan), "code")
+                    Said(f"from {origin}", "p", "studio-quiet")
                     Push("Draw it", self._drawer(plan), f"Draw {format_plan(plan)}")
             for card in found.cards:
                 with box("studio-advice", "article"):
@@ -78,15 +78,15 @@ class AdvicePanel:
 
 def _show(card: Card) -> None:
     with box("studio-row"):
-        Words(card.title, "h3")
-        Words(card.strength, "span", f"studio-tag {card.strength}")
-    Words(card.then, "p")
+        Said(card.title, "h3")
+        Said(card.strength, "span", f"studio-tag {card.strength}")
+    Said(card.then, "p")
     if card.numbers:
-        Words(f"Numbers: {card.numbers}", "p")
-    Words(f"Fits: {card.why}", "p", "studio-quiet")
-    Words(f"Source: {card.source}", "p", "studio-quiet")
+        Said(f"Numbers: {card.numbers}", "p")
+    Said(f"Fits: {card.why}", "p", "studio-quiet")
+    Said(f"Source: {card.source}", "p", "studio-quiet")
     if card.against:
-        Words(f"Disagrees with: {', '.join(card.against)}", "p", "studio-quiet")
+        Said(f"Disagrees with: {', '.join(card.against)}", "p", "studio-quiet")
 
 
 class CodePanel:
@@ -95,10 +95,10 @@ class CodePanel:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._target = targets()[0]
-        Words("Copy as code", "h2")
+        Said("Copy as code", "h2")
         self._pick = Field("Framework", self._picked, kind="choice", value=self._target,
                            choices=targets())  # fmt: skip
-        self._error = Words("", "p", "studio-error")
+        self._error = Said("", "p", "studio-error")
         self._code = Copy("", "Copy the code")
         self._told: Any = None
 

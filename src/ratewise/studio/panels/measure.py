@@ -6,11 +6,11 @@ from typing import Any
 
 from nicegui import run
 
+from ratewise.studio.fields import example
 from ratewise.studio.plateau import listening
 from ratewise.studio.session import REFUSED, Session
 from ratewise.studio.state import with_new_move
-from ratewise.studio.fields import example
-from ratewise.studio.widgets import Field, Push, Words, box
+from ratewise.studio.widgets import Field, Push, Said, box
 
 
 class PlateauPanel:
@@ -18,8 +18,8 @@ class PlateauPanel:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        Words("Simulate on a recorded metric", "h2")
-        Words("A schedule that listens, such as Plateau, is shown a metric of a log, observation "
+        Said("Simulate on a recorded metric", "h2")
+        Said("A schedule that listens, such as Plateau, is shown a metric of a log, observation "
               "by observation; what it decides is drawn dashed.", "p", "studio-quiet")  # fmt: skip
         self._metric = Field("Metric", lambda _: None, kind="choice", choices=("",))
         self._chosen = ""
@@ -28,7 +28,7 @@ class PlateauPanel:
             Push("Simulate", self._simulate, classes="studio-main")
             self._add = Push("Add a Plateau", self._add_plateau, "Let the schedule listen")
         self._lines = box("studio-notes", "ul", aria_label="What was decided")
-        self._error = Words("", "p", "studio-error")
+        self._error = Said("", "p", "studio-error")
 
     def _choose(self, event: Any) -> None:
         self._chosen = str(event.args["value"])
@@ -56,7 +56,7 @@ class PlateauPanel:
         made = self._session.run
         with self._lines:
             for line in () if made is None else made.lines:
-                Words(line, "li")
+                Said(line, "li")
 
 
 def _known(session: Session) -> list[str]:
@@ -67,7 +67,9 @@ def _known(session: Session) -> list[str]:
 def _first(session: Session) -> str:
     """Return the metric to begin with: a validation loss, or any loss, or whatever there is."""
     known = _known(session)
-    ranked = sorted(known, key=lambda one: ("loss" not in one, "val" not in one and "eval" not in one))  # noqa: E501  # fmt: skip
+    ranked = sorted(
+        known, key=lambda one: ("loss" not in one, "val" not in one and "eval" not in one)
+    )
     return ranked[0] if ranked else ""
 
 
@@ -76,11 +78,11 @@ class PredictPanel:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        Words("Predict losses", "h2")
-        Words("A loss-curve law is fitted to all logs on the page, and says what the schedules "
+        Said("Predict losses", "h2")
+        Said("A loss-curve law is fitted to all logs on the page, and says what the schedules "
               "that are drawn would end on.", "p", "studio-quiet")  # fmt: skip
         self._fit = Push("Fit a law", self._fitted, classes="studio-main")
-        self._state = Words("", "p")
+        self._state = Said("", "p")
         self._state.props["role"] = "status"
         self._table = box("studio-table", "table", aria_label="Predicted losses")
         self._told: Any = None
@@ -109,7 +111,7 @@ class PredictPanel:
             if told:
                 with box("", "thead"), box("", "tr"):
                     for name in ("schedule", "peak", "loss", "9 of 10 between"):
-                        Words(name, "th").props["scope"] = "col"
+                        Said(name, "th").props["scope"] = "col"
             with box("", "tbody"):
                 for one in told:
                     with box("", "tr"):
@@ -119,11 +121,11 @@ class PredictPanel:
 def _row(one: Any) -> None:
     told = one.prediction
     with box("", "th", scope="row"):
-        Words(one.name, "span")
+        Said(one.name, "span")
         for note in () if told is None else told.notes:
-            Words(note, "p", "studio-quiet")
+            Said(note, "p", "studio-quiet")
     if told is None:
-        Words(one.error, "td").props["colspan"] = "3"
+        Said(one.error, "td").props["colspan"] = "3"
         return
     for text in (f"{told.peak:g}", f"{told.loss:.4f}", f"{told.low:.4f} – {told.high:.4f}"):
-        Words(text, "td")
+        Said(text, "td")
