@@ -14,17 +14,10 @@ FORMULA = re.compile(r"^(?:[\w.]+(?:\([^)]*\))?|\|[^|]*\|) = \S")
 def fenced(text: str) -> str:
     r"""Return a docstring whose doctests and formulas are fenced blocks.
 
-    >>> print(fenced("Fall.\n\nlevel(k) = 1 - k/n\n\n>>> 1 + 1\n2"))
-    Fall.
-    <BLANKLINE>
-    ```text
-    level(k) = 1 - k/n
-    ```
-    <BLANKLINE>
-    ```pycon
-    >>> 1 + 1
-    2
-    ```
+    >>> fenced("Fall.\n\nlevel(k) = 1 - k/n")
+    'Fall.\n\n```text\nlevel(k) = 1 - k/n\n```'
+    >>> fenced(">>> 1 + 1\n2")
+    '```pycon\n>>> 1 + 1\n2\n```'
     """
     return "\n\n".join(map(_fence, re.split(r"\n\s*\n", text)))
 

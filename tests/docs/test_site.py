@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import html
 import importlib
 import os
@@ -111,6 +112,16 @@ def test_a_page_that_is_not_in_the_navigation_is_reached_all_the_same(
         {"Notes": ["notes/first.md", "notes/a.md", "notes/b.md"]},
         {"More": ["new.md"]},
     ]
+
+
+@pytest.mark.parametrize("name", ["hooks", "docstrings"])
+def test_what_builds_the_site_does_what_its_examples_say(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The examples in the docstrings of these files run, and there are some."""
+    failed, tried = doctest.testmod(script(name, monkeypatch))
+    assert tried > 0
+    assert failed == 0
 
 
 # What the pages show -------------------------------------------------------------------------
