@@ -30,6 +30,7 @@ BASES = {
     "advise": [],
     "predict": ["log.csv"],
     "recipes": [],
+    "studio": ["--no-browser"],
 }
 COUNT = ["few", "0", "-1", "1.5"]
 NAME = ["nothing", ""]
@@ -72,6 +73,8 @@ BAD = {
     **dict.fromkeys(("--batch", "--batch-before", "--examples", "--trials"), COUNT),
     "--beta2": ["few", "", "-1", "1", "nan", "inf"],
     "--peak": AMOUNT,
+    "--port": ["few", "-1", "65536", "1.5"],
+    "--host": ["no host", ""],
     "--from": ["none.json", "mine.py", "mine.py:nobody", "none:task", "."],
 }
 OWN = {
