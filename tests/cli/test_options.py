@@ -30,6 +30,7 @@ BASES = {
     "advise": [],
     "predict": ["log.csv"],
     "recipes": [],
+    "studio": ["--no-browser"],
 }
 COUNT = ["few", "0", "-1", "1.5"]
 NAME = ["nothing", ""]
@@ -73,6 +74,8 @@ BAD = {
     "--examples": AMOUNT,
     "--beta2": ["few", "", "-1", "1", "nan", "inf"],
     "--peak": AMOUNT,
+    "--port": ["few", "-1", "65536", "1.5"],
+    "--host": ["no host", ""],
     "--from": ["none.json", "mine.py", "mine.py:nobody", "none:task", "."],
 }
 OWN = {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ratewise._extras import MissingExtra
 from ratewise.schedule import ScheduleError
 from ratewise.studio.guard import LARGEST_BODY, Addresses, PageGuard, split_host
-from ratewise.studio.server import address_of, bind
+from ratewise.studio.server import address_of, bind, serve
 
 HERE = Addresses("127.0.0.1", 7283)
 GOOD = [("host", "127.0.0.1:7283")]
@@ -139,10 +141,22 @@ def test_a_taken_port_is_said() -> None:
     """A port that was asked for and is taken is an error; without one, another is found."""
     with bind("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
-        with pytest.raises(ScheduleError, match="give another --port"):
+        with pytest.raises(ScheduleError, match="cannot be listened on at port"):
             bind("127.0.0.1", port)
     with bind("127.0.0.1", None) as one, bind("127.0.0.1", None) as other:
         assert one.getsockname()[1] != other.getsockname()[1]
     assert address_of("0.0.0.0", 5) == "http://127.0.0.1:5/"
     with pytest.raises(ScheduleError, match="cannot be listened on"):
-        bind("no.such.host.invalid", 0)
+        bind("no host", 0)
+
+
+@pytest.mark.parametrize("module", ["nicegui", "plotly"])
+def test_a_missing_extra_says_how_to_install_it(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without what draws the page nothing is bound or opened, and the command is told."""
+    monkeypatch.setitem(sys.modules, module, None)
+    told: list[str] = []
+    with pytest.raises(MissingExtra, match=r"pip install 'ratewise\[studio\]'"):
+        serve(said=told.append, browser=False)
+    assert told == []

@@ -151,7 +151,7 @@ def test_configs_and_logs_are_brought(page: Any, address: str) -> None:
     assert parse_qs(urlsplit(page.url).query)["total"] == ["1000"]
 
     dropped(page, "trainer_state.json", STATE.decode())
-    panel.get_by_text("a log with 100 rates and 1 loss curves").wait_for()
+    panel.get_by_text("a log with 100 rates and 1 loss curve.").wait_for()
     log = panel.get_by_role("article", name="Log trainer_state.json")
     log.get_by_text("The run departs from the plan").wait_for()
     page.wait_for_function(
@@ -273,7 +273,7 @@ def test_a_comparison_is_followed_live(page: Any, address: str, journal: Path) -
         go_on.set()
         worker.join(LONG / 1000)
     panel.get_by_text("compare: ended; 12 of 12 runs finished, 0 failed").wait_for()
-    panel.get_by_text(re.compile("best so far: .*loss")).wait_for()
+    panel.get_by_text(re.compile("^best so far, the lowest loss: ")).wait_for()
     assert panel.get_by_role("table", name="Best runs so far").get_by_role("row").count() == 9
 
 

@@ -99,6 +99,8 @@ def test_a_hostile_link_is_a_state_or_an_error(query: str) -> None:
         "plan=" + "(" * 20_000,
         "plan=" + "Cosine()*" * 3000 + "1",
         "plan=Cosine(to=9e999)",
+        "plan=" + "Repeat(" * 40 + "Cosine()" + ",every=3)" * 40,
+        "&".join(["plan=" + "*".join(["Cosine()"] * 300)] * 8),
         "plan=Cosine()&name=%00%1b",
         "plan=Function(print)",
         "name=alone&plan=Cosine()",

@@ -16,9 +16,9 @@ export default {
       </fieldset>
       <input v-else-if="kind === 'range'" type="range" :id="id" v-model.number="typed" :min="min" :max="max" :step="step"
         :aria-valuetext="hint" @input="live" />
-      <textarea v-else-if="kind === 'long'" :id="id" v-model="typed" rows="3" spellcheck="false"
+      <textarea v-else-if="kind === 'long'" :id="id" maxlength="100000" v-model="typed" rows="3" spellcheck="false"
         :aria-describedby="about" :aria-invalid="!!error" @change="commit" @keydown.enter.exact.prevent="commit"></textarea>
-      <input v-else type="text" :id="id" v-model="typed" spellcheck="false" autocomplete="off" :placeholder="placeholder"
+      <input v-else type="text" maxlength="10000" :id="id" v-model="typed" spellcheck="false" autocomplete="off" :placeholder="placeholder"
         :title="hint" :inputmode="kind === 'number' ? 'decimal' : 'text'" :aria-describedby="about" :aria-invalid="!!error" @change="commit"
         @keydown.enter.prevent="commit" />
       <output v-if="kind === 'range'" :for="id">{{ hint }}</output>

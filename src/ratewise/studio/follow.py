@@ -84,7 +84,7 @@ def follow(path: str | Path, more: bool | None = None) -> Following:
             raise
         now = None
     best, finished = _finished(path, more)
-    return Following(command, now, best, finished, _lines(command, now, best, finished))
+    return Following(command, now, best, finished, _lines(command, now, best, finished, more))
 
 
 def _command(path: str | Path) -> str:
@@ -144,7 +144,11 @@ def _run(row: Any, told: Any, metric: str) -> FinishedRun | None:
 
 
 def _lines(
-    command: str, now: Status | None, best: tuple[FinishedRun, ...], finished: int
+    command: str,
+    now: Status | None,
+    best: tuple[FinishedRun, ...],
+    finished: int,
+    more: bool | None,
 ) -> tuple[str, ...]:
     if now is None:
         return (f"{command}: has begun, and nothing is trained yet",)
@@ -158,8 +162,10 @@ def _lines(
     if now.left is not None:
         lines.append(f"about {duration(now.left)} left")
     if best:
-        lines.append(f"best so far: {best[0].name} at {best[0].peak:g}, {best[0].metric} "
-                     f"{best[0].value:.5g} (of {finished} finished)")  # fmt: skip
+        first = best[0]
+        which = "highest" if more_is_better(first.metric, more) else "lowest"
+        lines.append(f"best so far, the {which} {first.metric}: {first.value:.5g} by {first.name} "
+                     f"at {first.peak:g}, of {finished} finished")  # fmt: skip
     return tuple(lines)
 
 

@@ -56,6 +56,8 @@ def handles(state: StudioState) -> tuple[Handle, ...]:
     bounds = _bounds(moves, state.horizon)
     found: list[Handle] = []
     for place, move in enumerate(moves):
+        if len(found) == MOST:
+            break
         at, last = bounds[place], place == len(moves) - 1
         sideways = _bounded_by(moves, place)
         upwards = _level_field(move)
@@ -63,7 +65,7 @@ def handles(state: StudioState) -> tuple[Handle, ...]:
             level = curve.schedule(at) if at < curve.length else curve.schedule.end
             what = f"end of {name_of(move)}"
             found.append(Handle(place, at, level, sideways, upwards, what))
-    return tuple(found[:MOST])
+    return tuple(found)
 
 
 def _bounds(moves: tuple[Schedule, ...], horizon: Horizon) -> list[int]:

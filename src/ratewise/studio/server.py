@@ -13,6 +13,7 @@ from typing import Any
 
 from ratewise._extras import require
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call, Fix
 from ratewise.studio.guard import Addresses, PageGuard, is_local
 from ratewise.studio.opening import OpenPages, StartedWith, look_at
 from ratewise.studio.session import REFUSED
@@ -30,6 +31,9 @@ def bind(host: str, port: int | None) -> socket.socket:
     Raises:
         ScheduleError: the port is taken, or there is no such host.
     """
+    who = Call("studio", "host", host)
+    if not host.strip():
+        raise ScheduleError(who, "is empty", "give an address, or leave it out")
     tried = [port] if port is not None else [PORT, 0]
     for place, one in enumerate(tried):
         made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -40,8 +44,8 @@ def bind(host: str, port: int | None) -> socket.socket:
         except OSError as error:
             made.close()
             if place == len(tried) - 1:
-                rule = f"cannot be listened on ({error.strerror or error})"
-                who, fix = f"{host}:{one}", "give another --port, or leave it out"
+                rule = f"cannot be listened on at port {one} ({error.strerror or error})"
+                fix = Fix("give another {port}, or another {host}", port="…", host="…")
                 raise ScheduleError(who, rule, fix) from None
         else:
             return made

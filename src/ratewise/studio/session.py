@@ -144,7 +144,8 @@ class Session:
         self._apply(lambda state: changed(state, **told))
         self.tell()
         rows = 0 if found.recorded is None else len(found.recorded.steps)
-        return f"{found.name}: a log with {rows:,} rates and {len(found.curves)} loss curves."
+        curves = f"{len(found.curves)} loss curve{'s' * (len(found.curves) != 1)}"
+        return f"{found.name}: a log with {rows:,} rates and {curves}."
 
     def _apply(self, make: Callable[[StudioState], StudioState]) -> None:
         new = make(self.state)

@@ -24,6 +24,9 @@ LONGEST_NAME = 80
 LONGEST_RUN = 10**12
 """Updates of a run that is drawn."""
 
+MOST_PARTS, DEEPEST = 1500, 12
+"""Schedules in all drawings, and inside of each other: more takes seconds to be drawn."""
+
 FIRST = Warmup("5%") >> Cosine(to=0.1)
 """What is there to begin with."""
 
@@ -108,6 +111,13 @@ class StudioState:
             if getattr(self, name) is not None:
                 whole(name, name.replace("_", " "), getattr(self, name), low=least,
                       high=LONGEST_RUN)  # fmt: skip
+        sizes = [_size(one.value) for one in self.drawings]
+        if (
+            sum(count for count, _ in sizes) > MOST_PARTS
+            or max(deep for _, deep in sizes) > DEEPEST
+        ):
+            rule = f"draws at most {MOST_PARTS:,} schedules, {DEEPEST} inside of each other"
+            raise ScheduleError("The studio", rule, "draw a simpler one, or use ratewise show")
         if self.updates > LONGEST_RUN:
             rule = f"needs a run of at most {LONGEST_RUN:,} updates"
             raise ScheduleError("The studio", rule, "give a shorter one", given=self.updates)
@@ -144,6 +154,15 @@ class StudioState:
     def moves(self) -> tuple[Schedule, ...]:
         """The chain that is worked on."""
         return moves_of(self.at.value)
+
+
+def _size(value: Schedule | Plan) -> tuple[int, int]:
+    """Return how many schedules something holds, and how many are inside of each other."""
+    if isinstance(value, Plan):
+        inside = [_size(one) for one in (*value.schedules().values(), *value.groups.values())]
+        return sum(count for count, _ in inside), max(deep for _, deep in inside)
+    inside = [_size(part) for part in value.parts]
+    return 1 + sum(count for count, _ in inside), 1 + max((deep for _, deep in inside), default=0)
 
 
 # Changes -----------------------------------------------------------------------------------

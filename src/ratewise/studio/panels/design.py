@@ -26,6 +26,9 @@ from ratewise.studio.widgets import Field, Push, Said, box
 USUAL = ("over", "to", "level", "factor", "metric", "every", "rate", "at", "points")
 """Fields that are shown at once, where a move has them; the others wait behind a line."""
 
+MOST_CARDS = 30
+"""Moves that have a form; of a longer chain the rest is edited as text."""
+
 
 class DesignPanel:
     """The schedules, and the moves of the one that is worked on."""
@@ -114,9 +117,11 @@ class DesignPanel:
         self._chain.clear()
         self._moves = []
         with self._chain:
-            for place, move in enumerate(state.moves):
+            for place, move in enumerate(state.moves[:MOST_CARDS]):
                 with box("studio-move", "li"):
                     self._moves.append(self._card(place, move, len(state.moves)))
+            if len(state.moves) > MOST_CARDS:
+                Said(f"and {len(state.moves) - MOST_CARDS:,} more, which the text holds", "li")
 
     def _card(self, place: int, move: Schedule, count: int) -> dict[str, Field]:
         name = type(move).__name__
@@ -181,7 +186,7 @@ class DesignPanel:
         if shape != self._shape:
             self._shape = shape
             self._show_chain()
-        for move, fields in zip(state.moves, self._moves, strict=True):
+        for move, fields in zip(state.moves[:MOST_CARDS], self._moves, strict=True):
             for one in forms(move):
                 clean = {} if error else {"error": ""}
                 fields[one.name].show(value=one.text, **clean)

@@ -46,6 +46,7 @@ class ReadPanel:
         self._busy = True
         try:
             done: Any = None
+            found: Any = ()
             while done != self._told:
                 done = self._told
                 found = await run.io_bound(self._session.audits)
