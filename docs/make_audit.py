@@ -143,7 +143,7 @@ from ratewise.testing import RateGuard, RateWarning
 guard = RateGuard("Warmup(100, start=0) >> Cosine(to=0.1)", total=1000, lr=3e-4)
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
-    for t in range(50):
+    for t in range(200):
         guard.record(3e-4 * float(meant(2 * t)))  # stepped twice
 assert [one.category for one in told] == [RateWarning]
 assert guard.departed.update == 1
