@@ -106,7 +106,7 @@ A log is whatever `read_curves` reads:
 | ratewise | our journal |
 
 It may also be `trainer.state.log_history`, a trainer, or columns by name. Of a log with several
-runs name one, `run=` or `--run`. Files of any size are read in bounded memory, with `progress=`. A
+runs name one, `named=` or `--named`. Files of any size are read in bounded memory, with `progress=`. A
 plan is a schedule, its text or file, a config of another framework, a scheduler, or the rate of
 each update.
 
