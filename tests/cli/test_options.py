@@ -65,7 +65,7 @@ BAD = {
     "--code": ["fortran", ""],
     "--candidates": ["Hodl()", "Warmup(5000) >> Hold()", ""],
     "--law": ["powr", ""],
-    **dict.fromkeys(("--loss", "--rate", "--step"), NAME),
+    **dict.fromkeys(("--loss", "--rate", "--step", "--named"), NAME),
     "--schedule": ["Hodl()", "Hold()", ""],
     "--warmup": ["few", "", "-1", "1.5"],
     **dict.fromkeys(("--task", "--method", "--optimizer", "--kind"), NAME),

@@ -164,9 +164,9 @@ def test_a_run_of_several_is_named(tmp_path: Path) -> None:
         with pytest.raises(ScheduleError, match=r"2 runs \('a', 'b'\)"):
             recorded(path)
         with pytest.raises(ScheduleError, match="known are a, b"):
-            recorded(path, run="c")
-        assert recorded(path, run="a").rates[:, 0].tolist() == [rate(t) for t in range(9)]
-        assert set(recorded(path, run="b").rates[:, 0]) == {0.5}
+            recorded(path, named="c")
+        assert recorded(path, named="a").rates[:, 0].tolist() == [rate(t) for t in range(9)]
+        assert set(recorded(path, named="b").rates[:, 0]) == {0.5}
 
 
 def test_a_summary_is_one_row_and_accuses_nobody(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def audit(
     logged: str | None = None,
     skips: bool | None = None,
     framework: str | None = None,
-    run: str | None = None,
+    named: str | None = None,
     progress: Progress | None = None,
 ) -> Audit:
     """Return what a run did with its learning rate, by its log, and whether that was meant.
@@ -87,7 +87,7 @@ def audit(
             nobody knows.
         framework: Whose words the advice is in: "transformers", "lightning", "keras",
             "accelerate" or "torch"; left out, the log tells.
-        run: Name of the run, of a log that has several.
+        named: Name of the run, of a log that has several.
         progress: Called as `progress(done, total)` while a file is read.
 
     Raises:
@@ -105,7 +105,7 @@ def audit(
         who = Call("audit", "framework", framework)
         one_of(who, "is not a framework", framework, FRAMEWORKS)
     known = epoch if epoch is not None else _epoch_of(total, epochs)
-    read = recorded(log, step=step, rate=rate, epoch=known, run=run, progress=progress)
+    read = recorded(log, step=step, rate=rate, epoch=known, named=named, progress=progress)
     if plan is None:
         return _without_plan(read)
     told = {"samples": samples, "tokens": tokens, "epochs": epochs, "batch_size": batch_size,

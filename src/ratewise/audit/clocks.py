@@ -277,7 +277,7 @@ def _reaches(
     shown = _shown(e, followed, t, offsets[:, None], base.scale, rows)
     with np.errstate(invalid="ignore"):
         missed = (np.abs(e.rates[rows] - shown) > e.tolerance[rows]).any(axis=-1)
-    return np.where(missed.any(axis=1), missed.argmax(axis=1), rows.stop - row)
+    return np.where(missed.any(axis=-1), missed.argmax(axis=-1), rows.stop - row)
 
 
 def _shown(

@@ -68,7 +68,7 @@ def recorded(
     step: str | None = None,
     rate: str | None = None,
     epoch: float | None = None,
-    run: str | None = None,
+    named: str | None = None,
     progress: Progress | None = None,
 ) -> Recorded:
     """Return what a log says of the rates.
@@ -80,7 +80,7 @@ def recorded(
         step: Column of the updates made; left out, it is found by its name.
         rate: Column of the rate; left out, all that look like one are taken, each a group.
         epoch: Updates in an epoch, where a log counts epochs alone.
-        run: Name of the run, of a log that has several.
+        named: Name of the run, of a log that has several.
         progress: Called as `progress(done, total)` while a file is read.
 
     Raises:
@@ -88,7 +88,7 @@ def recorded(
     """
     if isinstance(log, Recorded):
         return log
-    table, found = table_from(log, step, rate, run, progress)
+    table, found = table_from(log, step, rate, named, progress)
     if table.rates is not None:
         return _of_every_update(table, found)
     facts: dict[str, Any] = {"kind": _writer(table, found), **found}

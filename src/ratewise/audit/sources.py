@@ -71,12 +71,12 @@ def table_from(
     log: Any,
     step: str | None,
     rate: str | None,
-    run: str | None = None,
+    named: str | None = None,
     progress: Progress | None = None,
 ) -> tuple[LogTable, dict[str, Any]]:
     """Return a log as a table, and what is known of its run besides.
 
-    Of a file or folder with several runs, `run` is the name of one.
+    Of a file or folder with several runs, `named` says which.
 
     Raises:
         ScheduleError: it cannot be read, has several runs, or no column that counts.
@@ -88,7 +88,7 @@ def table_from(
     elif isinstance(getattr(log, "history", None), Mapping) and hasattr(log, "epoch"):
         log = {**log.history, "epoch": log.epoch}
     if isinstance(log, str | os.PathLike):
-        return _file(log, asked, run)
+        return _file(log, asked, named)
     history = log_history(log)
     if history is not None:
         facts = {name: log[name] for name in TRAINER_FACTS if name in log}
@@ -104,17 +104,17 @@ def table_from(
 
 
 def _file(
-    path: str | os.PathLike[str], asked: Asked, run: str | None
+    path: str | os.PathLike[str], asked: Asked, named: str | None
 ) -> tuple[LogTable, dict[str, Any]]:
     tables, said = read_tables(path, asked)
-    if run is not None:
+    if named is not None:
         names = [table.name for table in tables]
-        one_of(Call("audit", "run", run), f"is no run of {path}", run, names)
-        tables = [table for table in tables if table.name == run]
+        one_of(Call("audit", "named", named), f"is no run of {path}", named, names)
+        tables = [table for table in tables if table.name == named]
     if len(tables) > 1:
         names = ", ".join(shorten(table.name) for table in tables[:8])
         rule = f"holds {len(tables)} runs ({names})"
-        fix = Fix("give the log of one of them, or its name as {run}", run="…")
+        fix = Fix("give the log of one of them, or its name as {named}", named="…")
         raise ScheduleError(f"Log {str(path)!r}", rule, fix)
     (table,) = tables
     facts: dict[str, Any] = {"notes": tuple(said)} if said else {}

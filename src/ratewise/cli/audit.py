@@ -35,7 +35,7 @@ def audit(
     logged: Annotated[str | None, typer.Option(help=_LOGGED, metavar="this|next")] = None,
     skips: Annotated[bool | None, typer.Option("--skips/--no-skips", help=_SKIPS)] = None,
     framework: Annotated[str | None, typer.Option(help="Whose words advice is in.")] = None,
-    named: Annotated[str | None, typer.Option("--run", metavar="NAME", help=_RUN)] = None,
+    named: Annotated[str | None, typer.Option(metavar="NAME", help=_RUN)] = None,
     save: Annotated[Path | None, typer.Option(help="Write a figure (.png, .svg, .pdf).")] = None,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +57,7 @@ def audit(
     columns = {"step": step, "rate": rate, "logged": logged}
     units = {name: value for name, value in run.units.items() if name != "samples"}
     told: dict[str, Any] = {**numbers, **columns, **units, "samples": run.samples}
-    told |= {"skips": skips, "framework": framework, "run": named}
+    told |= {"skips": skips, "framework": framework, "named": named}
     with reading() as progress:
         found = held(log, plan, total=run.length, progress=progress, **told)
     if save is not None:
