@@ -59,10 +59,9 @@ def test_every_update_has_its_rate_whatever_the_accumulation(stage: int) -> None
     assert first == [LR / RATIO * level for level in levels()]
     for one, other in zip(ours.module.parameters(), own.module.parameters(), strict=True):
         assert torch.equal(one, other)
-    for window, bf16 in ((4, False), (2, True)):
-        engine = train(followed(stage=stage, window=window, bf16=bf16))
-        assert used(engine) == rates()
-        assert engine.lr_scheduler.committed == engine.global_steps == TOTAL
+    engine = train(followed(stage=stage, window=2 + stage, bf16=stage % 2 == 0))
+    assert used(engine) == rates()
+    assert engine.lr_scheduler.committed == engine.global_steps == TOTAL
 
 
 def native_of(optimizer: Any) -> LambdaLR:
@@ -89,12 +88,18 @@ def test_the_monitor_writes_the_rate_of_the_update(tmp_path: Any) -> None:
 
 
 @held("DeepSpeed", "resume by optimizer alone", "the engine's own count is in its checkpoint")
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [1, 2, 3])
 def test_a_checkpoint_without_our_state_resumes_at_every_update(stage: int, tmp_path: Any) -> None:
     """Loaded before attaching, or behind it; the state of the scheduler is left out."""
     first = followed(stage=stage)
-    train(first, TOTAL - 1, after=lambda t: first.save_checkpoint(tmp_path, tag=str(t)))
-    for at in range(1, TOTAL) if stage == 2 else (1, 7):
+    every = range(1, TOTAL) if stage == 2 else (7,)
+
+    def save(t: int) -> None:
+        if t in every:
+            first.save_checkpoint(tmp_path, tag=str(t))
+
+    train(first, every[-1], after=save)
+    for at in every:
         for order in ("before", "behind"):
             engine = engine_of(stage)
             if order == "behind":
