@@ -1,22 +1,14 @@
-"""A short run of DeepSpeed on the CPU, in one process; by itself, one that is killed.
-
-python -m tests.trainers.deepspeed_run FOLDER UPDATE
-"""
+"""A short run of DeepSpeed on the CPU, in one process."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import warnings
 from typing import Any
 
 import deepspeed
 import torch
 import torch.distributed as dist
 
-from ratewise.deepspeed import attach
-from tests.trainers.tiny import LR, PLAN, TOTAL
+from tests.trainers.tiny import LR, TOTAL
 
 # Its operator for shared memory would be compiled, and one process has nobody to share with.
 deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
@@ -84,22 +76,3 @@ def train(engine: Any, updates: int = TOTAL, after: Any = None) -> Any:
 def used(engine: Any) -> list[float]:
     """The rates that the second group has used, of those of all groups in turn."""
     return engine.basic_optimizer.__dict__["used"][1::2]
-
-
-def main(folder: str, update: int) -> None:
-    """Save behind every update, and be killed behind one."""
-    os.environ.update(ENVIRONMENT)
-    warnings.simplefilter("ignore")
-    join()
-    engine = attach(engine_of(), PLAN, total=TOTAL)
-
-    def after(t: int) -> None:
-        engine.save_checkpoint(folder)
-        if t == update:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    train(engine, after=after)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
