@@ -53,8 +53,9 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     "auto" takes the mean of two simple laws (momentum and multi-power) for one or two runs. With
     more it puts the EMA law in the place of the first, and compares it with others on runs that are
     held out, one after another: with the law of effective rates where there are four runs or more
-    at two peaks or more, the longest of 2,000 updates or more, and with the law without a form where the mean misses them by more than
-    .8 %. It takes the best of them where its error is a fifth smaller than the mean's.
+    at two peaks or more, the longest of 2,000 updates or more, and with the law without a form
+    where the mean misses them by more than .8 %. It takes the best of them where its error is a
+    fifth smaller than the mean's.
 
     Args:
         curves: The runs, all measured by the same kind of loss. Those that diverged are left out,
@@ -125,7 +126,7 @@ def _favoured(
     if _missed(best[2]) >= BETTER * missed:
         return "mixed", found, held, ()
     near = [one for one in freer if one is not best and _missed(one[2]) < NEARLY * _missed(best[2])]
-    return *best, tuple(free.law for _, free, _ in near)
+    return best[0], best[1], best[2], tuple(free.law for _, free, _ in near)
 
 
 def _fitted(names: list[str], curves: Sequence[Curve]) -> Iterator[tuple[str, FittedLaw]]:

@@ -305,8 +305,9 @@ class Fit:
         return self._interval(given, exact(self.law, given))
 
     def _interval(self, rates: Floats, loss: float) -> tuple[float, float]:
-        apart = np.std([exact(law, rates) for law in (*self.law.parts, *self.rivals)])
-        error = self.error_at(float(rates.max())), apart / max(loss, TINY), self._further(rates)
+        laws = (*self.law.parts, *self.rivals)
+        apart = float(np.std([exact(law, rates) for law in laws])) / max(loss, TINY)
+        error = np.array([self.error_at(float(rates.max())), apart, self._further(rates)])
         off = WIDTH * float(np.linalg.norm(error))
         return loss * float(np.exp(-off)), loss * float(np.exp(min(off, MOST)))
 
