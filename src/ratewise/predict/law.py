@@ -1,6 +1,6 @@
 """What a law is: before it is fitted a form, after it a value that says what any rates come to.
 
-A new law is one file with a `Law` and its `LawForm`, and a line in the table `FORMS` of `api`.
+A new law is one file with a `Law` and its `LawForm`, and a line in the table `FORMS` of `fitting`.
 """
 
 from __future__ import annotations
