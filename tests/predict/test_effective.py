@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratewise.choose import fit
-from ratewise.predict.effective import FADES, MODES, Course, EffectiveForm, EffectiveLaw, recurred
+from ratewise.predict.effective import (
+    FADES,
+    MODES,
+    RunCourse,
+    EffectiveForm,
+    EffectiveLaw,
+    recurred,
+)
 from ratewise.predict.final_loss import exact
 from ratewise.predict.grid import RateGrid, RateSegments
 from tests.examples import examples
@@ -77,7 +84,7 @@ def test_anything_gives_a_number(rates, theta, seed):
     law = FORM.law(theta, numbers(seed))
     assert np.isfinite(law.losses(rates)).all()
     assert np.isfinite(law.last(RateSegments.of(rates))[0])
-    course = Course.of(rates / 1e-3, np.full(len(rates), 1 / 300), theta)
+    course = RunCourse.of(rates / 1e-3, np.full(len(rates), 1 / 300), theta)
     assert (np.diff(course.progress) >= 0).all()
     assert (course.noise >= 0).all()
 
@@ -106,7 +113,9 @@ def test_a_low_rate_is_worth_less_behind_a_high_one():
     theta = FORM.centre
     low, high = np.full(200, 1e-4), np.full(200, 1e-3)
     after = [
-        np.diff(Course.of(np.append(first, low) / 1e-3, np.full(400, 1 / 400), theta).progress)[-1]
+        np.diff(RunCourse.of(np.append(first, low) / 1e-3, np.full(400, 1 / 400), theta).progress)[
+            -1
+        ]
         for first in (low, high)
     ]
     assert after[1] < 0.8 * after[0]
