@@ -15,9 +15,9 @@ from ratewise.choose import fit
 from ratewise.predict.effective import (
     FADES,
     MODES,
-    RunCourse,
     EffectiveForm,
     EffectiveLaw,
+    RunCourse,
     recurred,
 )
 from ratewise.predict.final_loss import exact
