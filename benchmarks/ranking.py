@@ -26,7 +26,7 @@ from _runs import SEEDS, TASKS, runs
 from ratewise.choose import Curve, fit
 from ratewise.predict.final_loss import exact
 
-LAWS = ("auto", "nonparametric", "mixed", "ema", "multipower", "momentum", "power")
+LAWS = ("auto", "effective", "nonparametric", "mixed", "ema", "multipower", "momentum", "power")
 PICKS = 3
 
 

@@ -70,7 +70,7 @@ class EffectiveLaw(Law):
 
     def last(self, run: RateSegments) -> tuple[float, Floats, Floats]:
         form, theta = self._form, self._theta
-        course = Course.of(run.rates / self.reference, run.sizes / self.length, theta)
+        course = RunCourse.of(run.rates / self.reference, run.sizes / self.length, theta)
         progress = np.maximum(course.progress[-1:], TINY)
         loss = float((form.stacked(progress, course.noise[-1:], theta) @ self._c)[0])
         fades = (progress + EARLY) ** -np.array(FADES)
@@ -100,7 +100,7 @@ TINY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class RunCourse:
     """What the law's quantities are after each block of a run.
 
     Every block counts as if its rate were constant: W and E_j are then exact, and r is that of the
@@ -131,7 +131,7 @@ class Course:
     noise: Floats
 
     @classmethod
-    def of(cls, u: Floats, h: Floats, theta: Floats) -> Course:
+    def of(cls, u: Floats, h: Floats, theta: Floats) -> RunCourse:
         """Return the course of a run."""
         _, p, _, log_decay, log_level, bend, _, _ = theta.tolist()
         decays = 2 * np.exp(log_decay) * u * h
@@ -237,9 +237,9 @@ class EffectiveForm(LawForm):
         kept = self._coarse.get(id(grid))
         return grid if kept is None or kept[0] is not grid else kept[1]
 
-    def _course(self, grid: RateGrid, theta: Floats) -> Course:
+    def _course(self, grid: RateGrid, theta: Floats) -> RunCourse:
         size = np.full(len(grid.mean), grid.size / self.length)
-        return Course.of(grid.mean / self.reference, size, np.array(theta))
+        return RunCourse.of(grid.mean / self.reference, size, np.array(theta))
 
     def stacked(self, progress: Floats, noise: Floats, theta: Floats) -> Floats:
         """Return the columns for S, float64[n], and E, float64[n, modes]."""
@@ -248,7 +248,7 @@ class EffectiveForm(LawForm):
         first = np.stack([np.ones_like(progress), progress ** -theta[0]], axis=1)
         return np.concatenate([first, each], axis=1)
 
-    def _points(self, grid: RateGrid, theta: Floats) -> tuple[Course, Floats, Floats]:
+    def _points(self, grid: RateGrid, theta: Floats) -> tuple[RunCourse, Floats, Floats]:
         course = self.remembered(grid, theta, self._course)
         both = grid.rows_at_points(np.column_stack([course.progress, course.noise]))
         return course, np.maximum(both[:, 0], TINY), both[:, 1:]

@@ -36,6 +36,10 @@ FREE = "any form"
 MISFIT = 0.1
 """Relative miss of a run's own end, beyond its jitter, from which on a law is not used to rank."""
 
+NO_BETTER = 0.5
+"""Mean miss of the ends of its own runs, beyond their jitter, over how far these are apart, from
+which on a law is not used to rank: it does not even tell its own runs from each other."""
+
 UNFORESEEN = 0.25
 """Relative error of what was held out from which on nothing is ranked."""
 
@@ -229,6 +233,10 @@ def law_signs(fitted: Fit) -> tuple[Sign, ...]:
     if own > MISFIT:
         said = f"the law misses the ends of the runs that it was fitted to, by up to {own:.1%}"
         advice = "compare by training: these runs are of no form that it knows"
+        found.append(Sign("misfit", said, advice, stops=True))
+    elif fitted.own_share() > NO_BETTER:
+        said = "the law misses the ends of its own runs by as much as they are apart"
+        advice = "compare by training, or fit the runs of one peak alone"
         found.append(Sign("misfit", said, advice, stops=True))
     if len(fitted.held) and fitted.error > UNFORESEEN:
         said = f"what was held out is missed by about {fitted.error:.0%}"

@@ -1,6 +1,6 @@
 """What a law is: before it is fitted a form, after it a value that says what any rates come to.
 
-A new law is one file with a `Law` and its `LawForm`, and a line in the table `FORMS` of `api`.
+A new law is one file with a `Law` and its `LawForm`, and a line in the table `FORMS` of `fitting`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class LawForm(ABC):
 
     def remembered(self, grid: RateGrid, theta: Floats, work: Callable[..., T]) -> T:
         """Return work(grid, θ), done once: the search asks for columns and slopes in turn."""
-        known: dict[int, tuple[RateGrid, Floats, T]] = self.__dict__.setdefault("_remembered", {})
+        known: dict[int, tuple[RateGrid, Floats, T]] = vars(self).setdefault("_remembered", {})
         kept = known.get(id(grid))
         if kept is None or kept[0] is not grid or not np.array_equal(kept[1], theta):
             kept = grid, np.array(theta), work(grid, theta)

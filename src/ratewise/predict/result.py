@@ -45,6 +45,9 @@ NEAR = 1.0
 LEAST = 5e-4
 """Smallest relative error that is ever claimed."""
 
+ALIKE = 4
+"""Runs of one length below which nothing is said of how far their ends are apart."""
+
 SHARE = 0.6
 """Share of the longest run that is fitted when the ends of the longest are foreseen."""
 
@@ -265,14 +268,34 @@ class Fit:
 
         What jitter may do to the mean of so many points, three standard errors, is taken off.
         """
-        found = [0.0]
+        return max([0.0, *(miss for miss, _ in self._own_misses())])
+
+    def own_share(self) -> float:
+        """Return by how much the law misses the ends of its own runs, over how far they are apart.
+
+        Σ miss / Σ |end - median end| over runs that end within a tenth of the longest, jitter
+        taken off the misses; 0 for fewer than four of these.
+        """
+        longest = max(len(curve.every_rate) for curve in self.curves)
+        alike = [len(one.every_rate) > 0.9 * longest for one in self.curves]
+        own = [found for found, kept in zip(self._own_misses(), alike, strict=True) if kept]
+        if len(own) < ALIKE:
+            return 0.0
+        misses, ends = np.array(own).T
+        apart = np.abs(ends / np.median(ends) - 1).sum()
+        return float(np.maximum(misses, 0.0).sum() / max(apart, TINY))
+
+    def _own_misses(self) -> list[tuple[float, float]]:
+        """Return of each run by how much its end is missed, jitter taken off, and the end."""
+        found: list[tuple[float, float]] = []
         for curve in self.curves:
             losses, at = np.asarray(curve.losses), np.asarray(curve.steps, dtype=np.int64)
             last = max(len(at) // 10, 1)
             said = self.law.losses(curve.every_rate)[at[-last:] - 1].mean()
+            end = float(losses[-last:].mean())
             noise = 3 * jitter(losses) / np.sqrt(last)
-            found.append(float(abs(said / losses[-last:].mean() - 1) - noise))
-        return max(found)
+            found.append((float(abs(said / end - 1) - noise), end))
+        return found
 
     def interval(self, rates: ArrayLike) -> tuple[float, float]:
         """Return the ends of the 90 % interval of the loss after the last update of a run.
@@ -288,8 +311,9 @@ class Fit:
         return self._interval(given, exact(self.law, given))
 
     def _interval(self, rates: Floats, loss: float) -> tuple[float, float]:
-        apart = np.std([exact(law, rates) for law in (*self.law.parts, *self.rivals)])
-        error = self.error_at(float(rates.max())), apart / max(loss, TINY), self._further(rates)
+        laws = (*self.law.parts, *self.rivals)
+        apart = float(np.std([exact(law, rates) for law in laws])) / max(loss, TINY)
+        error = np.array([self.error_at(float(rates.max())), apart, self._further(rates)])
         off = WIDTH * float(np.linalg.norm(error))
         return loss * float(np.exp(-off)), loss * float(np.exp(min(off, MOST)))
 
