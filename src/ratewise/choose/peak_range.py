@@ -132,8 +132,9 @@ def _short_runs(
     told = found_once(
         journal, task, what, lambda: train_short_runs(task, steps, SEEDS, metric), fits
     )
-    more = told[0] in getattr(task, "higher_is_better", ())
-    return read_short_runs(steps, SEEDS, *told, more)
+    name, table = told[0], told[1]
+    more = name in getattr(task, "higher_is_better", ())
+    return read_short_runs(steps, SEEDS, name, table, more)
 
 
 def _is_table(steps: Ladder, told: Any) -> bool:
