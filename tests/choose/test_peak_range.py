@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratewise.choose.peak_range import SHARE, where_to_look
+from ratewise.choose.peak_range import SHARE, SHORT_SHARE, where_to_look
 from ratewise.range_test.short_runs import ShortRunsResult, noise_between
 from ratewise.runs.journal.tables import FINDINGS
 from ratewise.tasks.protocols import Losses, Rates
@@ -97,12 +97,13 @@ def test_where_metrics_are_noise_too_one_sentence_says_that_there_is_no_answer(
 def test_it_never_costs_more_than_its_share(
     tmp_path_factory: pytest.TempPathFactory, total: int, runs: int
 ) -> None:
-    """A twentieth of the budget for the climb, as much again for short runs, each a run at most."""
+    """A twentieth of the budget for the climb, a tenth for short runs; one run and two at most."""
     path = tmp_path_factory.mktemp("share") / "runs.db"
     MuffledRun.trained = 0
     spent = where_to_look(Muffled(), total, runs * total, path)[3]
     assert spent == MuffledRun.trained
-    assert spent <= 2 * min(total, SHARE * runs * total) + 2  # a climb sees its last loss
+    climb, short = min(1, SHARE * runs), min(2, SHORT_SHARE * runs)
+    assert spent <= (climb + short) * total + 2  # each of two sweeps sees its last loss
 
 
 def test_short_runs_are_made_once(tmp_path: Path) -> None:

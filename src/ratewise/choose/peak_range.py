@@ -24,10 +24,10 @@ from ratewise.schedule.errors import Call, Fix
 from ratewise.tasks.calls import peak_of
 
 SHARE = 0.05
-"""Share of the budget that a range test may take; it takes no more than one run either.
+"""Share of the budget that a range test may take; it takes no more than one run either."""
 
-Where it has no answer, short runs may take as much again.
-"""
+SHORT_SHARE = 0.1
+"""Share that short runs may take where it has no answer; no more than two runs either."""
 
 FEWEST, MOST = 24, 40
 """Rungs of the range test: rather more updates at each than more of them."""
@@ -56,7 +56,7 @@ def where_to_look(
     """Return the peaks to try, the range test, what there is to say about them, and its updates.
 
     Training losses of single batches may be too noisy to show what a climb learns. Then each of
-    some rates is tried in short runs that are cooled and measured, as far as as many updates allow.
+    some rates is tried in short runs that are cooled and measured.
 
     Raises:
         ScheduleError: neither a range test nor the task says where to look.
@@ -73,6 +73,7 @@ def where_to_look(
         found = _found(task, steps, seeds, journal, progress)
         spent = found.updates
         if found.rate is None:
+            room = min(2 * total, int(SHORT_SHARE * budget))
             short = _short_runs(task, found, room, journal, metric)
             spent += 0 if short is None else short.updates
             found = short if short is not None and short.rate is not None else found
@@ -134,8 +135,9 @@ def _short_runs(
     told = found_once(
         journal, task, what, lambda: train_short_runs(task, steps, SEEDS, metric), fits
     )
-    more = told[0] in getattr(task, "higher_is_better", ())
-    return read_short_runs(steps, SEEDS, *told, more)
+    name, table = told[0], told[1]
+    more = name in getattr(task, "higher_is_better", ())
+    return read_short_runs(steps, SEEDS, name, table, more)
 
 
 def _is_table(steps: Ladder, told: Any) -> bool:

@@ -26,8 +26,8 @@ LEAST = 6
 SHAPE = Warmup("10%") >> Linear(to=0)
 """What each run does: a metric after a cooldown has little of the noise that a rate makes."""
 
-BELOW, ABOVE = 3.0, 2.0
-"""Decades that are looked at below where training breaks, and above the task's own rate."""
+BELOW, BEYOND, ABOVE = 3.0, 0.5, 2.0
+"""Decades: of the ladder, beyond where training breaks, and above the task's own rate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +79,10 @@ def edge_of(found: RangeTestResult) -> float:
 def short_ladder(found: RangeTestResult, own: float | None, runs: int, updates: int) -> Ladder:
     """Return the rates of the short runs that are tried where a range test has no answer.
 
-    Three decades, up to where its loss is higher than at its start, and no further than two decades
-    above the rate that the task has of its own.
+    Three decades, up to half of one above where its loss is higher than at its start, as noise may
+    look like that; and no further than two above the rate that the task has of its own.
     """
-    highest = edge_of(found)
+    highest = edge_of(found) * 10**BEYOND
     if own:
         highest = min(highest, own * 10**ABOVE)
     return Ladder(highest / 10**BELOW, highest, runs, updates)
