@@ -15,7 +15,15 @@ from tests.choose.valley import Valley
 @cache
 def chosen() -> Choice:
     """What is chosen for a valley, with three seeds and own settings to be better than."""
-    return choose(Valley(peak=0.01), total=60, seeds=3).asked_by("ratewise choose valley.py:valley")
+    return watched()[0].asked_by("ratewise choose valley.py:valley")
+
+
+@cache
+def watched() -> tuple[Choice, list[tuple[int, int, str]]]:
+    """The same, and what was told on the way."""
+    seen: list[tuple[int, int, str]] = []
+    task = Valley(peak=0.01)
+    return choose(task, total=60, seeds=3, progress=lambda *told: seen.append(told)), seen
 
 
 def with_runs(choice: Choice, count: int, updates: int) -> Choice:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from ratewise.choose import choose, compare, find
+from ratewise.choose import compare, find
 from ratewise.view.progress import Pace, ProgressLines, shows_progress
 from tests.choose.valley import Valley
+from tests.view.choices import watched
 
 
 class Clock:
@@ -23,11 +24,9 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def told() -> tuple[Any, list[tuple[int, int, str]]]:
-    seen: list[tuple[int, int, str]] = []
-    choice = choose(Valley(peak=0.01), total=60, seeds=2, progress=lambda *one: seen.append(one))
-    return choice, seen
+    return watched()
 
 
 def test_a_choice_is_told_against_its_budget(told: Any) -> None:

@@ -239,7 +239,7 @@ def test_five_hundred_runs_are_drawn_at_once(chromium: Any, tmp_path: Path) -> N
     visit = Visit(context, path)
     figure = losses(visit)
     assert figure.locator("svg.rw-live path.rw-line").count() == 500
-    spec = json.loads(visit.page.locator("#charts").inner_text(), parse_constant=float)
+    spec = json.loads(page.partition(' id="charts">')[2].partition("</script>")[0])
     most = max(sum(len(one["y"]) for one in chart["series"]) for chart in spec)
     assert most <= 130_000
     assert visit.said == []
