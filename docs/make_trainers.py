@@ -133,8 +133,13 @@ def table(cells: list[Held]) -> str:
         package = ORDER.get(_known(row), row)
         version = f"{package} {pinned[package]}" if package in pinned else package
         lines.append(f"| {row} | {version} | " + " | ".join(texts) + " |\n")
-    told = "".join(f"{i}. {note[0].upper()}{note[1:]}.\n" for i, note in enumerate(notes, 1))
+    told = "".join(f"{i}. {_sentence(note)}.\n" for i, note in enumerate(notes, 1))
     return "".join(lines) + "\n" + told + "\n## The tests behind it\n\n" + _tests(cells, rows)
+
+
+def _sentence(note: str) -> str:
+    """Return a note as a sentence; what is the name of a file or a call stays as it is."""
+    return note[0].upper() + note[1:] if note.split()[0].isalpha() else note
 
 
 def _known(row: str) -> str:

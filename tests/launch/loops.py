@@ -35,19 +35,28 @@ class Model(torch.nn.Module):
 DATA = [{"x": torch.ones(3), "labels": torch.ones(1)} for _ in range(4 * UPDATES)]
 
 
-def accelerate() -> None:
+def accelerate(name: str = "accelerate", apart: bool = False) -> None:
     from accelerate import Accelerator
 
     model = Model()
-    optimizer: Any = watch("accelerate", torch.optim.SGD(model.parameters(), lr=0.1))
+    optimizer: Any = watch(name, torch.optim.SGD(model.parameters(), lr=0.1))
     decay: Any = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1 / (1 + t))
     accelerator = Accelerator(cpu=True)
-    model, optimizer, decay = accelerator.prepare(model, optimizer, decay)
+    if apart:
+        model, optimizer = accelerator.prepare(model, optimizer)
+        decay = accelerator.prepare(decay)
+    else:
+        model, optimizer, decay = accelerator.prepare(model, optimizer, decay)
     for row in DATA[:UPDATES]:
         accelerator.backward(model(**row)["loss"])
         optimizer.step()
         decay.step()
         optimizer.zero_grad()
+
+
+def accelerate_apart() -> None:
+    """The scheduler is prepared by itself, behind the optimizer."""
+    accelerate("accelerate_apart", apart=True)
 
 
 def lightning() -> None:

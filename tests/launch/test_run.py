@@ -32,7 +32,7 @@ def test_every_loop_that_is_known_is_found_and_follows(tmp_path: Path) -> None:
     is said, and the script's own arguments arrive.
     """
     rates = tmp_path / "rates.json"
-    loops = ["accelerate", "lightning", "command_line", "transformers"]
+    loops = ["accelerate", "accelerate_apart", "lightning", "command_line", "transformers"]
     told = ["--schedule", SPEC, "--total", str(UPDATES), "--", str(SCRIPT), str(rates), *loops]
     done = launch(*told, folder=tmp_path)
     assert done.returncode == 0, done.stderr

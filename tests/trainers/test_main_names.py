@@ -125,6 +125,8 @@ REFUSED = [
     ("cosine_with_min_lr", {"min_lr": 1e-5}, "to = 1e-05 / lr"),
     ("Cosine(to=0)", {"warmup": "3%"}, "write Warmup('3%') >> Cosine(to=0)"),
     (rw.Linear(to=0), {"warmup": 5}, "write Warmup(5) >> Linear(to=0)"),
+    ("cosine", {"warmup": 5, "warmup_ratio": 0.1}, "got warmup and warmup_ratio: give one of them"),
+    ("cosine_with_min_lr", {"to": 0.1, "min_lr_rate": 0.1}, "give one of them"),
     ("cosine", {"warmup": -1}, "give an int of 0 or more"),
     (3, {}, "write Cosine(to=0)"),
 ]

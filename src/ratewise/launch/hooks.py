@@ -80,6 +80,7 @@ class _Launch:
         self._request = request
         self._seen: list[Any] = []
         self._inside = False  # a trainer that is attached prepares its optimizer by Accelerate
+        self._ours: dict[int, Any] = {}
 
     def to_trainer(self, trainer: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Attach to a Trainer of Transformers before it trains."""
@@ -109,7 +110,7 @@ class _Launch:
 
         from ratewise.torch import Scheduler
 
-        ours: dict[int, Any] = {}
+        ours = self._ours  # a loop may prepare its scheduler apart, behind the optimizer
         if self._inside or any(isinstance(each, Scheduler) for each in args):
             return args
         for optimizer in args:
@@ -121,7 +122,9 @@ class _Launch:
                     ),
                 )
         return tuple(
-            ours.get(id(each.optimizer), each) if isinstance(each, LRScheduler) else each
+            ours.get(id(getattr(each.optimizer, "optimizer", each.optimizer)), each)
+            if isinstance(each, LRScheduler)
+            else each
             for each in args
         )
 

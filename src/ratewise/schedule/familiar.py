@@ -92,6 +92,7 @@ def _meant(who: str, name: str, options: dict[str, Any]) -> tuple[Schedule | Pla
     known = foreign.NAMES[name]
     mine = {_theirs(known, key): value for key, value in options.items() if _takes(known, key)}
     rest = {key: value for key, value in options.items() if not _takes(known, key)}
+    _check_once(called, known, options)
     told = known.advice(mine)
     _check_warmup(called, known, told, options)
     asked = [key for key in known.asks.split() if _theirs(known, key) not in mine]
@@ -102,6 +103,17 @@ def _meant(who: str, name: str, options: dict[str, Any]) -> tuple[Schedule | Pla
         fix = Fix(f"give {needs}, or {instead}", **dict.fromkeys(asked, "…"))
         raise ScheduleError(called, rule, fix)
     return _read(called, told), rest
+
+
+def _check_once(called: Call, known: Foreign, options: dict[str, Any]) -> None:
+    """Refuse our word for an argument beside theirs, and two ways to say how long it warms up."""
+    said: dict[str, str] = {}
+    for key in options:
+        name = _theirs(known, key)
+        name = "warmup" if name in foreign.WARMUPS else name
+        if name in said and _takes(known, key):
+            raise ScheduleError(called, f"got {said[name]} and {key}", "give one of them")
+        said[name] = key
 
 
 def _check_warmup(called: Call, known: Foreign, told: Instead, options: dict[str, Any]) -> None:

@@ -151,9 +151,10 @@ def _share_left(a: Arguments) -> float | None:
     length = given[0]
     if isinstance(length, float) and length < 1:
         return 100 * (1 - length)
+    number, percent, rest = str(length).partition("%")
     try:
-        return 100 - float(length.removesuffix("%")) if str(length).endswith("%") else None
-    except (AttributeError, ValueError):
+        return 100 - float(number) if percent and not rest else None
+    except ValueError:
         return None
 
 

@@ -17,7 +17,7 @@ from ratewise.tasks.torch.snapshot import put_into, set_aside
 torch = require("torch", extra="transformers")
 
 _Plain = bool | int | float | complex | str | bytes | np.ndarray | np.generic | Generators | None
-_Several = list | tuple | set | frozenset | dict | deque
+_SEVERAL: tuple[type, ...] = (list, tuple, set, frozenset, dict, deque)
 _DATA = ("train_dataset", "eval_dataset")
 """What is learned from, and not remembered of it."""
 
@@ -86,7 +86,7 @@ class TrainerMemory:
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:
     """Return the attributes that may be memory, with their names."""
-    kinds = (*_Plain.__args__, *_Several.__args__, torch.Tensor, torch.Generator)
+    kinds = (*_Plain.__args__, *_SEVERAL, torch.Tensor, torch.Generator)
     return [
         (name, value)
         for name, value in vars(thing).items()
@@ -100,7 +100,7 @@ def _is_data(value: Any, depth: int = 0) -> bool:
         return not value.requires_grad
     if isinstance(value, _Plain | torch.Generator):
         return True
-    if not isinstance(value, _Several) or depth > 20:
+    if not isinstance(value, _SEVERAL) or depth > 20:
         return False
     items: Iterable[Any] = value
     if isinstance(value, dict):
@@ -111,14 +111,14 @@ def _is_data(value: Any, depth: int = 0) -> bool:
 
 def _holds_code(value: Any, depth: int = 0) -> bool:
     """Whether there are functions or modules in it, which no other process would find."""
-    if not isinstance(value, _Several) or depth > 20:
+    if not isinstance(value, _SEVERAL) or depth > 20:
         return callable(value)
     items: Any = value.values() if isinstance(value, dict) else value
     return any(_holds_code(item, depth + 1) for item in items)
 
 
 def _size(value: Any) -> int:
-    return len(value) if isinstance(value, _Several) else 0
+    return len(value) if isinstance(value, _SEVERAL) else 0
 
 
 def _same(value: Any, first: tuple[Any, int]) -> bool:
