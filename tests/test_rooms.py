@@ -187,7 +187,17 @@ def test_circles_are_found() -> None:
 
 def test_no_init_loads_a_framework_or_a_heavy_library() -> None:
     """What needs a framework says so in a file of its own, never in an `__init__`."""
-    heavy = {*TRAINERS, "torch", "keras", "tensorflow", "jax", "optax", "transformers", "lightning", "ray"}
+    heavy = {
+        *TRAINERS,
+        "torch",
+        "keras",
+        "tensorflow",
+        "jax",
+        "optax",
+        "transformers",
+        "lightning",
+        "ray",
+    }
     heavy |= {"matplotlib", "scipy", "sklearn", "optuna", "plotext", "rich", "typer"}
     heavy |= {"nicegui", "plotly"}
     guilty = [
