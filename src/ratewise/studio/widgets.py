@@ -44,7 +44,7 @@ class Push(Said):
         self.on("click", lambda _: pushed(), args=[])
 
 
-class Chart(Element, component="chart.js"):
+class ChartElement(Element, component="chart.js"):
     """The chart and its handles."""
 
     def __init__(self, moved: Heard, cursor: Heard) -> None:

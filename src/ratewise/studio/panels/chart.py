@@ -11,7 +11,7 @@ from ratewise.studio.handles import moved
 from ratewise.studio.readings import cursor, depends_on_total
 from ratewise.studio.session import Session
 from ratewise.studio.state import changed
-from ratewise.studio.widgets import Chart, Field, Said, box
+from ratewise.studio.widgets import ChartElement, Field, Said, box
 
 WIDEST = 4.0
 """How many times as long, or as short, the other run may be."""
@@ -27,7 +27,7 @@ class ChartPanel:
         with box("studio-card studio-picture", "section", aria_label="Curves"):
             self._error = Said("", "p", "studio-error")
             self._error.props["role"] = "alert"
-            self._chart = Chart(self._moved, self._clicked)
+            self._chart = ChartElement(self._moved, self._clicked)
             self._legend = box("studio-legend", "ul", aria_label="What is drawn")
             self._cursor = Field("Cursor at update", self._typed, kind="range", value=0)
             self._readings = box("studio-table", "table", aria_label="At the cursor")
