@@ -185,7 +185,7 @@ family and numbers within 1 % | `benchmarks/inference.py` | {inferred} |
 
 MEASURED = {
     "wrong": "315 of 315 (seed 731000)",
-    "right": "0 of 300 (seed 905000); of 28 the log could not tell",
+    "right": "0 of 610 (seeds 905000 and 977000); of 60 the log could not tell",
     "inferred": "499 of 500 (seeds 555 and 556)",
     "missed": "Before the last mend, seed 842000 had 2 of 300 right runs accused: their counters\n"
     "had counted skipped updates past the end of a plan that stood still. Such a log is undecided\n"
