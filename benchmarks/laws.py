@@ -15,12 +15,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from _published_law import PEAK, as_law, published_fit, published_optimum
-from ratewise.predict.fitting import FORMS, fit_one
-from ratewise.predict.held_out import final_error
 
 import ratewise as rw
 from ratewise.choose import Curve, fit
 from ratewise.predict.final_loss import exact
+from ratewise.predict.fitting import FORMS, fit_one
+from ratewise.predict.held_out import final_error
 from ratewise.predict.law import Law
 from ratewise.predict.optimum import optimal
 from ratewise.schedule import Schedule

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ratewise.predict.fitting import FORMS, MIX
 from scipy.optimize import approx_fprime
 
 import ratewise as rw
 from ratewise.choose import Curve, fit
 from ratewise.predict.ema import EmaLaw
+from ratewise.predict.fitting import FORMS, MIX
 from ratewise.predict.grid import RateGrid
 from ratewise.predict.power import PowerLaw
 from ratewise.predict.solve import Observations, objective

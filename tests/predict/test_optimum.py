@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from ratewise.predict.fitting import FORMS
 
 import ratewise as rw
 from ratewise.choose import Fit, fit
 from ratewise.predict.final_loss import RatePath, exact
+from ratewise.predict.fitting import FORMS
 from ratewise.predict.optimum import POINTS, optimal
 from tests.predict.curves import SIZES, TRAIN, load
 
