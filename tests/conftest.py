@@ -44,7 +44,7 @@ LONGEST = (
     *("choose/test_resume.py", "choose/test_choose.py", "torch/test_distributed.py"),
     *("transformers/test_logs.py", "feedback/test_everywhere.py", "tasks/test_keras_task.py"),
     *("docs/test_site.py", "test_docs.py", "launch/test_scripts.py", "trainers/test_deepspeed.py"),
-    *("studio/test_page.py", "view/test_report_page.py", "fuzz/test_fuzz_logs.py"),
+    *("studio/test_page.py", "view/test_report_browser.py", "fuzz/test_fuzz_logs.py"),
     *("test_examples.py", "test_pains.py", "launch/test_run.py", "runs/engines/test_ray.py"),
 )
 """Files that take long: they come first, so that no worker ends with one alone."""
