@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -63,10 +64,14 @@ os.environ.update(
 )
 os.environ["YOLO_VERBOSE"] = "false"
 
+PRINTED = np.get_printoptions()  # which it changes for everybody
+
 import cv2  # noqa: E402  (which it brings)
 from ultralytics.engine.trainer import BaseTrainer  # noqa: E402
 from ultralytics.utils import LOGGER, SETTINGS  # noqa: E402
 
+np.set_printoptions(**PRINTED)
+torch.set_printoptions(profile="default")
 LOGGER.setLevel("ERROR")
 SETTINGS.update(dict.fromkeys(("raytune", "tensorboard", "wandb", "mlflow", "sync"), False))
 sys.path[:] = [path for path in sys.path if path != FOLDER.name]

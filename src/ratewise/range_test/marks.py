@@ -99,10 +99,23 @@ def read_sweeps(ladder: Ladder, sweeps: Sequence[Sweep]) -> MarkedCurve:
     share = (x[1] - x[0]) / (2 * math.sqrt(math.pi) * WIDTH)
     between = noise_of(mean) * math.sqrt(min(share, 1.0))
     flat = max(1, int(fit.slope[: int(fit.value[:, 0].argmin()) + 1, 0].argmin()) // 2)
-    rise = fit.value - fit.value[:flat].mean(axis=0)
+    curve = fit.value[:, 0]
     # A point has few rungs around it, which alone would tell too little of their own noise.
-    doubt = np.maximum(rise[:, 1:].std(axis=1), between)
-    return MarkedCurve(at, fit.value[:, 0], mean, rise[:, 0], doubt, *marks)
+    doubt = np.maximum(_doubt(losses, x, at, flat), between)
+    return MarkedCurve(at, curve, mean, curve - curve[:flat].mean(), doubt, *marks)
+
+
+def _doubt(losses: Floats, x: Floats, at: Floats, flat: int) -> Floats:
+    """Return the standard error of how far a curve has risen from its first points.
+
+    Rungs are drawn within their sweeps: by how much more one sweep falls than another says nothing
+    of whether they fall.
+    """
+    drawn = np.random.default_rng(1).exponential(size=(*losses.shape, AGAIN))
+    total = drawn.sum(0)
+    own = losses - losses.mean(axis=1, keepdims=True)
+    again = smooth(x, np.einsum("srb,sr->rb", drawn, own) / total, at, total).value
+    return (again - again[:flat].mean(axis=0)).std(axis=1)
 
 
 def _square(ladder: Ladder, sweeps: Sequence[Sweep]) -> tuple[Floats, Floats]:

@@ -155,7 +155,8 @@ def noise_between(values: Floats) -> float:
         values: Metrics, float64[seeds, rates], of two seeds at least.
     """
     known = values[:, np.isfinite(values).all(axis=0)]
-    off = known - np.median(known, axis=1, keepdims=True)
+    same = known - known.mean(axis=0)  # first what the seeds have in common, which is larger
+    off = same - np.median(same, axis=1, keepdims=True)
     middle = float(np.median(off.std(axis=0, ddof=1)))
     return middle / 0.6745 if len(values) == 2 else middle
 
