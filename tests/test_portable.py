@@ -28,6 +28,7 @@ CALLS = ("sched_getaffinity", "sched_setaffinity", "fork", "forkpty", "getuid", 
          "getpgid", "killpg", "setsid", "mkfifo", "uname")
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "optax", "transformers", "lightning",
               "composer", "deepspeed", "fastai", "ignite", "skorch", "ultralytics"}
+FRAMEWORKS |= {"torchvision", "mcli"}  # which some of these ask for
 
 
 class Missing:

@@ -30,11 +30,15 @@ class Keeps:
     def __init__(self, optimizer: Any, load: Load) -> None:
         self.states: States = []
         self.optimizer, self.load = optimizer, load
+        self.inside = False  # the hooked step of its base class, if somebody has made one of those
         optimizer.register_step_pre_hook(lambda made, *_: self.note(made))
+        optimizer.register_step_post_hook(lambda *_: setattr(self, "inside", False))
         self.at("before")
 
     def note(self, optimizer: Any) -> None:
-        self.states.append(copied(optimizer.state_dict()))
+        if not self.inside:
+            self.states.append(copied(optimizer.state_dict()))
+        self.inside = True
 
     def at(self, place: str) -> None:
         """Load the state, if this is where it is loaded."""

@@ -66,6 +66,7 @@ def net_of(*callbacks: Any, epochs: int = EPOCHS, **options: Any) -> NeuralNetRe
         iterator_train__shuffle=False,
         train_split=predefined_split(held_out),
         callbacks=list(callbacks),
+        callbacks__print_log=None,  # it holds `print`, which others replace: no net is pickled then
         verbose=0,
         **options,
     )

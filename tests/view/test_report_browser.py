@@ -86,11 +86,11 @@ def test_an_axis_becomes_logarithmic(visit: Visit) -> None:
     """The numbers on it change, and the button says so."""
     figure = losses(visit)
     button = figure.get_by_role("button", name="Log axis")
-    before = figure.locator("svg.rw-live text.rw-tick").all_inner_texts()
+    before = figure.locator("svg.rw-live text.rw-tick").all_text_contents()
     curve = figure.locator("svg.rw-live path.rw-line").first.get_attribute("d")
     button.click()
     assert button.get_attribute("aria-pressed") == "true"
-    assert figure.locator("svg.rw-live text.rw-tick").all_inner_texts() != before
+    assert figure.locator("svg.rw-live text.rw-tick").all_text_contents() != before
     assert figure.locator("svg.rw-live path.rw-line").first.get_attribute("d") != curve
 
 
