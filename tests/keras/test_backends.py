@@ -45,7 +45,7 @@ def pytest_on(backend: str, *files: Path) -> subprocess.CompletedProcess[str]:
             "KERAS_BACKEND": backend,
             "RATEWISE_ONE_BACKEND": "1",
             "RATEWISE_QUICK": "1",
-        },  # fmt: skip
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,
