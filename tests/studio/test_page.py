@@ -277,10 +277,11 @@ def test_a_comparison_is_followed_live(page: Any, address: str, journal: Path) -
     assert panel.get_by_role("table", name="Best runs so far").get_by_role("row").count() == 9
 
 
-def test_the_page_can_be_used_by_everybody(page: Any, address: str) -> None:
+def test_the_page_can_be_used_by_everybody(page: Any, address: str, tmp_path: Path) -> None:
     """No serious finding of axe in any tab, on a phone in the dark and on a desk in the light.
 
-    On a phone nothing is cut off: the page is as wide as the screen.
+    On a phone nothing is cut off: the page is as wide as the screen. Pictures of it are left
+    behind, for who wants to look: `--basetemp` says where.
     """
     from axe_playwright_python.sync_playwright import Axe
 
@@ -293,11 +294,15 @@ def test_the_page_can_be_used_by_everybody(page: Any, address: str) -> None:
         page.wait_for_timeout(50)
         assert serious(Axe(), page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        page.screenshot(path=tmp_path / f"{name}-phone-dark.png")
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1280, "height": 900})
     page.wait_for_selector("body.body--light")
-    tab(page, "Design")
+    for name in ("Read", "Simulate", "Design"):
+        tab(page, name)
+        page.screenshot(path=tmp_path / f"{name}-desk-light.png")
     assert serious(Axe(), page) == []
+    assert len([*tmp_path.glob("*.png")]) == 10
 
 
 def serious(axe: Any, page: Any) -> list[str]:
