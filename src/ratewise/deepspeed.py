@@ -65,7 +65,8 @@ def attach(
         resume: What to do if a checkpoint differs from the code, as of `Scheduler`.
         by_hand: What to do about a rate that somebody else sets, as of `Scheduler`.
         updates: Updates that were made before, in place of the engine's count.
-        **unknown: Nothing; a misspelt argument is answered with the nearest one.
+        **unknown: `warmup` and what else a name such as "cosine" takes, where it is given by one; a
+            misspelt argument is answered with the nearest one.
 
     Returns:
         The engine.

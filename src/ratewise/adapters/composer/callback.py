@@ -47,7 +47,8 @@ class ComposerCallback(Callback):
         resume: What to do if a checkpoint differs from the code, as of `Scheduler`.
         by_hand: What to do about a rate that somebody else sets, as of `Scheduler`.
         updates: Updates that were made before, as of `Scheduler`.
-        **unknown: Nothing; a misspelt argument is answered with the nearest one.
+        **unknown: `warmup` and what else a name such as "cosine" takes, where it is given by one; a
+            misspelt argument is answered with the nearest one.
 
     Attributes:
         scheduler: The scheduler of the run; None until the trainer is made.

@@ -48,7 +48,8 @@ class FastaiCallback(Callback):
         resume: What to do if a checkpoint differs from the code, as of `Scheduler`.
         by_hand: What to do about a rate that a callback sets, as of `Scheduler`.
         updates: Updates that were made before, as of `Scheduler`.
-        **unknown: Nothing; a misspelt argument is answered with the nearest one.
+        **unknown: `warmup` and what else a name such as "cosine" takes, where it is given by one; a
+            misspelt argument is answered with the nearest one.
 
     Attributes:
         scheduler: The scheduler of the run; None until its first batch is due.

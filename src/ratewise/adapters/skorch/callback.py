@@ -38,7 +38,8 @@ class SkorchCallback(Callback):
         by_hand: What to do about a rate that somebody else sets, as of `Scheduler`.
         updates: Updates that were made before, as of `Scheduler`.
         event_name: Name of the rate in the history; None leaves it out.
-        **unknown: Nothing; a misspelt argument is answered with the nearest one.
+        **unknown: `warmup` and what else a name such as "cosine" takes, where it is given by one; a
+            misspelt argument is answered with the nearest one.
 
     Attributes:
         scheduler_: The scheduler of the run; None until the first epoch begins.
@@ -74,7 +75,9 @@ class SkorchCallback(Callback):
         self.by_hand = by_hand
         self.updates = updates
         self.event_name = event_name
-        self._settings(unknown)
+        read = self._settings(unknown).schedule
+        if unknown:  # a name with what belongs to it is kept as what it means, for the copies
+            self.schedule = read
 
     def _settings(self, unknown: Mapping[str, Any]) -> RunSettings:
         """Return what the arguments ask for; `set_params` may have changed them."""

@@ -14,7 +14,7 @@ from ratewise.adapters.torch.resume import check_policy
 from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, show
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import speaking
-from ratewise.schedule.given import read_given
+from ratewise.schedule.familiar import read_named
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,14 @@ class RunSettings:
     ) -> RunSettings:
         """Return the settings that a call names; a slip is heard at once.
 
+        A schedule may be given by a name that is known elsewhere, "cosine", with what it takes
+        there and `warmup` among the arguments that are not known.
+
         Raises:
             ScheduleError: an argument that does not exist, no schedule, no policy.
         """
-        refuse_unknown(who, unknown, ["resume", "by_hand", "updates", *known])
-        value = read_given(who, schedule, f"write {example}")
+        value, left = read_named(who, schedule, f"write {example}", dict(unknown))
+        refuse_unknown(who, left, ["resume", "by_hand", "updates", "warmup", *known])
         policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
         return cls(who, value, given(**horizon), {**policies, "updates": updates})
 
