@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Any
 
@@ -72,6 +71,8 @@ def file_name(text: str) -> str:
     usual = plain.strip(".") == plain != "" and not device
     if usual and plain == text == text.lower():
         return text
+    import hashlib  # late: it loads a library of ciphers
+
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     safe = f"_{plain}" if device else re.sub(r"^\.", "_", plain)
     return f"{safe}~{digest[:10]}"

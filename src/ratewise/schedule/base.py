@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import json
+import operator
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, overload
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,15 @@ class Described(metaclass=Strict):
 
         return spell(self)
 
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return self is other or ((parts := _parts(self)) is not None and parts == _parts(other))
+
+    def __hash__(self) -> int:
+        parts = _parts(self)
+        return object.__hash__(self) if parts is None else hash(parts)
+
     def _repr_html_(self) -> str | None:
         return None if Described.draw is None else Described.draw(self)
 
@@ -57,6 +67,8 @@ class Described(metaclass=Strict):
 
     def to_json(self) -> str:
         """Return the dict form as one line of JSON."""
+        import json  # late, as are others that only few need: half of an import is spent on such
+
         return json.dumps(self.to_dict(), allow_nan=False)
 
     def keep(self, name: str, value: Any) -> None:
@@ -351,6 +363,25 @@ class Schedule(Described):
     def __reduce__(self) -> tuple[Any, tuple[type[Schedule], dict[str, Any]]]:
         fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
         return _rebuild, (type(self), {f.name: getattr(self, f.name) for f in fields})
+
+
+def _parts(value: Any) -> tuple[Any, ...] | None:
+    """Return the class and the fields that a value is compared by; None if it has no fields.
+
+    Written once, since a dataclass would compile a comparison and a hash for each of forty classes
+    whenever the package is imported.
+    """
+    kind = type(value)
+    getter = _GETTERS.get(kind)
+    if getter is None:
+        if not dataclasses.is_dataclass(kind):
+            return None
+        names = [field.name for field in dataclasses.fields(kind) if field.compare]
+        getter = _GETTERS[kind] = operator.attrgetter("__class__", *names)
+    return getter(value)
+
+
+_GETTERS: WeakKeyDictionary[type, Callable[[Any], tuple[Any, ...]]] = WeakKeyDictionary()
 
 
 def _rebuild(kind: type[Schedule], fields: dict[str, Any]) -> Schedule:

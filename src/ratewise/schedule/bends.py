@@ -15,7 +15,7 @@ from ratewise.schedule.track import Track, finite
 __all__ = ["LinearCosine", "Part", "Rex", "Tanh", "Wave"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tanh(Move, written=True):
     """Fall along a hyperbolic tangent: flat, steep, flat.
 
@@ -58,7 +58,7 @@ class Tanh(Move, written=True):
         return (1 - xp.tanh(self.low * (1 - p) + self.high * p)) / 2
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rex(Move, written=True):
     """Fall slowly at first and ever faster towards the end (reflected exponential).
 
@@ -93,7 +93,7 @@ class Rex(Move, written=True):
         return z / (self.bend + (1 - self.bend) * z)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Wave(Move, written=True):
     """Swing along a cosine for any number of its periods.
 
@@ -138,7 +138,7 @@ class Wave(Move, written=True):
         return Track(n, float(end[0]), track.inside)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearCosine(Move, written=True):
     """A straight line times a cosine, on top of a small constant.
 
@@ -182,7 +182,7 @@ class LinearCosine(Move, written=True):
         return Track(n, float(inside(np, np.array([n], dtype=np.int64))[0]), inside)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Part(Move, written=True):
     """Part of a move: its positions `begin`, `begin + 1`, … of a length that need not be whole.
 

@@ -54,7 +54,7 @@ class Several(Schedule, abc.ABC):
         return tuple(flat)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sequence(Several, written=True):
     """Moves one after the other, each from the level that the one before it ended on.
 
@@ -97,7 +97,7 @@ class Sequence(Several, written=True):
         return chain(tracks, 1.0 if level is None else level)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Product(Several, written=True):
     """Levels multiplied update by update; written `a * b`.
 

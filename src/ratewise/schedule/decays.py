@@ -77,7 +77,7 @@ class Ratio(Move, abc.ABC):
         return Track(n, end, inside)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Timed(Ratio, abc.ABC):
     """A decay by a rate per `every` updates."""
 
@@ -106,7 +106,7 @@ class Timed(Ratio, abc.ABC):
             raise error.about(who, f"give one of them{told}") from None
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExponentialDecay(Timed, written=True):
     """Multiply by `rate` for every `every` updates, smoothly or in stairs.
 
@@ -138,7 +138,7 @@ class ExponentialDecay(Timed, written=True):
         return xp.power(self.rate, self.periods(xp, k))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NaturalDecay(Timed, written=True):
     """Fall exponentially at a given rate (natural exponential decay).
 
@@ -164,7 +164,7 @@ class NaturalDecay(Timed, written=True):
         return xp.exp(-self.rate * self.periods(xp, k))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InverseTime(Timed, written=True):
     """Fall as one over time (time-based decay).
 
@@ -190,7 +190,7 @@ class InverseTime(Timed, written=True):
         return 1 / (1 + self.rate * self.periods(xp, k))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Power(Ratio, written=True):
     """Fall as a power of time; with power 0.5 the inverse square root.
 
@@ -226,7 +226,7 @@ class Power(Ratio, written=True):
         return xp.power(1 + self.periods(xp, k), -self.power)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Saturate(Ratio, written=True):
     """Climb towards `to` as an exponential that never quite gets there.
 
@@ -261,7 +261,7 @@ class Saturate(Ratio, written=True):
         return blend(xp, 1 - v, v, start, self.to)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PolynomialCycles(Ratio, written=True):
     """Fall as a polynomial whose end moves away by `every` each time it is reached.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import operator
@@ -346,6 +345,8 @@ LONGEST_WORD = 200
 
 def nearest(word: object, known: Iterable[str]) -> str:
     """Return advice for a misspelt word: the near match, or the whole list."""
+    import difflib  # late: only who errs needs it
+
     names = sorted(known)
     word = word if isinstance(word, str) else shorten(word)
     lowered = {name.lower(): name for name in names}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from functools import partial
@@ -152,6 +151,8 @@ def from_json(text: str | bytes) -> Schedule | Plan:
         ScheduleError: not JSON, too large, a key twice, a number that JSON does not have, or what
             `from_dict` refuses.
     """
+    import json  # late: not everybody reads
+
     who = f"from_json({shorten(text[:100] if isinstance(text, str | bytes) else text)})"
     if not isinstance(text, str | bytes):
         raise ScheduleError(who, "needs a text", "write s.to_json()")

@@ -71,7 +71,7 @@ class Frame(Around, abc.ABC):
         return dataclasses.replace(self, schedule=inner)  # pyright: ignore[reportArgumentType]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scale(Frame, written=True):
     """A schedule times a number; written `schedule * 0.5`.
 
@@ -93,7 +93,7 @@ class Scale(Frame, written=True):
             return finite(xp, level * self.factor)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Clip(Frame, written=True):
     """A schedule kept within [low, high]; written `schedule.clip(low, high)`.
 
@@ -127,7 +127,7 @@ class Clip(Frame, written=True):
         return out if self.high is None else xp.minimum(out, self.high)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Between(Frame, written=True):
     """A schedule put between two levels: 0 becomes `low` and 1 becomes `high`.
 
@@ -155,7 +155,7 @@ class Between(Frame, written=True):
             return finite(xp, xp.maximum(level * self.high + (1 - level) * self.low, 0.0))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Until(Around, written=True):
     """The first `over` updates of a schedule that was planned for the whole run.
 

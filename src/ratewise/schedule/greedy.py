@@ -20,7 +20,7 @@ from ratewise.schedule.schema import Mismatch, Reader, a_count, a_list, a_number
 __all__ = ["EarlyCool", "Greedy"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Greedy(Feedback):
     """Raise the rate while a metric improves, lower it while it does not.
 
@@ -175,7 +175,7 @@ def _checked(rates: Any) -> tuple[tuple[float, float, float], ...]:
     return tuple(triples)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EarlyCool(Feedback):
     """Stay until a metric stops improving, then cool down to the end and stop the run.
 

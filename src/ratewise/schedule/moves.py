@@ -15,7 +15,7 @@ from ratewise.schedule.track import Track, constant
 __all__ = ["Cosine", "Exponential", "Hold", "Linear", "Polynomial", "Sqrt"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Hold(Move, written=True):
     """Stay at the current level, or at `level`.
 
@@ -50,7 +50,7 @@ class Hold(Move, written=True):
         return Track(n, level, constant(level))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Linear(Move, written=True):
     """Go in a straight line from the current level to `to`.
 
@@ -81,7 +81,7 @@ class Linear(Move, written=True):
         return xp.true_divide(k, n)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cosine(Move, written=True):
     """Fall along half a cosine from the current level to `to`.
 
@@ -109,7 +109,7 @@ class Cosine(Move, written=True):
         return (1 + xp.cos(np.pi * xp.true_divide(k, n))) / 2
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Polynomial(Move, written=True):
     """Fall as a power of the time that is left.
 
@@ -143,7 +143,7 @@ class Polynomial(Move, written=True):
         return xp.power(xp.true_divide(n - k, n), self.power)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sqrt(Move, written=True):
     """Cool down as one minus a square root: fast at first, then ever slower.
 
@@ -171,7 +171,7 @@ class Sqrt(Move, written=True):
         return 1 - xp.sqrt(xp.true_divide(k, n))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Exponential(Move, written=True):
     """Go to `to` by a constant factor per update.
 

@@ -19,7 +19,7 @@ from ratewise.schedule.strict import strict
 _KEYS = ("lr", "momentum", "weight_decay")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan(Described):
     """Schedules for the keys of an optimizer, for all of its groups or for some by name.
 

@@ -15,7 +15,7 @@ __all__ = ["Divergence", "Plateau"]
 COUNTINGS = ("ratewise", "torch", "keras", "optax")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plateau(Feedback):
     """Multiply the level by `factor` whenever a metric has stopped improving.
 
@@ -139,7 +139,7 @@ class Plateau(Feedback):
         return bad, 0, False
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Divergence(Feedback):
     """Back off when a loss explodes or is not a number, and come back when it is calm.
 

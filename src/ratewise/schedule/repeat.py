@@ -27,7 +27,7 @@ from ratewise.schedule.track import BLOCK, LARGEST, Inside, Track, finite, switc
 __all__ = ["Repeat"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Repeat(Schedule, written=True):
     """Run a pattern again and again; each cycle starts at the level at which the first one did.
 

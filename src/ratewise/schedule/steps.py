@@ -55,7 +55,7 @@ def _ordered(who: Who, positions: Iterable[int | str]) -> None:
             raise ScheduleError(who, "has positions out of order", "write them in rising order")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Step(Move, written=True):
     """Multiply the level by `factor` at given positions, or again and again.
 
@@ -189,7 +189,7 @@ def _searched(chained: Inside, points: list[tuple[int, float]], move: Move) -> I
     return inside
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Piecewise(Move, written=True):
     """Go through given levels at given positions, in steps or in between.
 
@@ -261,7 +261,7 @@ def _pairs(who: Who, points: Any) -> list[tuple[Any, Any]]:
     return pairs
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Function(Move):
     """Any callable from an update (an int, counted from the start of this move) to a level.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 import re
 import warnings
@@ -308,6 +307,7 @@ def _ours(name: str, node: ast.Call) -> str:
 
 def _near(name: str) -> str:
     """Return advice for a misspelt name, of ours or of another library, whichever is nearer."""
+    import difflib  # late: only who errs needs it
 
     def likeness(known: str) -> float:
         if len(name) > 2 * len(known):

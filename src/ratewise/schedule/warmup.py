@@ -17,7 +17,7 @@ __all__ = ["Warmup"]
 SHAPES = ("linear", "cosine", "sqrt", "quadratic", "log")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Warmup(Move, written=True):
     """Climb to `to`, in equal steps; the first update is above the level before it.
 
