@@ -18,6 +18,8 @@ _LENGTHS = names(
     "training_steps"
 )
 """What some projects call the length of the run: others have no use for it."""
+_RATES = ("lr", "blr", "learning_rate")
+"""What projects call the rate: where a reader has another word for it, its own is not there."""
 _SHORT = 4
 """Names with fewer letters are one edit apart by chance: that is noted, and not refused."""
 
@@ -39,7 +41,9 @@ def unread(source: Any, format: Format) -> list[str]:
         parent, _, name = path.rpartition(".")
         meant = _meant(path, known - siblings, is_flag=is_flag)
         speaks = looks_scheduled(name) and not parent.endswith("model")  # of losses and masks
-        speaks = (speaks or path in _LENGTHS) and not _is_repeated(path, keys, own)
+        speaks = (speaks or path in _LENGTHS or name in _RATES) and not _is_repeated(
+            path, keys, own
+        )
         if is_variable(source, path):
             continue
         if speaks or (meant and min(len(name), len(meant)) >= _SHORT):
@@ -102,7 +106,8 @@ def _meant(path: str, known: set[str], *, is_flag: bool) -> str | None:
     beside = sorted(other for other in known if other.rpartition(".")[0] == parent)
     for other in beside:
         full = other.rpartition(".")[2]
-        if one_edit_apart(name.lower(), full.lower()) or (is_flag and full.startswith(name)):
+        short = is_flag and len(name) > 1 and full.startswith(name)  # as argparse takes it
+        if one_edit_apart(name.lower(), full.lower()) or short:
             return full
     return None
 
