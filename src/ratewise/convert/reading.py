@@ -12,7 +12,7 @@ from typing import Any
 from ratewise.convert.formats import Format, RunFacts, ask, put
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.rivals import because, check_named, rivals
-from ratewise.convert.said import Asked, check_said, check_twice, with_settings
+from ratewise.convert.said import Asked, check_said, check_twice, speaking_keys, with_settings
 from ratewise.convert.sources import load
 from ratewise.convert.sources.unknown import Unknown, rest_of
 from ratewise.convert.unread import unread
@@ -322,18 +322,26 @@ def _named(content: Any, name: str) -> Format:
     return chosen
 
 
-def _nothing(content: Any) -> tuple[str, str]:
-    names = ", ".join(sorted(formats()))
+_LONGEST = 300
+"""Characters of a text that may be meant as a schedule of our own."""
+
+
+def _nothing(content: Any) -> tuple[str, str | Fix]:
     if isinstance(content, type):
         return "is a class, not a scheduler", "make one and give that"
     if isinstance(content, Mapping) and "log_history" in content:
         return "is the log of a run", "read it as a log, or give the config of the run"
-    if isinstance(content, str) and ("(" in content or ">>" in content):
+    short = isinstance(content, str) and len(content) <= _LONGEST and "--" not in content
+    if short and ("(" in content or ">>" in content):
         try:
             parse(content)
         except ScheduleError as error:
             return f"is in no known format ({error.who} {error.broken})", error.fix
-    return "is in no known format", f"give one of these, by format= if need be: {names}"
+    names = ", ".join(sorted({*formats()} - {*_LIVE, "keras", "optax", "ratewise"}))
+    fix = f"known are {names}; if it is one, give {{format}}, or write the schedule itself"
+    speaking = speaking_keys(content)
+    rule = f"is in no known format{f', with {speaking}' if speaking else ''}"
+    return rule, Fix(fix, format="…")
 
 
 # Our own forms ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 from ratewise.convert.formats import Format, dig, put
 from ratewise.convert.pieces.flags import flags, twice
-from ratewise.convert.pieces.keys import as_literal, names
+from ratewise.convert.pieces.keys import as_literal, looks_scheduled, names
 from ratewise.convert.sources.unknown import Unknown
 from ratewise.convert.unread import own_paths
 from ratewise.schedule import ScheduleError
@@ -55,6 +55,16 @@ def check_said(source: Any, chosen: Format) -> None:
     if isinstance(source, Mapping | str) and own.isdisjoint(_keys(flags(chosen.name, source))):
         rule = "says nothing of a schedule or its rate"
         raise ScheduleError(f"The {chosen.what}", rule, "give the config of a training run")
+
+
+def speaking_keys(source: Any) -> str:
+    """Return the keys of a config that speak of a schedule, a few of them, for a message."""
+    try:
+        given = flags("flags", source) if isinstance(source, str) and "--" in source else source
+    except ScheduleError:
+        return ""
+    found = [key for key in dict.fromkeys(_keys(given)) if looks_scheduled(key) or key == "lr"]
+    return ", ".join(shorten(key, 40).strip("'") for key in found[:4])
 
 
 def _keys(source: Any) -> Iterator[str]:
