@@ -79,7 +79,9 @@ class RunFacts:
 
     def lasts(self) -> str:
         """Return what is known of the length of the run, for a message."""
-        return "the run" if self.epochs is None else f"the run, {self.epochs:g} epochs"
+        if self.epochs is None:
+            return "the run"
+        return f"the run, {self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
 
     def ask_total(self, more: str = "") -> Fix:
         """Return the advice to tell the length: of an epoch, where the epochs are known."""

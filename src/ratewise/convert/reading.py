@@ -12,7 +12,7 @@ from typing import Any
 from ratewise.convert.formats import Format, RunFacts, ask, put
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.rivals import because, check_named, rivals
-from ratewise.convert.said import Asked, check_said, check_twice, speaking_keys, with_settings
+from ratewise.convert.said import AskedFacts, check_said, check_twice, speaking_keys, with_settings
 from ratewise.convert.sources import load
 from ratewise.convert.sources.unknown import Unknown, rest_of
 from ratewise.convert.unread import unread
@@ -186,7 +186,7 @@ def read_source(
     known: dict[str, Any] = {name: {**stated, **facts}.get(name) for name in _RUN if name != "lr"}
     size = RunFacts(**known).completed().horizon.samples if samples is None else samples
     run = RunFacts(Horizon.of(total, epoch, size, tokens), **known).completed()
-    asked = Asked(more)
+    asked = AskedFacts(more)
     plan = chosen.read(content, replace(run, more=asked))
     if format is not None:
         check_named(content, chosen, formats().values())

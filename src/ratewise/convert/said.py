@@ -16,7 +16,7 @@ from ratewise.schedule.errors import shorten
 _SIZES = ("batch_size", "accumulation")
 
 
-class Asked(Mapping[str, Any]):
+class AskedFacts(Mapping[str, Any]):
     """A mapping that remembers which names were asked for."""
 
     def __init__(self, content: Mapping[str, Any]) -> None:

@@ -37,13 +37,14 @@ def unread(source: Any, format: Format) -> list[str]:
     known = {path[:end] for path in own for end in _ends(path)}
     spelled = _flags_of(source) if is_flag else str
     found: list[str] = []
+    rates = set() if format.stated(source, "lr") else {*names(format.facts.get("lr", ""))}
+    places = {rate.rpartition(".")[0] for rate in rates}
     for path, siblings in _paths(format.name, keys, own, known):
         parent, _, name = path.rpartition(".")
         meant = _meant(path, known - siblings, is_flag=is_flag)
         speaks = looks_scheduled(name) and not parent.endswith("model")  # of losses and masks
-        speaks = (speaks or path in _LENGTHS or name in _RATES) and not _is_repeated(
-            path, keys, own
-        )
+        speaks = speaks or path in _LENGTHS or (parent in places and name in _RATES)
+        speaks = speaks and not _is_repeated(path, keys, own)
         if is_variable(source, path):
             continue
         if speaks or (meant and min(len(name), len(meant)) >= _SHORT):

@@ -89,8 +89,7 @@ def _length(source: Any, ctx: RunFacts) -> Fraction:
 
 _MARKS = Marks(
     FormatMark("scheduler.name", 1, _NAMES),
-    *marks("optimizer.learning_rate", 2),
-    *marks("scheduler.t_warmup", 2),
+    *marks("optimizer.learning_rate", 4),
     *marks("scheduler.units scheduler.warmup_min_lr", 4),
     *marks("trainer.num_train_steps optimizer.min_lr_ratio optimizer.learning_rate_scheduler", -20),
     FormatMark("max_duration", 3, lambda given: str(given).strip().endswith("T")),

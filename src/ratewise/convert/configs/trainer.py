@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,11 +64,17 @@ def read_arguments(who: str, source: Any, ctx: RunFacts, also: tuple[str, ...] =
             keys = keys.having(**{own: given[card]})
     if ctx.total is not None:
         keys = keys.having(max_steps=None)  # what was told counts more
+    notes: list[str] = []
+    if isinstance(source, str) and not keys.has("lr_scheduler_type"):
+        swift = re.search(r"\bswift(?:\s+|/cli/)(?:sft|pt|rlhf)\b", source) is not None
+        kind, whose = ("cosine", "ms-swift") if swift else ("linear", "the Trainer")
+        keys = keys.having(lr_scheduler_type=kind)
+        notes.append(f"Left out, so {whose}'s own: lr_scheduler_type={kind}.")
     rate = keys.rate(ctx, "learning_rate")
     known = {name: as_number(keys.given[name]) for name in names(_KEYS) if keys.has(name)}
     if rate is not None:
         known["learning_rate"] = rate
-    return transformers_plan(known, ctx, ())
+    return transformers_plan(known, ctx, notes)
 
 
 def _is_whole(source: Any) -> bool:

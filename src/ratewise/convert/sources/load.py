@@ -11,6 +11,7 @@ from ratewise.convert.sources.dotted import nested
 from ratewise.convert.sources.inheritance import alone, followed
 from ratewise.convert.sources.interpolation import resolved
 from ratewise.convert.sources.limits import LARGEST_TEXT, settled, too_large
+from ratewise.convert.sources.markdown import inside
 from ratewise.convert.sources.parsers import parse_json, parse_toml, parse_yaml
 from ratewise.convert.sources.paths import called, path_of, text_of
 from ratewise.convert.sources.shell import filled
@@ -71,7 +72,14 @@ def _text(who: Who, text: str) -> Any:
 
 
 def _command(text: str) -> Any:
-    """Return a command with the variables that its script sets, as keys where it sets paths."""
+    """Return a command with the variables that its script sets, as keys where it sets paths.
+
+    Of a document it is what is listed or typed in it.
+    """
+    document = inside(text) if "#" in text and ("```" in text or "\n- " in text) else None
+    if isinstance(document, dict):
+        return document
+    text = document or text
     full = filled(text) if "=" in text else text
     keys = nested(full)
     return full if keys is None else keys
