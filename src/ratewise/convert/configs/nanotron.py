@@ -1,7 +1,8 @@
 """The `learning_rate_scheduler` of a nanotron YAML config.
 
-With W the warm-up, S the first update of the decay and D its length, level(t) = t/W for t <= W,
-then 1 up to S, then the decay from 1 to m at p = (t - S)/D, then m.
+With W the warm-up, S the first update of the decay and D its length, level(t) = t/W for t <= W
+(0 for t = 0 without a warm-up), then 1 up to S, then the decay from 1 to m at p = (t - S)/D, then
+m.
 """
 
 from __future__ import annotations
@@ -43,10 +44,12 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     if keys.choice("lr_warmup_style", ("linear", "constant")) == "constant":
         first = stay(1.0, warmup)
     else:
-        case.idle(warmup)
+        case.idle(max(warmup, 1))
+        first = first if warmup else stay(0.0, 1)  # update 0 is at 0 whatever the warm-up is
     kind = keys.choice("lr_decay_style", _DECAYS, "linear")
-    held = stay(1.0, max(start - warmup, 1 if start < warmup else 0))
-    taken = max(warmup + 1 - start, 0) if start < warmup else 0
+    used = first[0] or 0
+    held = stay(1.0, max(start - used, 1 if start < warmup else 0))
+    taken = max(used + (start < warmup) - start, 0)
     if length <= taken:
         return case.plan(first, held, stay(low))
     return case.plan(first, held, fall(decay(kind, low), length, taken), stay(low))

@@ -45,7 +45,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
 
 
 def _rate(given: Mapping[str, Any], ctx: RunFacts) -> float:
-    said = {path: dig(given, path) for path in _RATES.split()}
+    said = {path: given.get(path, dig(given, path)) for path in _RATES.split()}
     only_one(_WHO, said, "adam.lr", "actor.adam.lr", "learning_rate", "actor_learning_rate")
     if said["muon.lr"] is not None or said["actor.muon.lr"] is not None:
         rule = "has a rate for muon and one for adam"

@@ -31,7 +31,7 @@ def nested(text: str) -> dict[str, Any] | None:
         return None
     said = _said(words)
     paths = [key for key in said if "." in key]
-    if len(paths) * 2 <= len(said) or any(key.count(".") > DEEPEST for key in paths):
+    if len(paths) * 2 < len(said) or not paths or any(key.count(".") > DEEPEST for key in paths):
         return None
     found: dict[str, Any] = {}
     for key, values in said.items():

@@ -80,6 +80,6 @@ def _command(text: str) -> Any:
     if isinstance(document, dict):
         return document
     text = document or text
-    full = filled(text) if "=" in text else text
+    full = filled(text)
     keys = nested(full)
     return full if keys is None else keys
