@@ -331,8 +331,8 @@ def _nothing(content: Any) -> tuple[str, str | Fix]:
         return "is a class, not a scheduler", "make one and give that"
     if isinstance(content, Mapping) and "log_history" in content:
         return "is the log of a run", "read it as a log, or give the config of the run"
-    short = isinstance(content, str) and len(content) <= _LONGEST and "--" not in content
-    if short and ("(" in content or ">>" in content):
+    line = content.strip() if isinstance(content, str) and len(content) <= _LONGEST else "--"
+    if ("(" in line or ">>" in line) and "--" not in line and "\n" not in line:
         try:
             parse(content)
         except ScheduleError as error:

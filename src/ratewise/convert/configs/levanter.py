@@ -10,7 +10,7 @@ from typing import Any
 
 from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, dig, marks
 from ratewise.convert.pieces.case import Case
-from ratewise.convert.pieces.keys import Keys, section
+from ratewise.convert.pieces.keys import Keys, names, section
 from ratewise.convert.pieces.moves import decay, fall, rise, stay
 from ratewise.schedule import Plan, ScheduleError
 
@@ -79,4 +79,5 @@ _MARKS = Marks(
     FormatMark("scheduler", -20),
 )
 _FACTS = {"lr": "optimizer.learning_rate", "total": "trainer.num_train_steps"}
-FORMATS = (Format("levanter", "Levanter YAML", _MARKS, _read, _FACTS, "optimizer"),)
+_READS = " ".join(f"optimizer.{key}" for key in names(_KEYS, _PLAIN, *_CYCLES))
+FORMATS = (Format("levanter", "Levanter YAML", _MARKS, _read, _FACTS, _READS),)

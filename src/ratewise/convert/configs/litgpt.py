@@ -23,19 +23,14 @@ _KEYS = "lr_warmup_steps lr_warmup_fraction min_lr max_steps max_tokens epochs m
 _SIZES = "global_batch_size micro_batch_size max_seq_length"
 _WARMUPS = {False: 100, True: 2000}
 """The updates of the warm-up where they are left out, of finetuning and of pretraining."""
-_RATE = 1e-3
-"""The rate of an optimizer that is named without one, that of torch's AdamW."""
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, section(_WHO, dig(source, "train"))).among(_KEYS, _SIZES)
     notes: list[str] = []
     peak = rate_at("LitGPT optimizer", source, "optimizer.init_args.lr", ctx)
-    if peak is None and isinstance(dig(source, "optimizer"), str):
-        raise ScheduleError("LitGPT", "names an optimizer without its rate", ask("lr"))
     if peak is None:
-        peak = _RATE
-        notes.append(f"Left out, so torch's own: lr={peak:g}.")
+        raise ScheduleError("LitGPT", "names no rate of its optimizer", ask("lr"))
     if keys.has("max_time"):
         notes.append("max_time may end the run sooner.")
     case = Case(keys, ctx, peak, notes)
@@ -87,6 +82,7 @@ def _pretrained(case: Case, source: Any) -> Plan:
         rule = "has lr_warmup_fraction, a share of the batches of an epoch"
         raise ScheduleError(_WHO, rule, "give lr_warmup_steps")
     warmup = _warmup(case, long=True)
+    keys.whole("max_tokens", low=1)
     batches, length = _batches(case, source)
     run = math.floor(length)
     if case.total is not None and run != case.total:

@@ -65,7 +65,7 @@ _MARKS = Marks(
     *marks("adam.lr actor.adam.lr", 4),
     *marks("micro_train_batch_size", 4),
     *marks("actor_learning_rate", 2),
-    *marks("per_device_train_batch_size lr_scheduler_type num_train_epochs", -20),
+    *marks("--per_device_train_batch_size --lr_scheduler_type --num_train_epochs", -20),
     *marks("ds.zero_stage ckpt.output_dir actor.model_name_or_path", 2),
     *marks("lr_warmup_ratio pretrain max_epochs", 1),
     FormatMark("", 3, lambda source: isinstance(source, str) and "openrlhf" in source),

@@ -57,8 +57,13 @@ def _split(text: str) -> tuple[dict[str, Any], str, dict[str, tuple[Any, Any]]]:
                 name, equals, value = word.partition("=")
                 values = [value] if equals else []
                 found.append((name, place := line, values))
+            elif _ENDS.fullmatch(word):
+                values = []
             elif word not in ("(", ")", "\\") and (line == place or not values):
-                values.append(word)
+                ended = word.endswith(";")
+                if not _is_array(word, text):
+                    values.append(word.rstrip(";"))
+                values = [] if ended else values
     except ValueError as error:
         return {}, str(error), {}
     last: dict[str, tuple[int, Any]] = {}
@@ -70,6 +75,16 @@ def _split(text: str) -> tuple[dict[str, Any], str, dict[str, tuple[Any, Any]]]:
             both[name] = (other, value)
         last[name] = line, value
     return {name: _known(value) for name, (_, value) in last.items()}, "", both
+
+
+_ENDS = re.compile(r";+|&&?|\|\|?|\d?&?>{1,2}&?\d?\S*|<+\S*|(?:done|fi|then|else|do)")
+"""What a command ends at: whatever stands behind is no value of its last flag."""
+
+
+def _is_array(word: str, text: str) -> bool:
+    """Whether a word stands for the words of an array that the script itself sets."""
+    named = re.fullmatch(r"\$\{(\w+)\[[@*]\]\}", word)
+    return named is not None and re.search(rf"\b{named[1]}\+?=\(", text) is not None
 
 
 def _words(text: str) -> Iterator[tuple[str, int]]:

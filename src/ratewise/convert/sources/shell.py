@@ -15,9 +15,10 @@ _ASSIGNS = re.compile(
 )
 """A variable that is set to a text, alone in its line; a command in it does not match."""
 _USES = re.compile(
-    r"\$\{(\w+)(?::?-([^{}$\n]*))?\}|\$([A-Za-z_]\w*)|\$\(\(([\d\s+*/%()-]{1,99})\)\)"
+    r"\$\{(\w+)(?::?-([^{}$\n]*))?\}|\$([A-Za-z_]\w*)|\$\(\(([\w\s+*/%()$-]{1,199})\)\)"
 )
-"""A variable, with what stands in for it perhaps, or arithmetic that is all numbers."""
+"""A variable, with what stands in for it perhaps, or arithmetic on some."""
+_NAME = re.compile(r"\$?([A-Za-z_]\w*)")
 _ROUNDS = 5
 """How deep variables may stand in each other."""
 LARGEST = 200_000
@@ -77,7 +78,8 @@ def _used(text: str, known: Mapping[str, str | None]) -> str:
 
     def put(use: re.Match[str]) -> str:
         if use[4] is not None:
-            return _counted(use)
+            inner = _NAME.sub(lambda name: known.get(name[1]) or name[0], use[4])
+            return _counted(inner, use[0])
         value = known.get(use[1] or use[3])
         if value is None and use[2] is not None:
             value = use[2]
@@ -86,12 +88,12 @@ def _used(text: str, known: Mapping[str, str | None]) -> str:
     return _USES.sub(put, text)
 
 
-def _counted(use: re.Match[str]) -> str:
-    """Return arithmetic on whole numbers as its value, anything else as it is."""
+def _counted(text: str, whole: str) -> str:
+    """Return arithmetic on whole numbers as its value, anything else as it was."""
     try:
-        return str(_count(ast.parse(use[4].strip(), mode="eval").body))
-    except (SyntaxError, ValueError, KeyError, ArithmeticError):
-        return use[0]
+        return str(_count(ast.parse(text.strip(), mode="eval").body))
+    except (SyntaxError, ValueError, KeyError, ArithmeticError, RecursionError, MemoryError):
+        return whole
 
 
 def _count(node: ast.expr) -> int:
