@@ -280,8 +280,9 @@ def test_a_key_of_the_file_can_be_told(told: dict[str, Any], written: dict[str, 
 @pytest.mark.parametrize("key", ["seed", "foo", "lr_scheduler_kwarg.min_lr_rate"])
 def test_a_key_that_is_not_read_cannot_be_told(key: str) -> None:
     """It would change nothing."""
+    told: dict[str, Any] = {key: 5}
     with pytest.raises(ScheduleError, match="not a word of the format"):
-        read({**HF, "seed": 3}, **{key: 5})
+        read_source({**HF, "seed": 3}, **told)
 
 
 @pytest.mark.parametrize(

@@ -334,7 +334,7 @@ def _nothing(content: Any) -> tuple[str, str | Fix]:
     line = content.strip() if isinstance(content, str) and len(content) <= _LONGEST else "--"
     if ("(" in line or ">>" in line) and "--" not in line and "\n" not in line:
         try:
-            parse(content)
+            parse(line)
         except ScheduleError as error:
             return f"is in no known format ({error.who} {error.broken})", error.fix
     names = ", ".join(sorted({*formats()} - {*_LIVE, "keras", "optax", "ratewise"}))

@@ -27,12 +27,13 @@ _WHOLE = (
     *("trapezoidal", "trapezoid", "wsd", "onecycle"),
     *("restarts", "restart", "sgdr", "plateau"),
 )
-_KNOWN = {*_SHAPES, *("warmup", "warm", "warmed", "ramp", "up", "decay", "annealing", "anneal")}
-_KNOWN |= {*("with", "then", "and", "to", "lr", "learning", "rate", "schedule", "scheduler", "on")}
-_KNOWN |= {
-    *("of", "a", "the", "one", "inverse", "square", "reduce", "updates", "steps", "epochs", "from")
+_KNOWN = {
+    *_SHAPES,
+    *("warmup", "warm", "warmed", "ramp", "up", "decay", "annealing", "anneal"),
+    *("with", "then", "and", "to", "lr", "learning", "rate", "schedule", "scheduler", "on"),
+    *("of", "a", "the", "one", "inverse", "square", "reduce", "updates", "steps", "epochs", "from"),
+    *("over", "zero", "for", "in", "by", "followed", "half", "cooldown", "down", "cool"),
 }
-_KNOWN |= {*("over", "zero", "for", "in", "by", "followed", "half", "cooldown", "down", "cool")}
 
 
 def phrase(text: str) -> str:

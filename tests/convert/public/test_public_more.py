@@ -172,7 +172,7 @@ def test_levanter_joins_what_optax_makes() -> None:
     """What is written down above is what the schedules of Optax give, to their own precision."""
     import optax
 
-    made = optax.join_schedules(
+    made: Any = optax.join_schedules(
         [
             optax.linear_schedule(0.0, 1e-3, 200),
             optax.cosine_decay_schedule(1e-3, 800, 0.1),

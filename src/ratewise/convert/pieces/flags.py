@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -89,10 +90,11 @@ def _is_array(word: str, text: str) -> bool:
 
 def _words(text: str) -> Iterator[tuple[str, int]]:
     """Return the words of a script, as a shell splits it, each with its line."""
-    words = shlex.shlex(text, posix=True)
+    stream = io.StringIO(text)
+    words = shlex.shlex(stream, posix=True)
     words.whitespace_split = True
     for word in words:
-        at = words.instream.tell()
+        at = stream.tell()
         yield word, words.lineno - (text[at - 1 : at] == "\n")
 
 

@@ -103,6 +103,7 @@ def safe_loader() -> Any:
         return Unknown(f"!{name}", f"the tag of line {line} is not followed")
 
     Loader.add_multi_constructor("!", untold)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", untold)
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
     for kind in ("int", "float"):
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", text_in_base_60)
