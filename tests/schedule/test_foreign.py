@@ -95,7 +95,7 @@ ANSWERS = [
         'write Warmup("5 epochs", start=0) >> Cos',
     ),
     ("optax.cosine_decay_schedule", "write Cosine(to=0, over=decay_steps)"),
-    ("cosine with warmup", "write Cosine(to=0)"),
+    ("cosine with warmup", 'write Warmup("5%") >> Cosine(to=0)'),
     ("lr_scheduler: cosine, warmup_steps: 9", "write Warmup(9) >> Cosine(to=0)"),
     ("{'type': 'CosineAnnealingLR', 'T_max': 9}", "write Cosine(to=0, over=9)"),
     ("warmup", "write Warmup(500) >> Cosine(to=0)"),

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from ratewise import ScheduleError
+from ratewise.cli.parsing import read_number
 
 _SPECS = (
     'Schedules such as "Warmup(50) >> Cosine(to=0.1)", or files with a schedule or the config of '
     "another framework; name=SPEC gives a name."
 )
+
+
+class Misread(typer.BadParameter):
+    """A value that an option cannot have, with the error that says so."""
+
+    def __init__(self, told: ScheduleError) -> None:
+        super().__init__(str(told))
+        self.told = told
+
+
+def _number(option: str, example: str, what: str, metavar: str = "N") -> Any:
+    """Return an option that takes a number as people write it."""
+    counts = metavar == "N"
+
+    def parse(text: str) -> float:
+        try:
+            return read_number(option, str(text), counts=counts, example=example)
+        except ScheduleError as error:
+            raise Misread(error) from None
+
+    return typer.Option(help=what, metavar=metavar, parser=parse)
+
+
 Word = str | None
 Specs = Annotated[list[str], typer.Argument(metavar="SPEC", help=_SPECS)]
 SpecsOrNot = Annotated[
@@ -21,19 +47,19 @@ TaskOrNot = Annotated[
     Word, typer.Argument(metavar="MODULE:TASK", help="What to train.", show_default=False)
 ]
 Total = Annotated[Word, typer.Option(help='Updates in the run, or "3 epochs".', metavar="N")]
-Epoch = Annotated[float | None, typer.Option(help="Updates in an epoch.", metavar="N")]
-Samples = Annotated[float | None, typer.Option(help="Samples in an update.", metavar="N")]
-Tokens = Annotated[float | None, typer.Option(help="Tokens in an update.", metavar="N")]
-Lr = Annotated[float | None, typer.Option(help="Learning rate at level 1.", metavar="RATE")]
-Epochs = Annotated[float | None, typer.Option(help="Epochs in the run.", metavar="N")]
+Epoch = Annotated[float | None, _number("--epoch", "100", "Updates in an epoch.")]
+Samples = Annotated[float | None, _number("--samples", "64", "Samples in an update.")]
+Tokens = Annotated[float | None, _number("--tokens", "65536", "Tokens in an update.")]
+Lr = Annotated[float | None, _number("--lr", "3e-4", "Learning rate at level 1.", "RATE")]
+Epochs = Annotated[float | None, _number("--epochs", "3", "Epochs in the run.")]
 BatchSize = Annotated[
-    float | None, typer.Option(help="Samples a process takes at once.", metavar="N")
+    float | None, _number("--batch-size", "8", "Samples a process takes at once.")
 ]
-Accumulation = Annotated[float | None, typer.Option(help="Batches in an update.", metavar="N")]
-Processes = Annotated[float | None, typer.Option(help="Processes that train.", metavar="N")]
+Accumulation = Annotated[float | None, _number("--accumulation", "4", "Batches in an update.")]
+Processes = Annotated[float | None, _number("--processes", "2", "Processes that train.")]
 Examples = Annotated[
     float | None,
-    typer.Option(help="Samples in an epoch, from which its updates follow.", metavar="N"),
+    _number("--examples", "10000", "Samples in an epoch, from which its updates follow."),
 ]
 FormatName = Annotated[
     str | None,

@@ -19,8 +19,9 @@ from typer.models import OptionInfo
 from ratewise import ScheduleError
 from ratewise._extras import MissingExtra
 from ratewise._printable import printable
+from ratewise.cli.arguments import Misread
 from ratewise.cli.output import say
-from ratewise.schedule.errors import Context, speaking
+from ratewise.schedule.errors import Context, shorten, speaking
 from ratewise.tasks.failures import TaskError
 
 STOPPED = 130
@@ -165,13 +166,28 @@ def one_line() -> Generator[None]:
     """Turn the long answer to a command that cannot be read into one line."""
     try:
         yield
+    except Misread as error:
+        tell(str(error.told))
+        raise typer.Exit(error.exit_code) from None
     except UsageError as error:
         command = "ratewise"
         if error.ctx is not None and error.ctx.parent is not None:
             command += f" {error.ctx.info_name}"
-        rule = f"cannot be read ({error.format_message().rstrip('.')})"
-        tell(str(ScheduleError(command, rule, f"see {command} --help")))
+        rule, fix = f"cannot be read ({_said(error)})", f"see {command} --help"
+        name = str(getattr(error, "option_name", ""))
+        if " " in name.strip():  # the flags of a trainer, as one text
+            fix = f'put the text behind --, as in {command} --total 1000 -- "{name[:40]}…"'
+        tell(str(ScheduleError(command, rule, fix)))
         raise typer.Exit(error.exit_code) from None
+
+
+def _said(error: Any) -> str:
+    """Return what is wrong with what was typed, and what that was, where it is not said."""
+    told = error.format_message().rstrip(".")
+    with contextlib.suppress(AttributeError, LookupError, TypeError):
+        value = str(error.__cause__.errors()[0]["input"])
+        return told if value in told else f"{told}, got {shorten(value)}"
+    return told
 
 
 def tell(message: str) -> None:

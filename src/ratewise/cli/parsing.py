@@ -54,7 +54,7 @@ def read_readings(
             found = read_source(Path(spec), format=format, **told)
             guessed.append(f"{spec}: read as {found.format.what}")
             named[name] = found
-        elif format is not None:
+        elif format is not None or spec.lstrip().startswith("--"):
             named[name] = read_source(spec, format=format, **told)
         else:
             parse(spec)
@@ -103,7 +103,7 @@ def read_settings(settings: list[str] | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for setting in settings or ():
         key, equals, value = setting.partition("=")
-        if not equals or not key.isidentifier():
+        if not equals or not all(part.isidentifier() for part in key.split(".")):
             rule = "is not a key with a value"
             raise ScheduleError(f"--set {shorten(setting)}", rule, "write --set KEY=VALUE")
         if key in _OPTIONS:
@@ -116,9 +116,51 @@ def read_settings(settings: list[str] | None) -> dict[str, Any]:
 
 
 def read_total(total: str | None) -> str | None:
-    """Return a bare number, such as 10000 or 10k, as a length in updates."""
-    plain = (total or "").replace(",", "")
-    return f"{plain} updates" if re.fullmatch(r"[\d_.]+[kKMBGT]?", plain) else total
+    """Return a bare number, such as 10000, 1e4, 10,000 or 10k, as a length in updates."""
+    if total is None or not re.fullmatch(r"\s*[\d_.,]+(?:[eE]\+?\d{1,2})?[kKMBGT]?\s*", total):
+        return total
+    return f"{_joined('--total', total)} updates"
+
+
+_GROUPS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
+_SCALES = {"k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+
+
+def _joined(option: str, text: str) -> str:
+    """Return a number without the commas between its thousands; a decimal comma is refused.
+
+    So is a point that may be either: 1.000 is 1 here, and 1,000 in half of Europe.
+    """
+    who = f"{option} {shorten(text)}"
+    plain = _GROUPS.sub(lambda found: found[0].replace(",", ""), text.strip())
+    if "," in plain:
+        fix = f"write {option} {plain.replace(',', '.')}"
+        raise ScheduleError(who, "has a comma that stands for no thousands", fix)
+    if re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", plain):
+        whole = plain.replace(".", "")
+        first = plain.partition(".")[0] if not plain.partition(".")[2].strip("0") else plain
+        several = plain.count(".") > 1
+        rule = "has points between its digits" if several else f"may be {first} or {whole}"
+        fix = f"write {option} {whole}" if several else f"write {option} {first} or {whole}"
+        raise ScheduleError(who, rule, fix)
+    return plain
+
+
+def read_number(option: str, text: str, *, counts: bool = True, example: str = "100") -> float:
+    """Return what an option gives as a number: 10000, 1e4, 10,000 or 10k.
+
+    >>> read_number("--examples", "10k"), read_number("--lr", "3e-4", counts=False)
+    (10000.0, 0.0003)
+    """
+    plain = _joined(option, text) if counts or "," in text else text.strip()
+    scale = _SCALES.get(plain[-1:].replace("K", "k"), 1.0) if counts else 1.0
+    try:
+        return float(plain[:-1] if scale != 1 else plain) * scale
+    except ValueError:
+        pass
+    if plain.endswith("%") and re.fullmatch(r"[\d.]+", plain[:-1].strip()):
+        example = f"{float(plain[:-1]) / 100:g}"
+    raise ScheduleError(f"{option} {shorten(text)}", "is not a number", f"write {option} {example}")
 
 
 def read_peaks(peaks: str | None) -> list[float] | str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from ratewise.cli import arguments as args
 from ratewise.cli.parsing import read_readings, read_settings, read_total
-from ratewise.schedule.errors import Call, number
+from ratewise.schedule.errors import Call, Fix, ScheduleError, number
 from ratewise.schedule.lengths import updates_in
 
 if TYPE_CHECKING:
@@ -44,6 +44,22 @@ class RunOptions:
     def length(self) -> str | None:
         """The length of the run, if it was given."""
         return read_total(self.total)
+
+    @property
+    def in_epochs(self) -> str | None:
+        """The length of the run in epochs, if that is what was given.
+
+        Raises:
+            ScheduleError: nobody said how many updates an epoch has.
+        """
+        if self.epochs is None:
+            return None
+        if self.units["epoch"] is None:
+            fix = "give {epoch}, or {examples} and {batch_size}, or all updates with {total}"
+            names = ("epoch", "examples", "batch_size", "total")
+            who, rule = Call("show", "epochs", self.epochs), "does not say how long an epoch is"
+            raise ScheduleError(who, rule, Fix(fix, **dict.fromkeys(names, "…")))
+        return f"{self.epochs:g} epochs"
 
     @property
     def units(self) -> dict[str, Any]:

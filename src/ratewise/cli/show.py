@@ -31,8 +31,7 @@ def show(
     length = run.length
     if length is None:
         stated = {each.total for each in readings.values() if not isinstance(each, str)} - {None}
-        told = None if run.epochs is None else f"{run.epochs:g} epochs"
-        length = f"{stated.pop()} updates" if len(stated) == 1 else told
+        length = f"{stated.pop()} updates" if len(stated) == 1 else run.in_epochs
     unnamed = list(named) == list(named.values())
     curves = list(named) if unnamed else named
     picture = draw(curves, length, lr=run.lr, log=log, metrics=metrics, **run.units)

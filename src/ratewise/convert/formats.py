@@ -74,8 +74,26 @@ class RunFacts:
     def need_total(self, who: str) -> int:
         """Return the updates of the run, which have to be known."""
         if self.horizon.total is None:
-            raise ScheduleError(who, "depends on the length of the run", ask("total"))
+            raise ScheduleError(who, f"depends on the length of {self.lasts()}", self.ask_total())
         return self.horizon.total
+
+    def lasts(self) -> str:
+        """Return what is known of the length of the run, for a message."""
+        if self.epochs is None:
+            return "the run"
+        return f"the run, {self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
+
+    def ask_total(self, more: str = "") -> Fix:
+        """Return the advice to tell the length: of an epoch, where the epochs are known."""
+        if self.epochs is None or self.horizon.epoch is not None:
+            return ask("total", more)
+        first = "the updates of an epoch with {epoch}, its samples with {examples}, or all updates"
+        plain = first.replace("{epoch}", "epoch=…").replace("{examples}", "examples=…")
+        return Fix(
+            f"give {first} with {{total}}{more}",
+            f"call read(…) with {plain} with total=…{more}",
+            **dict.fromkeys(("epoch", "examples", "total"), "…"),
+        )
 
     def need(self, who: str, name: str) -> Fraction:
         """Return `epoch`, `samples` or `tokens`, which has to be known."""

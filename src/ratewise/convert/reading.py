@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ratewise.convert.formats import Format, RunFacts, ask, put
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.rivals import because, check_named, rivals
+from ratewise.convert.said import AskedFacts, check_said, check_twice, speaking_keys, with_settings
 from ratewise.convert.sources import load
 from ratewise.convert.sources.unknown import Unknown, rest_of
 from ratewise.convert.unread import unread
@@ -41,15 +42,20 @@ _MODULES = (
     "configs.hydra",
     "configs.kohya",
     "configs.lerobot",
+    "configs.levanter",
     "configs.lightning_cli",
+    "configs.litgpt",
     "configs.llama_factory",
     "configs.maxtext",
     "configs.megatron",
     "configs.mlx_lm",
     "configs.mmengine",
     "configs.nanogpt",
+    "configs.nanotron",
     "configs.nemo",
     "configs.olmo",
+    "configs.open_clip",
+    "configs.openrlhf",
     "configs.timm_args",
     "configs.torchtitan",
     "configs.torchtune",
@@ -163,10 +169,14 @@ def read_source(
         raise error if rest is None else _incomplete("The config", rest) from None
     if rest is not None and chosen.name not in _CAREFUL:
         raise _incomplete(chosen.what, rest)
-    left = unread(content, chosen)
+    if format is None:
+        check_said(content, chosen)
+    check_twice(content, chosen)
     facts = {name: told.pop(name, None) for name in _RUN}
     facts = {name: _positive(name, value) for name, value in facts.items() if value is not None}
     notes = [] if rest is None else [f"Nothing that was needed is in {rest}."]
+    content, done = with_settings(content, chosen, told, notes)
+    left = unread(content, chosen)
     content, stated = _merged(content, chosen, facts, notes)
     if total is not None and str(stated.get("total", total)) != str(total):
         notes.append(f"total={total} was given; the config says {stated['total']}.")
@@ -176,7 +186,7 @@ def read_source(
     known: dict[str, Any] = {name: {**stated, **facts}.get(name) for name in _RUN if name != "lr"}
     size = RunFacts(**known).completed().horizon.samples if samples is None else samples
     run = RunFacts(Horizon.of(total, epoch, size, tokens), **known).completed()
-    asked = _Asked(more)
+    asked = AskedFacts(more)
     plan = chosen.read(content, replace(run, more=asked))
     if format is not None:
         check_named(content, chosen, formats().values())
@@ -186,7 +196,7 @@ def read_source(
         if before not in (None, lr):
             notes.append(f"lr={lr:g} was given: every rate is scaled from a peak of {before:g}.")
     for name in more:
-        if name not in asked.names:
+        if name not in asked.names | done:
             who = Call("read", name, more[name])
             rule = f"is not a word of the format {chosen.name}"
             raise ScheduleError(who, rule, nearest(name, [*_HORIZON, *asked.names]))
@@ -312,36 +322,26 @@ def _named(content: Any, name: str) -> Format:
     return chosen
 
 
-def _nothing(content: Any) -> tuple[str, str]:
-    names = ", ".join(sorted(formats()))
+_LONGEST = 300
+"""Characters of a text that may be meant as a schedule of our own."""
+
+
+def _nothing(content: Any) -> tuple[str, str | Fix]:
     if isinstance(content, type):
         return "is a class, not a scheduler", "make one and give that"
     if isinstance(content, Mapping) and "log_history" in content:
         return "is the log of a run", "read it as a log, or give the config of the run"
-    if isinstance(content, str) and ("(" in content or ">>" in content):
+    line = content.strip() if isinstance(content, str) and len(content) <= _LONGEST else "--"
+    if ("(" in line or ">>" in line) and "--" not in line and "\n" not in line:
         try:
-            parse(content)
+            parse(line)
         except ScheduleError as error:
             return f"is in no known format ({error.who} {error.broken})", error.fix
-    return "is in no known format", f"give one of these, by format= if need be: {names}"
-
-
-class _Asked(Mapping[str, Any]):
-    """A mapping that remembers which names were asked for."""
-
-    def __init__(self, content: Mapping[str, Any]) -> None:
-        self._content = content
-        self.names: set[str] = set()
-
-    def __getitem__(self, name: str) -> Any:
-        self.names.add(name)
-        return self._content[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._content)
-
-    def __len__(self) -> int:
-        return len(self._content)
+    names = ", ".join(sorted({*formats()} - {*_LIVE, "keras", "optax", "ratewise"}))
+    fix = f"known are {names}; if it is one, give {{format}}, or write the schedule itself"
+    speaking = speaking_keys(content)
+    rule = f"is in no known format{f', with {speaking}' if speaking else ''}"
+    return rule, Fix(fix, format="…")
 
 
 # Our own forms ------------------------------------------------------------------------------

@@ -194,6 +194,25 @@ CONFIGS: tuple[Row, ...] = (
         "{'actor_rollout_ref': {'actor': {'optim': {'lr': 3e-4, 'lr_warmup_steps_ratio': 0.05, "
         "'lr_scheduler_type': 'cosine', 'min_lr_ratio': 0.1, 'total_training_steps': 1000}}}}",
         "lr_warmup_steps counts before the ratio where it is above 0"),
+    Row("warm-up and cosine", "litgpt",
+        "{'checkpoint_dir': 'm', 'train': {'lr_warmup_steps': 50, 'epochs': 3, 'max_steps': 1000}, 'optimizer': "
+        "{'class_path': 'torch.optim.AdamW', 'init_args': {'lr': 3e-4}}}",
+        "finetuning ends at 0 whatever min_lr says; pretraining counts batches and ends at min_lr"),
+    Row("warm-up and cosine", "nanotron",
+        "{'optimizer': {'learning_rate_scheduler': {'learning_rate': 3e-4, 'lr_warmup_steps': 50, "
+        "'lr_warmup_style': 'linear', 'lr_decay_style': 'cosine', 'min_decay_lr': 3e-5}}, "
+        "'tokens': {'train_steps': 1000}}",
+        "without lr_decay_steps it falls over what the warm-up and lr_decay_starting_step leave"),
+    Row("warm-up and cosine", "open_clip",
+        "'--train-num-samples 1000000 --accum-freq 1 --lr 3e-4 --warmup 50 --lr-scheduler cosine'",
+        "the warm-up is (t+1)/W; what is left out is as in its params.py"),
+    Row("warm-up and cosine with a floor", "openrlhf",
+        "'openrlhf.cli.train_sft --adam.lr 3e-4 --lr_warmup_ratio 0.05 --train.max_epochs 1'",
+        "cosine_with_min_lr, a warm-up of 3 % and a floor of 10 % unless told otherwise"),
+    Row("warm-up and cosine", "levanter",
+        "{'trainer': {'num_train_steps': 1000}, 'optimizer': {'learning_rate': 3e-4, 'warmup': 0.05, "
+        "'min_lr_ratio': 0.1}}",
+        "lengths of 1 or less are shares of the run; its cycles are not read"),
     Row("cosine", "hydra",
         "{'optimizer': {'_target_': 'torch.optim.AdamW', 'lr': 3e-4}, 'scheduler': {'_target_': "
         "'torch.optim.lr_scheduler.CosineAnnealingLR', 'T_max': 1000}, 'interval': 'step'}",

@@ -18,6 +18,8 @@ _LENGTHS = names(
     "training_steps"
 )
 """What some projects call the length of the run: others have no use for it."""
+_RATES = ("lr", "blr", "learning_rate")
+"""What projects call the rate: where a reader has another word for it, its own is not there."""
 _SHORT = 4
 """Names with fewer letters are one edit apart by chance: that is noted, and not refused."""
 
@@ -35,11 +37,14 @@ def unread(source: Any, format: Format) -> list[str]:
     known = {path[:end] for path in own for end in _ends(path)}
     spelled = _flags_of(source) if is_flag else str
     found: list[str] = []
+    rates = set() if format.stated(source, "lr") else {*names(format.facts.get("lr", ""))}
+    places = {rate.rpartition(".")[0] for rate in rates}
     for path, siblings in _paths(format.name, keys, own, known):
         parent, _, name = path.rpartition(".")
         meant = _meant(path, known - siblings, is_flag=is_flag)
         speaks = looks_scheduled(name) and not parent.endswith("model")  # of losses and masks
-        speaks = (speaks or path in _LENGTHS) and not _is_repeated(path, keys, own)
+        speaks = speaks or path in _LENGTHS or (parent in places and name in _RATES)
+        speaks = speaks and not _is_repeated(path, keys, own)
         if is_variable(source, path):
             continue
         if speaks or (meant and min(len(name), len(meant)) >= _SHORT):
@@ -102,7 +107,8 @@ def _meant(path: str, known: set[str], *, is_flag: bool) -> str | None:
     beside = sorted(other for other in known if other.rpartition(".")[0] == parent)
     for other in beside:
         full = other.rpartition(".")[2]
-        if one_edit_apart(name.lower(), full.lower()) or (is_flag and full.startswith(name)):
+        short = is_flag and len(name) > 1 and full.startswith(name)  # as argparse takes it
+        if one_edit_apart(name.lower(), full.lower()) or short:
             return full
     return None
 

@@ -19,6 +19,10 @@ LONGEST = 2**62
 DIGITS = 100
 _SCALE = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
 _UNITS = {"epoch": "epoch", "sample": "samples", "token": "tokens"}
+_NAMES = ("%", "updates", "epochs", "samples", "tokens")
+_LIKE_UPDATES = ("iteration", "iter", "it", "batche", "batch", "ba", "minibatche", "optimizer_step")
+"""What others count, in the singular that is left without an s: here it is updates that count."""
+_TIMES = ("s", "sec", "second", "m", "min", "minute", "h", "hour", "day")
 _TEXT = re.compile(
     r"\s*+([0-9][0-9_]*+\.?[0-9]*+(?:[eE][+-]?[0-9]{1,2})?)\s*+([kKMBGT]?)\s*+(%|[A-Za-z]+)\s*+"
 )
@@ -54,8 +58,11 @@ def _canonical(who: Who, name: str, text: str) -> int | str:
     rule = f"needs {name} as a length"
     match = _TEXT.fullmatch(text)
     if match is None:
-        raise ScheduleError(who, rule, _HOW, given=text)
+        raise ScheduleError(who, rule, _without_commas(text), given=text)
     digits, scale, unit = match.groups()
+    if not scale and unit != "%" and re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", digits):
+        both = f"{Decimal(digits).normalize():f} {unit} or {digits.replace('.', '')} {unit}"
+        raise ScheduleError(who, f"{rule}, and {text.strip()!r} may be either", f"write {both}")
     if len(digits) > DIGITS:
         raise ScheduleError(who, rule, f"give at most {DIGITS} digits", given=text)
     try:
@@ -70,11 +77,22 @@ def _canonical(who: Who, name: str, text: str) -> int | str:
             raise ScheduleError(who, rule, "updates come whole: write an int")
         return whole(who, name, int(amount))
     if singular not in _UNITS:
-        near = nearest(unit, ["%", "updates", "epochs", "samples", "tokens"])
-        raise ScheduleError(who, rule, f"{near}; {_HOW}")
+        fix = f'write "{digits}{scale} updates"' if singular in _LIKE_UPDATES else ""
+        near = "" if singular in _TIMES else nearest(unit, _NAMES)
+        near = near if near.startswith("did") else f"{unit} are no unit of a length"
+        raise ScheduleError(who, rule, fix or f"{near}; {_HOW}", given=text)
     if amount > LONGEST:
         raise ScheduleError(who, rule, "give fewer than 2**62")
     return _spell(amount, singular) if amount else 0
+
+
+def _without_commas(text: str) -> str:
+    """Return what to write for a length that cannot be read: a comma is the likeliest slip."""
+    if re.fullmatch(r"\s*[1-9]\d{0,2}(,\d{3})+(?!\d).*", text, re.DOTALL):
+        return f"write it without commas, as {text.replace(',', '').strip()}; {_HOW}"
+    if re.fullmatch(r"\s*\d+,\d+\D*", text):
+        return f"write it with a point, as {text.replace(',', '.').strip()}; {_HOW}"
+    return _HOW
 
 
 def _share(who: Who, name: str, percent: Decimal, given: object) -> int | str:
@@ -123,7 +141,8 @@ class Horizon:
         given = length(who, "total", total)
         if isinstance(given, str):
             if given.endswith("%"):
-                raise ScheduleError(who, "is a share of itself", _HOW)
+                fix = 'write the updates of the run, or "3 epochs", "50k samples", "2M tokens"'
+                raise ScheduleError(who, "is a share of itself", fix)
             given = nearest_update(horizon.updates(who, given))
         count = whole(who, "total", given, low=1)
         return cls(count, horizon.epoch, horizon.samples, horizon.tokens)

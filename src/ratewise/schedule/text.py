@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import re
 import warnings
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from ratewise.schedule.compose import Product, Sequence, Several
 from ratewise.schedule.errors import Call, ScheduleError, nearest, shorten
 from ratewise.schedule.foreign_calls import Verbatim
 from ratewise.schedule.frames import Around
+from ratewise.schedule.phrases import phrase
 from ratewise.schedule.plan import Plan
 from ratewise.schedule.spelling import spell
 from ratewise.schedule.strict import strict
@@ -103,8 +105,12 @@ def _advised(text: str) -> str:
         return ""
     words = "_".join(re.split(r"[\s-]+", text.strip()))
     named = foreign.call(words, {})[1] if words.isidentifier() else ""
+    said = phrase(text)
+    if "Warmup" in said and "Warmup" not in named:
+        named = said  # with a warm-up, whatever it is without one
     try:
-        return named or _quoted(text) or _settings(text) or _settings(_PAIR.sub(r"\1=", text))
+        told = named or _quoted(text) or _settings(text)
+        return told or _settings(_PAIR.sub(r"\1=", text)) or said
     except RecursionError:  # what is nested is written out again
         return ""
 
@@ -144,6 +150,7 @@ class _Reader:
     def __init__(self, tree: ast.expr, text: str) -> None:
         self.tree = tree
         self.text = text
+        self.first_line = text.strip().partition("\n")[0].encode(errors="replace")
 
     def read(self) -> Any:
         try:
@@ -221,7 +228,7 @@ class _Reader:
             self.refuse_foreign(node, node.id, {}, [])
             ours = next((name for name in known if name.lower() == node.id.lower()), "")
             near = f"write it with brackets; {_near(node.id)}"
-            fix = f"write {_example(ours, known[ours])}" if ours else near
+            fix = f"write {_example(ours, known[ours])}" if ours else phrase(node.id) or near
             self.refuse(node, "is a bare name", fix)
         self.refuse(node, "is a bare name", f"write {_example(node.id, known[node.id])}")
 
@@ -241,6 +248,8 @@ class _Reader:
     ) -> None:
         """Say what to write for a name of another library; pass if it is none."""
         library, fix = foreign.call(name, given, placed)
+        if fix and "warmup" in name and "Warmup" not in fix and not (given or placed):
+            fix = phrase(re.sub(r"get|schedule|lr", "", name)) or fix
         if fix:
             self.refuse(node, f"is a name of {library}", fix)
 
@@ -250,6 +259,7 @@ class _Reader:
         if any(isinstance(argument, ast.Starred) for argument in node.args):
             self.refuse(node, "unpacks *arguments", "write them out")
         self.check_foreign(node)
+        self.check_commas(node)
         make = self.callee(node.func)
         arguments = [self.value(argument) for argument in node.args]
         keywords = {k.arg or "": self.value(k.value) for k in node.keywords}
@@ -263,6 +273,9 @@ class _Reader:
         elif isinstance(func, ast.Attribute) and re.fullmatch(r"[\w.]+", ast.unparse(func)):
             name = func.attr
         ours = _ours(name, node)
+        module = ast.unparse(func.value) if isinstance(func, ast.Attribute) else ""
+        if module and module not in ("rw", "ratewise") and foreign.namesakes(name):
+            ours = ""
         if name and ours:
             self.refuse(node, f"calls {ast.unparse(func)[:60]}", f"write {ours}")
         if name and len(self.text) > LONGEST_ADVISED:
@@ -270,6 +283,19 @@ class _Reader:
         elif name:
             given = {k.arg or "": self.said(k.value) for k in node.keywords}
             self.refuse_foreign(node, name, given, [self.said(a) for a in node.args])
+
+    def check_commas(self, node: ast.Call) -> None:
+        """Refuse two numbers that are likely one: 1,000 with its thousands, or 0,1 for 0.1."""
+        for one, other in itertools.pairwise(node.args):
+            start, end = one.col_offset, other.end_col_offset or 0
+            if one.lineno != 1 or other.end_lineno != 1 or end - start > 8:
+                continue
+            both = self.first_line[start:end].decode(errors="replace")
+            if re.fullmatch(r"[1-9]\d{0,2},\d{3}|0,\d+", both):
+                left, right = both.split(",")
+                single = left + right if left != "0" else f"0.{right}"
+                fix = f"write {single}, or {left}, {right} with a space"
+                self.refuse(node, f"has {both}, which may be one number or two", fix)
 
     def said(self, node: ast.expr) -> Any:
         text = ast.get_source_segment(self.text.strip(), node)  # pyright: ignore

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, dig
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, dig, marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, section, under
 from ratewise.convert.pieces.moves import Piece, between, decay, fall, lay, part, rise, stay, whole
@@ -208,6 +208,10 @@ _KINDS: dict[str, tuple[Callable[[_DeepSpeedCase], Plan], str]] = {
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
+    if _is_bare(source):
+        rule = "has no scheduler: its script may give one, and else the rate stays as it is"
+        fix = "read the script's flags, or write Hold() with the rate of optimizer.params.lr"
+        raise ScheduleError("The DeepSpeed config", rule, fix)
     given = section("deepspeed scheduler", under(source, "scheduler"))
     found = Keys("deepspeed scheduler", given)
     if given is not source:
@@ -244,7 +248,23 @@ def _filled(who: str, given: Mapping[str, Any], ctx: RunFacts) -> dict[str, Any]
     return filled
 
 
-_MARKS = Marks(FormatMark("scheduler.type", value=_KINDS), FormatMark("type", value=_KINDS))
+_ENGINE = ("train_micro_batch_size_per_gpu", "zero_optimization", "steps_per_print")
+_NEOX = ("train_iters", "lr_decay_style", "num_layers", "hidden_size", "lr_decay_iters")
+
+
+def _is_bare(source: Any) -> bool:
+    """Whether it is a config of the engine without a scheduler, and none of GPT-NeoX."""
+    if not isinstance(source, Mapping) or source.get("scheduler") is not None:
+        return False
+    return any(key in source for key in _ENGINE) and not any(key in source for key in _NEOX)
+
+
+_MARKS = Marks(
+    FormatMark("scheduler.type", value=_KINDS),
+    FormatMark("type", value=_KINDS),
+    FormatMark("", 5, _is_bare),
+    *marks("train_micro_batch_size_per_gpu zero_optimization", 1),
+)
 _FACTS = {"total": "scheduler.params.total_num_steps params.total_num_steps"}
 _READS = "scheduler type params optimizer.type optimizer.params.lr optimizer.params.betas"
 FORMATS = (Format("deepspeed", "DeepSpeed JSON", _MARKS, _read, _FACTS, _READS),)

@@ -353,6 +353,8 @@ _MARKS = Marks(
     FormatMark("--lr-scheduler", value=_NAMES),
     FormatMark("lr_scheduler._name", value=_NAMES),
     FormatMark("lr_scheduler", 1, value=_NAMES),
+    FormatMark("lr_scheduler", 3, value=("pass_through",)),
+    *marks("optimization.max_update", 2),
     *marks("warmup_updates max_update total_num_update warmup_init_lr", 2),
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratewise.convert.formats import Format, Marks, RunFacts, marks
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import Keys, names
@@ -114,6 +114,7 @@ _MARKS = Marks(
     *marks("learning_rate_schedule_steps learning_rate_final_fraction warmup_steps_fraction"),
     *marks(_FORMERLY),
     *marks("wsd_decay_steps_fraction wsd_decay_style", 3),
+    FormatMark("base_config", 3, lambda name: str(name).endswith("base.yml")),
     *marks("lr_schedule_type per_device_batch_size base_emb_dim", 1),
 )
 _FACTS = {"lr": "learning_rate", "total": "steps"}

@@ -282,5 +282,9 @@ _MARKS = Marks(
     *(FormatMark(f"{path}sched.name", value=_KINDS) for path in ("model.optim.", "optim.", "")),
     FormatMark("name", value=_OWN),
 )
-_FACTS = {"total": "trainer.max_steps", "epochs": "trainer.max_epochs"}
+_FACTS = {
+    "lr": "model.optim.lr optim.lr",
+    "total": "trainer.max_steps",
+    "epochs": "trainer.max_epochs",
+}
 FORMATS = (Format("nemo", "NeMo optim.sched", _MARKS, _read, _FACTS, "model.optim optim sched"),)

@@ -91,6 +91,7 @@ _MARKS = Marks(
     FormatMark("scheduler.name", 1, _NAMES),
     *marks("optimizer.learning_rate", 4),
     *marks("scheduler.units scheduler.warmup_min_lr", 4),
+    *marks("trainer.num_train_steps optimizer.min_lr_ratio optimizer.learning_rate_scheduler", -20),
     FormatMark("max_duration", 3, lambda given: str(given).strip().endswith("T")),
     FormatMark("optimizer.lr", -20),
     FormatMark("scheduler", -20, lambda found: isinstance(found, str)),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ratewise.convert.formats import (
     TRAINER_FACTS,
+    Evidence,
     Format,
     FormatMark,
     Marks,
@@ -32,6 +34,8 @@ _CARD = {
     "training_steps": "max_steps",
 }
 """What a model card calls them."""
+_SCRIPT = {"num_warmup_steps": "warmup_steps", "max_train_steps": "max_steps"}
+"""What scripts call them that have a loop of their own; their defaults differ."""
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
@@ -48,21 +52,29 @@ def read_arguments(who: str, source: Any, ctx: RunFacts, also: tuple[str, ...] =
         also: How other keys begin that are refused.
     """
     given = flags(who, source)
-    keys = Keys(who, given).among(_KEYS, *_CARD, also=also)
+    keys = Keys(who, given).among(_KEYS, *_CARD, *_SCRIPT, also=also)
+    if isinstance(source, str) and keys.has("num_warmup_steps"):
+        keys.need("lr_scheduler_type")
     if isinstance(source, str) and keys.has("config"):
         rule = f"has --config {shorten(given['config'])}, a file with keys of its own"
         raise ScheduleError(who, rule, "read that file, or give all flags")
-    for card, own in _CARD.items():
+    for card, own in {**_CARD, **_SCRIPT}.items():
         only_one(who, given, card, own)
         if keys.has(card):
             keys = keys.having(**{own: given[card]})
     if ctx.total is not None:
         keys = keys.having(max_steps=None)  # what was told counts more
+    notes: list[str] = []
+    if isinstance(source, str) and not keys.has("lr_scheduler_type"):
+        swift = re.search(r"\bswift(?:\s+|/cli/)(?:sft|pt|rlhf)\b", source) is not None
+        kind, whose = ("cosine", "ms-swift") if swift else ("linear", "the Trainer")
+        keys = keys.having(lr_scheduler_type=kind)
+        notes.append(f"Left out, so {whose}'s own: lr_scheduler_type={kind}.")
     rate = keys.rate(ctx, "learning_rate")
     known = {name: as_number(keys.given[name]) for name in names(_KEYS) if keys.has(name)}
     if rate is not None:
         known["learning_rate"] = rate
-    return transformers_plan(known, ctx, ())
+    return transformers_plan(known, ctx, notes)
 
 
 def _is_whole(source: Any) -> bool:
@@ -70,15 +82,31 @@ def _is_whole(source: Any) -> bool:
     return isinstance(source, Mapping) and "per_device_train_batch_size" in source
 
 
-_MARKS = Marks(
+_OF_CARDS = Marks(
     FormatMark("", -20, _is_whole),
-    *marks("--lr_scheduler_type --lr-scheduler-type"),
     *marks("lr_scheduler_warmup_ratio lr_scheduler_warmup_steps", 5),
     *marks("num_epochs training_steps", 3),
     *marks("train_batch_size", 2),
-    *marks("--num_train_epochs --per_device_train_batch_size --warmup_ratio --warmup_steps", 1),
     *marks("lr_scheduler_type learning_rate", 1),
     FormatMark("lr_scheduler", -20),
 )
+_OF_FLAGS = Marks(
+    *marks("--lr_scheduler_type --lr-scheduler-type", 4),
+    *marks("per_device_train_batch_size", 3),
+    *marks("num_warmup_steps evaluation_strategy eval_strategy", 2),
+    *marks("--num_train_epochs --warmup_ratio --warmup_steps --output_dir learning_rate", 1),
+    *marks("save_strategy report_to", 1),
+    *marks("lr warmup_proportion lr_schedule lr_scheduler actor_learning_rate", -20),
+    *marks("train_batch_size", -2),
+)
+
+
+def _evidence(source: Any) -> Evidence:
+    """Return the marks of a model card, or of a command: their keys say different things."""
+    return (_OF_FLAGS if isinstance(source, str) else _OF_CARDS)(source)
+
+
 READS = " ".join([_KEYS, *_CARD])
-FORMATS = (Format("trainer", "Trainer flags or a model card", _MARKS, _read, TRAINER_FACTS, READS),)
+_FACTS = {**TRAINER_FACTS, "total": f"{TRAINER_FACTS['total']} max_train_steps"}
+_WHAT = "Trainer flags or a model card"
+FORMATS = (Format("trainer", _WHAT, _evidence, _read, _FACTS, " ".join([READS, *_SCRIPT])),)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ratewise.convert.configs.megatron import STYLES, Lengths, pieces
-from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, dig, marks
+from ratewise.convert.formats import Evidence, Format, FormatMark, Marks, RunFacts, dig, marks
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, as_number, section
 from ratewise.convert.pieces.moves import rise, stay, swing
@@ -114,11 +114,15 @@ _INNER = Marks(
 )
 
 
-def _matches(source: Any) -> Any:
+_OUTER = Marks(*marks("actor_rollout_ref.actor.optim", 4))
+
+
+def _matches(source: Any) -> Evidence:
     try:
-        return _INNER(_section(source))
+        inner, outer = _INNER(_section(source)), _OUTER(source)
     except ScheduleError:
-        return False
+        return Evidence()
+    return Evidence(inner.weight + outer.weight, inner.seen + outer.seen)
 
 
 def _paths(key: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ratewise.convert.formats import RunFacts, ask, completed, only_one
+from ratewise.convert.formats import RunFacts, completed, only_one
 from ratewise.convert.live._hf_shapes import Timing
 from ratewise.convert.pieces.keys import as_number
 from ratewise.schedule import ScheduleError
@@ -113,8 +113,8 @@ def clock_of(who: str, given: Mapping[str, Any], context: RunFacts) -> tuple[Tim
     if not share:
         return Timing(int(steps), total, total, free=True), notes
     if total is None:
-        fix = ask("total", ", give max_steps, or give warmup_steps as a whole number")
-        rule = f"has a warm-up of {share:g} of a run whose length is not known"
+        fix = context.ask_total("; or write max_steps, or warmup_steps as a whole number")
+        rule = f"has a warm-up of {share:g} of {context.lasts()}, whose length is not known"
         raise ScheduleError(who, rule, fix)
     return Timing(math.ceil(total * share), total, total, free=True), notes
 

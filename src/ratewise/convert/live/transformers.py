@@ -6,7 +6,15 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from ratewise.convert.formats import TRAINER_FACTS, Format, RunFacts
+from ratewise.convert.formats import (
+    SURE,
+    TRAINER_FACTS,
+    Evidence,
+    Format,
+    Marks,
+    RunFacts,
+    marks,
+)
 from ratewise.convert.live._border import guarded
 from ratewise.convert.live._feedback import greedy, live_greedy, plateau
 from ratewise.convert.live._hf_config import (
@@ -49,13 +57,22 @@ def _read(source: Any, context: RunFacts) -> Plan:
 # Configs ------------------------------------------------------------------------------------
 
 
-def _is_config(source: Any) -> bool:
-    if _is_arguments(source):
-        return True
-    if not isinstance(source, Mapping) or "lr_scheduler" in source:
-        return False
-    known = {*KEYS} & {*source}
-    return "lr_scheduler_type" in known or ("learning_rate" in known and len(known) > 1)
+_MARKS = Marks(
+    *marks("lr_scheduler_type lr_scheduler_kwargs per_device_train_batch_size"),
+    *marks("num_train_epochs", 2),
+    *marks("learning_rate warmup_ratio output_dir gradient_accumulation_steps logging_steps", 1),
+    *marks("eval_strategy evaluation_strategy save_strategy report_to", 1),
+    *marks("lr_scheduler decay_method train_steps", -20),
+)
+"""A rate with a warm-up in steps is anybody's: what others do behind it is not known."""
+
+
+def _matches(source: Any) -> Evidence | bool:
+    if isinstance(source, Mapping):
+        found = _MARKS(source)
+        known = bool({*KEYS} & {*source})
+        return (found.weight >= SURE or found) if known else False
+    return _is_arguments(source) or _is_scheduler(source)
 
 
 def _is_arguments(source: Any) -> bool:
@@ -181,7 +198,7 @@ FORMATS = (
     Format(
         "transformers",
         "Transformers training arguments, live or as a config, or a scheduler",
-        lambda source: _is_config(source) or _is_scheduler(source),
+        _matches,
         guarded(_read),
         TRAINER_FACTS,
         " ".join((*KEYS, "metric_for_best_model")),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import io
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ratewise.convert.sources.limits import LONGEST_FLAGS, too_large
-from ratewise.convert.sources.unknown import like
+from ratewise.convert.sources.shell import variable_in
+from ratewise.convert.sources.unknown import Unknown, like
 from ratewise.schedule import ScheduleError
 
 
@@ -30,28 +32,77 @@ def typed(who: str, source: Any) -> dict[str, Any]:
         raise ScheduleError(who, "needs flags", "give a text or a mapping", given=source)
     if len(source) > LONGEST_FLAGS:
         raise too_large(who, LONGEST_FLAGS, "characters")
-    found, wrong = _split(source)
+    found, wrong, _ = _split(source)
     if wrong:
         raise ScheduleError(who, f"cannot be split: {wrong}", "close the quotes")
     return dict(found)
 
 
+def twice(source: Any) -> dict[str, tuple[Any, Any]]:
+    """Return the flags that a text gives two values in two lines, as they were typed.
+
+    One command takes the last of them; several commands in one text mean both.
+    """
+    return dict(_split(source)[2]) if isinstance(source, str) and "--" in source else {}
+
+
 @functools.lru_cache(maxsize=8)  # every format asks for the flags of the same text
-def _split(text: str) -> tuple[dict[str, Any], str]:
-    """Return the flags of a text, and why it has none."""
-    try:
-        words = shlex.split(re.sub(r"\\\r?\n", " ", text), comments=True)
-    except ValueError as error:
-        return {}, str(error)
-    found: dict[str, list[str]] = {}
+def _split(text: str) -> tuple[dict[str, Any], str, dict[str, tuple[Any, Any]]]:
+    """Return the flags of a text, why it has none, and those that say two things."""
+    found: list[tuple[str, int, list[str]]] = []
     values: list[str] = []
+    place = 0
+    try:
+        for word, line in _words(re.sub(r"\\\r?\n", " ", text)):
+            if re.match(r"--?[A-Za-z]", word):
+                name, equals, value = word.partition("=")
+                values = [value] if equals else []
+                found.append((name, place := line, values))
+            elif _ENDS.fullmatch(word):
+                values = []
+            elif word not in ("(", ")", "\\") and (line == place or not values):
+                ended = word.endswith(";")
+                if not _is_array(word, text):
+                    values.append(word.rstrip(";"))
+                values = [] if ended else values
+    except ValueError as error:
+        return {}, str(error), {}
+    last: dict[str, tuple[int, Any]] = {}
+    both: dict[str, tuple[Any, Any]] = {}
+    for name, line, values in found:
+        value = _value(values)
+        before, other = last.get(name, (line, value))
+        if before != line and other != value:
+            both[name] = (other, value)
+        last[name] = line, value
+    return {name: _known(value) for name, (_, value) in last.items()}, "", both
+
+
+_ENDS = re.compile(r";+|&&?|\|\|?|\d?&?>{1,2}&?\d?\S*|<+\S*|(?:done|fi|then|else|do)")
+"""What a command ends at: whatever stands behind is no value of its last flag."""
+
+
+def _is_array(word: str, text: str) -> bool:
+    """Whether a word stands for the words of an array that the script itself sets."""
+    named = re.fullmatch(r"\$\{(\w+)\[[@*]\]\}", word)
+    return named is not None and re.search(rf"\b{named[1]}\+?=\(", text) is not None
+
+
+def _words(text: str) -> Iterator[tuple[str, int]]:
+    """Return the words of a script, as a shell splits it, each with its line."""
+    stream = io.StringIO(text)
+    words = shlex.shlex(stream, posix=True)
+    words.whitespace_split = True
     for word in words:
-        if re.match(r"--?[A-Za-z]", word):
-            name, equals, value = word.partition("=")
-            values = found[name] = [value] if equals else []
-        elif word not in ("(", ")", "\\"):
-            values.append(word)
-    return {name: _value(values) for name, values in found.items()}, ""
+        at = stream.tell()
+        yield word, words.lineno - (text[at - 1 : at] == "\n")
+
+
+def _known(value: Any) -> Any:
+    """Return a value, unknown where the shell would put something else in its place."""
+    several = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    shown = next((one for one in several if variable_in(one)), None)
+    return value if shown is None else Unknown(shown, "the text does not set it")
 
 
 def _value(values: list[str]) -> Any:

@@ -168,6 +168,7 @@ class Keys:
 _SCHEDULE = re.compile(
     r"warm|decay|sched|anneal|cool_?down|restart|milestone|min_lr|end_lr|^gamma$"
     r"|(^|_)b?lr_|_b?lr$|learning_rate_|_learning_rate"
+    r"|(?i:eta_(min|max)|^t_(max|mult|0|initial)$|num_cycles)"
 )
 _OTHERS = re.compile(
     r"(weight|layer|ema)_decay|decay_(norm|emb|bias)|ema_|schedule_?free|param_scheduler|noise_sched|max_restarts"

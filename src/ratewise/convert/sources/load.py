@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ratewise.convert.sources.dotted import nested
 from ratewise.convert.sources.inheritance import alone, followed
 from ratewise.convert.sources.interpolation import resolved
 from ratewise.convert.sources.limits import LARGEST_TEXT, settled, too_large
+from ratewise.convert.sources.markdown import inside
 from ratewise.convert.sources.parsers import parse_json, parse_toml, parse_yaml
 from ratewise.convert.sources.paths import called, path_of, text_of
+from ratewise.convert.sources.shell import filled
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Who, shorten
 
@@ -56,7 +59,7 @@ def _text(who: Who, text: str) -> Any:
     if len(text) > LARGEST_TEXT:
         raise too_large(who, LARGEST_TEXT, "characters")
     if _CALLS.match(text):
-        return text
+        return _command(text)
     parsers: tuple[Callable[[Who, str], Any], ...] = (parse_json, parse_toml, parse_yaml)
     for parse in parsers:
         try:
@@ -65,4 +68,18 @@ def _text(who: Who, text: str) -> Any:
             continue
         if value and isinstance(value, dict | list):
             return value
-    return text
+    return _command(text)
+
+
+def _command(text: str) -> Any:
+    """Return a command with the variables that its script sets, as keys where it sets paths.
+
+    Of a document it is what is listed or typed in it.
+    """
+    document = inside(text) if "#" in text and ("```" in text or "\n- " in text) else None
+    if isinstance(document, dict):
+        return document
+    text = document or text
+    full = filled(text)
+    keys = nested(full)
+    return full if keys is None else keys

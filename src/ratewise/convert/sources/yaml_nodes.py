@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from ratewise.convert.sources.limits import DEEPEST, NODES, SLOW_YAML, too_deep, too_large
+from ratewise.convert.sources.unknown import Unknown
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Who, shorten
 
@@ -96,6 +97,13 @@ def safe_loader() -> Any:
         base = SafeConstructor.yaml_constructors[node.tag]
         return node.value if _BASE_60.match(str(node.value)) else base(loader, node)
 
+    def untold(_: Any, name: str, node: Any) -> Unknown:
+        """Return what a project's own tag stands for: nothing is made of it."""
+        line = node.start_mark.line + 1
+        return Unknown(f"!{name}", f"the tag of line {line} is not followed")
+
+    Loader.add_multi_constructor("!", untold)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", untold)
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
     for kind in ("int", "float"):
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", text_in_base_60)
