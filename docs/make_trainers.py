@@ -71,13 +71,17 @@ Python.
 
 """
 
-BELOW = """## What holds where
+BELOW = """A script that is not yours needs no line at all: `ratewise run --schedule cosine -- trl sft …`
+attaches to the Trainer, the module or the loop that it finds. What was tried, the examples of TRL
+and of Transformers among it, is [here](run.md).
+
+## What holds where
 
 * **rates exact**: update t uses the rate of update t, whatever accumulates or wraps it, to the
   precision in which the framework holds a rate.
 * **log right**: what the trainer's own log has beside update k is what update k used.
-* **optimizer alone, loaded first**: the optimizer's state, and nothing else, saved behind any update
-  of a short run and loaded before the schedule is bound: the run goes on exactly, from each of them.
+* **optimizer alone, loaded first**: the optimizer's state, and nothing else, was saved behind each
+  update of a short run and loaded before the schedule is bound; from each the run goes on exactly.
 * **optimizer alone, loaded behind**: so does one that is loaded when the schedule is bound already.
 * **resume by our state**: so does one with the scheduler's, as the trainer saves it.
 * **killed and resumed**: a process is killed with SIGKILL, and begun again from its last

@@ -174,8 +174,9 @@ def test_a_state_without_a_count_is_asked_about() -> None:
     with pytest.raises(rw.ScheduleError, match="does not say how many updates"):
         train(engine, 1)
     assert used(engine) == []
+    late = engine_of()
+    load(late.optimizer, own)
     with pytest.raises(rw.ScheduleError, match="and no peak"):
-        load((late := engine_of()).optimizer, own)
         attach(late, PLAN, total=TOTAL)
 
 

@@ -214,8 +214,16 @@ def stopped(folder: Any, at: int, plan: Any = PLAN, **overrides: Any) -> Trainer
     return trainer
 
 
-@held("Ultralytics", "optimizer alone, loaded first", "last.pt, which holds it; it saves once an epoch")
-@held("Ultralytics", "optimizer alone, loaded behind", "as when it goes back to last.pt for a loss that is no number")
+@held(
+    "Ultralytics",
+    "optimizer alone, loaded first",
+    "last.pt, which holds it; it saves once an epoch",
+)
+@held(
+    "Ultralytics",
+    "optimizer alone, loaded behind",
+    "as when it goes back to last.pt for a loss that is no number",
+)
 def test_the_optimizer_alone_resumes_at_every_update(tmp_path: Any, monkeypatch: Any) -> None:
     """By its own resume, or into the optimizer behind us; here an epoch is one update."""
     total = 6
