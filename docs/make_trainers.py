@@ -71,7 +71,8 @@ Python.
 
 """
 
-BELOW = """A script that is not yours needs no line at all: `ratewise run --schedule cosine -- trl sft …`
+BELOW = """\
+A script that is not yours needs no line at all: `ratewise run --schedule cosine -- trl sft …`
 attaches to the Trainer, the module or the loop that it finds. What was tried, the examples of TRL
 and of Transformers among it, is [here](run.md).
 
