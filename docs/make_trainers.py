@@ -58,8 +58,9 @@ Scheduler(optimizer, "cosine", warmup="3%", total=10_000)
 
 `attach(trainer, "cosine", warmup="3%")` of `ratewise.transformers`, `attach(module, "cosine", …)`
 and `Attach` of `ratewise.lightning`, `Scheduler` above, `LearningRate` and `Callback` of
-`ratewise.keras`, `schedule` of `ratewise.optax` and `ratewise run --schedule cosine --warmup 3%`
-all take the names below, from one table: that of the suggestions. The rates are those that
+`ratewise.keras`, `schedule`, `inject` and `listen` of `ratewise.optax`, the adapters of all other
+trainers below, and `ratewise run --schedule cosine --warmup 3%` take these names, from one table:
+that of the suggestions. The rates are those that
 Transformers has under the name, but for the warm-up, which is `Warmup(…)`: no update is wasted at
 rate 0. What it takes there may be given beside it (`num_cycles=…`, `power=…`), and `to=…`, the end
 as a share of the peak. A name that means several things is refused until it does not, and the
