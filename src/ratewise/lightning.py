@@ -146,11 +146,12 @@ class Attach(Callback):
         resume: As of `attach`.
         by_hand: As of `attach`.
         name: As of `attach`.
-        **unknown: What else a name takes, `dict_kwargs: {num_cycles: 2}` in a file of Lightning's; a
-            misspelt argument is answered with the nearest one.
+        **unknown: What else a name takes, in a file of Lightning's `dict_kwargs: {num_cycles: 2}`;
+            a misspelt argument is answered with the nearest one.
 
     Raises:
-        ScheduleError: the schedule is none, or an argument does not exist; when the trainer fits, what `attach` refuses.
+        ScheduleError: the schedule is none, or an argument does not exist; when the trainer fits,
+            what `attach` refuses.
     """
 
     def __init__(

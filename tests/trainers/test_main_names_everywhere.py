@@ -1,4 +1,4 @@
-"""A name has the rates of the framework's own schedule of that name, in every face that takes it."""
+"""A name has the rates of the framework's own schedule of that name, in every face."""
 
 from __future__ import annotations
 
