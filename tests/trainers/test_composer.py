@@ -14,6 +14,7 @@ import warnings
 from typing import Any
 
 import pytest
+import torch
 
 if importlib.util.find_spec("composer") is None:
     pytest.skip("composer is not installed", allow_module_level=True)
@@ -201,6 +202,33 @@ def test_the_optimizer_alone_resumes_at_every_update(tmp_path: Any) -> None:
         path = str(tmp_path / f"{at}.pt")
         without = {"load_path": path, "load_ignore_keys": ["state/schedulers"], **short}
         assert of(fit(ComposerCallback(PLAN), **without)) == rates(SHORT)[at:], at
+
+
+class Plain(torch.optim.SGD):
+    """Without moments, so that its state does not tell of any update."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.__dict__.setdefault("used", []).append(float(self.param_groups[0]["lr"]))
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("kind", [Plain, Recorder])
+def test_a_run_that_began_without_us_is_gone_on_with(kind: Any, tmp_path: Any) -> None:
+    """With a scheduler of PyTorch, or none: the trainer counts the updates, unless we are told."""
+    saving = {"save_folder": str(tmp_path), "save_interval": "1ba", "save_filename": "{batch}.pt"}
+    given: dict[str, Any] = {"max_duration": f"{SHORT}ba", "load_path": str(tmp_path / "3.pt")}
+
+    def run(*callbacks: Any, own: bool = False, **more: Any) -> Any:
+        model = Line()
+        one = kind(model.parameters(), lr=LR)
+        theirs = {"schedulers": [native(one)], "step_schedulers_every_batch": True}
+        return fit(*callbacks, model=model, optimizers=one, **(theirs if own else {}), **more)
+
+    for own in (True, False):
+        run(own=own, max_duration=f"{SHORT}ba", save_overwrite=True, **saving)
+        assert of(run(ComposerCallback(PLAN), **given)) == rates(SHORT)[3:]
+    anew = run(ComposerCallback(PLAN, updates=0), **given)
+    assert of(anew) == rates(SHORT)[:3]
 
 
 class Each(Callback):
