@@ -180,6 +180,23 @@ def test_a_state_without_a_count_is_asked_about() -> None:
         attach(late, PLAN, total=TOTAL)
 
 
+@pytest.mark.parametrize("theirs", ["WarmupLR", "PyTorch's"])
+def test_a_run_that_began_without_us_is_gone_on_with(theirs: str, tmp_path: Any) -> None:
+    """Its engine has counted; what its scheduler saved is refused, or passed over."""
+    config = {"scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": LR}}}
+    given = {"more": config} if theirs == "WarmupLR" else {"lr_scheduler": native_of}
+    train(engine_of(**given), 3).save_checkpoint(tmp_path)
+    for resume, kept in ((None, False), ("code", True), (None, True)):
+        peaks = rw.Plan(lr=PLAN, peak={"lr": LR})
+        engine = attach(engine_of(), peaks, total=TOTAL, resume=resume)
+        if resume is None and kept:
+            with pytest.raises(rw.ScheduleError, match="give resume='code'"):
+                engine.load_checkpoint(tmp_path)
+            continue
+        engine.load_checkpoint(tmp_path, load_lr_scheduler_states=kept)
+        assert used(train(engine, 3)) == rates()[3:6]
+
+
 def test_our_own_count_comes_before_that_of_the_engine(tmp_path: Any) -> None:
     """Where a run began with `updates=`, its checkpoint says where it is, and the engine does not.
 

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from ratewise.adapters.deepspeed.dial import EngineDial
 from ratewise.adapters.torch.carried import count_in
 from ratewise.adapters.torch.scheduler import Scheduler, announce, rewind, synced_clock_of
+from ratewise.adapters.torch.state import is_of_another
 from ratewise.adapters.torch.trainers import RunSettings, take_up
 from ratewise.schedule import ScheduleError
 
@@ -40,7 +41,7 @@ class EngineScheduler(Scheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where a state was saved, whatever the engine has counted."""
         super().load_state_dict(state_dict)
-        self.loaded = True
+        self.loaded = not is_of_another(state_dict)
 
 
 class EngineClock:

@@ -114,8 +114,10 @@ def _write_group(member: Member) -> dict[str, Any]:
 
 
 def is_of_another(state: Any) -> bool:
-    """Tell whether a state is that of a scheduler of PyTorch, which counts calls of its own."""
-    return isinstance(state, dict) and "last_epoch" in state and state.get("kind") != KIND  # pyright: ignore[reportUnknownMemberType]
+    """Tell whether a state is that of a scheduler of PyTorch or DeepSpeed, which counts calls."""
+    if not isinstance(state, dict) or state.get("kind") == KIND:  # pyright: ignore[reportUnknownMemberType]
+        return False
+    return "last_epoch" in state or "last_batch_iteration" in state
 
 
 def read(state: Any) -> Saved:
