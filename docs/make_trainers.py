@@ -58,8 +58,9 @@ Scheduler(optimizer, "cosine", warmup="3%", total=10_000)
 
 `attach(trainer, "cosine", warmup="3%")` of `ratewise.transformers`, `attach(module, "cosine", …)`
 and `Attach` of `ratewise.lightning`, `Scheduler` above, `LearningRate` and `Callback` of
-`ratewise.keras`, `schedule` of `ratewise.optax` and `ratewise run --schedule cosine --warmup 3%`
-all take the names below, from one table: that of the suggestions. The rates are those that
+`ratewise.keras`, `schedule`, `inject` and `listen` of `ratewise.optax`, the adapters of all other
+trainers below, and `ratewise run --schedule cosine --warmup 3%` take these names, from one table:
+that of the suggestions. The rates are those that
 Transformers has under the name, but for the warm-up, which is `Warmup(…)`: no update is wasted at
 rate 0. What it takes there may be given beside it (`num_cycles=…`, `power=…`), and `to=…`, the end
 as a share of the peak. A name that means several things is refused until it does not, and the
@@ -71,13 +72,19 @@ Python.
 
 """
 
-BELOW = """## What holds where
+BELOW = """\
+A script that is not yours needs no line at all: `ratewise run --schedule cosine -- trl sft …`
+attaches to the Trainer, the module or the loop that it finds. What was tried, the examples of TRL
+and of Transformers among it, is [here](run.md).
+
+## What holds where
 
 * **rates exact**: update t uses the rate of update t, whatever accumulates or wraps it, to the
   precision in which the framework holds a rate.
 * **log right**: what the trainer's own log has beside update k is what update k used.
-* **resume by optimizer alone**: a checkpoint that has the optimizer's state, and nothing else, goes
-  on exactly.
+* **optimizer alone, loaded first**: the optimizer's state, and nothing else, was saved behind each
+  update of a short run and loaded before the schedule is bound; from each the run goes on exactly.
+* **optimizer alone, loaded behind**: so does one that is loaded when the schedule is bound already.
 * **resume by our state**: so does one with the scheduler's, as the trainer saves it.
 * **killed and resumed**: a process is killed with SIGKILL, and begun again from its last
   checkpoint.

@@ -146,9 +146,12 @@ class Attach(Callback):
         resume: As of `attach`.
         by_hand: As of `attach`.
         name: As of `attach`.
+        **unknown: What else a name takes, in a file of Lightning's `dict_kwargs: {num_cycles: 2}`;
+            a misspelt argument is answered with the nearest one.
 
     Raises:
-        ScheduleError: the schedule is none; when the trainer fits, what `attach` refuses.
+        ScheduleError: the schedule is none, or an argument does not exist; when the trainer fits,
+            what `attach` refuses.
     """
 
     def __init__(
@@ -162,10 +165,12 @@ class Attach(Callback):
         resume: str | None = None,
         by_hand: str = "warn",
         name: str | list[str] | None = None,
+        **unknown: Any,
     ) -> None:
         """Keep what is to be attached; a text is read at once, so that a slip is heard early."""
         fix = "write Attach(schedule='Cosine(to=0)')"
-        self._schedule, _ = read_each("Attach", schedule, fix, {"warmup": warmup})
+        self._schedule, left = read_each("Attach", schedule, fix, {"warmup": warmup, **unknown})
+        refuse_unknown("Attach", left, ["warmup", "resume", "by_hand", "name"], _ADVICE)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
         policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
         self._asked: dict[str, Any] = {**horizon, **policies, "name": name}

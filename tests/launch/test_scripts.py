@@ -113,13 +113,59 @@ def test_torchrun_starts_two_that_follow(tmp_path: Path) -> None:
     assert done.stderr.count("ratewise run: attached") == 1
 
 
+ACCURACY = """
+import datasets
+import evaluate
+
+class Accuracy(evaluate.Metric):
+    def _info(self):
+        kinds = {name: datasets.Value("int32") for name in ("predictions", "references")}
+        told = {"description": "", "citation": "", "inputs_description": ""}
+        return evaluate.MetricInfo(features=datasets.Features(kinds), **told)
+
+    def _compute(self, predictions, references):
+        same = sum(int(a == b) for a, b in zip(predictions, references))
+        return {"accuracy": same / len(predictions)}
+"""
+"""What a script asks the hub for; `evaluate` looks for it in the folder first."""
+
+LOADED = "--model_name_or_path model --train_file"
+SCRIPTS = {
+    "language-modeling/run_clm.py": (
+        f"{LOADED} lines.txt --do_train --block_size 16 --max_train_samples 12 {ARGUMENTS}",
+        "Trainer",
+    ),
+    "text-classification/run_glue.py": (
+        f"{LOADED} pairs.json --validation_file pairs.json --do_train --do_eval "
+        f"--max_seq_length 16 {ARGUMENTS}",
+        "Trainer",
+    ),
+    "text-classification/run_glue_no_trainer.py": (
+        f"{LOADED} pairs.json --validation_file pairs.json --max_length 16 --learning_rate 0.1 "
+        "--num_train_epochs 1 --per_device_train_batch_size 2",
+        "AdamW",
+    ),
+}
+"""Scripts of Transformers, the arguments of each, and what they are attached to."""
+
+
 @pytest.mark.skipif(EXAMPLES not in os.environ, reason=f"{EXAMPLES} names no folder")
-def test_an_example_of_transformers(ground: Path) -> None:
-    """`run_clm.py`, from a checkout that whoever runs this has."""
-    pytest.importorskip("evaluate")
-    script = str(Path(os.environ[EXAMPLES]) / "language-modeling" / "run_clm.py")
-    words = "--model_name_or_path model --train_file lines.txt --do_train --block_size 16"
-    words += f" --max_train_samples 12 --output_dir clm-out {ARGUMENTS}"
-    done, rates = launch(ground, "--schedule", "cosine", "--", script, *words.split())
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_of_transformers(name: str, ground: Path) -> None:
+    """As it is, from a checkout that whoever runs this has: no package holds them."""
+    words, found = SCRIPTS[name]
+    if "glue" in name:
+        pytest.importorskip("evaluate")
+    from tests.trainers.tiny_lm import save_rows
+
+    (ground / "accuracy").mkdir(exist_ok=True)
+    (ground / "accuracy" / "accuracy.py").write_text(ACCURACY)
+    pairs = [{"sentence1": "the cat", "sentence2": "sat", "label": i % 2} for i in range(12)]
+    save_rows(ground / "pairs.json", pairs)
+    script = str(Path(os.environ[EXAMPLES]) / name)
+    told = ["--schedule", "cosine", "--warmup", "2"]
+    told += ["--total", "6"] if "no_trainer" in name else []
+    done, rates = launch(ground, *told, "--", script, *words.split(), "--output_dir", "example-out")
     assert done.returncode == 0, done.stderr
-    assert rates == [wanted("Cosine(to=0)", 6)]
+    assert rates == [wanted("Warmup(2) >> Cosine(to=0)", 6)]
+    assert f"to {found}\n" in done.stderr

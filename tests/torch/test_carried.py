@@ -120,7 +120,7 @@ def test_the_optimizer_alone_resumes_exactly(kind: str, groups: int) -> None:
     want = [[LR / (i + 1) * level for i in range(groups)] for level in LEVELS]
     for t in range(TOTAL):
         for way, save in WAYS.items():
-            for order in ORDERS if t in (0, 5) else ORDERS[t % 2 :: 2]:
+            for order in ORDERS if t in (0, 5) else ORDERS[:2]:
                 if way == "groups" and kind != "sgd" and order.startswith("load"):
                     continue  # without its moments it is another optimizer
                 fresh, load = save(optimizer, lambda: make(weights(groups)))

@@ -24,7 +24,8 @@ FOLDER = Path(__file__).resolve().parent
 COLUMNS = (
     "rates exact",
     "log right",
-    "resume by optimizer alone",
+    "optimizer alone, loaded first",
+    "optimizer alone, loaded behind",
     "resume by our state",
     "killed and resumed",
     "metric heard",

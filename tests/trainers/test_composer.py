@@ -14,6 +14,7 @@ import warnings
 from typing import Any
 
 import pytest
+import torch
 
 if importlib.util.find_spec("composer") is None:
     pytest.skip("composer is not installed", allow_module_level=True)
@@ -66,6 +67,7 @@ from tests.trainers.tiny import (  # noqa: E402
     TEXT,
     TOTAL,
     Recorder,
+    copied,
     example,
     killed,
     line,
@@ -75,6 +77,9 @@ from tests.trainers.tiny import (  # noqa: E402
     rates,
     used,
 )
+
+SHORT = 6
+"""Updates of a run that is resumed at each of them."""
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -172,18 +177,68 @@ def written(logger: Any) -> list[float]:
     return [float(value) for _, value in logger.data["lr-Recorder/group0"]]
 
 
-@held("Composer", "resume by optimizer alone", "a checkpoint of it without its schedulers")
+@held("Composer", "optimizer alone, loaded first")
+@held("Composer", "optimizer alone, loaded behind")
 def test_the_optimizer_alone_resumes_at_every_update(tmp_path: Any) -> None:
-    """`load_ignore_keys` leaves our state out."""
+    """Its state, loaded before the trainer is made, or when it is; and the trainer's checkpoint.
+
+    Of the checkpoint `load_ignore_keys` leaves our state out.
+    """
+    short, states = {"max_duration": f"{SHORT}ba"}, list[Any]()
     saving = {"save_folder": str(tmp_path), "save_interval": "1ba", "save_filename": "{batch}.pt"}
-    fit(ComposerCallback(PLAN), **saving)
-    for at in range(1, TOTAL):
+    each = Each(lambda state: states.append(copied(state.optimizers[0].state_dict())))
+    fit(ComposerCallback(PLAN), each, **short, **saving)
+    for at in range(1, SHORT):
+        state = states[at - 1]
+        model = Line()
+        one = Recorder(model.parameters(), lr=LR)
+        one.load_state_dict(copied(state))
+        first = fit(ComposerCallback(PLAN), model=model, optimizers=one, **short)
+        late = trainer_of(ComposerCallback(PLAN), **short)
+        optimizer(late).load_state_dict(copied(state))
+        late.fit()
+        for trainer in (first, late):
+            assert of(trainer)[: SHORT - at] == rates(SHORT)[at:], at
         path = str(tmp_path / f"{at}.pt")
-        without = {"load_path": path, "load_ignore_keys": ["state/schedulers"]}
-        assert of(fit(ComposerCallback(PLAN), **without)) == rates()[at:], at
-        if at in (1, 7):
-            whole = fit(ComposerCallback(PLAN), load_path=path)
-            assert of(whole) == rates()[at:]
+        without = {"load_path": path, "load_ignore_keys": ["state/schedulers"], **short}
+        assert of(fit(ComposerCallback(PLAN), **without)) == rates(SHORT)[at:], at
+
+
+class Plain(torch.optim.SGD):
+    """Without moments, so that its state does not tell of any update."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.__dict__.setdefault("used", []).append(float(self.param_groups[0]["lr"]))
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("kind", [Plain, Recorder])
+def test_a_run_that_began_without_us_is_gone_on_with(kind: Any, tmp_path: Any) -> None:
+    """With a scheduler of PyTorch, or none: the trainer counts the updates, unless we are told."""
+    saving = {"save_folder": str(tmp_path), "save_interval": "1ba", "save_filename": "{batch}.pt"}
+    given: dict[str, Any] = {"max_duration": f"{SHORT}ba", "load_path": str(tmp_path / "3.pt")}
+
+    def run(*callbacks: Any, own: bool = False, **more: Any) -> Any:
+        model = Line()
+        one = kind(model.parameters(), lr=LR)
+        theirs = {"schedulers": [native(one)], "step_schedulers_every_batch": True}
+        return fit(*callbacks, model=model, optimizers=one, **(theirs if own else {}), **more)
+
+    for own in (True, False):
+        run(own=own, max_duration=f"{SHORT}ba", save_overwrite=True, **saving)
+        assert of(run(ComposerCallback(PLAN), **given)) == rates(SHORT)[3:]
+    anew = run(ComposerCallback(PLAN, updates=0), **given)
+    assert of(anew) == rates(SHORT)[:3]
+
+
+class Each(Callback):
+    """Calls what it is given behind every update."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+
+    def batch_end(self, state: Any, logger: Any) -> None:
+        self.call(state)
 
 
 @held("Composer", "resume by our state", "among the schedulers of its checkpoint")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import warnings
@@ -112,27 +113,104 @@ def test_the_monitor_writes_the_rate_of_the_update(tmp_path: Any) -> None:
     assert written()[:-1] == [LR / RATIO * level for level in levels()[1:]]
 
 
-@held("DeepSpeed", "resume by optimizer alone", "the engine's own count is in its checkpoint")
-@pytest.mark.parametrize("stage", [1, 2, 3])
-def test_a_checkpoint_without_our_state_resumes_at_every_update(stage: int, tmp_path: Any) -> None:
-    """Loaded before attaching, or behind it; the state of the scheduler is left out."""
-    first = followed(stage=stage)
-    every = range(1, TOTAL) if stage == 2 else (7,)
+SHORT = 6
+"""Updates of a run that is resumed at each of them."""
+
+
+@held("DeepSpeed", "optimizer alone, loaded first", "ZeRO 0 to 3: the state of engine.optimizer")
+@held("DeepSpeed", "optimizer alone, loaded behind", "ZeRO 0 to 3: the state of engine.optimizer")
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_optimizer_alone_resumes_at_every_update(stage: int, tmp_path: Any) -> None:
+    """The state of `engine.optimizer`, of which the engine counts nothing; and its checkpoint.
+
+    Loaded before attaching, or behind it; the state of the scheduler is left out.
+    """
+    first, states = followed(stage=stage, total=SHORT, bf16=stage == 0), [b""]
 
     def save(t: int) -> None:
-        if t in every:
-            first.save_checkpoint(tmp_path, tag=str(t))
+        states.append(saved(first.optimizer))
+        first.save_checkpoint(tmp_path, tag=str(t))
 
-    train(first, every[-1], after=save)
-    for at in every:
+    train(first, SHORT - 1, after=save)
+    for at in range(1, SHORT):
         for order in ("before", "behind"):
-            engine = engine_of(stage)
-            if order == "behind":
-                attach(engine, PLAN, total=TOTAL)
-            engine.load_checkpoint(tmp_path, tag=str(at), load_lr_scheduler_states=False)
-            if order == "before":
-                attach(engine, PLAN, total=TOTAL)
-            assert used(train(engine, TOTAL - at)) == rates()[at:], (at, order)
+            engine = resumed(stage, order, lambda one, at=at: load(one.optimizer, states[at]))
+            assert used(train(engine, SHORT - at)) == rates(SHORT)[at:], (at, order)
+            assert engine.global_steps == SHORT - at  # which is why it cannot be the clock
+        order = ("before", "behind")[(at + stage) % 2]
+        from_file = {"tag": str(at), "load_lr_scheduler_states": False}
+        engine = resumed(
+            stage, order, lambda one, of=from_file: one.load_checkpoint(tmp_path, **of)
+        )
+        assert used(train(engine, SHORT - at)) == rates(SHORT)[at:], (at, order, "checkpoint")
+
+
+def resumed(stage: int, order: str, load: Any) -> Any:
+    """Return an engine that was attached to before it was loaded, or behind."""
+    engine = engine_of(stage, bf16=stage == 0)
+    if order == "behind":
+        attach(engine, PLAN, total=SHORT)
+    load(engine)
+    return engine if order == "behind" else attach(engine, PLAN, total=SHORT)
+
+
+def saved(optimizer: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    return file.getvalue()
+
+
+def load(optimizer: Any, state: bytes) -> None:
+    """ZeRO takes the states of all processes."""
+    one = torch.load(io.BytesIO(state), weights_only=False)
+    optimizer.load_state_dict([one] if "Zero" in type(optimizer).__name__ else one)
+
+
+def test_a_state_without_a_count_is_asked_about() -> None:
+    """That of a run without us is not trusted, nor begun again, unless it is said."""
+    own = saved(train(engine_of(), 3).optimizer)
+    engine = followed()
+    load(engine.optimizer, own)
+    with pytest.raises(rw.ScheduleError, match="does not say how many updates"):
+        train(engine, 1)
+    assert used(engine) == []
+    late = engine_of()
+    load(late.optimizer, own)
+    with pytest.raises(rw.ScheduleError, match="and no peak"):
+        attach(late, PLAN, total=TOTAL)
+
+
+@pytest.mark.parametrize("theirs", ["WarmupLR", "PyTorch's"])
+def test_a_run_that_began_without_us_is_gone_on_with(theirs: str, tmp_path: Any) -> None:
+    """Its engine has counted; what its scheduler saved is refused, or passed over."""
+    config = {"scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": LR}}}
+    given = {"more": config} if theirs == "WarmupLR" else {"lr_scheduler": native_of}
+    train(engine_of(**given), 3).save_checkpoint(tmp_path)
+    for resume, kept in ((None, False), ("code", True), (None, True)):
+        peaks = rw.Plan(lr=PLAN, peak={"lr": LR})
+        engine = attach(engine_of(), peaks, total=TOTAL, resume=resume)
+        if resume is None and kept:
+            with pytest.raises(rw.ScheduleError, match="give resume='code'"):
+                engine.load_checkpoint(tmp_path)
+            continue
+        engine.load_checkpoint(tmp_path, load_lr_scheduler_states=kept)
+        assert used(train(engine, 3)) == rates()[3:6]
+
+
+def test_our_own_count_comes_before_that_of_the_engine(tmp_path: Any) -> None:
+    """Where a run began with `updates=`, its checkpoint says where it is, and the engine does not.
+
+    With our state, and without it.
+    """
+    first = attach(engine_of(), PLAN, total=TOTAL, updates=5)
+    train(first, 3).save_checkpoint(tmp_path)
+    assert used(first) == rates()[5:8]
+    for ours in (True, False):
+        engine = followed()
+        engine.load_checkpoint(tmp_path, load_lr_scheduler_states=ours)
+        assert engine.global_steps == 3
+        assert used(train(engine, TOTAL - 8)) == rates()[8:]
+        assert engine.lr_scheduler.committed == TOTAL
 
 
 @held("DeepSpeed", "resume by our state")

@@ -146,7 +146,12 @@ def test_the_recorder_has_the_rate_of_the_update(tmp_path: Any) -> None:
         assert fit(learner(tmp_path, FastaiCallback(PLAN), opt=opt)).recorder.lrs == rates()
 
 
-@held("fastai", "resume by optimizer alone", "as learn.save writes it, with start_epoch or total")
+@held(
+    "fastai", "optimizer alone, loaded first", "as learn.save writes it, with start_epoch or total"
+)
+@held(
+    "fastai", "optimizer alone, loaded behind", "as learn.save writes it, with start_epoch or total"
+)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_optimizer_alone_resumes_at_every_update(name: str, tmp_path: Any) -> None:
     """Loaded before the callback is there, behind it, or while the fit begins."""

@@ -94,7 +94,8 @@ def test_the_log_has_the_rate_of_the_update() -> None:
     assert run.logged == early == rates()
 
 
-@held("ignite", "resume by optimizer alone")
+@held("ignite", "optimizer alone, loaded first")
+@held("ignite", "optimizer alone, loaded behind")
 def test_the_optimizer_alone_resumes_at_every_update() -> None:
     """Loaded before attaching, behind it, or when the engine starts."""
     for at in range(1, TOTAL):

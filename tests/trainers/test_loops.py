@@ -244,10 +244,14 @@ def test_the_log_has_the_rate_of_the_update(kind: Any, tmp_path: Any) -> None:
             assert [float(row["lr"]) for row in csv.DictReader(file)] == rates()
 
 
-@held("timm", "resume by optimizer alone")
-@held("Fabric", "resume by optimizer alone", "as fabric.save writes it")
-@held("optimizer in backward", "resume by optimizer alone")
-@held("several optimizers", "resume by optimizer alone")
+@held("timm", "optimizer alone, loaded first")
+@held("timm", "optimizer alone, loaded behind")
+@held("Fabric", "optimizer alone, loaded first", "as fabric.save writes it")
+@held("Fabric", "optimizer alone, loaded behind", "as fabric.save writes it")
+@held("optimizer in backward", "optimizer alone, loaded first")
+@held("optimizer in backward", "optimizer alone, loaded behind")
+@held("several optimizers", "optimizer alone, loaded first")
+@held("several optimizers", "optimizer alone, loaded behind")
 @every
 def test_the_optimizers_alone_resume_at_every_update(kind: Any, tmp_path: Any) -> None:
     """Loaded before the scheduler is made, or behind it."""

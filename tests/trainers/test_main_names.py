@@ -267,6 +267,7 @@ trainer:
 """
 GIVEN = {
     "a name": "{schedule: cosine, warmup: 20%}",
+    "what it takes": "{schedule: polynomial, warmup: 20%}\n      dict_kwargs: {power: 2, to: 0.1}",
     "a plan": "{schedule: {class_path: ratewise.Plan, init_args: "
     "{lr: \"Warmup('20%') >> Cosine(to=0)\", groups: {'0': \"Warmup('20%') >> Cosine(to=0)\"}}}}",
 }
@@ -287,7 +288,8 @@ def test_a_name_or_a_plan_of_texts_in_a_file_of_lightning(given: str, tmp_path: 
     cli = LightningCLI(Watched, args=["--config", str(file)], run=False, **saved)
     assert isinstance(cli.trainer, pl.Trainer)
     cli.trainer.fit(cli.model, torch.utils.data.DataLoader(torch.ones(80, 3), batch_size=4))
-    wanted = LR * rw.parse("Warmup('20%') >> Cosine(to=0)").resolve(TOTAL).values()
+    falls = "Polynomial(to=0.1, power=2)" if "power" in GIVEN[given] else "Cosine(to=0)"
+    wanted = LR * rw.parse(f"Warmup('20%') >> {falls}").resolve(TOTAL).values()
     np.testing.assert_array_equal(cli.model.rates, wanted)
 
 

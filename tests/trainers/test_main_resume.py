@@ -179,11 +179,16 @@ TRAINERS: dict[str, tuple[str, Callable[[Load, Path], Ran]]] = {
 }
 
 
-@held("Accelerate", "resume by optimizer alone")
-@held("Transformers Trainer", "resume by optimizer alone")
-@held("TRL", "resume by optimizer alone")
-@held("Lightning", "resume by optimizer alone")
-@held("Lightning CLI", "resume by optimizer alone")
+@held("Accelerate", "optimizer alone, loaded first")
+@held("Accelerate", "optimizer alone, loaded behind")
+@held("Transformers Trainer", "optimizer alone, loaded first")
+@held("Transformers Trainer", "optimizer alone, loaded behind")
+@held("TRL", "optimizer alone, loaded first")
+@held("TRL", "optimizer alone, loaded behind")
+@held("Lightning", "optimizer alone, loaded first")
+@held("Lightning", "optimizer alone, loaded behind")
+@held("Lightning CLI", "optimizer alone, loaded first")
+@held("Lightning CLI", "optimizer alone, loaded behind")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_the_optimizer_alone_resumes_at_every_update(trainer: str, tmp_path: Path) -> None:
@@ -202,18 +207,23 @@ def test_the_optimizer_alone_resumes_at_every_update(trainer: str, tmp_path: Pat
 
 elsewhere(
     "PyTorch loop",
-    "resume by optimizer alone",
+    "optimizer alone, loaded first",
     "tests/torch/test_carried.py::test_the_optimizer_alone_resumes_exactly",
 )
 elsewhere(
-    "Keras",
-    "resume by optimizer alone",
-    "tests/keras/test_saving.py::test_weights_alone_carry_the_clock",
-    "the optimizer's own count of updates, `iterations`, is the clock",
+    "PyTorch loop",
+    "optimizer alone, loaded behind",
+    "tests/torch/test_carried.py::test_the_optimizer_alone_resumes_exactly",
 )
 elsewhere(
     "Optax",
-    "resume by optimizer alone",
+    "optimizer alone, loaded first",
+    "tests/optax/test_resume.py::test_stopped_at_every_update",
+    "the count is in the optimizer's state, and there is no other",
+)
+elsewhere(
+    "Optax",
+    "optimizer alone, loaded behind",
     "tests/optax/test_resume.py::test_stopped_at_every_update",
     "the count is in the optimizer's state, and there is no other",
 )

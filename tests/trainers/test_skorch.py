@@ -101,7 +101,8 @@ def test_the_history_has_the_rate_of_the_update() -> None:
     assert history[:, "event_lr"] == rates()[BATCHES - 1 :: BATCHES]
 
 
-@held("skorch", "resume by optimizer alone", "skorch makes max_epochs more, so total is given")
+@held("skorch", "optimizer alone, loaded first", "skorch makes max_epochs more, so total is given")
+@held("skorch", "optimizer alone, loaded behind", "skorch makes max_epochs more, so total is given")
 def test_the_optimizer_alone_resumes_at_every_update() -> None:
     """Loaded before the callback is there, or behind it; without a total it is asked."""
     for at in range(1, TOTAL):

@@ -214,29 +214,31 @@ def stopped(folder: Any, at: int, plan: Any = PLAN, **overrides: Any) -> Trainer
     return trainer
 
 
-@held("Ultralytics", "resume by optimizer alone", "last.pt, which holds it; it saves once an epoch")
-def test_last_pt_resumes_at_every_update(tmp_path: Any, monkeypatch: Any) -> None:
-    """By its own resume, where an epoch is one update; we are bound behind the checkpoint."""
+@held(
+    "Ultralytics",
+    "optimizer alone, loaded first",
+    "last.pt, which holds it; it saves once an epoch",
+)
+@held(
+    "Ultralytics",
+    "optimizer alone, loaded behind",
+    "as when it goes back to last.pt for a loss that is no number",
+)
+def test_the_optimizer_alone_resumes_at_every_update(tmp_path: Any, monkeypatch: Any) -> None:
+    """By its own resume, or into the optimizer behind us; here an epoch is one update."""
     total = 6
     monkeypatch.setattr(Trainer, "batches", 1)
     for at in range(1, total):
         first = stopped(tmp_path / str(at), at, epochs=total)
         assert first.optimizer.used == rates(total)[:at]
+        saved = torch.load(first.last, weights_only=False)["optimizer"]
         again = attach(Trainer(overrides={"resume": str(first.last)}), PLAN)
         assert trained(again) == rates(total)[at:], at
-
-
-def test_a_state_that_is_loaded_behind_us_is_taken_up(tmp_path: Any) -> None:
-    """As when it goes back to `last.pt` for a loss that is not a number."""
-    first = stopped(tmp_path, 2)
-    saved = torch.load(first.last, weights_only=False)["optimizer"]
-    late = attach(made(tmp_path / "late"), PLAN)
-
-    def load(trainer: Any) -> None:
-        trainer.optimizer.load_state_dict(saved)
-
-    late.add_callback("on_train_start", load)
-    assert trained(late)[:BATCHES] == rates()[2 * BATCHES :]
+        late = attach(made(tmp_path / "late", epochs=total), PLAN)
+        late.add_callback(
+            "on_train_start", lambda one, state=saved: one.optimizer.load_state_dict(state)
+        )
+        assert trained(late)[: total - at] == rates(total)[at:], at
 
 
 @held("Ultralytics", "resume by our state", "schedule.json beside the weights, of what listens")

@@ -8,7 +8,7 @@ from typing import Any
 from composer.core import Callback, TimeUnit  # pyright: ignore[reportMissingImports]
 
 from ratewise.adapters.torch.scheduler import Scheduler, announce, recall
-from ratewise.adapters.torch.trainers import RunSettings, hear
+from ratewise.adapters.torch.trainers import RunSettings, hear, take_up
 from ratewise.schedule import Plan, Schedule, ScheduleError
 
 WHO = "ComposerCallback"
@@ -100,6 +100,10 @@ class ComposerCallback(Callback):
         others = [one for one in state.schedulers if one is not running]
         if others:
             raise _second(others[0])
+        if self._settings.policies["updates"] is None:  # a checkpoint may have no state of ours
+            take_up(running, int(state.timestamp.batch), WHO)
+        else:  # it was said, whatever the optimizer's state leaves open
+            running.seek(running.committed)
 
     def _bind(self, state: Any) -> None:
         if self.scheduler is not None or state.max_duration is None or state.dataloader is None:

@@ -9,7 +9,9 @@ from typing import Any
 from torch.optim import Optimizer
 
 from ratewise.adapters.deepspeed.dial import EngineDial
-from ratewise.adapters.torch.scheduler import Scheduler, announce, rewind
+from ratewise.adapters.torch.carried import count_in
+from ratewise.adapters.torch.scheduler import Scheduler, announce, rewind, synced_clock_of
+from ratewise.adapters.torch.state import is_of_another
 from ratewise.adapters.torch.trainers import RunSettings, take_up
 from ratewise.schedule import ScheduleError
 
@@ -21,9 +23,13 @@ class EngineScheduler(Scheduler):
 
     Whoever else calls it moves nothing: behind each update of the optimizer one call counts, and
     before the next one the engine's own count is asked.
+
+    Attributes:
+        loaded: Whether its state was loaded since the last update: what it says then comes first.
     """
 
     __module__ = "ratewise.deepspeed"
+    loaded = False
 
     def step(self, *args: Any, **kwargs: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Count an update, as DeepSpeed does behind each that it has committed."""
@@ -32,9 +38,18 @@ class EngineScheduler(Scheduler):
             dial.due = False
             dial.step()
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where a state was saved, whatever the engine has counted."""
+        super().load_state_dict(state_dict)
+        self.loaded = not is_of_another(state_dict)
+
 
 class EngineClock:
     """Keeps a schedule at the count of its engine, and its rates in the groups.
+
+    A state says at which update it was saved: our own, and that of an optimizer, which carries the
+    count in its groups. From there on the engine's count is followed, which may be another one, as
+    where the state of the optimizer was loaded alone.
 
     Args:
         inner: The optimizer of PyTorch whose groups the engine reads its rates from.
@@ -56,7 +71,8 @@ class EngineClock:
         self.scheduler = settings.bind(self._dial, kind=EngineScheduler, **known)
         self._given: int | None = settings.policies["updates"]
         self._engine: Any = lambda: None
-        self._shift = 0
+        self._shift = 0  # of the engine's count in the schedule's
+        self._carried = count_in(inner.param_groups) is not None and before is None
         if engine is not None:
             self.join(engine)
         inner.register_step_pre_hook(self._before)
@@ -65,7 +81,9 @@ class EngineClock:
     def join(self, engine: Any) -> None:
         """Take the place of the scheduler of an engine, at its count."""
         self._engine = weakref.ref(engine)
-        self._shift = 0 if self._given is None else self._given - _committed(engine)
+        if self._given is not None:
+            self._shift = self._given - _committed(engine)
+        self._settle()
         take_up(self.scheduler, self._count(), WHO)
         engine.lr_scheduler = self.scheduler
 
@@ -78,17 +96,33 @@ class EngineClock:
     def _before(self, inner: Optimizer, *_: Any) -> None:
         """Put the rates of the coming update in place; some of its groups may be stepped alone."""
         self._dial.follow(inner)
+        self._settle()
         count = self._count()
         if self.scheduler.committed != count:
             if not self.scheduler.committed:
                 take_up(self.scheduler, count, WHO)
             else:
                 self.scheduler.seek(count)
+        for question in synced_clock_of(self.scheduler).questions.values():
+            raise question  # now: the dial's own hooks come behind the update
         announce(self.scheduler)
         self._dial.due = True
 
     def _loaded(self, inner: Optimizer) -> None:
+        """Take up what a state of the optimizer carries; an older one carries nothing."""
+        clock = synced_clock_of(self.scheduler)
         self._dial.follow(inner)
+        self._carried = count_in(inner.param_groups) is not None
+        clock.relink(self._dial)
+
+    def _settle(self) -> None:
+        """Go on from the update of what was loaded, of which the engine may have counted none."""
+        engine = self._engine()
+        if engine is None:
+            return
+        if self._carried or self.scheduler.loaded:
+            self._shift = self.scheduler.committed - _committed(engine)
+        self._carried = self.scheduler.loaded = False
 
 
 def inner_of(engine: Any) -> Optimizer:

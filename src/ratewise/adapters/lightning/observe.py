@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ratewise.adapters.lightning.guard import check_schedulers, schedulers_of
 from ratewise.adapters.torch.scheduler import Scheduler, announce, feedback_of, recall, show
+from ratewise.adapters.torch.trainers import take_up
 from ratewise.schedule.strict import strict
 
 
@@ -45,9 +46,16 @@ class Observe(Callback):
         trainer.callbacks.insert(0, self)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Forget what another run had measured; only updates from here on count."""
+        """Forget what another run had measured; find the place in a run that is resumed.
+
+        A checkpoint may have no state of ours, as one of a run that had no schedule.
+        """
         self.__init__()
-        self._committed = [scheduler.committed for scheduler in schedulers_of(trainer)]
+        schedulers = schedulers_of(trainer)
+        if trainer.ckpt_path is not None and pl_module.automatic_optimization:
+            for scheduler in schedulers:
+                take_up(scheduler, trainer.global_step, "attach")
+        self._committed = [scheduler.committed for scheduler in schedulers]
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Let those who look once an epoch find the coming rates."""

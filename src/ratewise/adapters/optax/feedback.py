@@ -12,10 +12,11 @@ import numpy as np
 import optax
 
 from ratewise.adapters.optax import memory as _memory
-from ratewise.adapters.optax.inject import Injected, precision_of, read_injected
+from ratewise.adapters.optax.inject import Injected, precision_of, read_beside, read_injected
 from ratewise.adapters.optax.rate import Rate
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, whole
+from ratewise.schedule.lengths import Length
 from ratewise.schedule.strict import strict
 
 WINDOW = 16_384
@@ -50,6 +51,7 @@ def listen(
     plan: Plan | Schedule | str,
     factory: Callable[..., optax.GradientTransformation],
     *,
+    warmup: Length | None = None,
     total: int | str | None = None,
     epoch: float | None = None,
     samples: float | None = None,
@@ -72,8 +74,10 @@ def listen(
     schedules: one that was restored goes on with its own.
 
     Args:
-        plan: A plan, a schedule of the rate, or the text of either; without a `Function`.
+        plan: A plan, a schedule of the rate, the text of either, or a name, as of `inject`; without
+            a `Function`.
         factory: What makes the optimizer, `optax.adamw`.
+        warmup: Length of the warm-up that a name begins with.
         total: Updates in the run; needed if lengths are shares of it or open.
         epoch: Updates in an epoch.
         samples: Samples in an update.
@@ -101,8 +105,9 @@ def listen(
     """
     ahead = whole(f"listen(window={shorten(window)})", "window", window, low=1)
     horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
+    given, rest = read_beside("listen", plan, factory, warmup, fixed)
     injected = read_injected(
-        "listen", plan, factory, horizon, start, labels, fixed, check=_check_written
+        "listen", given, factory, horizon, start, labels, rest, check=_check_written
     )
     feedback = _InjectedFeedback(injected, ahead)
     return optax.GradientTransformationExtraArgs(feedback.init, feedback.update)

@@ -16,7 +16,9 @@ from ratewise.adapters.optax.current_rate import ALIASES
 from ratewise.adapters.optax.rate import LAST_COUNT, Rate, check_countable
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, number, shorten, speaking, whole
+from ratewise.schedule.familiar import read_named
 from ratewise.schedule.given import read_plan
+from ratewise.schedule.lengths import Length
 from ratewise.schedule.meant import entry_for
 from ratewise.schedule.strict import strict
 
@@ -126,6 +128,7 @@ def inject(
     plan: Plan | Schedule | str,
     factory: Callable[..., optax.GradientTransformation],
     *,
+    warmup: Length | None = None,
     total: int | str | None = None,
     epoch: float | None = None,
     samples: float | None = None,
@@ -143,8 +146,10 @@ def inject(
     `PlanState`: it holds the count and the values that the last update used.
 
     Args:
-        plan: A plan, a schedule of the rate, or the text of either.
+        plan: A plan, a schedule of the rate, the text of either, or a name that is known elsewhere,
+            such as "cosine"; what it takes there may be given beside it.
         factory: What makes the optimizer, `optax.adamw`.
+        warmup: Length of the warm-up that a name begins with.
         total: Updates in the run, at most 2**31; needed if lengths are shares of it or open.
         epoch: Updates in an epoch.
         samples: Samples in an update.
@@ -157,7 +162,8 @@ def inject(
         **fixed: Arguments of `factory` that do not change.
 
     Raises:
-        ScheduleError: lengths that do not fit, a key or group that is not there, no peak.
+        ScheduleError: lengths that do not fit, a key or group that is not there, no peak, a name
+            that means several things.
 
     >>> import jax.numpy as jnp, optax, ratewise as rw
     >>> plan = rw.Plan(lr=rw.Warmup(4), weight_decay=rw.Linear(to=0), peak={"lr": 3e-4})
@@ -167,8 +173,29 @@ def inject(
     ['learning_rate', 'weight_decay']
     """
     horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
-    injected = read_injected("inject", plan, factory, horizon, start, labels, fixed, double=double)
+    given, rest = read_beside("inject", plan, factory, warmup, fixed)
+    injected = read_injected("inject", given, factory, horizon, start, labels, rest, double=double)
     return optax.GradientTransformationExtraArgs(injected.init, injected.update)
+
+
+def read_beside(
+    who: str, plan: Any, factory: Any, warmup: Any, fixed: Mapping[str, Any]
+) -> tuple[Schedule | Plan, dict[str, Any]]:
+    """Return the schedule that a name means with what is given beside it, and the rest of that.
+
+    What the name takes is the name's; a warm-up beside anything else is the optimizer's, if it has
+    an argument of that name.
+
+    Raises:
+        ScheduleError: as of `read_named`.
+    """
+    given = {key: value for key, value in fixed.items() if value is not None}
+    given |= {} if warmup is None else {"warmup": warmup}
+    own = {"warmup"} & _parameters(factory).keys()
+    named = isinstance(plan, str) and "(" not in plan
+    kept = {} if named else {key: given.pop(key) for key in own if key in given}
+    value, left = read_named(who, plan, f"write {who}(Cosine(to=0), …)", given)
+    return value, {**{k: v for k, v in fixed.items() if v is None}, **left, **kept}
 
 
 def read_injected(
@@ -228,16 +255,19 @@ def _like(new: Any, old: Any) -> Any:
     return jax.tree.map(cast, new, old)
 
 
-def _arguments(factory: Any, fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of what makes an optimizer, each with what it is here."""
+def _parameters(factory: Any) -> Mapping[str, inspect.Parameter]:
     try:
-        parameters = inspect.signature(factory).parameters
+        return inspect.signature(factory).parameters
     except (TypeError, ValueError):
         rule = "needs what makes an optimizer"
         raise ScheduleError(
             f"inject(…, {shorten(factory)})", rule, "write inject(plan, optax.adamw)"
         ) from None
-    known = {name: parameter.default for name, parameter in parameters.items()}
+
+
+def _arguments(factory: Any, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of what makes an optimizer, each with what it is here."""
+    known = {name: parameter.default for name, parameter in _parameters(factory).items()}
     for name in fixed:
         if name not in known:
             rule = f"does not take {name}={shorten(fixed[name])}"

@@ -180,7 +180,7 @@ class Clock(GroupCells):
         ):
             return
         self._remember_last()
-        known = [*self.members, *filter(Member.alive, self._removed)]
+        known = [*self.members, *filter(Member.parameters, self._removed)]
         found = recognise(groups, known)
         if self._takes_turns(found):
             raise one_group_at_a_time()
@@ -200,7 +200,7 @@ class Clock(GroupCells):
         for member in self._removed:
             if member.group is not None:
                 member.group.pop(UPDATES, None)
-            member.group = None
+            member.release()
         self.lay_out()
 
     def _takes_turns(self, found: list[Member | None]) -> bool:

@@ -84,11 +84,23 @@ class Member:
         """Make `group` the dict that is written to."""
         self.group = group
         self.placed = {}
-        self.owned = {id(p): weakref.ref(p) for p in group["params"]}
+        self.owned = {}
 
-    def alive(self) -> bool:
-        """Tell whether a parameter of the group still exists."""
-        return any(ref() is not None for ref in self.owned.values())
+    def release(self) -> None:
+        """Let go of a group that was taken out, and know its parameters if they come back.
+
+        Before, none of them is referred to weakly: PyTorch exchanges no tensor that is, as
+        `model.to(…)` does with those of FSDP2.
+        """
+        if self.group is not None:
+            self.owned = {id(p): weakref.ref(p) for p in self.group["params"]}
+            self.group = None
+
+    def parameters(self) -> dict[int, Tensor]:
+        """Return the parameters of the group by identity; of one taken out, those that exist."""
+        if self.group is not None:
+            return {id(p): p for p in self.group["params"]}
+        return {key: p for key, ref in self.owned.items() if (p := ref()) is not None}
 
     def plain_peak(self, key: str) -> float:
         """Return the value of a key at level 1 without the group's factor, as it is kept."""
@@ -275,16 +287,13 @@ def signature(group: Group) -> str:
 def recognise(groups: Sequence[Group], known: Sequence[Member]) -> list[Member | None]:
     """Return the member that each group of this process is: same dict, else same parameters."""
     by_dict = {id(member.group): member for member in known if member.group is not None}
-    by_tensor = {tensor: member for member in known for tensor in member.owned}
+    by_tensor = {key: member for member in known for key in member.parameters()}
     return [by_dict.get(id(group)) or _owner(group, by_tensor) for group in groups]
 
 
 def _owner(group: Group, by_tensor: dict[int, Member]) -> Member | None:
-    for tensor in group["params"]:
-        member = by_tensor.get(id(tensor))
-        if member is not None and member.owned[id(tensor)]() is tensor:
-            return member
-    return None
+    owners = (by_tensor.get(id(tensor)) for tensor in group["params"])
+    return next((member for member in owners if member is not None), None)
 
 
 def pair(saved: Sequence[Label], here: Sequence[Label]) -> dict[int, int]:

@@ -286,12 +286,16 @@ class Scheduler(Contract):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where a state was saved, whether or not the optimizer was or will be loaded.
 
-        Loading is absolute: twice is once.
+        Loading is absolute: twice is once. What another scheduler has saved says nothing of this
+        one: with `resume="code"` it is passed over, and the update is the optimizer's, or the
+        trainer's, to say.
 
         Raises:
             ScheduleError: not a state, damaged, newer, of other groups, or different from the code
                 without a policy; nothing is changed.
         """
+        if self._clock.policy == "code" and _state.is_of_another(state_dict):
+            return
         saved = _state.read(state_dict)
         self._clock.check_own(saved.committed)
         _resume.load(self._clock, saved, self._clock.policy, self.optimizer)

@@ -113,6 +113,13 @@ def _write_group(member: Member) -> dict[str, Any]:
 # Reading ------------------------------------------------------------------------------------
 
 
+def is_of_another(state: Any) -> bool:
+    """Tell whether a state is that of a scheduler of PyTorch or DeepSpeed, which counts calls."""
+    if not isinstance(state, dict) or state.get("kind") == KIND:  # pyright: ignore[reportUnknownMemberType]
+        return False
+    return "last_epoch" in state or "last_batch_iteration" in state
+
+
 def read(state: Any) -> Saved:
     """Return what a state says.
 
@@ -123,6 +130,8 @@ def read(state: Any) -> Saved:
     if not isinstance(state, dict) or state.get("kind") != KIND:  # pyright: ignore[reportUnknownMemberType]
         rule = f"got something that a ratewise scheduler did not save, {shorten(state)}"
         fix = "load what scheduler.state_dict() gave, or call seek(updates) with the updates so far"
+        if is_of_another(state):
+            fix = "give resume='code', for the code's schedule from the update where this run is"
         raise ScheduleError(_WHO, rule, fix)
     version = read_state(_WHO, a_count(low=1), state.get("version"), _FIX)  # pyright: ignore
     if version > VERSION:
