@@ -12,6 +12,7 @@ from ratewise.predict.fitting import FEW, FittedLaw, fit_one, mean_of
 from ratewise.predict.grid import distinct_peaks
 from ratewise.predict.law import Law
 from ratewise.predict.solve import Observations, coefficients
+from ratewise.predict.spread import error_held, mean_error
 from ratewise.schedule import ScheduleError
 
 MANY = 8
@@ -130,10 +131,10 @@ def final_error(law: Law, curve: Curve) -> float:
 
 
 def looked_ahead(name: str, curves: Sequence[Curve]) -> float:
-    """Return by how much a law misses the ends of the longest runs, fitted to what was before.
+    """Return the relative error of the ends of the longest runs, told by what was before.
 
-    It is fitted to all that was logged in the first .6 of the longest run, and foresees the last
-    losses of the runs that went on; the mean size of its misses is returned, NaN without any.
+    The law is fitted to all that was logged in the first .6 of the longest run, and foresees the
+    last losses of the runs that went on; NaN without any.
     """
     cut = int(AHEAD * max(np.asarray(one.steps)[-1] for one in curves))
     seen = [first_updates(one, cut) for one in curves]
@@ -142,4 +143,5 @@ def looked_ahead(name: str, curves: Sequence[Curve]) -> float:
     if len(known) < 2:
         return float("nan")
     law = fit_one(name, known).law
-    return float(np.mean([abs(final_error(law, one)) for one in longer]))
+    misses = [final_error(law, one) for one in longer]
+    return error_held(misses) or mean_error(misses)
