@@ -16,8 +16,8 @@ import numpy as np
 from ratewise.choose import fit
 from ratewise.logs.curve import Curve, jitter
 from ratewise.logs.signs import read_signs
-from ratewise.predict.api import first_points
 from ratewise.predict.forecast import law_signs
+from ratewise.predict.held_out import first_points
 from ratewise.schedule import ScheduleError
 
 PAGE = Path(__file__).with_name("log-signs.md")
@@ -36,7 +36,11 @@ Made by `docs/make_log_signs.py`.
 
 def main() -> None:
     """Write the page."""
-    folder = Path(sys.argv[1])
+    PAGE.write_text(page(Path(sys.argv[1])), encoding="utf-8")
+
+
+def page(folder: Path) -> str:
+    """Return the text of the page on the records in a folder."""
     lines: list[str] = []
     agreed: list[bool] = []
     for row in csv.DictReader((folder / "index.csv").open(encoding="utf-8")):
@@ -46,7 +50,7 @@ def main() -> None:
             agreed.append(inside == "yes")
         lines.append(f"| {number} | {seen} | {off} | {inside if agrees else ''} |")
     end = f"\nAgreed to foresee: {len(agreed)}, of which {sum(agreed)} inside.\n"
-    PAGE.write_text(HEAD + "\n".join(lines) + "\n" + end, encoding="utf-8")
+    return HEAD + "\n".join(lines) + "\n" + end
 
 
 def told(path: Path, planned: int) -> tuple[str, str, str, bool]:

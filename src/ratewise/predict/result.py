@@ -13,6 +13,7 @@ from ratewise._arrays import Floats
 from ratewise._printable import printable
 from ratewise.logs.curve import Curve, jitter
 from ratewise.predict.final_loss import exact
+from ratewise.predict.held_out import FURTHER
 from ratewise.predict.law import Law
 from ratewise.predict.optimum import optimal
 from ratewise.predict.spread import WIDTH, error_held, mean_error
@@ -257,13 +258,22 @@ class Fit:
         at = np.log(np.clip(peak, min(self.peaks), max(self.peaks)))
         return np.exp(-0.5 * ((at - np.log(self.peaks)) / NEAR) ** 2)
 
-    def _held_at(self, peak: float) -> float:
-        """Return the error for which ±1.8 of it holds nine of ten at a peak.
+    def _held_at(self, rates: Floats) -> float:
+        """Return the error for which ±1.8 of it holds nine of ten at the peak of a run.
 
-        Of twenty runs held out and more it is their quantile, of fewer the error expected.
+        Of twenty runs held out and more it is their quantile, of fewer the error expected. Of a
+        single run that goes on, it is that of the looks ahead as they were.
         """
-        found = None if self.weights else error_held(self.held, self._nearness(peak))
+        peak = float(rates.max())
+        if self.weights:
+            return max(self.error_at(peak) / (FURTHER if self._goes_on(rates) else 1.0), LEAST)
+        found = error_held(self.held, self._nearness(peak))
         return self.error_at(peak) if found is None else max(found, LEAST)
+
+    def _goes_on(self, rates: Floats) -> bool:
+        """Tell whether a run begins with all the rates of the only one that was fitted."""
+        own = self.curves[0].every_rate
+        return len(rates) >= len(own) and bool(np.allclose(rates[: len(own)], own, rtol=1e-3))
 
     def _error(self, weights: Floats) -> float:
         if not self.held:
@@ -310,7 +320,8 @@ class Fit:
         """Return the ends of the 90 % interval of the loss after the last update of a run.
 
         loss·exp(±1.8·√(e² + s² + a²)) with e the error expected at this peak, or with twenty runs
-        held out and more that of which 1.8 holds nine of ten of them; s the spread of the laws
+        held out and more that of which 1.8 holds nine of ten of them, and where the only run goes
+        on, without the quarter that is added for other schedules; s the spread of the laws
         whose mean is taken or that are rivals, as a share of the loss; and a the error of looking
         ahead: for a run x times as long as the longest, `ahead`·log x / log(1/.6).
 
@@ -323,7 +334,7 @@ class Fit:
     def _interval(self, rates: Floats, loss: float) -> tuple[float, float]:
         laws = (*self.law.parts, *self.rivals)
         apart = float(np.std([exact(law, rates) for law in laws])) / max(loss, TINY)
-        error = np.array([self._held_at(float(rates.max())), apart, self._further(rates)])
+        error = np.array([self._held_at(rates), apart, self._further(rates)])
         off = WIDTH * float(np.linalg.norm(error))
         return loss * float(np.exp(-off)), loss * float(np.exp(min(off, MOST)))
 
