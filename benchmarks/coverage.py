@@ -22,23 +22,29 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from _runs import SEEDS, TASKS, runs
 
 from ratewise.choose import Curve, Fit, fit
+from ratewise.predict.final_loss import exact
 from tests.predict.curves import SIZES, TEST, TRAIN, load
 
 NAMES = (*TRAIN, *TEST)
 
 
 class Told(NamedTuple):
-    """Of one final loss: whether it was inside, and half the interval as a share of it."""
+    """Of one final loss: whether it was inside, and as shares of it half the interval, the miss, and
+    the mean miss of what was held out."""
 
     inside: bool
     half: float
+    miss: float
+    held: float
 
 
 def tell(fitted: Fit, curve: Curve) -> Told:
     """Return what an interval says of a run."""
     low, high = fitted.interval(curve.every_rate)
     true = float(np.asarray(curve.losses)[-1])
-    return Told(low <= true <= high, (high - low) / 2 / true)
+    miss = abs(exact(fitted.law, curve.every_rate) / true - 1)
+    held = float(np.mean(np.abs(fitted.held))) if fitted.held else 0.0
+    return Told(low <= true <= high, (high - low) / 2 / true, miss, held)
 
 
 def published(size: int, count: int, every: int = 1) -> list[Told]:
@@ -60,7 +66,11 @@ def recorded(task: str, seed: int) -> list[Told]:
 def line(name: str, told: list[Told]) -> str:
     """Return one line of the table."""
     inside, half = np.mean([one.inside for one in told]), np.median([one.half for one in told])
-    return f"{name:24} {inside:6.1%} of {len(told):4} inside, half-width ±{half:.2%}"
+    miss, held = (np.mean([getattr(one, what) for one in told]) for what in ("miss", "held"))
+    return (
+        f"{name:24} {inside:6.1%} of {len(told):4} inside, half-width ±{half:.2%}; missed by "
+        f"{miss:.2%}, held out {held:.2%}"
+    )
 
 
 def _flat(sets: list[list[Told]]) -> list[Told]:

@@ -26,7 +26,7 @@ HEAD = """# What real records show
 Facts from `trainer_state.json` files of public repositories, at most 60 points of each. A law is
 fitted to the first 60 % of the points; “foreseen” compares its mean over the last tenth with the
 measured one (+ is too high), “inside” says whether the difference is within the 90 % interval plus
-the jitter.
+the jitter, for those where nothing that is seen forbids to foresee, in the whole or in the part.
 Made by `docs/make_log_signs.py`.
 
 | record | points | seen | foreseen | inside |
@@ -66,6 +66,10 @@ def told(path: Path, planned: int) -> tuple[str, str, str, bool]:
     if part is None:
         return seen, "too few points", "", False
     found = fit(part)
+    earlier = [sign for sign in (*read_signs([part]), *law_signs(found)) if sign.stops]
+    told = {sign.kind for sign in signs}
+    more = "; ".join(sign.sentence for sign in earlier if sign.kind not in told)
+    seen += f"; in its first 60 %: {more}" if more else ""
     losses, at = np.asarray(run.losses), np.asarray(run.steps, dtype=np.int64)
     last = max(len(at) // 10, 1)
     end, foreseen = (
@@ -76,7 +80,7 @@ def told(path: Path, planned: int) -> tuple[str, str, str, bool]:
     centre = found.law.losses(run.every_rate)[-1]
     noise = 1.645 * jitter(losses) * end / np.sqrt(last)
     inside = foreseen * low / centre - noise <= end <= foreseen * high / centre + noise
-    stops = [sign for sign in (*signs, *read_signs([part]), *law_signs(found)) if sign.stops]
+    stops = earlier or [sign for sign in signs if sign.stops]
     return seen, f"{foreseen / end - 1:+.1%}", "yes" if inside else "no", not stops
 
 

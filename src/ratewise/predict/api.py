@@ -132,7 +132,7 @@ def _fitted(names: list[str], curves: Sequence[Curve]) -> Iterator[tuple[str, Fi
 
 
 def _missed(held: list[float]) -> float:
-    return float(np.mean(np.abs(held)))
+    return float(np.mean(np.abs(held))) if held else np.inf
 
 
 def _within_edge(

@@ -26,8 +26,8 @@ FURTHER = 1.25
 """By how much the error of another schedule is larger than that of a run's own later part."""
 
 OF_THREE = 0.5
-"""Error of what three long runs tell, over that of two of them of the third: on published runs .49
-at 25M parameters, and .53 at 100M."""
+"""Error of what three long runs tell, over that of two of them of the third: about a half on
+published runs of two sizes, see benchmarks/coverage.py."""
 
 LATER = (0.5, 1.0, 1.5)
 """What each of them counts for."""
