@@ -29,8 +29,7 @@ NAMES = (*TRAIN, *TEST)
 
 
 class Told(NamedTuple):
-    """Of one final loss: whether it was inside, and as shares of it half the interval, the miss, and
-    the mean miss of what was held out."""
+    """Of one final loss: whether it was inside; half the interval, the miss and mean held out."""
 
     inside: bool
     half: float

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from ratewise.logs.curve import Curve
+from ratewise.predict.effective import EffectiveForm
 from ratewise.predict.fitting import FEW, FORMS, LONG, FittedLaw, fit_one, longest_of
 from ratewise.predict.grid import distinct_peaks
 from ratewise.predict.held_out import LATER, final_error, held_out, looked_ahead
@@ -112,11 +113,11 @@ def _favoured(
     found = fit_one("mixed", curves)
     held = held_out("mixed", curves, found)
     missed = _missed(held)
-    asked: list[str] = []
+    freer: list[tuple[str, FittedLaw, list[float]]] = []
     several = len(distinct_peaks(one.peak for one in curves)) >= PEAKS
     if len(curves) > FEW and several and longest_of(curves) >= LONG:
-        asked.append("effective")
-    freer = [(name, free, held_out(name, curves, free)) for name, free in _fitted(asked, curves)]
+        free = found.part(EffectiveForm) or fit_one("effective", curves)
+        freer.append(("effective", free, held_out("effective", curves, free)))
     if len(curves) >= FEW and min([missed, *(_missed(one[2]) for one in freer)]) >= GOOD:
         free = fit_one("nonparametric", curves)
         freer.append(("nonparametric", free, held_out("nonparametric", curves, free)))
@@ -125,10 +126,6 @@ def _favoured(
         return "mixed", found, held, ()
     near = [one for one in freer if one is not best and _missed(one[2]) < NEARLY * _missed(best[2])]
     return best[0], best[1], best[2], tuple(free.law for _, free, _ in near)
-
-
-def _fitted(names: list[str], curves: Sequence[Curve]) -> Iterator[tuple[str, FittedLaw]]:
-    return ((name, fit_one(name, curves)) for name in names)
 
 
 def _missed(held: list[float]) -> float:

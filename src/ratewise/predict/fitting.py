@@ -70,6 +70,15 @@ class FittedLaw:
     forms: tuple[LawForm, ...]
     seen: tuple[Observations, ...]
 
+    def part(self, kind: type[LawForm]) -> FittedLaw | None:
+        """Return the fit of one of the laws whose mean it is, None if it is not among them."""
+        for i, form in enumerate(self.forms):
+            if isinstance(form, kind):
+                solved, seen = self.solved[i], self.seen[i]
+                misfit = float(solved.misfit / seen.weight.sum())
+                return FittedLaw(self.law.parts[i], (solved,), misfit, (form,), (seen,))
+        return None
+
 
 def fit_one(name: str, curves: Sequence[Curve], before: FittedLaw | None = None) -> FittedLaw:
     """Fit the law of a name, from where a fit to nearly the same curves ended if there is one."""

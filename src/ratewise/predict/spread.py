@@ -31,13 +31,13 @@ def mean_error(misses: Sequence[float] | Floats, weights: Floats | None = None) 
 def error_held(misses: Sequence[float] | Floats, weights: Floats | None = None) -> float | None:
     """Return the error e for which ±1.8·e holds nine of ten, None for fewer than 20 misses.
 
-    The quantile of the misses' sizes at which their weights come to .9 of (the weights and 1 for
-    the run that is asked for), between misses linear: so many more misses as would be inside if
-    the new one were of their kind. No form of distribution is supposed.
+    The quantile of the misses' sizes at .9·(1 + 1/n), between misses linear, with
+    n = (Σw)² / Σw² of them: so that the next is inside nine times of ten if it is of their kind.
+    No form of distribution is supposed.
 
     Args:
         misses: Relative errors of final losses.
-        weights: What each of them counts for, in (0, 1]; left out, 1.
+        weights: What each of them counts for, above 0; left out, all the same.
 
     Source: Vovk et al. 2005, Algorithmic Learning in a Random World; with weights Tibshirani et al.
     2019, arXiv 1904.06019.
@@ -49,5 +49,7 @@ def error_held(misses: Sequence[float] | Floats, weights: Floats | None = None) 
     if len(sizes) < ENOUGH:
         return None
     order = np.argsort(sizes)
-    counted = np.cumsum(np.ones(len(sizes)) if weights is None else weights[order])
-    return float(np.interp(NINE * (counted[-1] + 1), counted, sizes[order])) / WIDTH
+    counts = np.ones(len(sizes)) if weights is None else weights[order]
+    until = np.cumsum(counts) / counts.sum()
+    more = 1 + float(counts @ counts) / float(counts.sum()) ** 2
+    return float(np.interp(NINE * more, until, sizes[order])) / WIDTH
