@@ -14,6 +14,7 @@ from ratewise.predict.ema import EmaLaw
 from ratewise.predict.final_loss import exact
 from ratewise.predict.fitting import fit_one
 from ratewise.predict.held_out import FURTHER
+from ratewise.predict.law import Law
 from ratewise.predict.solve import objective
 from ratewise.predict.spread import ENOUGH, WIDTH, error_held, mean_error
 from tests.examples import examples
@@ -30,7 +31,9 @@ def held(misses) -> float:
     return found
 
 
-def run(schedule, lr: float, unit: float = 1.0, total: int = 1000, law=LAW) -> Curve:
+def run(
+    schedule: rw.Schedule, lr: float, unit: float = 1.0, total: int = 1000, law: Law = LAW
+) -> Curve:
     """Return a run of a law, measured at 40 points, its losses in some unit."""
     rates = lr * schedule.resolve(total).values()
     at = np.arange(1, 41) * (total // 40)
@@ -133,8 +136,8 @@ def test_a_run_that_goes_on_is_told_as_it_was_tried():
     found = Fit(LAW, (curve,), "ema", (), (0.04, 0.03, 0.02), (1e-3,) * 3, (0.5, 1.0, 1.5))
     going = np.append(curve.every_rate, np.linspace(1e-3, 0, 600))
     other = 1e-3 * (rw.Warmup(50) >> rw.Cosine(to=0)).resolve(1600).values()
-    widths = [np.log(np.divide(*found.interval(each)[::-1])) for each in (going, other)]
-    assert widths[1] / widths[0] == pytest.approx(FURTHER)
+    (low, high), (below, above) = map(found.interval, (going, other))
+    assert np.log(above / below) / np.log(high / low) == pytest.approx(FURTHER)
 
 
 def test_the_unit_of_the_loss_does_not_matter():
