@@ -32,20 +32,27 @@ PUBLISHED = {25: 3.1497, 100: 2.7941}
 """Final loss of the published optimiser's schedule under the published fit."""
 
 
+BRANCH = {"constant_72000": 24000, "cosine_72000": 24000, "wsdcon_3": 8000, "wsdcon_18": 8000}
+"""Update up to which a test run may share its points with one of training; others, 20,000."""
+
+
 def score(law: object, size: int) -> str:
-    """Return R², mean absolute error and error of the last loss, means over the test runs."""
+    """Return R² and mean errors: of all points, behind the branch, and of the last loss."""
     curves = [load(size, name) for name in TEST]
     off = [predicted(law, one) - one.losses for one in curves]
+    own = [np.asarray(one.steps) > BRANCH.get(one.name, 20000) for one in curves]
+    behind = np.mean([np.abs(o[at]).mean() for o, at in zip(off, own, strict=True)])
     spread = [np.square(one.losses - one.losses.mean()).sum() for one in curves]
     r2 = np.mean([1 - np.square(o).sum() / s for o, s in zip(off, spread, strict=True)])
     last = np.mean([abs(final_error(law, one)) * one.losses[-1] for one in curves])
-    return f"R² {r2:.4f}  MAE {mean_error(law, size):.5f}  last loss {last:.4f}"
+    mean = mean_error(law, size)
+    return f"R² {r2:.4f}  MAE {mean:.5f}  behind the branch {behind:.4f}  last loss {last:.4f}"
 
 
 def few(size: int, count: int) -> str:
     """Return the mean test error over all choices of so many training runs, law by law."""
     told: list[str] = []
-    for name in ("mixed", "momentum", "multipower", "ema"):
+    for name in ("mixed", "momentum", "multipower", "ema", "effective"):
         errors: list[float] = []
         for train in combinations(NAMES, count):
             law = fit_one(name, [load(size, one) for one in train]).law

@@ -5,7 +5,8 @@
 FOLDER holds `peakP_KIND_TOTAL.csv` with the columns update, rate, val_loss, as the SOURCES.md
 beside the data says. Printed for each share that is left out: the mean absolute error of the last
 losses, the rank correlation and the regret of the best foreseen within a length, and how many of
-the last losses are inside the 90 % intervals. Laws are those of `fit`; without any, "auto".
+the last losses are inside the 90 % intervals. Of peaks and of kinds, each left out in turn, the
+same of all that was foreseen of them. Laws are those of `fit`; without any, "auto".
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ class Run:
     @property
     def end(self) -> float:
         return float(np.asarray(self.curve.losses)[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What was foreseen of the last loss of a run."""
+
+    run: Run
+    loss: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -105,9 +116,9 @@ def splits(runs: Sequence[Run]) -> Iterator[tuple[str, list[Run], list[Run]]]:
     for kind in sorted({run.kind for run in runs} - {"trunk"}):
         yield f"c: {kind}", *_apart(runs, [run for run in runs if run.kind == kind])
     cosines = [run for run in runs if "cosine" in run.kind]
-    yield "c: all cosines", *_apart(runs, cosines)
+    yield "all cosines", *_apart(runs, cosines)
     long = [run for run in runs if run.kind[-3:] in ("0.6", "0.8", "0.9")]
-    yield "c: all long cooldowns", *_apart(runs, long)
+    yield "all long cooldowns", *_apart(runs, long)
     four = [run for run in runs if run.kind == "cooldown-linear-0.2" and run.total > SHORT]
     yield "d: all but four", four, [run for run in runs if run not in four]
 
@@ -116,11 +127,26 @@ def _apart(runs: Sequence[Run], left: list[Run]) -> tuple[list[Run], list[Run]]:
     return [run for run in runs if run not in left], left
 
 
+def foresee(fitted: Fit, runs: Sequence[Run]) -> list[Told]:
+    """Return what a fit says of the last losses of some runs."""
+    rates = [run.curve.every_rate for run in runs]
+    return [
+        Told(run, exact(fitted.law, every), *fitted.interval(every))
+        for run, every in zip(runs, rates, strict=True)
+    ]
+
+
 def judge(fitted: Fit, runs: Sequence[Run]) -> Score:
     """Return how well a fit foresees the last losses of some runs."""
+    return score(foresee(fitted, runs))
+
+
+def score(foreseen: Sequence[Told]) -> Score:
+    """Return how well last losses were foreseen."""
+    runs = [one.run for one in foreseen]
     ends = np.array([run.end for run in runs])
-    told = np.array([exact(fitted.law, run.curve.every_rate) for run in runs])
-    bounds = np.array([fitted.interval(run.curve.every_rate) for run in runs])
+    told = np.array([one.loss for one in foreseen])
+    bounds = np.array([(one.low, one.high) for one in foreseen])
     ranks: dict[int, float] = {}
     regrets: dict[int, float] = {}
     for total in sorted({run.total for run in runs}):
@@ -147,13 +173,19 @@ def main() -> None:
     given = asked.parse_args()
     runs = read_runs(given.folder)
     for law in given.laws or ["auto"]:
+        pooled: dict[str, list[Told]] = {}
         for left, known, unseen in splits(runs):
             if left.startswith(given.only):
                 began = time.process_time()
                 fitted = fit([run.curve for run in known], law)
                 took = time.process_time() - began
-                told = judge(fitted, unseen)
-                print(f"{law} ({fitted.name})  {left:24} {told}  {took:.1f} CPU s", flush=True)
+                told = foresee(fitted, unseen)
+                pooled.setdefault(left[:2], []).extend(told)
+                line = f"{law} ({fitted.name})  {left:24} {score(told)}  {took:.1f} CPU s"
+                print(line, flush=True)
+        for letter, what in ("a:", "peaks"), ("c:", "kinds"):
+            if letter in pooled:
+                print(f"{law}  {letter} all {what}, each in turn  {score(pooled[letter])}")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import numpy as np
 from ratewise.choose import fit
 from ratewise.logs.curve import Curve, jitter
 from ratewise.logs.signs import read_signs
-from ratewise.predict.api import first_points
 from ratewise.predict.forecast import law_signs
+from ratewise.predict.held_out import first_points
 from ratewise.schedule import ScheduleError
 
 PAGE = Path(__file__).with_name("log-signs.md")
@@ -26,7 +26,7 @@ HEAD = """# What real records show
 Facts from `trainer_state.json` files of public repositories, at most 60 points of each. A law is
 fitted to the first 60 % of the points; “foreseen” compares its mean over the last tenth with the
 measured one (+ is too high), “inside” says whether the difference is within the 90 % interval plus
-the jitter.
+the jitter, for those where nothing that is seen forbids to foresee, in the whole or in the part.
 Made by `docs/make_log_signs.py`.
 
 | record | points | seen | foreseen | inside |
@@ -36,7 +36,11 @@ Made by `docs/make_log_signs.py`.
 
 def main() -> None:
     """Write the page."""
-    folder = Path(sys.argv[1])
+    PAGE.write_text(page(Path(sys.argv[1])), encoding="utf-8")
+
+
+def page(folder: Path) -> str:
+    """Return the text of the page on the records in a folder."""
     lines: list[str] = []
     agreed: list[bool] = []
     for row in csv.DictReader((folder / "index.csv").open(encoding="utf-8")):
@@ -46,7 +50,7 @@ def main() -> None:
             agreed.append(inside == "yes")
         lines.append(f"| {number} | {seen} | {off} | {inside if agrees else ''} |")
     end = f"\nAgreed to foresee: {len(agreed)}, of which {sum(agreed)} inside.\n"
-    PAGE.write_text(HEAD + "\n".join(lines) + "\n" + end, encoding="utf-8")
+    return HEAD + "\n".join(lines) + "\n" + end
 
 
 def told(path: Path, planned: int) -> tuple[str, str, str, bool]:
@@ -62,6 +66,10 @@ def told(path: Path, planned: int) -> tuple[str, str, str, bool]:
     if part is None:
         return seen, "too few points", "", False
     found = fit(part)
+    earlier = [sign for sign in (*read_signs([part]), *law_signs(found)) if sign.stops]
+    told = {sign.kind for sign in signs}
+    more = "; ".join(sign.sentence for sign in earlier if sign.kind not in told)
+    seen += f"; in its first 60 %: {more}" if more else ""
     losses, at = np.asarray(run.losses), np.asarray(run.steps, dtype=np.int64)
     last = max(len(at) // 10, 1)
     end, foreseen = (
@@ -72,7 +80,7 @@ def told(path: Path, planned: int) -> tuple[str, str, str, bool]:
     centre = found.law.losses(run.every_rate)[-1]
     noise = 1.645 * jitter(losses) * end / np.sqrt(last)
     inside = foreseen * low / centre - noise <= end <= foreseen * high / centre + noise
-    stops = [sign for sign in (*signs, *read_signs([part]), *law_signs(found)) if sign.stops]
+    stops = earlier or [sign for sign in signs if sign.stops]
     return seen, f"{foreseen / end - 1:+.1%}", "yes" if inside else "no", not stops
 
 

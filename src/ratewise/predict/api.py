@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from ratewise.logs.curve import Curve
-from ratewise.predict.fitting import FEW, FORMS, FittedLaw, fit_one
+from ratewise.predict.effective import EffectiveForm
+from ratewise.predict.fitting import FEW, FORMS, LONG, FittedLaw, fit_one, longest_of
 from ratewise.predict.grid import distinct_peaks
 from ratewise.predict.held_out import LATER, final_error, held_out, looked_ahead
 from ratewise.predict.law import Law
@@ -25,10 +26,6 @@ BETTER = 0.8
 GOOD = 0.008
 """Mean relative error on runs held out below which the laws with a form are kept unasked:
 among three published runs the freer law looked better by chance, wrongly in 27 cases of 34."""
-
-LONG = 2000
-"""Updates of the longest run from which on it is tried: on short runs it is better on four recorded
-tasks of five by its ranking, and far worse on the fifth, which no run held out shows."""
 
 NEARLY = 1.5
 """A law with at most this multiple of the best one's error is another opinion."""
@@ -51,11 +48,12 @@ def fit(curves: Curve | Iterable[Curve], law: str = "auto") -> Fit:
     drawn to where published fits lie.
 
     "auto" takes the mean of two simple laws (momentum and multi-power) for one or two runs. With
-    more it puts the EMA law in the place of the first, and compares it with others on runs that are
-    held out, one after another: with the law of effective rates where there are four runs or more
-    at two peaks or more, the longest of 2,000 updates or more, and with the law without a form
-    where the mean misses them by more than .8 %. It takes the best of them where its error is a
-    fifth smaller than the mean's.
+    more it puts the EMA law in the place of the first, and if the longest has 2,000 updates the law
+    of effective rates in the place of the second; and compares the mean with others on runs that
+    are held out, one after another: in runs so long with the law of effective rates alone, where
+    there are four or more at two peaks or more, and where none so far misses less than .8 %, with
+    the law without a form. It takes the best of them where its error is a fifth smaller than the
+    mean's.
 
     Args:
         curves: The runs, all measured by the same kind of loss. Those that diverged are left out,
@@ -115,13 +113,14 @@ def _favoured(
     found = fit_one("mixed", curves)
     held = held_out("mixed", curves, found)
     missed = _missed(held)
-    asked: list[str] = []
+    freer: list[tuple[str, FittedLaw, list[float]]] = []
     several = len(distinct_peaks(one.peak for one in curves)) >= PEAKS
-    if len(curves) > FEW and several and max(len(one.every_rate) for one in curves) >= LONG:
-        asked.append("effective")
-    if len(curves) >= FEW and missed >= GOOD:
-        asked.append("nonparametric")
-    freer = [(name, free, held_out(name, curves, free)) for name, free in _fitted(asked, curves)]
+    if len(curves) > FEW and several and longest_of(curves) >= LONG:
+        free = found.part(EffectiveForm) or fit_one("effective", curves)
+        freer.append(("effective", free, held_out("effective", curves, free)))
+    if len(curves) >= FEW and min([missed, *(_missed(one[2]) for one in freer)]) >= GOOD:
+        free = fit_one("nonparametric", curves)
+        freer.append(("nonparametric", free, held_out("nonparametric", curves, free)))
     best = min(freer, key=lambda one: _missed(one[2]), default=("mixed", found, held))
     if _missed(best[2]) >= BETTER * missed:
         return "mixed", found, held, ()
@@ -129,12 +128,8 @@ def _favoured(
     return best[0], best[1], best[2], tuple(free.law for _, free, _ in near)
 
 
-def _fitted(names: list[str], curves: Sequence[Curve]) -> Iterator[tuple[str, FittedLaw]]:
-    return ((name, fit_one(name, curves)) for name in names)
-
-
 def _missed(held: list[float]) -> float:
-    return float(np.mean(np.abs(held)))
+    return float(np.mean(np.abs(held))) if held else np.inf
 
 
 def _within_edge(

@@ -218,6 +218,7 @@ class EffectiveForm(LawForm):
     """
 
     skip = SKIP
+    once = True
 
     def __init__(self, reference: float, length: float) -> None:
         self.reference, self.length = reference, length

@@ -51,9 +51,11 @@ class LawForm(ABC):
         low: Smallest θ.
         high: Largest θ.
         skip: Share of each run, from its beginning, that the form is not fitted to.
+        once: Whether a point that runs share, forked from one trunk, counts once among them.
     """
 
     skip: ClassVar[float] = 0.0
+    once: ClassVar[bool] = False
     centre: Floats
     spread: Floats
     low: Floats

@@ -13,8 +13,10 @@ from ratewise._arrays import Floats
 from ratewise._printable import printable
 from ratewise.logs.curve import Curve, jitter
 from ratewise.predict.final_loss import exact
+from ratewise.predict.held_out import FURTHER
 from ratewise.predict.law import Law
 from ratewise.predict.optimum import optimal
+from ratewise.predict.spread import WIDTH, error_held, mean_error
 from ratewise.runs.specs import Candidate, RunSpec, Written, read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Context, number, speaking, whole
@@ -22,10 +24,6 @@ from ratewise.schedule.given import read_plan
 
 if TYPE_CHECKING:
     from ratewise.view.prediction import MeasuredRun, PredictedRun
-
-WIDTH = 1.8
-"""Standard errors on either side of a prediction, for nine final losses of ten: a tenth more than
-for a normal distribution."""
 
 Candidates = Mapping[str, Candidate] | Iterable[Written]
 """Schedules by name, as `compare` takes them, or a list of them."""
@@ -251,16 +249,37 @@ class Fit:
         Args:
             peak: Peak learning rate, above 0.
         """
+        return self._error(self._nearness(peak))
+
+    def _nearness(self, peak: float) -> Floats:
+        """Return what each run that was held out counts for at a peak, float64[held]."""
         if not self.peaks:
-            return self.error
+            return np.ones(len(self.held))
         at = np.log(np.clip(peak, min(self.peaks), max(self.peaks)))
-        return self._error(np.exp(-0.5 * ((at - np.log(self.peaks)) / NEAR) ** 2))
+        return np.exp(-0.5 * ((at - np.log(self.peaks)) / NEAR) ** 2)
+
+    def _held_at(self, rates: Floats) -> float:
+        """Return the error for which ±1.8 of it holds nine of ten at the peak of a run.
+
+        Of twenty runs held out and more it is their quantile, of fewer the error expected. Of a
+        single run that goes on, it is that of the looks ahead as they were.
+        """
+        peak = float(rates.max())
+        if self.weights:
+            return max(self.error_at(peak) / (FURTHER if self._goes_on(rates) else 1.0), LEAST)
+        found = error_held(self.held, self._nearness(peak))
+        return self.error_at(peak) if found is None else max(found, LEAST)
+
+    def _goes_on(self, rates: Floats) -> bool:
+        """Tell whether a run begins with all the rates of the only one that was fitted."""
+        own = self.curves[0].every_rate
+        return len(rates) >= len(own) and bool(np.allclose(rates[: len(own)], own, rtol=1e-3))
 
     def _error(self, weights: Floats) -> float:
         if not self.held:
             return UNTESTED
         weights = weights * (self.weights or np.ones(len(self.held)))
-        missed = weights @ np.abs(np.array(self.held)) * np.sqrt(np.pi / 2)
+        missed = mean_error(self.held, weights) * weights.sum()
         return max(float((BEFORE * PLAIN + missed) / (BEFORE + weights.sum())), LEAST)
 
     def own_miss(self) -> float:
@@ -300,9 +319,11 @@ class Fit:
     def interval(self, rates: ArrayLike) -> tuple[float, float]:
         """Return the ends of the 90 % interval of the loss after the last update of a run.
 
-        loss·exp(±1.8·√(e² + s² + a²)) with e the error expected at this peak, s the spread of the
-        laws whose mean is taken or that are rivals, as a share of the loss, and a the error of
-        looking ahead: for a run x times as long as the longest, `ahead`·log x / log(1/.6).
+        loss·exp(±1.8·√(e² + s² + a²)) with e the error expected at this peak, or with twenty runs
+        held out and more that of which 1.8 holds nine of ten of them, and where the only run goes
+        on, without the quarter that is added for other schedules; s the spread of the laws
+        whose mean is taken or that are rivals, as a share of the loss; and a the error of looking
+        ahead: for a run x times as long as the longest, `ahead`·log x / log(1/.6).
 
         Args:
             rates: The rate of every update, float[total], not all 0.
@@ -313,7 +334,7 @@ class Fit:
     def _interval(self, rates: Floats, loss: float) -> tuple[float, float]:
         laws = (*self.law.parts, *self.rivals)
         apart = float(np.std([exact(law, rates) for law in laws])) / max(loss, TINY)
-        error = np.array([self.error_at(float(rates.max())), apart, self._further(rates)])
+        error = np.array([self._held_at(rates), apart, self._further(rates)])
         off = WIDTH * float(np.linalg.norm(error))
         return loss * float(np.exp(-off)), loss * float(np.exp(min(off, MOST)))
 
@@ -323,7 +344,7 @@ class Fit:
             return 0.0
         longest = max(len(curve.every_rate) for curve in self.curves)
         times = max(len(rates) / longest, 1.0)
-        return float(np.sqrt(np.pi / 2) * self.ahead * np.log(times) / np.log(1 / SHARE))
+        return float(self.ahead * np.log(times) / np.log(1 / SHARE))
 
     def _predicted(self, one: RunSpec) -> Prediction:
         losses = self.law.losses(one.rates)
