@@ -29,7 +29,7 @@ FURTHEST = 3.0
 TAIL = 0.05
 """Share of a run, at its end, whose mean rate says how far it is cooled."""
 
-NEAR = (0.12, 0.1, 0.08)
+NEAR = (0.03, 0.025, 0.02)
 """How near a schedule has to be to a recorded one to be like it, in each trait."""
 
 STEEPEST = 0.1
