@@ -38,18 +38,26 @@ def grid(seed: int) -> dict[tuple[str, float], float]:
     return found
 
 
-def over_seeds() -> dict[tuple[str, float], float]:
-    """Return the mean over the seeds; a run that broke with one is worse than all others."""
-    means = {which: np.mean([grid(seed)[which] for seed in range(3)]) for which in grid(0)}
-    return {which: float(np.nan_to_num(mean, nan=np.inf)) for which, mean in means.items()}
+def behind(choice: Choice) -> float:
+    """Return how far a pick is behind the best over the seeds, in units of the middle one."""
+    means = np.array([np.mean([grid(seed)[which] for seed in range(3)]) for which in grid(0)])
+    middle, best = np.median(np.nan_to_num(means, nan=np.inf)), np.nanmin(means)
+    assert choice.own is not None
+    rates = choice.peak * choice.schedule.resolve(TOTAL).values()
+    ends: list[float] = []
+    for seed in range(3):
+        run = Valley().open(seed)
+        run.train(rates)
+        ends.append(run.measure()["loss"])
+    return float((np.mean(ends) - best) / (middle - best))
 
 
 def test_it_chooses_nearly_the_best_with_a_fraction_of_the_updates() -> None:
-    """Its pick is among the best tenth of all schedules and peaks, at less than a tenth."""
+    """Among the best twentieth with the seed of the search, and near the best over all seeds."""
     choice = chosen()
-    means = over_seeds()
-    mine = means[choice.name, choice.peak]
-    assert np.mean([value < mine for value in means.values()]) <= 0.1
+    found = min(trial.metric for trial in choice.trials if np.isfinite(trial.metric))
+    assert np.mean([value < found for value in grid(0).values()]) <= 0.05
+    assert behind(choice) < 0.2
     assert choice.trained <= 0.1 * choice.exhaustive
     assert choice.trained <= choice.budget
 
@@ -92,9 +100,7 @@ def test_more_of_a_metric_may_be_better() -> None:
     choice = choose(Valley(), total=TOTAL, seeds=[0, 1, 2], metric="score")
     assert choice.proof.higher_is_better
     assert choice.metric == max(one.mean for one in choice.proof.standings)
-    losses = over_seeds()
-    mine = losses[choice.name, choice.peak]
-    assert np.mean([value < mine for value in losses.values()]) <= 0.1
+    assert behind(choice) < 0.2
 
 
 def test_where_schedules_do_not_differ_it_says_so() -> None:
