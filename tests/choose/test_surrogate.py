@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,10 +101,9 @@ def test_the_evidence_is_that_of_the_gaussian_it_stands_for() -> None:
     found = kernel.evidence(values, surfaces, np.array([scale]))[:, 0]
     covariance = 0.36 * np.exp(-0.5 * told.apart[np.ix_(done, done)] / 0.25) + 0.04 * np.eye(3)
     contrast = np.array([[1, -1, 0], [0, 1, -1]])  # any offset cancels
+    spread: Any = scale**2 * contrast @ covariance @ contrast.T
     wanted = [
-        multivariate_normal.logpdf(
-            contrast @ values, scale * contrast @ one, scale**2 * contrast @ covariance @ contrast.T
-        )
+        multivariate_normal.logpdf(contrast @ values, scale * contrast @ one, spread)
         for one in surfaces
     ]
     assert np.allclose(found - found[0], np.array(wanted) - wanted[0])

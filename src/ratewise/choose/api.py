@@ -185,7 +185,9 @@ def choose(
         return conclude(*told)
 
 
-def _train(executor: Executor, stages: Stages, counter: Counter, order: Order) -> Comparison:
+def _train(
+    executor: Executor, stages: Stages, counter: Counter, order: Order
+) -> tuple[Comparison, int]:
     told: Any = {"progress": stages, "stage": stages.name, "cuts": order.cuts}
 
     def train() -> Comparison:

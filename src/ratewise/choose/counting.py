@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -31,8 +30,8 @@ class Counter:
 
     def counted(
         self, stage: str, specs: Sequence[RunSpec], expected: int, train: Callable[[], Comparison]
-    ) -> Comparison:
-        """Train a list; return what comes of it with its honest count.
+    ) -> tuple[Comparison, int]:
+        """Train a list; return what comes of it, and the updates that it took the first time.
 
         Args:
             stage: What the list is for.
@@ -44,7 +43,7 @@ class Counter:
         fresh = self._once(f"begun: {what}", lambda: self._mine) == self._mine
         result = train()
         told = result.trained if fresh else max(result.trained, expected)
-        return replace(result, trained=self._once(f"updates: {what}", lambda: told))
+        return result, int(self._once(f"updates: {what}", lambda: told))
 
     def _once(self, what: str, make: Callable[[], Any]) -> Any:
         return found_once(self._journal, self._task, what, make)

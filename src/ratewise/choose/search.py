@@ -36,8 +36,8 @@ SURE = 0.95
 """Probability that what a proof says holds, over all finalists and all looks at it."""
 
 
-Train = Callable[[Order], Comparison]
-"""Trains runs; its `.trained` is what that has really taken."""
+Train = Callable[[Order], tuple[Comparison, int]]
+"""Trains runs; the number is the updates that this has really taken, or did the first time."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,11 @@ class ScheduleSearch:
 
     def _train_own(self, own: RunSpec) -> None:
         """Train the task's own settings with the seed of the search."""
-        result = self.train(self._order([own], len(own.rates)))
+        result, updates = self.train(self._order([own], len(own.rates)))
         self.metric = result.metric
         self.sign = -1.0 if result.higher_is_better else 1.0
         (self.own_record,) = result.runs
-        self.spent["own"] = result.trained
+        self.spent["own"] = updates
         self.searcher.note_trained([own.rates])
 
     def _order(self, runs: Sequence[RunSpec], expected: int) -> Order:
@@ -214,27 +214,29 @@ class ScheduleSearch:
         self.stage = stage
         expected = sum(int(self.searcher.costs[one.run]) for one in asked)
         try:
-            result = self.train(self._order(runs, expected))
+            result, updates = self.train(self._order(runs, expected))
         except Interrupted as stop:
-            self._learn(stage, asked, stop.comparison)
+            self._learn(stage, asked, stop.comparison, stop.comparison.trained)
             raise
-        self._learn(stage, asked, result)
+        self._learn(stage, asked, result, updates)
 
-    def _learn(self, stage: str, asked: Sequence[Proposal], result: Comparison) -> None:
+    def _learn(
+        self, stage: str, asked: Sequence[Proposal], result: Comparison, updates: int
+    ) -> None:
         self.metric = result.metric
         self.sign = -1.0 if result.higher_is_better else 1.0
-        self.spent[stage] = self.spent.get(stage, 0) + result.trained
+        self.spent[stage] = self.spent.get(stage, 0) + updates
         ended = [
             (one, record)
             for one, record in zip(asked, result.runs, strict=True)
             if record.diverged is not None or record.error is not None or record.ended
         ]  # others were stopped by hand on their way
         costs = [int(self.searcher.costs[one.run]) for one, _ in ended]
-        for (one, record), updates in zip(ended, _shared(result.trained, costs), strict=True):
+        for (one, record), share in zip(ended, _shared(updates, costs), strict=True):
             value = record.metrics[result.metric]
             expected = self.sign * one.mean, one.spread
             self.records[one.run] = record
-            self.trials.append(Trial(stage, record.name, record.peak, value, *expected, updates))
+            self.trials.append(Trial(stage, record.name, record.peak, value, *expected, share))
             self.searcher.tell(one.run, self.sign * value)
 
     def _widen(self, side: str, grows: Callable[[Sequence[float]], Space]) -> None:
@@ -295,8 +297,8 @@ class ScheduleSearch:
         self.stage = "prove"
         new = PrefixTree.of((seeds[-1], run.rates) for run in finals).planned
         order = Order(asked, self._spent, new if len(seeds) > 1 else 0, [()] * len(asked))
-        result = self.train(order)
-        self.spent["prove"] = self.spent.get("prove", 0) + result.trained
+        result, updates = self.train(order)
+        self.spent["prove"] = self.spent.get("prove", 0) + updates
         return replace(result, level=self.looks.level_at(len(seeds)), searched=True)
 
     @property
