@@ -47,6 +47,8 @@ def main() -> None:
     """Print a table for each task."""
     for name in TASKS:
         grid = Grid(name)
+        if not grid.cooled:
+            continue  # recorded without the forks that a halving is judged by
         whole = len(grid.candidates) * grid.total
         print(f"{name}: {len(grid.candidates)} candidates of {grid.total} updates")
         print(f"  {'':<28}{'cost':>6}  {'median regret':>8}  [quartiles]")

@@ -2,15 +2,30 @@
 
 Each search is given so many updates, every run trained alone, and returns the candidate that it
 would take: the best of those it trained to the end, or the best it saw if it trained none.
+
+What they find does not depend on our search, so it is kept in `peers/found.json`, and
+`benchmarks/choose.py` reads it there. To do it again, for some tasks or all (minutes each):
+
+    python benchmarks/grids/peers.py digits table
 """
 
 from __future__ import annotations
 
+import json
+import sys
 import types
 from typing import Any
 
 import numpy as np
-from replay import POINTS, Grid
+from replay import HERE, POINTS, TASKS, Grid
+
+BUDGETS = (6, 8, 10, 14, 20)
+"""Runs that a search may train, in updates."""
+
+REPEATS = 30
+"""Times that each peer is repeated with every seed."""
+
+FOUND = HERE / "peers" / "found.json"
 
 WORKERS = 4
 """Trials that ASHA has going at once."""
@@ -136,3 +151,33 @@ SEARCHES = {
     "Ray Tune, ASHA": asha_search,
     "successive halving, raw": raw_halving,
 }
+
+
+def found(grid: Grid) -> dict[str, dict[str, list[float]]]:
+    """Return the median regret, and the worst, of each peer at each budget."""
+    table: dict[str, dict[str, list[float]]] = {}
+    for name, search in SEARCHES.items():
+        table[name] = {}
+        for budget in BUDGETS:
+            regrets = [
+                grid.regret(search(grid, seed, budget * grid.total, repeat), seed)
+                for repeat in range(REPEATS)
+                for seed in range(len(grid.seeds))
+            ]
+            told = float(np.median(regrets)), float(np.max(regrets))
+            table[name][str(budget)] = [float(f"{one:.6g}") for one in told]
+    return table
+
+
+def main() -> None:
+    """Replay the peers on the tasks that are named, and keep what they find."""
+    for name in sys.argv[1:] or TASKS:
+        known: Any = json.loads(FOUND.read_text()) if FOUND.exists() else {}
+        known[name] = found(Grid(name))
+        FOUND.parent.mkdir(exist_ok=True)
+        FOUND.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+        print(name, known[name], flush=True)
+
+
+if __name__ == "__main__":
+    main()

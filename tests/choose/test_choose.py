@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from ratewise import ScheduleError
 from ratewise.choose import Choice, Facts, choose
 from ratewise.choose.own import OWN
 from ratewise.choose.space import span, standard
-from tests.choose.valley import Cliff, Dice, Valley
+from tests.choose.valley import Cliff, Counted, Dice, Valley
 
 TOTAL = 80
 
@@ -38,18 +38,26 @@ def grid(seed: int) -> dict[tuple[str, float], float]:
     return found
 
 
-def over_seeds() -> dict[tuple[str, float], float]:
-    """Return the mean over the seeds; a run that broke with one is worse than all others."""
-    means = {which: np.mean([grid(seed)[which] for seed in range(3)]) for which in grid(0)}
-    return {which: float(np.nan_to_num(mean, nan=np.inf)) for which, mean in means.items()}
+def behind(choice: Choice) -> float:
+    """Return how far a pick is behind the best over the seeds, in units of the middle one."""
+    means = np.array([np.mean([grid(seed)[which] for seed in range(3)]) for which in grid(0)])
+    middle, best = np.median(np.nan_to_num(means, nan=np.inf)), np.nanmin(means)
+    assert choice.own is not None
+    rates = choice.peak * choice.schedule.resolve(TOTAL).values()
+    ends: list[float] = []
+    for seed in range(3):
+        run = Valley().open(seed)
+        run.train(rates)
+        ends.append(run.measure()["loss"])
+    return float((np.mean(ends) - best) / (middle - best))
 
 
 def test_it_chooses_nearly_the_best_with_a_fraction_of_the_updates() -> None:
-    """Its pick is among the best tenth of all schedules and peaks, at less than a tenth."""
+    """Among the best twentieth with the seed of the search, and near the best over all seeds."""
     choice = chosen()
-    means = over_seeds()
-    mine = means[choice.name, choice.peak]
-    assert np.mean([value < mine for value in means.values()]) <= 0.1
+    found = min(trial.metric for trial in choice.trials if np.isfinite(trial.metric))
+    assert np.mean([value < found for value in grid(0).values()]) <= 0.05
+    assert behind(choice) < 0.2
     assert choice.trained <= 0.1 * choice.exhaustive
     assert choice.trained <= choice.budget
 
@@ -72,17 +80,16 @@ def test_the_finalists_are_repeated_each_at_its_own_best_peak() -> None:
 
 
 def test_what_was_expected_of_a_run_is_known_before_it_is_trained() -> None:
-    """Probes come first and have no expectation; all others have one with a spread."""
+    """The first has no expectation; all others have one with a spread."""
     trials = chosen().trials
     assert [trial.stage for trial in trials] == sorted(t.stage for t in trials)
     assert all(np.isnan(t.expected) == (t.stage == "probe") for t in trials)
     assert all(trial.spread > 0 for trial in trials if trial.stage == "search")
 
 
-def test_the_same_choice_again_is_the_same(laws: dict[bytes, Any]) -> None:
+def test_the_same_choice_again_is_the_same() -> None:
     """Nothing is left to chance but the task: all numbers are equal, and so they are in a file."""
     expected = chosen().to_dict()
-    laws.clear()
     again = choose(Valley(), total=TOTAL, seeds=[0, 1, 2])
     assert again.to_dict() == expected
     assert json.loads(json.dumps(again.to_dict(), allow_nan=False))["name"] == chosen().name
@@ -93,9 +100,7 @@ def test_more_of_a_metric_may_be_better() -> None:
     choice = choose(Valley(), total=TOTAL, seeds=[0, 1, 2], metric="score")
     assert choice.proof.higher_is_better
     assert choice.metric == max(one.mean for one in choice.proof.standings)
-    losses = over_seeds()
-    mine = losses[choice.name, choice.peak]
-    assert np.mean([value < mine for value in losses.values()]) <= 0.1
+    assert behind(choice) < 0.2
 
 
 def test_where_schedules_do_not_differ_it_says_so() -> None:
@@ -134,6 +139,33 @@ def test_advice_that_does_not_fit_into_the_run_is_left_out() -> None:
     choice = choose(Valley(), total=40, budget=200, seeds=1, facts=facts)
     assert choice.advice.facts.total == 40
     assert not any("2000" in one.name for one in choice.expected)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_updates_it_tells_are_those_that_are_trained(workers: int, tmp_path: Path) -> None:
+    """Counted by the task itself, update by update: range test, forks and repeats included."""
+    total, log = 60, tmp_path / "trained"
+    log.touch()
+    choice = choose(Counted(log=str(log)), total=total, seeds=2, workers=workers)
+    assert choice.trained == log.stat().st_size
+    assert choice.trained <= choice.budget
+    found = sum(choice.spent[stage] for stage in ("probe", "search"))
+    assert found == sum(trial.updates for trial in choice.trials)
+    alone = total * len(choice.trials)
+    assert found < 0.9 * alone  # states at the forks are kept, and branched from
+
+
+def test_a_run_branches_from_a_state_that_an_earlier_one_left(tmp_path: Path) -> None:
+    """A cooldown after the constant run costs the cooldown, as the search supposed."""
+    given = {"hold": rw.Hold(), "cooled": rw.Hold() >> rw.Linear(to=0, over="20%")}
+    choice = choose(
+        Valley(), given, total=50, peaks=[0.1], seeds=1, own="Linear(to=0)", budget=500,
+        journal=tmp_path / "runs.db",
+    )  # fmt: skip
+    assert sorted(trial.updates for trial in choice.trials) == [
+        9,
+        50,
+    ]  # the last update of the plateau is the first of the cooldown
 
 
 @pytest.mark.parametrize("runs", [2, 3, 5, 9, 14])

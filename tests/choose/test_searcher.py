@@ -29,27 +29,34 @@ def metric(rates: np.ndarray) -> float:
     return float(1 / rates.sum() + rates[-3:].mean() + (rates.max() / 0.5) ** 4 * 0.1)
 
 
-@settings(max_examples=30)
-@given(order=st.permutations(range(len(SCHEDULES) * len(PEAKS))), count=st.integers(1, 8))
-def test_a_run_costs_what_the_prefix_tree_says(order: list[int], count: int) -> None:
-    """The cost of a run is by how much the tree of all trained runs would grow with it."""
-    runs = space()
-    searcher = Searcher(runs)
-    trained: list[np.ndarray] = []
+RUNS = space()
+
+
+@settings(max_examples=15)
+@given(order=st.permutations(range(len(RUNS))), count=st.integers(1, 6))
+def test_a_run_costs_what_no_kept_state_saves(order: list[int], count: int) -> None:
+    """Of the states that trained runs leave at their cuts, the last that it shares counts."""
+    searcher = Searcher(RUNS)
+    kept: list[np.ndarray] = []
     for run in order[:count]:
-        before = PrefixTree.of((0, one) for one in trained).planned
-        wanted = PrefixTree.of((0, one) for one in [*trained, runs[run]]).planned - before
-        assert searcher.costs[run] == wanted
+        common = [one for one in kept if np.array_equal(one, RUNS[run][: len(one)])]
+        assert searcher.costs[run] == TOTAL - max(map(len, common), default=0)
         searcher.tell(run, 1.0)
-        trained.append(runs[run])
+        kept += [RUNS[run][:cut] for cut in searcher.cuts(RUNS[run])]
 
 
-def test_forks_that_were_cooled_make_what_branches_from_them_cheaper() -> None:
-    """Any trained rates count, of the space or not."""
-    runs = space()
-    searcher = Searcher(runs)
-    searcher.note_trained([runs[0][:40]])
-    assert searcher.costs[0] == TOTAL - 40
+def test_states_are_kept_where_others_branch_off_and_it_pays() -> None:
+    """Each cut is where some other run takes another way, not before a fifth of the run."""
+    searcher, some = Searcher(RUNS), 0
+    for run in RUNS[::4]:
+        trees = [PrefixTree.of([(0, run), (0, one)]) for one in RUNS]
+        together = {tree.asked - tree.planned for tree in trees}
+        cuts = searcher.cuts(run)
+        assert set(cuts) <= together
+        assert all(TOTAL / 5 <= cut < TOTAL for cut in cuts)
+        assert len(cuts) <= 3
+        some += len(cuts)
+    assert some > len(RUNS[::4]) / 2
 
 
 def test_it_asks_for_no_run_twice_and_for_none_beyond_the_budget() -> None:
@@ -93,7 +100,7 @@ def test_runs_asked_for_together_are_different_and_can_be_paid_together() -> Non
 def test_it_finds_the_best_of_a_smooth_landscape_with_a_fifth_of_the_runs(
     begin: tuple[int, int],
 ) -> None:
-    """After 12 of 64 runs it has one of the best two, wherever it began."""
+    """After 12 of 64 runs it is nearly at the best: a tenth of how far the middle one is behind."""
     runs = space()
     values = np.array([metric(one) for one in runs])
     searcher = Searcher(runs)
@@ -105,7 +112,7 @@ def test_it_finds_the_best_of_a_smooth_landscape_with_a_fifth_of_the_runs(
         searcher.tell(proposal.run, values[proposal.run])
     best = searcher.best
     assert best is not None
-    assert (values < values[best]).sum() < 2
+    assert values[best] - values.min() < 0.1 * (np.median(values) - values.min())
 
 
 def test_broken_runs_are_known_and_never_the_best() -> None:
@@ -119,3 +126,31 @@ def test_broken_runs_are_known_and_never_the_best() -> None:
     assert proposal is not None
     searcher.tell(proposal.run, 1.0)
     assert searcher.best == proposal.run
+
+
+@pytest.mark.parametrize("peak", PEAKS)
+def test_it_begins_where_it_is_told_with_what_was_good_elsewhere(peak: float) -> None:
+    """At the peak that is given, with a schedule that is cooled at its end."""
+    first = RUNS[Searcher(RUNS).begin(peak)]
+    assert first.max() == pytest.approx(peak)
+    assert first[-1] < 0.3 * peak
+
+
+def test_a_task_unlike_all_others_is_searched_well_all_the_same() -> None:
+    """Where what was worst elsewhere is best, what is measured wins over what was seen there.
+
+    No cooldown at all is far ahead of the rest, at one mean rate. After a quarter of the runs it
+    has one of the best two, wherever it began.
+    """
+    level = np.array([one.mean() for one in RUNS])
+    values = np.abs(np.log(level / 0.39)) + np.array([3.0 * (one[-1] < 0.3) for one in RUNS])
+    for peak in PEAKS:
+        searcher = Searcher(RUNS)
+        searcher.tell(run := searcher.begin(peak), values[run])
+        while len(searcher.known) < len(RUNS) // 4:
+            proposal = searcher.ask()
+            assert proposal is not None
+            searcher.tell(proposal.run, values[proposal.run])
+        best = searcher.best
+        assert best is not None
+        assert (values < values[best]).sum() < 2

@@ -51,22 +51,6 @@ def test_a_wider_ladder_keeps_the_old_peaks(side: str) -> None:
     assert (new[0] < old[0]) == (side == "below")
 
 
-@given(st.integers(1, 9))
-def test_probes_are_two_schedules_at_peaks_inside_the_ladder(count: int) -> None:
-    """The first candidate and the flattest that is cooled, at a quarter and three quarters."""
-    peaks = [1e-3 * 2**i for i in range(count)]
-    space = span(standard(advise()), peaks, 0, 200, {})
-    probes = [space.runs[i] for i in space.probes()]
-    names = list(dict.fromkeys(run.name for run in probes))
-    assert names[0] == space.runs[0].name
-    assert len(names) == 2
-    assert "wsd 20%" in names[1]
-    if count >= 4:
-        inner = peaks[1:-1]
-        assert all(run.peak in inner for run in probes)
-        assert len(probes) == 4
-
-
 def test_candidates_are_schedules_plans_or_texts() -> None:
     """All three are taken; a list names them by their text."""
     named = {"a": rw.Cosine(to=0), "b": rw.Plan(lr=rw.Linear(to=0)), "c": "Hold()"}

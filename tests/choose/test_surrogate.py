@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 
 import ratewise as rw
-from ratewise.choose.surrogate import Surrogate, features, fit_surrogate, winsorized
+from ratewise.choose.experience import Experience
+from ratewise.choose.hypotheses import Hypotheses
+from ratewise.choose.surrogate import (
+    Surrogate,
+    _Kernel,  # pyright: ignore[reportPrivateUsage]
+    fit_surrogate,
+    winsorized,
+)
 
 numbers = st.floats(-5, 5)
 spreads = st.floats(0.01, 3)
 
 
 def surrogate(mean: float, spread: float, noise: float = 0.5) -> Surrogate:
-    return Surrogate(np.array([mean]), np.array([spread]), noise)
+    return Surrogate(np.ones(1), np.array([[mean]]), np.array([[spread]]), np.array([noise]))
 
 
 @given(mean=numbers, spread=spreads, best=numbers)
@@ -52,58 +61,115 @@ def test_taming_leaves_the_better_half_alone(values: list[float]) -> None:
         assert (found[np.isnan(given_)] >= found[good].max()).all()
 
 
-def test_features_tell_peaks_lengths_and_cooled_ends_apart() -> None:
-    """A higher peak raises the first feature, a longer plateau the second, a hot end the third."""
-    shapes = {
-        "linear": rw.Linear(to=0),
-        "plateau": rw.Hold() >> rw.Linear(to=0, over="20%"),
-        "constant": rw.Hold(),
-    }
-    rates = [lr * shape.resolve(100).values() for lr in (0.1, 0.2) for shape in shapes.values()]
-    table = features(rates)
-    low, high = table[:3], table[3:]
-    assert (high[:, 0] > low[:, 0]).all()
-    assert low[1, 1] > low[0, 1]
-    assert low[2, 2] > low[1, 2]
-    assert np.allclose(table.mean(axis=0), 0)
-    assert np.allclose(table.std(axis=0), 1)
+@given(st.lists(st.tuples(numbers, spreads, st.floats(0.1, 1)), min_size=2, max_size=5))
+def test_a_mixture_has_the_moments_of_its_parts(parts: list[tuple[float, float, float]]) -> None:
+    """Mean and spread are those of what is drawn from it, the gain is the mean of the gains."""
+    means, spreads_, weights = (np.array(one) for one in zip(*parts, strict=True))
+    weights /= weights.sum()
+    both = Surrogate(weights, means[:, None], spreads_[:, None], np.full(len(parts), 0.5))
+    second = weights @ (means**2 + spreads_**2)
+    assert both.mean[0] == pytest.approx(weights @ means)
+    assert both.spread[0] ** 2 == pytest.approx(second - (weights @ means) ** 2, rel=1e-6)
+    alone = [
+        surrogate(m, s).improvement(0.3, lucky=True)[0]
+        for m, s in zip(means, spreads_, strict=True)
+    ]
+    assert both.improvement(0.3, lucky=True)[0] == pytest.approx(weights @ np.array(alone))
 
 
-def smooth(table: np.ndarray) -> np.ndarray:
-    return 2 + 0.3 * (table[:, 0] - 0.5) ** 2 + 0.2 * table[:, 1]
+SHAPES = ("Linear(to=0)", 'Hold() >> Linear(to=0, over="20%")', "Hold()", "Exponential(to=0.01)")
+PEAKS = tuple(0.01 * 2.0**i for i in range(8))
 
 
-def test_finished_runs_say_how_those_between_them_end() -> None:
-    """Of a smooth function of the features, 12 of 60 runs known, the others are told to a tenth."""
-    random = np.random.default_rng(0)
-    table = random.standard_normal((60, 3))
-    truth = smooth(table)
-    known = {i: float(truth[i]) for i in range(12)}
-    told = fit_surrogate(table, known)
-    near = np.abs(table).max(axis=1) < 1.2
-    assert np.abs(told.mean - truth)[near].mean() < 0.1 * truth.std() + 0.05
-    assert (told.mean[:12] == truth[:12]).all()
+def runs() -> list[np.ndarray]:
+    """Eight schedules at eight peaks."""
+    shapes = [rw.parse(f'Warmup("{w}") >> {one}') for w in ("2%", "10%") for one in SHAPES]
+    return [lr * one.resolve(60).values() for one in shapes for lr in PEAKS]  # type: ignore[union-attr]
+
+
+def hypotheses(experience: Experience | None = None) -> Hypotheses:
+    return Hypotheses.of(runs(), experience or Experience.known())
+
+
+def test_the_evidence_is_that_of_the_gaussian_it_stands_for() -> None:
+    """Known in closed form, it is the density of the differences of the finished runs."""
+    told, known = hypotheses(), {3: 1.0, 20: 0.7, 41: 0.9}
+    done = list(known)
+    values = np.array(list(known.values()))
+    kernel = _Kernel.of(told.apart, done, 0.6, 0.5, 0.2)
+    surfaces, scale = told.surfaces[:, done], 0.4
+    found = kernel.evidence(values, surfaces, np.array([scale]))[:, 0]
+    covariance = 0.36 * np.exp(-0.5 * told.apart[np.ix_(done, done)] / 0.25) + 0.04 * np.eye(3)
+    contrast = np.array([[1, -1, 0], [0, 1, -1]])  # any offset cancels
+    spread: Any = scale**2 * contrast @ covariance @ contrast.T
+    wanted = [
+        multivariate_normal.logpdf(contrast @ values, scale * contrast @ one, spread)
+        for one in surfaces
+    ]
+    assert np.allclose(found - found[0], np.array(wanted) - wanted[0])
+
+
+def test_two_runs_of_a_known_kind_say_more_than_two_runs_alone() -> None:
+    """A task that falls off as the recorded ones do is foreseen better with them than without."""
+    known, rest = Experience.known(), Experience.known().without("digits")
+    truth = (
+        0.3
+        + 0.05
+        * Experience(known.traits, {"digits": known.tasks["digits"]}).surfaces(
+            runs(), np.array([np.log(0.08)])
+        )[0, 0]
+    )
+    seen = {i: float(truth[i]) for i in (1, 20)}
+
+    def agreement(experience: Experience) -> float:
+        told = fit_surrogate(hypotheses(experience), seen)
+        return float(np.corrcoef(told.mean, truth)[0, 1])
+
+    assert agreement(rest) > 0.7
+    assert agreement(known.without(*known.tasks)) < 0.4
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_law_is_used_where_it_is_right_and_left_where_it_is_junk(seed: int) -> None:
-    """With a law that foresees everything errors shrink; with noise for a law they do not grow."""
+def test_what_is_measured_wins_over_what_was_seen_elsewhere(seed: int) -> None:
+    """Of a surface like no recorded one, 24 of 64 runs known, the rest is told nearly as well."""
     random = np.random.default_rng(seed)
-    table = random.standard_normal((60, 3))
-    truth = 2 + np.sin(3 * table[:, 0]) + np.cos(4 * table[:, 1])  # too rough for the features
-    known = {i: float(truth[i]) for i in range(12)}
+    told = hypotheses()
+    root = np.linalg.cholesky(np.exp(-0.5 * told.apart / 0.8**2) + 1e-6 * np.eye(64))
+    truth = 2 + 0.3 * root @ random.standard_normal(64)
+    done = random.permutation(64)[:24].tolist()
+    known = {i: float(truth[i]) for i in done}
+    rest = [i for i in range(64) if i not in known]
+    nothing = Experience.known().without(*Experience.known().tasks)
 
-    def error(law: np.ndarray | None) -> float:
-        return float(np.abs(fit_surrogate(table, known, law).mean - truth)[12:].mean())
+    def error(space: Hypotheses) -> float:
+        return float(np.abs(fit_surrogate(space, known).mean - truth)[rest].mean())
 
-    plain = error(None)
-    assert error(truth) < 0.5 * plain
-    assert error(random.standard_normal(60)) < 1.2 * plain
+    bare = error(hypotheses(nothing))
+    assert error(told) < 1.2 * bare
+    assert bare < 0.7 * truth.std()
+
+
+@given(scale=st.floats(1e-6, 1e6), shift=st.floats(-1e3, 1e3))
+@settings(max_examples=10)
+def test_units_of_the_metric_do_not_matter(scale: float, shift: float) -> None:
+    """From two finished runs on, a metric in other units is foreseen in these units."""
+    told, known = hypotheses(), {3: 1.0, 20: 0.7, 41: 0.9}
+    one = fit_surrogate(told, known)
+    other = fit_surrogate(told, {i: scale * (v + shift) for i, v in known.items()})
+    assert np.allclose(other.mean / scale - shift, one.mean, atol=1e-3, rtol=1e-3)
+
+
+def test_finished_runs_are_what_they_are() -> None:
+    """Of those there is no doubt; of one that broke it is told that it was bad."""
+    known = {3: 1.0, 20: 0.7, 41: np.nan}
+    told = fit_surrogate(hypotheses(), known)
+    assert [told.mean[i] for i in (3, 20)] == pytest.approx([1.0, 0.7])
+    assert told.mean[41] >= 1.0
+    assert told.spread[list(known)] == pytest.approx(np.zeros(3), abs=1e-12)
 
 
 def test_one_metric_for_all_is_no_error() -> None:
     """Where all finished runs ended alike, so does everything, with next to no spread."""
-    table = np.random.default_rng(1).standard_normal((10, 3))
-    told = fit_surrogate(table, dict.fromkeys(range(4), 1.5))
+    told = fit_surrogate(hypotheses(), dict.fromkeys(range(4), 1.5))
     assert np.allclose(told.mean, 1.5)
     assert np.isfinite(told.spread).all()

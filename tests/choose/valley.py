@@ -57,6 +57,29 @@ class Valley:
         return ValleyRun(seed, self.noise)
 
 
+class CountedRun(ValleyRun):
+    """A run that leaves a byte in a file for every update, whichever process trains it."""
+
+    log = ""
+
+    def train(self, rates: Rates) -> Losses:
+        with open(self.log, "ab") as file:
+            file.write(b"." * len(rates))
+        return super().train(rates)
+
+
+@dataclass(frozen=True)
+class Counted(Valley):
+    """A valley whose updates are counted in a file."""
+
+    log: str = ""
+
+    def open(self, seed: int) -> CountedRun:
+        run = CountedRun(seed, self.noise)
+        run.log = self.log
+        return run
+
+
 class DiceRun(ValleyRun):
     """A run whose metric is drawn anew with every seed and rate, whatever the schedule."""
 

@@ -1,6 +1,6 @@
 """Which schedule, which peak, which length suit a task, with the evidence: the whole way.
 
-`choose` tests a range of rates, probes, predicts, searches and proves. This room is also the face
+`choose` tests a range of rates, foresees, searches and proves. This room is also the face
 of those that it is built on: `compare`, `find`, `fit`, `advise` and the tasks are had from here.
 """
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ratewise.advise import Facts, advise
 from ratewise.advise.from_task import infer
+from ratewise.choose.counting import Counter
 from ratewise.choose.handover import TaskOptimizer
+from ratewise.choose.orders import Order
 from ratewise.choose.own import own_settings
 from ratewise.choose.peak_range import where_to_look
 from ratewise.choose.progress import Stages
@@ -25,7 +27,7 @@ from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.execution import Execution, Executor, Progress
 from ratewise.runs.journal import read_size
 from ratewise.runs.optimizers import Tasks
-from ratewise.runs.specs import Candidate, RunSpec, read_candidates
+from ratewise.runs.specs import Candidate, read_candidates
 from ratewise.schedule import Hold, Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Call, Context, number, speaking, whole
 from ratewise.schedule.strict import strict
@@ -76,13 +78,12 @@ def choose(
 
     1. Advice gives the candidates and their order; a range test gives a ladder of peaks. Nothing
        is trained before the untrained model is measured with every seed.
-    2. Probes: the first candidate and a trunk that is cooled at its end, at two peaks each.
-    3. Search, with one seed: a Gaussian process over the finished runs, about a loss-curve law
-       fitted to the probes where that makes the runs more likely, says how any other would end.
-       Next comes the run with the highest expected improvement per update that it still costs;
-       what it shares with a finished one costs nothing. The search ends when none promises more
-       than retrain noise.
-    4. Proof: the best few schedules, each at its own best peak, and the own settings are repeated
+    2. Search, with one seed: it begins at the peak that the range test suggests, with what was best
+       on other tasks. What was seen there, as far as the finished runs allow, and a Gaussian
+       process on the rest say how any other run would end. Next comes the run with the highest
+       expected improvement per update that it still costs: from where others branch off a finished
+       run, its state is kept. The search ends when none promises more than retrain noise.
+    3. Proof: the best few schedules, each at its own best peak, and the own settings are repeated
        with the other seeds, until it is told who is ahead; the verdict is that of `compare`, at
        95 % over all seeds after which it is looked at (see `Looks`).
 
@@ -164,7 +165,8 @@ def choose(
         grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
         search = ScheduleSearch(
             space=grows(rates),
-            train=partial(_train, executor, stages),
+            train=partial(_train, executor, stages, Counter(executor.journal, task)),
+            start=None if found is None else found.rate,
             budget=limit,
             seeds=numbers,
             finalists=finalists,
@@ -183,9 +185,16 @@ def choose(
         return conclude(*told)
 
 
-def _train(executor: Executor, stages: Stages, specs: Sequence[RunSpec], before: int) -> Comparison:
-    with interruptible():
-        return Comparison.of(executor.train(specs, before, progress=stages, stage=stages.name))
+def _train(
+    executor: Executor, stages: Stages, counter: Counter, order: Order
+) -> tuple[Comparison, int]:
+    told: Any = {"progress": stages, "stage": stages.name, "cuts": order.cuts}
+
+    def train() -> Comparison:
+        with interruptible():
+            return Comparison.of(executor.train(order.runs, order.before, **told))
+
+    return counter.counted(stages.name, order.runs, order.expected, train)
 
 
 def _at_once(engine: str | None, workers: int | str) -> int:

@@ -12,11 +12,12 @@ import numpy as np
 from ratewise.choose import report
 from ratewise.choose.gain import Gain
 from ratewise.choose.handover import TaskOptimizer
+from ratewise.choose.orders import Expected
 from ratewise.choose.own import OwnSettings
 from ratewise.choose.pictures import branches
 from ratewise.choose.provenance import Provenance
 from ratewise.choose.refusal import ChoiceRefusal
-from ratewise.choose.search import Expected, Trial
+from ratewise.choose.search import Trial
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.verdict import Verdict
 from ratewise.range_test import RangeTestResult

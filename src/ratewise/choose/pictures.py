@@ -7,7 +7,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from ratewise.choose.search import Expected, Trial
+from ratewise.choose.orders import Expected
+from ratewise.choose.search import Trial
 from ratewise.runs.records import Record
 from ratewise.runs.tree import PrefixTree, Segment
 from ratewise.view.choice import Branch, Branches, ExpectedCurve, TrialPoint

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ratewise.choose.search import Expected, Trial
+from ratewise.choose.orders import Expected
+from ratewise.choose.search import Trial
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.verdict import Verdict
 from ratewise.range_test import RangeTestResult

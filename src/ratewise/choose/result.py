@@ -16,10 +16,11 @@ from ratewise.advise import Advice
 from ratewise.choose import report
 from ratewise.choose.gain import Gain, gain_over
 from ratewise.choose.handover import TaskOptimizer
+from ratewise.choose.orders import Expected
 from ratewise.choose.own import OwnSettings
 from ratewise.choose.provenance import Provenance
 from ratewise.choose.refusal import ChoiceRefusal
-from ratewise.choose.search import SURE, Expected, Trial
+from ratewise.choose.search import SURE, Trial
 from ratewise.compare.comparison import Comparison
 from ratewise.compare.verdict import Verdict
 from ratewise.range_test import RangeTestResult

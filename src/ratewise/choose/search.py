@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 import numpy as np
 
-from ratewise.choose.law_prior import law_prior
+from ratewise.choose.orders import Ending, Expected, Order
 from ratewise.choose.searcher import Proposal, Searcher
 from ratewise.choose.space import Space, widened
 from ratewise.compare.comparison import Comparison, Interrupted
@@ -18,14 +17,14 @@ from ratewise.runs.records import Record
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree
 
-REFITS = (4, 6, 8, 10, 14, 20, 28, 40)
-"""Numbers of finished runs at which the law is fitted to them."""
-
 LEAST = 12
 """Runs that are finished before the search may stop of itself."""
 
 WORTH = 0.02
 """Expected improvement, in units of retrain noise, below which no run is worth its updates."""
+
+HOPELESS = 3
+"""Runs that fail, though their losses do not break, until the task is given up."""
 
 WIDENINGS = 3
 """How often the ladder of peaks grows where the best is its last."""
@@ -36,8 +35,9 @@ PROVING = 0.5
 SURE = 0.95
 """Probability that what a proof says holds, over all finalists and all looks at it."""
 
-Train = Callable[[Sequence[RunSpec], int], Comparison]
-"""Trains runs; the second number is what was trained before them."""
+
+Train = Callable[[Order], tuple[Comparison, int]]
+"""Trains runs; the number is the updates that this has really taken, or did the first time."""
 
 
 @dataclass(frozen=True)
@@ -63,34 +63,6 @@ class Trial:
     updates: int = 0
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What is expected of a schedule at a peak, trained or not.
-
-    Args:
-        name: Name of the schedule.
-        peak: Peak learning rate.
-        metric: Final metric, expected or measured with the seed of the search.
-        spread: Standard deviation of it; 0 where it was measured.
-        trained: Whether it was measured.
-    """
-
-    name: str
-    peak: float
-    metric: float
-    spread: float
-    trained: bool
-
-
-class Ending(Enum):
-    """Why a search ended, in words that follow "as"."""
-
-    EVERYTHING = "everything was trained"
-    BUDGET = "the budget is spent"
-    NOISE = "no other run promises more than retrain noise"
-    BY_HAND = "it was stopped by hand"
-
-
 @dataclass(eq=False)
 class ScheduleSearch:
     """Trains what promises most, until nothing is worth it or the budget is spent.
@@ -108,6 +80,7 @@ class ScheduleSearch:
         spent: Updates by stage.
         own: The task's own settings, with the seed of the search, or None if it has none.
         stage: What is on: "own", "probe", "search" or "prove".
+        start: Where the best peak may be, or None: in the middle of the ladder.
     """
 
     space: Space
@@ -126,6 +99,7 @@ class ScheduleSearch:
     own: RunSpec | None = None
     own_record: Record | None = None
     stage: str = "own"
+    start: float | None = None
 
     def __post_init__(self) -> None:
         self.searcher = Searcher([run.rates for run in self.space.runs])
@@ -141,14 +115,14 @@ class ScheduleSearch:
         """
         if self.own is not None:
             self._train_own(self.own)
-        probes = self._affordable(self.space.probes(), self.budget - self._spent)
+        probes = self._affordable(self._probes(), self.budget - self._spent)
         self._train("probe", [Proposal(i, 0, math.nan, math.nan, 0.0, 0.0) for i in probes])
-        if self._hopeless():
-            return
         widenings = 0
         while True:
             while asked := self._next():
                 self._train("search", asked)
+            if self._hopeless():
+                return
             best = self.searcher.best
             side = "below" if best is None else self.space.edge(best)
             if side is None or self.grows is None or widenings >= WIDENINGS or self._room() <= 0:
@@ -159,22 +133,44 @@ class ScheduleSearch:
 
     def _train_own(self, own: RunSpec) -> None:
         """Train the task's own settings with the seed of the search."""
-        result = self.train([own], self._spent)
+        result, updates = self.train(self._order([own], len(own.rates)))
         self.metric = result.metric
         self.sign = -1.0 if result.higher_is_better else 1.0
         (self.own_record,) = result.runs
-        self.spent["own"] = len(own.rates)
+        self.spent["own"] = updates
         self.searcher.note_trained([own.rates])
 
+    def _order(self, runs: Sequence[RunSpec], expected: int) -> Order:
+        cuts = [self.searcher.cuts(run.rates) for run in runs]
+        return Order(runs, self._spent, expected, cuts)
+
+    def _probes(self) -> list[int]:
+        """Return the runs to begin with: one, or as many as are trained at the same time.
+
+        The same schedule at other peaks, by turns below and above.
+        """
+        peaks = sorted({run.peak for run in self.space.runs})
+        start = peaks[len(peaks) // 2] if self.start is None else self.start
+        first = self.searcher.begin(start)
+        mine = [i for i, run in enumerate(self.space.runs)
+                if run.name == self.space.runs[first].name]  # fmt: skip
+        at = mine.index(first)
+        around = sorted(range(len(mine)), key=lambda i: (abs(i - at), i > at))
+        apart = [i for i in around if (i - at) % 2 == 0]  # not the next peak, which says little
+        return [mine[i] for i in apart[: self.at_once]]
+
     def _hopeless(self) -> bool:
-        """Whether the task has failed in every probe, whatever the rate: more would do the same."""
+        """Whether the task fails whatever the rate: more runs would do the same."""
         runs = self.records.values()
-        return bool(runs) and self.searcher.best is None and all(r.diverged is None for r in runs)
+        failed = self.searcher.best is None and all(run.diverged is None for run in runs)
+        return failed and len(runs) >= min(HOPELESS, len(self.space.runs))
 
     # Search -----------------------------------------------------------------------------------
 
     def _next(self) -> list[Proposal]:
         """Return the runs to train next, or none: nothing is worth it, or the budget is spent."""
+        if self._hopeless():
+            return []
         room = self._room()
         proposals = self.searcher.ask_several(self.at_once, room)
         if not proposals:
@@ -216,34 +212,32 @@ class ScheduleSearch:
     def _train(self, stage: str, asked: Sequence[Proposal]) -> None:
         runs = [self.space.runs[one.run] for one in asked]
         self.stage = stage
+        expected = sum(int(self.searcher.costs[one.run]) for one in asked)
         try:
-            result = self.train(runs, self._spent)
+            result, updates = self.train(self._order(runs, expected))
         except Interrupted as stop:
-            self._learn(stage, asked, stop.comparison)
+            self._learn(stage, asked, stop.comparison, stop.comparison.trained)
             raise
-        self._learn(stage, asked, result)
+        self._learn(stage, asked, result, updates)
 
-    def _learn(self, stage: str, asked: Sequence[Proposal], result: Comparison) -> None:
-        before = len(self.records)
+    def _learn(
+        self, stage: str, asked: Sequence[Proposal], result: Comparison, updates: int
+    ) -> None:
         self.metric = result.metric
         self.sign = -1.0 if result.higher_is_better else 1.0
-        for one, record in zip(asked, result.runs, strict=True):
+        self.spent[stage] = self.spent.get(stage, 0) + updates
+        ended = [
+            (one, record)
+            for one, record in zip(asked, result.runs, strict=True)
+            if record.diverged is not None or record.error is not None or record.ended
+        ]  # others were stopped by hand on their way
+        costs = [int(self.searcher.costs[one.run]) for one, _ in ended]
+        for (one, record), share in zip(ended, _shared(updates, costs), strict=True):
             value = record.metrics[result.metric]
-            if record.diverged is None and record.error is None and not record.ended:
-                continue  # stopped by hand on its way
-            updates = int(self.searcher.costs[one.run])
             expected = self.sign * one.mean, one.spread
             self.records[one.run] = record
-            self.spent[stage] = self.spent.get(stage, 0) + updates
-            self.trials.append(Trial(stage, record.name, record.peak, value, *expected, updates))
+            self.trials.append(Trial(stage, record.name, record.peak, value, *expected, share))
             self.searcher.tell(one.run, self.sign * value)
-        due = any(before < count <= len(self.records) for count in REFITS)
-        if due and not self._hopeless():
-            self._fit_law()
-
-    def _fit_law(self) -> None:
-        rates = [run.rates for run in self.space.runs]
-        self.searcher.use_prior(law_prior(list(self.records.values()), rates))
 
     def _widen(self, side: str, grows: Callable[[Sequence[float]], Space]) -> None:
         """Go on with more peaks where the best is the last of the ladder."""
@@ -259,7 +253,6 @@ class ScheduleSearch:
             self.searcher.note_trained([self.own.rates])
         for run, value in known.items():
             self.searcher.tell(run, value)
-        self._fit_law()
 
     # Proof ------------------------------------------------------------------------------------
 
@@ -302,9 +295,10 @@ class ScheduleSearch:
     def _repeated(self, finals: Sequence[RunSpec], seeds: Sequence[int]) -> Comparison:
         asked = [replace(run, seed=seed) for run in finals for seed in seeds]
         self.stage = "prove"
-        result = self.train(asked, self._spent)
-        new = PrefixTree.of((seed, run.rates) for run in finals for seed in seeds[1:]).planned
-        self.spent["prove"] = new
+        new = PrefixTree.of((seeds[-1], run.rates) for run in finals).planned
+        order = Order(asked, self._spent, new if len(seeds) > 1 else 0, [()] * len(asked))
+        result, updates = self.train(order)
+        self.spent["prove"] = self.spent.get("prove", 0) + updates
         return replace(result, level=self.looks.level_at(len(seeds)), searched=True)
 
     @property
@@ -330,3 +324,12 @@ class ScheduleSearch:
             told = self.sign * float(mean), 0.0 if known else float(doubt)
             expected.append(Expected(run.name, run.peak, *told, known))
         return sorted(expected, key=lambda one: self.sign * one.metric)
+
+
+def _shared(trained: int, costs: Sequence[int]) -> list[int]:
+    """Return what each run of a list has taken, as its costs go, whole numbers that sum up."""
+    total = sum(costs)
+    ends = np.cumsum([0, *costs]) * (trained / total) if total else np.zeros(len(costs) + 1)
+    if not total and costs:
+        ends[-1] = trained
+    return [int(one) for one in np.diff(np.round(ends))]

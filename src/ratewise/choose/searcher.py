@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ratewise._arrays import Floats
-from ratewise.choose.surrogate import Surrogate, features, fit_surrogate
+from ratewise.choose.experience import Experience
+from ratewise.choose.hypotheses import Hypotheses
+from ratewise.choose.surrogate import Surrogate, fit_surrogate
 from ratewise.runs.tree import common_prefix
 from ratewise.tasks.protocols import Rates
 
 CHEAPEST = 0.02
 """Share of a run that even a run that shares nearly everything is taken to cost."""
+
+
+WORTH_SAVING, MOST_CUTS = 0.2, 3
+"""Least share of a run that a state saves whoever branches from it, and most states of a run."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +49,29 @@ class Proposal:
 class Searcher:
     """Asks for runs of a space, one after another, and is told how they ended.
 
-    A run costs what it does not share with those that were trained: everything behind the longest
-    beginning it has in common with one of them.
+    A run costs what it cannot branch from: everything behind the last saved state that it has in
+    common with one that was trained. States are saved at the cuts of a run.
 
     Args:
         runs: The rates of every run of the space, float64[total] each.
-        prior: What a law predicts for each, float64[runs], once there is one.
+        experience: What other tasks were like; what the package knows if not given.
         known: Final metric of the runs that were trained, less is better; NaN if one broke.
 
-    >>> space = [rate * np.ones(10) for rate in (0.1, 0.2, 0.4)]
-    >>> searcher = Searcher(space)
-    >>> searcher.tell(0, 3.0); searcher.tell(1, 2.0)
-    >>> searcher.ask().run
-    2
+    >>> import ratewise as rw
+    >>> shapes = [rw.Hold(), rw.Linear(to=0)]
+    >>> rates = [lr * one.resolve(50).values() for one in shapes for lr in (0.1, 0.2, 0.4)]
+    >>> searcher = Searcher(rates)
+    >>> first = searcher.begin(0.2)
+    >>> searcher.tell(first, 3.0); searcher.ask().run != first
+    True
     """
 
     runs: Sequence[Rates]
-    prior: Floats | None = None
+    experience: Experience = field(default_factory=Experience.known)
     known: dict[int, float] = field(default_factory=dict[int, float])
 
     def __post_init__(self) -> None:
-        self._table = features(self.runs)
+        self._hypotheses = Hypotheses.of(self.runs, self.experience)
         self._surrogate: Surrogate | None = None
         self._shared = np.zeros(len(self.runs), dtype=np.int64)
 
@@ -72,17 +81,30 @@ class Searcher:
         self.note_trained([self.runs[run]])
         self._surrogate = None
 
-    def use_prior(self, prior: Floats | None) -> None:
-        """Take what a law predicts for each run, float64[runs], or nothing."""
-        self.prior = prior
-        self._surrogate = None
+    def begin(self, peak: float) -> int:
+        """Return the run to begin with, where the best peak is supposed to be about `peak`."""
+        return self._hypotheses.first(peak)
 
     def note_trained(self, others: Iterable[Rates]) -> None:
-        """Take note of runs that others can branch from, such as forks that were cooled."""
+        """Take note of runs that others can branch from, of the space or not, at their cuts."""
         for rates in others:
-            for i, mine in enumerate(self.runs):
-                if self._shared[i] < len(mine):
-                    self._shared[i] = max(self._shared[i], common_prefix(mine, rates))
+            together = [common_prefix(mine, rates) for mine in self.runs]
+            cuts = np.array([0, *self._cuts(rates, together)])
+            for i, common in enumerate(together):
+                self._shared[i] = max(self._shared[i], cuts[cuts <= common].max())
+                if common == len(self.runs[i]) == len(rates):
+                    self._shared[i] = common
+
+    def cuts(self, rates: Rates) -> list[int]:
+        """Return the updates of a run behind which its state is worth saving, ascending.
+
+        That is where other runs of the space branch off, late enough that it pays.
+        """
+        return self._cuts(rates, [common_prefix(mine, rates) for mine in self.runs])
+
+    def _cuts(self, rates: Rates, together: Sequence[int]) -> list[int]:
+        least = WORTH_SAVING * len(rates)
+        return sorted({n for n in together if least <= n < len(rates)})[-MOST_CUTS:]
 
     @property
     def best(self) -> int | None:
@@ -97,9 +119,9 @@ class Searcher:
 
     @property
     def surrogate(self) -> Surrogate:
-        """What those that are finished say of all runs."""
+        """What those that are finished, one at least, say of all runs."""
         if self._surrogate is None:
-            self._surrogate = fit_surrogate(self._table, self.known, self.prior)
+            self._surrogate = fit_surrogate(self._hypotheses, self.known)
         return self._surrogate
 
     def ask_several(self, count: int, budget: float = math.inf) -> list[Proposal]:
@@ -125,8 +147,8 @@ class Searcher:
         return proposals
 
     def _copy(self) -> Searcher:
-        other = Searcher(self.runs, self.prior, dict(self.known))
-        other._shared = self._shared.copy()
+        other = copy.copy(self)
+        other.known, other._shared = dict(self.known), self._shared.copy()
         return other
 
     def ask(self, budget: float = math.inf) -> Proposal | None:

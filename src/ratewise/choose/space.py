@@ -36,9 +36,6 @@ FACTOR = 2.0
 BELOW, ABOVE = 4, 2
 """Peaks of the ladder below and above what the range test suggests: longer runs want lower ones."""
 
-COOLED = 0.2
-"""Share of its peak that a cooled schedule ends below."""
-
 
 @dataclass(frozen=True, eq=False)
 class Space:
@@ -53,27 +50,6 @@ class Space:
     runs: tuple[RunSpec, ...]
     schedules: Mapping[str, Schedule]
     peaks: tuple[float, ...]
-
-    def probes(self) -> list[int]:
-        """Return the runs to begin with, two schedules at two peaks inside the ladder.
-
-        The first candidate, as advice has it, and a trunk that is cooled at its end: of those
-        that end low the one with the highest mean level.
-        """
-        names = list(dict.fromkeys(run.name for run in self.runs))
-        first = names[0]
-        picked = [first, *([] if (trunk := self._trunk()) in (None, first) else [trunk])]
-        found: list[int] = []
-        for name in picked:
-            mine = [i for i, run in enumerate(self.runs) if run.name == name]
-            quarter = (len(mine) - 1) / 4
-            found += [mine[round(quarter)], mine[round(3 * quarter)]]
-        return list(dict.fromkeys(found))
-
-    def _trunk(self) -> str | None:
-        levels = {run.name: run.rates / run.peak for run in self.runs}
-        cooled = {name: float(one.mean()) for name, one in levels.items() if one[-1] < COOLED}
-        return max(cooled, key=lambda name: cooled[name]) if cooled else None
 
     def place(self, run: RunSpec) -> int:
         """Return the index of a run of another space that is in this one too."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from ratewise.advise import Advice
 from ratewise.choose.handover import TaskOptimizer
+from ratewise.choose.orders import Ending
 from ratewise.choose.own import OwnSettings
 from ratewise.choose.provenance import Provenance
 from ratewise.choose.refusal import ChoiceRefusal, SearchEvidence, at_edge, refuse
 from ratewise.choose.result import Choice
-from ratewise.choose.search import SURE, Ending, ScheduleSearch
+from ratewise.choose.search import SURE, ScheduleSearch
 from ratewise.choose.untrained import Untrained
 from ratewise.compare.comparison import Comparison, failed
 from ratewise.compare.verdict import Noise

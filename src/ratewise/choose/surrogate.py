@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._extras import require
-from ratewise.tasks.protocols import Rates
-
-TAIL = 0.05
-"""Share of a run, at its end, whose mean rate says how far it is cooled."""
+from ratewise.choose.hypotheses import AMOUNTS, LENGTHS, NOISES, Hypotheses
 
 BAD = 2.0
 """A run further behind the middle one than so many times the best is ahead of it counts as that."""
 
-SCALES = (0.3, 3.0)
-"""Least and largest length scale of the process, in standard deviations of a feature."""
+SCALES = 2.0 ** np.arange(-3, 4.1, 0.5)
+"""Scales that are tried, in units of how far finished runs are apart."""
 
-AMOUNTS, NOISES = (0.05, 10.0), (1e-2, 1.0)
-"""Least and largest variance of the process and of the noise, in variances of finished runs."""
+FIRST_SCALES = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5])
+"""The same while one run is finished, in units of its metric: nothing else is known of it."""
+
+UNLIKELY = 7.0
+"""What is less likely than the likeliest, by so much in logarithms, is left out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
     """The final metric of every run of a space, as far as it can be told; less is better.
 
+    A mixture of normal distributions, one for each hypothesis that the finished runs allow.
+
     Args:
-        mean: Expected final metric, float64[runs]; of runs that are finished, what is known.
-        spread: Standard deviation of that expectation, float64[runs].
-        noise: Standard deviation of what the rates do not explain: retrain noise.
+        weights: How likely each is, float64[k]; they sum to 1.
+        means: Expected final metrics under each, float64[k, runs].
+        spreads: Standard deviations of these expectations, float64[k, runs].
+        noises: Standard deviation of what rates do not explain, retrain noise, float64[k].
     """
 
-    mean: Floats
-    spread: Floats
-    noise: float
+    weights: Floats
+    means: Floats
+    spreads: Floats
+    noises: Floats
+
+    @cached_property
+    def mean(self) -> Floats:
+        """Expected final metric, float64[runs]; of runs that are finished, what is known."""
+        return self.weights @ self.means
+
+    @cached_property
+    def spread(self) -> Floats:
+        """Standard deviation of that, without retrain noise, float64[runs]."""
+        return np.sqrt(self.weights @ (self.spreads**2 + (self.means - self.mean) ** 2))
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of retrain noise."""
+        return math.sqrt(self.weights @ self.noises**2)
 
     def improvement(self, best: float, *, lucky: bool) -> Floats:
         """Return by how much each run is expected to be better than a metric, float64[runs].
 
-        EI = (best − μ)·Φ(z) + σ·φ(z),  z = (best − μ)/σ
+        EI = Σ w·((best − μ)·Φ(z) + σ·φ(z)),  z = (best − μ)/σ
 
         Args:
             best: The metric.
@@ -52,57 +71,55 @@ class Surrogate:
 
         Source: Jones, Schonlau & Welch 1998, Journal of Global Optimization 13.
         """
-        normal = require("scipy.stats", extra="search").norm
-        spread = np.hypot(self.spread, self.noise if lucky else 0.0)
+        normal = require("scipy.special", extra="search").ndtr
+        spread = np.hypot(self.spreads, self.noises[:, None] if lucky else 0.0)
         spread = np.maximum(spread, 1e-12 * max(abs(best), 1e-300))
-        gain = best - self.mean
+        gain = best - self.means
         z = gain / spread
+        density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
         # Never below the gain of the mean, as rounding would have it where z is large.
-        return np.maximum(gain * normal.cdf(z) + spread * normal.pdf(z), gain)
+        return self.weights @ np.maximum(gain * normal(z) + spread * density, gain)
 
 
-def features(runs: Sequence[Rates]) -> Floats:
-    """Return what the process tells runs apart by, standardised, float64[runs, 3].
-
-    The logarithm of the peak, the logarithm of the mean rate, and the square root of the mean rate
-    of the last twentieth; a feature in which all runs are alike is 0.
-    """
-    rows = [
-        (math.log(one.max()), math.log(one.mean()), math.sqrt(one[-_tail(len(one)) :].mean()))
-        for one in runs
-    ]
-    table = np.array(rows)
-    spread = table.std(axis=0)
-    return (table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-
-
-def fit_surrogate(
-    table: Floats, known: Mapping[int, float], prior: Floats | None = None
-) -> Surrogate:
+def fit_surrogate(hypotheses: Hypotheses, known: Mapping[int, float]) -> Surrogate:
     """Return what the finished runs of a space say of all of them.
 
-    A Gaussian process over the features. Where a law has predicted the final metrics it is tried as
-    the mean of the process, with a slope drawn towards 1, and taken if that makes the finished runs
-    more likely than a constant mean does.
+    metric = a + s·(surface + process) + noise. Each hypothesis is a surface; with each scale s, and
+    each kernel of the process, it is a Gaussian process that is known in closed form, the offset
+    a included. They count by their evidence: where no surface fits, the flat one and the process
+    are left, so what is measured wins over what was seen of other tasks.
 
     Args:
-        table: Features of all runs, float64[runs, k].
-        known: Final metric of the finished ones by index; NaN if a run did not get to its end.
-        prior: What a law predicts for all runs, float64[runs], or None.
+        hypotheses: What the space may look like.
+        known: Final metric of the finished runs, at least one, by index; NaN if one broke.
 
-    Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, chapter 5.
+    Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, chapters 2.7 and 5.
     """
     done = list(known)
     measured = np.array([known[i] for i in done])
     values = winsorized(measured)
-    flat = np.full(len(table), values.mean())
-    unit = max(float(values.std()), 1e-12 * max(1.0, abs(float(values.mean()))))
-    tried = [_process(table, done, values, flat, unit, 0.0)]
-    if prior is not None:
-        tried.append(_process(table, done, values, _scaled(prior, done, values), unit, 1.0))
-    _, mean, spread, noise = max(tried, key=lambda one: one[0])
-    mean[done] = np.where(np.isfinite(measured), measured, values)
-    return Surrogate(mean, spread, noise)
+    scales = _scales(values)
+    prior = hypotheses.beforehand(known)
+    kernels = [
+        _Kernel.of(hypotheses.apart, done, amount, length, noise)
+        for amount, length, noise in itertools.product(AMOUNTS, LENGTHS, NOISES)
+    ]
+    surfaces = hypotheses.surfaces[:, done]
+    evidence = [one.evidence(values, surfaces, scales) + prior[:, None] for one in kernels]
+    top = max(float(one.max()) for one in evidence)
+    parts: list[tuple[Floats, Floats, Floats, Floats]] = []
+    for kernel, told in zip(kernels, evidence, strict=True):
+        which, at = np.nonzero(told > top - UNLIKELY)
+        scale = scales[at]
+        mean = kernel.mean(values / scale[:, None], hypotheses.surfaces[which], surfaces[which])
+        parts.append((
+            np.exp(told[which, at] - top), scale[:, None] * mean,
+            scale[:, None] * kernel.spread, scale * kernel.noise,
+        ))  # fmt: skip
+    weights, means, spreads, noises = (np.concatenate(each) for each in zip(*parts, strict=True))
+    means[:, done] = np.where(np.isfinite(measured), measured, values)
+    spreads[:, done] = 0.0
+    return Surrogate(weights / weights.sum(), means, spreads, noises)
 
 
 def winsorized(values: Floats) -> Floats:
@@ -115,37 +132,64 @@ def winsorized(values: Floats) -> Floats:
     return np.minimum(np.where(np.isfinite(values), values, worst), worst)
 
 
-def _tail(total: int) -> int:
-    return max(1, round(TAIL * total))
+def _scales(values: Floats) -> Floats:
+    least = 1e-12 * max(1.0, float(np.abs(values).max()))
+    if len(values) == 1:
+        return FIRST_SCALES * max(abs(float(values[0])), least)
+    return SCALES * max(float(np.ptp(values)), least)
 
 
-def _scaled(prior: Floats, done: list[int], values: Floats) -> Floats:
-    """Return a law's predictions moved and stretched to the finished runs.
+@dataclass(frozen=True, eq=False)
+class _Kernel:
+    """A process with one setting, its offset unknown, that was seen at some runs.
 
-    What it predicts beyond the best and the worst of these counts as them: laws of short runs do
-    not reach further.
+    Args:
+        pull: What each finished run says of each run, float64[runs, done].
+        precision: Inverse covariance of the finished runs, the offset projected out.
+        offset: What the offset is of the finished runs, float64[done].
+        spread: Standard deviation of the process at each run, given these, float64[runs].
+        noise: Standard deviation of noise.
+        size: Half of the logarithm of the determinants.
     """
-    prior = np.clip(prior, prior[done].min(), prior[done].max())
-    centred = prior[done] - prior[done].mean()
-    pull = 0.05 * float(centred @ centred) + 1e-12
-    slope = (float(centred @ (values - values.mean())) + pull) / (float(centred @ centred) + pull)
-    return values.mean() + max(slope, 0.0) * (prior - prior[done].mean())
 
+    pull: Floats
+    precision: Floats
+    offset: Floats
+    spread: Floats
+    noise: float
+    size: float
 
-def _process(
-    table: Floats, done: list[int], values: Floats, mean: Floats, unit: float, penalty: float
-) -> tuple[float, Floats, Floats, float]:
-    """Return the evidence for a mean, and the posterior of the process around it."""
-    process: Any = require("sklearn.gaussian_process", extra="search")
-    kernels: Any = process.kernels
-    smooth = kernels.RBF(np.ones(table.shape[1]), SCALES)
-    kernel = kernels.ConstantKernel(1.0, AMOUNTS) * smooth + kernels.WhiteKernel(0.1, NOISES)
-    model = process.GaussianProcessRegressor(kernel)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a length scale at its bound is an answer too
-        model.fit(table[done], (values - mean[done]) / unit)
-    predicted, spread = model.predict(table, return_std=True)
-    evidence = float(model.log_marginal_likelihood_value_) - penalty
-    level = float(model.kernel_.k2.noise_level)
-    sure = np.sqrt(np.maximum(spread**2 - level, 0.0))  # the predicted spread includes it
-    return evidence, mean + unit * predicted, unit * sure, unit * math.sqrt(level)
+    @classmethod
+    def of(
+        cls, apart: Floats, done: list[int], amount: float, length: float, noise: float
+    ) -> _Kernel:
+        covariance = amount**2 * np.exp(-0.5 * apart[:, done] / length**2)
+        seen = covariance[done] + noise**2 * np.eye(len(done))
+        inverse = np.linalg.inv(seen)
+        each = inverse.sum(axis=1)
+        total = float(each.sum())
+        pull = covariance @ inverse
+        unsure = amount**2 - (pull * covariance).sum(axis=1) + (1 - pull.sum(axis=1)) ** 2 / total
+        return cls(
+            pull=pull,
+            precision=inverse - np.outer(each, each) / total,
+            offset=each / total,
+            spread=np.sqrt(np.maximum(unsure, 0.0)),
+            noise=noise,
+            size=0.5 * (float(np.linalg.slogdet(seen)[1]) + math.log(total)),
+        )
+
+    def evidence(self, values: Floats, surfaces: Floats, scales: Floats) -> Floats:
+        """Return the log-likelihood of each surface with each scale, float64[surfaces, scales]."""
+        across = surfaces @ self.precision
+        own = float(values @ self.precision @ values)
+        both = across @ values
+        square = own / scales**2 - 2 * both[:, None] / scales
+        square += (across * surfaces).sum(axis=1)[:, None]
+        return -0.5 * square - (len(values) - 1) * np.log(scales) - self.size
+
+    def mean(self, values: Floats, surfaces: Floats, at: Floats) -> Floats:
+        """Return what is expected of each run, in units of the scale, float64[k, runs]."""
+        rest = values - at
+        offset = (rest @ self.offset)[:, None]
+        return surfaces + offset + (rest - offset) @ self.pull.T

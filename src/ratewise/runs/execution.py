@@ -137,6 +137,7 @@ class Executor:
         disk: int | None = None,
         progress: Progress | None = None,
         stage: str = "",
+        cuts: Sequence[Sequence[int]] | None = None,
     ) -> Results:
         """Train runs to their ends; what a journal knows of them is not trained again.
 
@@ -146,6 +147,7 @@ class Executor:
             disk: Bytes of checkpoints that are kept, if not as the execution says.
             progress: Who is told how far it is.
             stage: What the runs are for, told before what is being trained.
+            cuts: Updates of each run behind which its state is saved, for lists that come later.
 
         Raises:
             ScheduleError: the task does not measure the metric, or the journal cannot be written.
@@ -158,7 +160,9 @@ class Executor:
             )
             left = [spec for place, spec in enumerate(specs) if place not in known]
             engine, metric = self._engine(specs, left, journal, names)
-            load = Workload(specs, known, engine, metric, journal, self._execution.every, stage)
+            load = Workload(
+                specs, known, engine, metric, journal, self._execution.every, stage, cuts
+            )
             if isinstance(progress, Watcher):
                 progress.planned(load.driver)
             try:
@@ -216,6 +220,7 @@ class Workload:
         journal: The journal, or None.
         every: Seconds after which a state is saved on a long way.
         stage: What the runs are for, or "".
+        cuts: Updates of each run behind which its state is saved, or None.
 
     Attributes:
         driver: What hands the tree of what is left to the engine.
@@ -230,13 +235,15 @@ class Workload:
         journal: Journal | None,
         every: float,
         stage: str = "",
+        cuts: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self._stage = f"{stage}: " if stage else ""
         self._specs, self._known, self._metric, self._journal = specs, known, metric, journal
         self._places = [place for place in range(len(specs)) if place not in known]
         self._left = [specs[place] for place in self._places]
         runs = ((spec.seed, spec.rates) for spec in self._left)
-        self._tree = PrefixTree.of(runs, [spec.optimizer for spec in self._left])
+        kept = None if cuts is None else [cuts[place] for place in self._places]
+        self._tree = PrefixTree.of(runs, [spec.optimizer for spec in self._left], kept)
         self._ends = {
             self._places[run]: (index, run)
             for index, segment in enumerate(self._tree.segments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,7 @@ class Segment:
         ends: Indices of the runs that end with it.
         runs: Indices of all the runs it is a part of.
         optimizer: Name of the optimizer that the runs bring, or None.
+        kept: Whether its end is saved for runs that are yet to come.
     """
 
     seed: int
@@ -39,6 +40,7 @@ class Segment:
     ends: tuple[int, ...]
     runs: tuple[int, ...] = field(repr=False)
     optimizer: str | None = None
+    kept: bool = False
 
     @property
     def stop(self) -> int:
@@ -47,8 +49,8 @@ class Segment:
 
     @property
     def is_returned_to(self) -> bool:
-        """Whether its end is saved: it forks, or a run ends there and others go on."""
-        return len(self.children) > 1 or bool(self.ends and self.children)
+        """Whether its end is saved: it forks, a run ends there and others go on, or may yet."""
+        return self.kept or len(self.children) > 1 or bool(self.ends and self.children)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +72,25 @@ class PrefixTree:
 
     @classmethod
     def of(
-        cls, runs: Iterable[tuple[int, Rates]], optimizers: Iterable[str | None] | None = None
+        cls,
+        runs: Iterable[tuple[int, Rates]],
+        optimizers: Iterable[str | None] | None = None,
+        cuts: Iterable[Sequence[int]] | None = None,
     ) -> PrefixTree:
         """Build the tree of runs, each a seed and its absolute rates, float64[total].
 
         Args:
             runs: The runs.
             optimizers: Name of the optimizer of each, or None where it is the task's own.
+            cuts: Updates of each behind which its state is saved, for runs that are yet to come.
         """
         listed = [(seed, np.ascontiguousarray(rates, dtype=np.float64)) for seed, rates in runs]
         named = [None] * len(listed) if optimizers is None else list(optimizers)
+        count = len(listed)
+        for index, at in enumerate(() if cuts is None else cuts):
+            seed, rates = listed[index]
+            listed += [(seed, rates[:cut]) for cut in at if 0 < cut < len(rates)]
+            named += [named[index]] * (len(listed) - len(named))
         roots: dict[Root, list[int]] = {}
         for index, ((seed, _), optimizer) in enumerate(zip(listed, named, strict=True)):
             roots.setdefault((seed, optimizer), []).append(index)
@@ -87,7 +98,8 @@ class PrefixTree:
         segments: list[Segment] = []
         for root, members in roots.items():
             _lay_out(_grow(rates, members), root, rates, segments)
-        return cls(tuple(segments), sum(len(one) for one in rates))
+        told = segments if count == len(listed) else [_without(one, count) for one in segments]
+        return cls(tuple(told), sum(len(one) for one in rates[:count]))
 
     @cached_property
     def planned(self) -> int:
@@ -195,6 +207,13 @@ def _lay_out(root: _Node, of: Root, rates: Sequence[Rates], out: list[Segment]) 
                 optimizer=of[1],
             )
         )
+
+
+def _without(segment: Segment, count: int) -> Segment:
+    """Return a segment in which what ends as run `count` or later is a state to be saved."""
+    ends = tuple(run for run in segment.ends if run < count)
+    runs = tuple(run for run in segment.runs if run < count)
+    return replace(segment, ends=ends, runs=runs, kept=len(ends) < len(segment.ends))
 
 
 def _span(rates: Sequence[Rates], node: _Node, parent: _Node | None) -> Rates:
