@@ -61,7 +61,7 @@ class Program(NamedTuple):
 
 
 def start(
-    words: Sequence[str | Path],
+    words: Sequence[str | Path | int],
     *,
     imported: Sequence[str],
     streams: Sequence[int],
@@ -89,7 +89,7 @@ def start(
 
 
 def run(
-    words: Sequence[str | Path],
+    words: Sequence[str | Path | int],
     *,
     imported: Sequence[str],
     cwd: str | Path = ROOT,
