@@ -34,6 +34,9 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
 
+# PyTorch would start a process that imports it once more, only to compile beside this one.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
 # The user's own key, and what it signs, are not for tests.
 os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="ratewise-")
 atexit.register(shutil.rmtree, os.environ["XDG_CONFIG_HOME"], ignore_errors=True)

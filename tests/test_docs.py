@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import warm
+from tests.docs.makers import is_current
 from tests.docs.snippets import (
     PAGES,
     ROOT,
@@ -72,8 +71,7 @@ def test_the_pages_of_shapes_are_what_the_code_says() -> None:
     """The pages of shapes are up to date with the docstrings, and no public shape is missing."""
     import ratewise as rw
 
-    check = subprocess.run([sys.executable, str(ROOT / "docs" / "make_shapes.py"), "--check"])
-    assert check.returncode == 0, "run python docs/make_shapes.py"
+    assert is_current("make_shapes"), "run python docs/make_shapes.py"
     others = {"Clip", "Feedback", "Machine", "Move", "Plan", "Product", "Scale", "Schedule"}
     others |= {"ScheduleError", "Sequence", "Simulation"}
     shapes = {name for name in rw.schedule.__all__ if name[0].isupper()} - others

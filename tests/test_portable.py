@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import io
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ratewise._printable import RESERVED, file_name
+from tests import warm
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 
@@ -77,8 +77,7 @@ def modules() -> list[str]:
 
 def test_every_module_is_imported_without_what_only_posix_has() -> None:
     """Modules as on Windows, calls as on Windows and macOS; a framework may be missing."""
-    command = [sys.executable, "-c", ELSEWHERE, *modules()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    done = warm.run(["-c", ELSEWHERE, *modules()], imported=warm.TORCH, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
 

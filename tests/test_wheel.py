@@ -25,6 +25,13 @@ class Installed(NamedTuple):
     bin: Path
     folder: Path
 
+    @property
+    def pip(self) -> tuple[str, ...]:
+        """Our own pip, which works on the environment from outside: it holds none of its own."""
+        python = str(self.bin / "python")
+        pip = ("-m", "pip", "--disable-pip-version-check", "--python", python)
+        return (sys.executable, *pip)
+
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment, far from the source, on a wide plain terminal."""
         plain = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
@@ -55,11 +62,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         *(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist")
     )
     (wheel,) = (folder / "dist").glob("*.whl")
-    venv.create(folder / "env", with_pip=True)
+    venv.create(folder / "env")
     programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
-    pip = (programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    checked(*pip, "--constraint", ROOT / "requirements" / "constraints.txt", wheel)
-    return Installed(wheel, programs, folder)
+    made = Installed(wheel, programs, folder)
+    constraints = ROOT / "requirements" / "constraints.txt"
+    checked(*made.pip, "install", "--quiet", "--no-compile", "--constraint", constraints, wheel)
+    return made
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(installed: Installed) -> None:
@@ -73,8 +81,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(installed: Installed) -> N
 
 def test_the_core_brings_four_libraries(installed: Installed) -> None:
     """Without extras: no framework, no plotting library, no pandas, and no scipy."""
-    run = installed.run("python", "-m", "pip", "list", "--format", "freeze")
-    names = {line.partition("==")[0].lower() for line in run.stdout.splitlines()}
+    words = [*installed.pip, "list", "--format", "freeze"]
+    listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    names = {line.partition("==")[0].lower() for line in listed.splitlines()}
     assert {"ratewise", "numpy", "typer", "rich", "plotext"} <= names
     assert names.isdisjoint(
         {"torch", "keras", "tensorflow", "jax", "transformers", "scipy", "matplotlib", "pandas"}

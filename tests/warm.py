@@ -10,6 +10,7 @@ and ends as any interpreter does. What a test says of imports alone wants a cold
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -34,8 +35,9 @@ MOST = 1 << 20
 """Bytes of a message at most."""
 
 CHOOSE = ("ratewise.choose", "scipy.optimize", "sklearn.gaussian_process")
-TORCH = (*CHOOSE, "torch", "accelerate", "transformers.trainer")
-LIGHTNING = ("lightning",)
+TORCH = (*CHOOSE, "torch", "accelerate", "transformers.trainer", "lightning")
+LIGHTNING = TORCH
+"""The same process serves both: the most of what it imports is what it would import alone."""
 KERAS = ("keras",)
 JAX = ("optax",)
 
@@ -59,7 +61,7 @@ class Program(NamedTuple):
 
 
 def start(
-    words: Sequence[str | Path],
+    words: Sequence[str | Path | int],
     *,
     imported: Sequence[str],
     streams: Sequence[int],
@@ -87,7 +89,7 @@ def start(
 
 
 def run(
-    words: Sequence[str | Path],
+    words: Sequence[str | Path | int],
     *,
     imported: Sequence[str],
     cwd: str | Path = ROOT,
@@ -137,7 +139,8 @@ def _server(modules: tuple[str, ...], backend: str) -> socket.socket:
 def serve(modules: Sequence[str]) -> dict[str, Any]:
     """Import, then fork for whoever asks; return in each child with what it is to do."""
     for module in modules:
-        importlib.import_module(module)
+        with contextlib.suppress(ImportError):  # whoever needs it says that it is missing
+            importlib.import_module(module)
     gc.collect()
     gc.freeze()  # what all children share is not written to
     asker = socket.socket(fileno=os.dup(0))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import random
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
+from tests import warm
 from tests.audit.mistakes import Case
 from tests.audit.trainers import accelerate
 
@@ -17,8 +17,8 @@ SECONDS = 300
 
 def train(name: str, seed: int, folder: Path) -> Case:
     """Train in two processes of their own, and return what the first has logged."""
-    command = [sys.executable, "-m", "tests.audit.ranks", str(folder), name, str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    words = ["-m", "tests.audit.ranks", folder, name, seed]
+    done = warm.run(words, imported=warm.TORCH, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
     rng = random.Random(f"two processes {seed}")
     total, warmup = rng.randint(80, 140), rng.randint(8, 16)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from ratewise.choose import Choice, ChoiceInterrupted, choose
+from tests import warm
 from tests.choose.valley import Valley
 
 TOTAL = 60
-ROOT = Path(__file__).parents[2]
 
 
 def same(one: Choice, other: Choice) -> bool:
@@ -84,17 +84,18 @@ choose(Valley(), total=60, seeds=2, journal=sys.argv[1], progress=progress)
 def test_killed_it_goes_on_to_the_same_end(tmp_path: Path, undisturbed: Choice, lines: int) -> None:
     """SIGKILL in the middle: what was committed is not trained again, and the end is the same."""
     journal = tmp_path / "runs.db"
-    command = [sys.executable, "-c", STEPWISE, str(journal)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    (listens, tell), (hear, says) = os.pipe(), os.pipe()
+    words = ["-c", STEPWISE, journal]
+    process = warm.start(words, imported=warm.CHOOSE, streams=[listens, says, 2])
+    os.close(listens)
+    os.close(says)
+    with open(tell, "w") as asked, open(hear) as told:
         for _ in range(lines - 1):
-            assert process.stdout.readline()
-            process.stdin.write("go on\n")
-            process.stdin.flush()
-        assert process.stdout.readline()  # it has trained as much, and waits
-        process.kill()
+            assert told.readline()
+            print("go on", file=asked, flush=True)
+        assert told.readline()  # it has trained as much, and waits
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
     with sqlite3.connect(journal) as file:
         done = file.execute("SELECT run, metrics FROM runs").fetchall()
         stretches = file.execute("SELECT stop, ended FROM stretches").fetchall()

@@ -18,7 +18,7 @@ fv = pytest.importorskip("fvcore.common.param_scheduler")
 
 values = st.sampled_from([0.0, 1e-4, 0.1, 1.0]) | st.floats(0, 10, allow_subnormal=False)
 totals = st.sampled_from([1, 2, 3, 30]) | st.integers(1, 200)
-cases = settings(max_examples=examples(200), deadline=None)
+cases = settings(max_examples=examples(200, least=200), deadline=None)
 
 
 def trace(scheduler: Any, total: int) -> Any:

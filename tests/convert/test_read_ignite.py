@@ -25,7 +25,7 @@ Make = Callable[[Any], Any]
 
 values = st.sampled_from([0.0, 1e-4, 0.1, 1.0]) | st.floats(0, 10, allow_subnormal=False)
 totals = st.sampled_from([1, 2, 3, 30]) | st.integers(1, 120)
-cases = settings(max_examples=examples(250), deadline=None)
+cases = settings(max_examples=examples(250, least=200), deadline=None)
 
 
 def optimizer_of(groups: int = 1) -> Any:

@@ -44,7 +44,7 @@ Make = Callable[[Any], Any]
 bases = st.sampled_from([1e-4, 0.1, 1.0]) | st.floats(1e-6, 10)
 totals = st.sampled_from([1, 2, 3, 30]) | st.integers(1, 120)
 floors = st.sampled_from([0.0, 1e-3, 1.0, 2.0]) | st.floats(0, 1)
-cases = settings(max_examples=examples(250), deadline=None)
+cases = settings(max_examples=examples(250, least=200), deadline=None)
 
 
 def optimizer_of(base: float) -> Any:

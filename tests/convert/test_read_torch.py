@@ -26,7 +26,7 @@ totals = st.sampled_from([1, 2, 3, 30]) | st.integers(1, 120)
 lengths = st.sampled_from([0, 1, 2, 200]) | st.integers(1, 60)
 gammas = st.sampled_from([0.0, 0.1, 0.5, 1.0, 1.01]) | st.floats(0.01, 1.1)
 shares = st.sampled_from([1e-3, 1 / 3, 0.3, 1.0]) | st.floats(1e-3, 1)
-cases = settings(max_examples=examples(200), deadline=None)
+cases = settings(max_examples=examples(200, least=200), deadline=None)
 
 
 def optimizer_of(base: float, kind: str = "SGD") -> Any:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,8 +9,7 @@ import ratewise as rw
 from ratewise.convert import read
 from ratewise.convert.table import CONFIGS, ROWS, TOTAL
 from tests.convert.oracles import config, live
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.docs.makers import is_current
 
 
 def name(row):
@@ -48,6 +43,4 @@ def test_a_config_is_recognised_and_read(row):
 
 def test_the_page_of_formats_is_what_the_table_says():
     """`docs/formats.md` is up to date."""
-    script = ROOT / "docs" / "make_formats.py"
-    check = subprocess.run([sys.executable, str(script), "--check"], cwd=ROOT)
-    assert check.returncode == 0, "run python docs/make_formats.py"
+    assert is_current("make_formats"), "run python docs/make_formats.py"

@@ -5,6 +5,7 @@ A row tries one member of a kind, requires what is right, and returns what happe
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,10 +36,10 @@ def table() -> list[Edge]:
 
 
 def edge(kind: str, member: str) -> Callable[[Callable[[], str]], Callable[[], str]]:
-    """Put what is decorated into the table."""
+    """Put what is decorated into the table; the page has what happened when it was tried."""
 
     def put(tried: Callable[[], str]) -> Callable[[], str]:
-        EDGES.append(Edge(kind, member, tried))
+        EDGES.append(Edge(kind, member, functools.cache(tried)))
         return tried
 
     return put

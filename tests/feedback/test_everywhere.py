@@ -9,7 +9,14 @@ import ratewise as rw
 from ratewise.schedule import ScheduleError
 from tests.guarantees.drivers import FRAMEWORKS
 from tests.guarantees.setup import LR, UPDATES
-from tests.guarantees.test_runs import _there, plateau, quietly, same, train  # noqa: F401
+from tests.guarantees.test_runs import (  # noqa: F401
+    _there,
+    plateau,
+    quietly,
+    same,
+    train,
+    whole,
+)
 
 every = pytest.mark.parametrize("name", FRAMEWORKS)
 
@@ -43,18 +50,18 @@ def test_a_plateau_is_followed_and_replayed(name, tmp_path):
 @quietly
 @every
 @pytest.mark.parametrize("stop", [1, 2, 3, 4])
-def test_a_plateau_resumes_in_the_middle_of_its_patience(name, stop, tmp_path):
+def test_a_plateau_resumes_in_the_middle_of_its_patience(name, stop, tmp_path, whole):  # noqa: F811
     """Stopped after any evaluation and resumed from the framework's own checkpoint, rates and
     losses are those of the whole run."""
     metric = "eval_loss" if name == "transformers" else "val_loss"
     plan = rw.Warmup(3) >> rw.Plateau(metric, patience=1, factor=0.3, threshold=0.5)
-    whole = train(name, plan, tmp_path / "whole", listen=True)
+    lived = whole(name, plan, listen=True)
     first = train(name, plan, tmp_path / "run", listen=True, stop=stop)
     rest = train(name, plan, tmp_path / "run", listen=True, resume=True)
-    assert first.used + rest.used == whole.used
-    assert len(set(whole.used)) > 4
+    assert first.used + rest.used == lived.used
+    assert len(set(lived.used)) > 4
     losses = dict(first.heard) | dict(rest.heard)
-    np.testing.assert_allclose([losses[t] for t, _ in whole.heard], [v for _, v in whole.heard])
+    np.testing.assert_allclose([losses[t] for t, _ in lived.heard], [v for _, v in lived.heard])
 
 
 @quietly

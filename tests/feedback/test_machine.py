@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ratewise as rw
+from tests.examples import examples
 from tests.feedback.strategies import evaluations, schedules
 
-many = settings(max_examples=150, deadline=None)
+many = settings(max_examples=examples(150), deadline=None)
 TOTAL = 60
 
 

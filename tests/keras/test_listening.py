@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import warnings
@@ -43,6 +44,12 @@ def run(plan, shown, jit="auto", optimizer=None, before=(), epochs=None, first=0
         *(made, STEPS, *before, Says(shown), mine, moves), epochs=epochs, initial_epoch=first
     )
     return moves.moved, mine, history.history
+
+
+@functools.cache
+def lived():
+    """The rates of a run that nothing stops."""
+    return run(PLAN, SHOWN)[0]
 
 
 def meant(plan, shown):
@@ -116,7 +123,7 @@ def test_a_misspelt_metric_is_refused_with_those_that_were_seen():
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_a_saved_model_goes_on_in_the_middle_of_a_patience(k, tmp_path):
     """Saved after any epoch and loaded, with the file of what was heard, it is the whole run."""
-    whole, _, _ = run(PLAN, SHOWN)
+    whole = lived()
     heard = tmp_path / "run" / "heard.jsonl"
     made = model(keras.optimizers.SGD(LR))
     first, _, _ = run(PLAN, SHOWN, optimizer=made, epochs=k, observations=heard)
@@ -137,7 +144,7 @@ def test_a_saved_model_goes_on_in_the_middle_of_a_patience(k, tmp_path):
 
 def test_backup_and_restore_goes_on_where_it_was_stopped(tmp_path):
     """A run that dies in the middle of an epoch and begins again ends as if it never had."""
-    whole, _, _ = run(PLAN, SHOWN)
+    whole = lived()
 
     class Dies(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -158,7 +165,7 @@ def test_backup_and_restore_goes_on_where_it_was_stopped(tmp_path):
 
 def test_a_second_fit_goes_on():
     """The same callback in a second call of fit remembers what it heard."""
-    whole, _, _ = run(PLAN, SHOWN)
+    whole = lived()
     made, mine, moves = model(keras.optimizers.SGD(LR)), Callback(PLAN, lr=LR), Moves()
     fit(made, STEPS, Says(SHOWN), mine, moves, epochs=4)
     fit(made, STEPS, Says(SHOWN), mine, moves, epochs=len(SHOWN), initial_epoch=4)

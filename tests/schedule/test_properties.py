@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.testing import check_schedule
+from tests.examples import examples
 from tests.schedule.strategies import levels, runs, schedules, shapes
 
 HORIZON = {"epoch": 30, "samples": 100, "tokens": 400}
-many = settings(max_examples=100, deadline=None)
+many = settings(max_examples=examples(100), deadline=None)
 
 
 @many

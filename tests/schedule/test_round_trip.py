@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import ratewise as rw
 from ratewise.schedule.base import Schedule
 from tests.costs import SECOND, cost
+from tests.examples import examples
 from tests.feedback.strategies import listening
 from tests.hostile import names
 from tests.schedule.strategies import runs
@@ -41,7 +42,7 @@ def comes_back(value: Any) -> None:
         assert repr(again) == repr(value)
 
 
-@settings(max_examples=250, derandomize=True)
+@settings(max_examples=examples(250), derandomize=True)
 @given(st.data())
 def test_any_arguments_make_a_value_that_comes_back_or_an_error_of_ours(
     data: st.DataObject,
@@ -137,7 +138,7 @@ forms = st.recursive(
 )
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=examples(100), derandomize=True)
 @given(forms)
 def test_any_form_is_a_value_or_an_error_of_ours(form: Any) -> None:
     """JSON of any shape, types and keys of ours thrown together, ends in one of two ways."""

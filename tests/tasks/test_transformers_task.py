@@ -50,8 +50,15 @@ def test_training_in_pieces_is_training_in_one(
     check_pieces(whole, pieces, RATES, cuts, weights)
 
 
-@LAWS
-@pytest.mark.parametrize("before", [0, 1, 3, 5])
+# A worker is forked for every iterator, from a process that holds all frameworks: two places do.
+@pytest.mark.parametrize(
+    ("options", "before"),
+    [
+        *((options, before) for options in ({}, STREAM) for before in (0, 1, 3, 5)),
+        *(({"dataloader_num_workers": 1}, before) for before in (1, 3)),
+    ],
+    ids=lambda given: str(given) if isinstance(given, int) else "-".join(given) or "drawn",
+)
 def test_a_state_survives_pickling_into_another_run(
     tmp_path: Any, before: int, options: dict[str, Any]
 ) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ pytest.importorskip("accelerate")
 import torch
 
 from ratewise.torch import Scheduler
+from tests import warm
 from tests.torch.distributed_worker import LR, PLAN, PLATEAU, TOTAL
 
 WORLDS = (1, 2, 4)
@@ -31,24 +32,25 @@ def launch(folder, world):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(WORKER), str(folder)]
-    root = WORKER.parents[2]
-    ranks = [
-        subprocess.Popen(
-            [*command, str(rank), str(world), str(port)],
-            cwd=root,
-            env={**__import__("os").environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world)
-    ]
-    try:
-        errors = [one.communicate(timeout=300)[1] for one in ranks]
-        assert [one.returncode for one in ranks] == [0] * world, "\n".join(errors)
-    finally:
-        for one in ranks:
-            one.kill()
+    told = folder / "errors.txt"
+    with open(os.devnull) as nothing, told.open("w") as errors:
+        streams = [nothing.fileno(), errors.fileno(), errors.fileno()]
+        ranks = [
+            warm.start(
+                [WORKER, folder, rank, world, port],
+                imported=warm.TORCH,
+                streams=streams,
+                OMP_NUM_THREADS="1",
+            )
+            for rank in range(world)
+        ]
+        ended: list[int] = []
+        try:
+            ended.extend(one.wait() for one in ranks)
+        finally:
+            for one in ranks[len(ended) + 1 :]:  # the one that was waited for is gone
+                os.kill(one.pid, signal.SIGKILL)
+    assert ended == [0] * world, told.read_text(encoding="utf-8", errors="replace")
     return [json.loads((folder / f"{world}-{rank}.json").read_text()) for rank in range(world)]
 
 

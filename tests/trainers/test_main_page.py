@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
+from tests.docs.makers import is_current
 from tests.guarantees.table import GUARANTEES
 from tests.trainers.ledger import COLUMNS, ROOT, collect
 
@@ -29,9 +27,7 @@ ROWS = {
 
 def test_the_page_is_what_the_tests_say() -> None:
     """`docs/trainers.md` is up to date."""
-    script = ROOT / "docs" / "make_trainers.py"
-    done = subprocess.run([sys.executable, str(script), "--check"], check=False)
-    assert done.returncode == 0, "run python docs/make_trainers.py"
+    assert is_current("make_trainers"), "run python docs/make_trainers.py"
 
 
 def test_no_cell_is_empty_and_no_adapter_without_a_row() -> None:

@@ -15,7 +15,7 @@ from ratewise.schedule.lengths import Horizon
 from tests.examples import examples
 
 many = settings(
-    max_examples=examples(200),
+    max_examples=examples(200, least=200),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -6,9 +6,6 @@ import json
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +14,8 @@ from ratewise.choose import compare
 from ratewise.compare.comparison import Interrupted
 from ratewise.runs.journal import Journal, status
 from ratewise.schedule import ScheduleError
+from tests import warm
 from tests.runs.journal.tasks import ASKED, SCHEDULES, TOTAL, Bowl, records, stop_after
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_journal_changes_no_bit(truth, tmp_path):
@@ -57,12 +53,10 @@ def test_a_killed_driver_is_continued(truth, tmp_path, turn):
     """SIGKILL in the middle of an update, twice; the third process ends it, and only what was
     not committed yet was trained again."""
     path, notes = tmp_path / "runs.db", tmp_path / "notes"
-    command = [sys.executable, "-m", "tests.runs.journal.driver", str(path), str(notes)]
+    words = ["-m", "tests.runs.journal.driver", path, notes]
     kills = random.Random(turn)
     for kill in (kills.randrange(1, 500), kills.randrange(1, 500), 0):
-        done = subprocess.run(
-            [*command, str(kill)], cwd=ROOT, capture_output=True, text=True, timeout=300
-        )
+        done = warm.run([*words, kill], imported=warm.CHOOSE)
         assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
     assert json.loads(done.stdout) == truth.to_dict()["runs"]
     made = [tuple(json.loads(line)) for line in notes.read_text().splitlines()]
