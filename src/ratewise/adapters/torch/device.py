@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
+
+WITH_CLOCKS = ("cuda", "xpu")
+"""Devices on which a rate that is a tensor has its clock beside it, without being asked to."""
+
+WITHOUT = ("meta", "mps")
+"""Devices on which there is none: nothing can be read there, or nothing is float64."""
 
 
 def overflow(optimizer: Any) -> bool:
@@ -19,6 +25,13 @@ def overflow(optimizer: Any) -> bool:
 def is_on_card(group: dict[str, Any]) -> bool:
     """Tell whether a group has parameters on a device that captures graphs."""
     return any(weight.is_cuda for weight in group["params"])
+
+
+def of_groups(groups: Sequence[dict[str, Any]]) -> torch.device:
+    """Return the device of the first parameter; that of others may be another."""
+    weights = (weight for group in groups for weight in group["params"])
+    first = next(weights, None)
+    return torch.device("cpu") if first is None else first.device
 
 
 def is_captured() -> bool:

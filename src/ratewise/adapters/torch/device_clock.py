@@ -1,0 +1,409 @@
+"""The clock on the device: the count, the levels and the rates are tensors beside the weights.
+
+An update asks the device for nothing. The host looks at what it knows by itself (which groups
+there are, which tensor each holds, how often it was written to), and reads the device when it is
+asked for the count, a state or a rate.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from operator import is_
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ratewise.adapters.torch import carried
+from ratewise.adapters.torch import device as _device
+from ratewise.adapters.torch.carried import UPDATES
+from ratewise.adapters.torch.cells import GroupCells
+from ratewise.adapters.torch.clock import Clock
+from ratewise.adapters.torch.hands import Cell, held, is_ours, makes_state_alone, mark
+from ratewise.adapters.torch.layout import layout_of
+from ratewise.adapters.torch.refusals import (
+    refuse_captured,
+    refuse_device,
+    refuse_replayed,
+)
+from ratewise.adapters.torch.source import Source
+from ratewise.adapters.torch.table import Table
+from ratewise.adapters.torch.values import home, settle_at
+
+_compiling = torch.compiler.is_compiling
+
+
+class DeviceClock(Clock):
+    """Does what `Clock` does, with a `Table` in the place of its own count and blocks.
+
+    Before an update the table writes the rates at its count, after it the count rises by one
+    unless an overflow was found. A step that is compiled or captured does the same without the
+    host, which then learns of values set by hand when it reads the count: they are looked for on
+    the device.
+    """
+
+    on_device = True
+
+    def __init__(self, source: Source, policy: str | None, by_hand: str = "warn") -> None:
+        self._table: Table | None = None
+        self._retired: list[tuple[Table, int]] = []
+        self._begun = 0  # the count until there is a table
+        self._row_at = -1
+        self._due = self._unseen = False
+        self._heard = self._room = self._moved = 0
+        super().__init__(source, policy, by_hand)
+
+    # The count ------------------------------------------------------------------------------
+
+    @property
+    def t(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Committed updates; waits for the device, and hears what it has found."""
+        if self._table is None:
+            return self._begun
+        count, _, touched = self._table.read()
+        self._heard = count
+        if touched:
+            self._hear_touched(count)
+        for table, stood_at in self._retired:
+            if table.read()[0] != stood_at:
+                self._retired = [(one, one.read()[0]) for one, _ in self._retired]
+                raise refuse_replayed()
+        return count
+
+    @t.setter
+    def t(self, value: int) -> None:
+        if self._table is None:
+            self._begun = value
+        else:
+            self._table.set_count(value)
+            self._heard = value
+
+    @property
+    def _next(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.t
+
+    @_next.setter
+    def _next(self, value: int) -> None:
+        """Accept what the clock on the host keeps beside its count; here it is the count."""
+
+    def moment(self) -> int:
+        """Return where the clock stands as far as the host has heard, without asking the device.
+
+        Steps that it cannot hear may have been made at any time.
+        """
+        self._heard += self._unseen
+        return self._heard
+
+    # In the optimizer's step ----------------------------------------------------------------
+
+    def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """Write the rates of the coming update, on the device."""
+        if _compiling():
+            if self.questions or self._table is None or not self._can_be_unseen():
+                self._eager(self, optimizer, False)
+                return
+            self._due = self._unseen = True
+            self._table.place(self.hands.policy != "ignore")
+        elif self._on_card and _device.is_captured():
+            self._before_captured(optimizer)
+        else:
+            self.before_plainly(optimizer)
+
+    def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """Count the update on the device; a step within a step is counted once."""
+        if self._due and self._table is not None:
+            self._due = False
+            self._table.advance(getattr(optimizer, "found_inf", None))
+
+    def _before_captured(self, optimizer: Optimizer) -> None:
+        """Do as in any update, for all replays to come; what the host would do is refused."""
+        table = self._table
+        for question in self.questions.values():
+            raise question
+        if table is None or not self._is_as_laid_out(optimizer):
+            raise refuse_captured("whose groups have changed since", "make one step before it")
+        if not table.whole:
+            fix = f"give Scheduler(…, total=…), of fewer than {table.longest():,} updates"
+            raise refuse_captured("and has no end that a table on the device could hold", fix)
+        if self.hands.policy == "follow":
+            fix = 'give by_hand="warn", or set base_lrs between replays'
+            raise refuse_captured('and by_hand="follow" reads what it finds', fix)
+        table.captured = self._unseen = self._due = True
+        table.place(self.hands.policy != "ignore")
+
+    def _can_be_unseen(self) -> bool:
+        """Tell whether steps may be made that the host does not hear."""
+        return self._table is not None and self._table.whole and self.hands.policy != "follow"
+
+    def before_plainly(self, optimizer: Optimizer) -> None:
+        """Look at what the host knows by itself, and write on the device."""
+        if self.questions or self._table is None or not self._is_as_laid_out(optimizer):
+            self._see_to(optimizer)
+            if not self._due:
+                return
+        self._due = True
+        table = self._refilled()
+        self._heard += 1
+        table.place(self._unseen and self.hands.policy != "ignore")
+        self._announced = -1
+        self._note_placed()
+
+    def prepare(self) -> None:
+        """Do nothing: there is no short way that is shorter."""
+
+    def _is_as_laid_out(self, optimizer: Optimizer) -> bool:
+        """Tell whether the groups are those that were laid out; asks no device."""
+        groups, table = optimizer.param_groups, self._table
+        return (
+            table is not None
+            and len(groups) == len(self._groups)
+            and all(map(is_, groups, self._groups))
+            and self._holds_ours(table)
+            and (not self.handles or self._first.get(UPDATES) is table.count)
+            and _device.of_groups(groups) == table.device
+        )
+
+    def _holds_ours(self, table: Table) -> bool:
+        """Tell whether the groups hold our tensors, and nobody else has written to them.
+
+        A step that went unheard has written to them as well: then the device looks.
+        """
+        found = held(self._cells)
+        return (
+            len(found) == len(table.tensors)
+            and all(map(is_, found, table.tensors))
+            and (self._unseen or all(map(is_ours, found, self._placed)))
+        )
+
+    def _see_to(self, optimizer: Optimizer) -> None:
+        """See to changed groups, values set by hand and what is still to be asked, on the host."""
+        self.sync(optimizer)
+        self._due = not makes_state_alone(optimizer, self._cells, self._placed)
+        if not self._due:
+            return
+        self._take_restored(optimizer)
+        for question in self.questions.values():
+            raise question
+        self.heed()
+        if not self._is_as_laid_out(optimizer):
+            self.lay_out()
+
+    def _take_restored(self, optimizer: Optimizer) -> None:
+        table = self._table
+        if table is None or self._first.get(UPDATES) is not table.count:
+            super()._take_restored(optimizer)
+            self.mark()
+
+    def _refilled(self) -> Table:
+        """Return the table, with a new block where the last one might come to its end.
+
+        An eager step makes one update at most, so that the host need not read the count before.
+        """
+        table = self._table
+        if table is None:
+            raise AssertionError
+        self._room -= 1
+        if not table.whole and self._room <= 0:
+            self._lay_table()
+            table = self._table
+        return table
+
+    def _hear_touched(self, count: int) -> None:
+        """Say, or refuse, that somebody has written to a rate under a step that went unheard."""
+        if self._table is not None:
+            self._table.touched.fill_(False)
+        self.hands.meet_unseen(count)
+
+    # Groups and tables ----------------------------------------------------------------------
+
+    def lay_out(self) -> None:
+        """Rebuild everything that depends on the groups or on the schedule followed."""
+        self._move_in()
+        GroupCells.lay_out(self)
+        for (member, key, *_), tensor in zip(self._cells, held(self._cells), strict=True):
+            member.homes[key] = tensor  # those that groups had shared may have parted
+        self._on_card = any(map(_device.is_on_card, self._groups))
+        self._row_at = self.t
+        self._lay_table()
+        self.mark()
+
+    def _move_in(self) -> None:
+        """Put the tensors that are written to where the groups hold something else.
+
+        They are the ones that the groups held first, so that a step which was captured keeps them,
+        unless the parameters were moved to another device.
+        """
+        groups = [member.group for member in self.members if member.group is not None]
+        device = _device.of_groups(groups)
+        if device.type in _device.WITHOUT:
+            raise refuse_device(device)
+        for member, key, name, index in self._places():
+            group, old = member.group or {}, member.homes.get(key)
+            if old is None or old.device != device:
+                (there,) = held([(member, key, name, index)])
+                if not isinstance(there, Tensor):
+                    member.numbers.add(key)
+                old = member.homes[key] = home(group, name, index, device)
+                self._moved += old is not there
+            settle_at(group, name, index, old)
+
+    def _places(self) -> list[Cell]:
+        return [
+            (member, key, *place)
+            for member in self.members
+            for key, place in member.places.items()
+            if member.group is not None
+        ]
+
+    def _lay_table(self) -> None:
+        """Put the levels on the device: into the tensors that are there, as far as they fit."""
+        count = self.t
+        total = None if self.used.total is None else max(self.used.total - self.shift, 0)
+        schedules = [(view, at.tolist()) for view, at, _ in self._bundles]
+        tensors = held(self._cells)
+        layout = layout_of(schedules, self._peaks, tensors, count, self.shift, total)
+        table = self._table
+        if table is not None and table.fits(layout):
+            table.refill(layout)
+        elif layout.tensors:
+            if table is not None and table.captured:
+                self._retired.append((table, count))
+            self._table = Table(layout, count)
+        self._room = len(layout.levels) - 1
+
+    def inherit(self, before: GroupCells | None) -> None:
+        """Take over the tensors of the schedule that the optimizer had before, for its graphs."""
+        if not isinstance(before, DeviceClock):
+            return
+        table, self._retired = before._table, list(before._retired)
+        if table is not None and table.captured:
+            self._table, self._unseen = table, True
+            table.set_count(0)
+
+    def stop(self) -> None:
+        """Take the hooks away; a count that stays in the groups is a number from now on."""
+        if UPDATES in self._first:
+            self._first[UPDATES] = self.t
+        super().stop()
+
+    def rest(self, keep: bool) -> None:
+        """Leave what the groups held, or let graphs that go on with the tensors write that."""
+        values = [m.last[key] if keep else m.plain_peak(key) for m, key in self.targets()]
+        table = self._table
+        if table is not None and table.captured:
+            table.rest(values)
+            return
+        for (member, key, name, index), value in zip(self._cells, values, strict=True):
+            if key in member.numbers and member.group is not None and index is None:
+                member.group[name] = value
+
+    def start(self, optimizer: Optimizer) -> None:
+        """Register the hooks; say which values are tensors on the device from now on."""
+        super().start(optimizer)
+        if self._moved:
+            warnings.warn(
+                f"Scheduler(on_device=True): {self._moved} of the values that "
+                f"{type(optimizer).__name__} holds are tensors on {_device.of_groups(self._groups)}"
+                " from now on; a logger reads float(group['lr'])",
+                stacklevel=5,
+            )
+            self._moved = 0
+
+    # Values ---------------------------------------------------------------------------------
+
+    def last(self) -> list[float]:
+        """Return the values of the last committed update, one for each cell."""
+        t = self.t
+        if t != self._row_at:
+            self._row, self._row_at = self.row(max(t - 1, 0)), t
+        return self._row
+
+    def coming(self) -> list[float]:
+        """Return the values of the coming update, one for each cell."""
+        return self.row(self.t)
+
+    def set_last(self) -> None:
+        """Take as written last what the last committed update would have used."""
+        self._row_at = t = self.t
+        self._row = self.row(max(t - 1, 0))
+        if self._table is not None and (self.feedback or not self._table.whole):
+            self._lay_table()
+
+    def set(self, t: int) -> None:
+        """Set the clock to `t` committed updates; `lay_out` or `set_last` comes next."""
+        self.t = t
+        self._row_at = -1
+
+    def observe(self, metrics: Mapping[str, Any]) -> None:
+        """Show the feedback schedules what was measured; the levels to come are laid out anew."""
+        self.last()  # which is to stay what it was
+        super().observe(metrics)
+        if self.feedback:
+            self._lay_table()
+
+    # In place -------------------------------------------------------------------------------
+
+    @property
+    def announced(self) -> bool:
+        """Whether the values of the coming update are in place; waits for the device."""
+        return self._table is not None and self._table.read()[1]
+
+    def announce(self) -> None:
+        """Put the values of the coming update in place; asks no device."""
+        if self._table is None or not self._holds_ours(self._table):
+            self.heed()
+        self.write_coming()
+
+    def recall(self) -> None:
+        """Put the values of the last update in place, if those of the coming one are there."""
+        if self._table is not None and self._announced != -1:
+            self._announced = -1
+            self._table.recall()
+            self._note_placed()
+
+    def write_coming(self) -> None:
+        """Put the values of the coming update in place before it, for who reads them there."""
+        if self._table is not None:
+            if self._unseen and self.hands.policy != "ignore":
+                self._table.look()
+            self._table.announce()
+            self._announced = 0  # as far as the host knows
+            self._note_placed()
+
+    def heed(self) -> None:
+        """See to values that somebody else has put in place of ours, by the policy for them."""
+        super().heed()
+        self._note_placed()
+
+    def seen(self, value: Any) -> float | None:
+        """Return a value that is not ours; it is read from its device, once for each time."""
+        try:
+            return float(value)
+        except (TypeError, ValueError, RuntimeError):
+            return None
+
+    def _put(self, values: list[float]) -> None:
+        if self._table is not None:
+            self._table.put(values)
+            self._note_placed()
+
+    def _note_placed(self) -> None:
+        self._placed = list(map(mark, held(self._cells)))
+
+    # What the groups carry ------------------------------------------------------------------
+
+    def mark(self) -> None:
+        """Put the count, which is the table's, and the values at level 1 into the groups."""
+        if not self.handles or self._table is None:
+            return
+        for member in self.members:
+            member.keep_peaks()
+        self._first = self._groups[0] if self._groups else {}
+        self._first[UPDATES] = self._table.count
+        carried.keep_shift(self._first, self.shift)
+        self._carry_alone()
+
+    def _carry(self) -> None:
+        """Do nothing: what the groups carry is the count itself."""
