@@ -123,9 +123,10 @@ class Clock(GroupCells):
             raise question
         self.heed()
         self._stop = -1
-        self._row = self.row(self.t)
+        before, self._row = self._row, self.row(self.t)
         self.write()
         skipped = hasattr(optimizer, "found_inf") and overflow(optimizer)
+        self._row = before if skipped else self._row
         self._next = self.t if skipped else self.t + 1
 
     def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:

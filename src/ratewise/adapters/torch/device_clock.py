@@ -7,7 +7,6 @@ asked for the count, a state or a rate.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from operator import is_
 from typing import Any
@@ -24,15 +23,21 @@ from ratewise.adapters.torch.clock import Clock
 from ratewise.adapters.torch.hands import Cell, held, is_ours, makes_state_alone, mark
 from ratewise.adapters.torch.layout import layout_of
 from ratewise.adapters.torch.refusals import (
+    check_capturable,
     refuse_captured,
     refuse_device,
     refuse_replayed,
+    say_moved,
 )
 from ratewise.adapters.torch.source import Source
 from ratewise.adapters.torch.table import Table
 from ratewise.adapters.torch.values import home, settle_at
+from ratewise.adapters.torch.watch import PAST
 
 _compiling = torch.compiler.is_compiling
+
+NEVER = 2**62
+"""More updates than there will be."""
 
 
 class DeviceClock(Clock):
@@ -124,12 +129,7 @@ class DeviceClock(Clock):
             raise question
         if table is None or not self._is_as_laid_out(optimizer):
             raise refuse_captured("whose groups have changed since", "make one step before it")
-        if not table.whole:
-            fix = f"give Scheduler(…, total=…), of fewer than {table.longest():,} updates"
-            raise refuse_captured("and has no end that a table on the device could hold", fix)
-        if self.hands.policy == "follow":
-            fix = 'give by_hand="warn", or set base_lrs between replays'
-            raise refuse_captured('and by_hand="follow" reads what it finds', fix)
+        check_capturable(table.whole, table.longest(), self.hands.policy)
         table.captured = self._unseen = self._due = True
         table.place(self.hands.policy != "ignore")
 
@@ -139,15 +139,18 @@ class DeviceClock(Clock):
 
     def before_plainly(self, optimizer: Optimizer) -> None:
         """Look at what the host knows by itself, and write on the device."""
+        counted = self._due  # a step within a step
         if self.questions or self._table is None or not self._is_as_laid_out(optimizer):
             self._see_to(optimizer)
             if not self._due:
                 return
+        self._heard += not counted
         self._due = True
         table = self._refilled()
-        self._heard += 1
         table.place(self._unseen and self.hands.policy != "ignore")
-        self._announced = -1
+        if self._announced != -1:
+            self._announced = -1
+            table.announced.fill_(-1)
         self._note_placed()
 
     def prepare(self) -> None:
@@ -201,14 +204,23 @@ class DeviceClock(Clock):
 
         An eager step makes one update at most, so that the host need not read the count before.
         """
-        table = self._table
-        if table is None:
-            raise AssertionError
         self._room -= 1
-        if not table.whole and self._room <= 0:
+        if self._room <= 0:
+            self._come_to_end()
+        if self._table is None:
+            raise AssertionError
+        return self._table
+
+    def _come_to_end(self) -> None:
+        """Lay out the next block; or hear whether a run goes on at rate 0 past its end."""
+        if self._table is None or not self._table.whole:
             self._lay_table()
-            table = self._table
-        return table
+            return
+        t = self.t
+        end = self._table.rows - 1
+        self._row, self._row_at = self.row(t), -1
+        looked = t >= end + PAST and not self._stands_at_zero()
+        self._room = NEVER if looked else max(end + PAST - t, 1)
 
     def _hear_touched(self, count: int) -> None:
         """Say, or refuse, that somebody has written to a rate under a step that went unheard."""
@@ -271,7 +283,8 @@ class DeviceClock(Clock):
             if table is not None and table.captured:
                 self._retired.append((table, count))
             self._table = Table(layout, count)
-        self._room = len(layout.levels) - 1
+        rows = len(layout.levels) - 1
+        self._room = rows if not layout.whole else max(rows + PAST - count, 0) + 1
 
     def inherit(self, before: GroupCells | None) -> None:
         """Take over the tensors of the schedule that the optimizer had before, for its graphs."""
@@ -296,19 +309,14 @@ class DeviceClock(Clock):
             table.rest(values)
             return
         for (member, key, name, index), value in zip(self._cells, values, strict=True):
-            if key in member.numbers and member.group is not None and index is None:
-                member.group[name] = value
+            if key in member.numbers and member.group is not None:
+                settle_at(member.group, name, index, value)
 
     def start(self, optimizer: Optimizer) -> None:
         """Register the hooks; say which values are tensors on the device from now on."""
         super().start(optimizer)
         if self._moved:
-            warnings.warn(
-                f"Scheduler(on_device=True): {self._moved} of the values that "
-                f"{type(optimizer).__name__} holds are tensors on {_device.of_groups(self._groups)}"
-                " from now on; a logger reads float(group['lr'])",
-                stacklevel=5,
-            )
+            say_moved(self._moved, optimizer, _device.of_groups(self._groups))
             self._moved = 0
 
     # Values ---------------------------------------------------------------------------------

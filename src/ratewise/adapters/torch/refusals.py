@@ -74,6 +74,29 @@ def refuse_captured(what: str, fix: str) -> ScheduleError:
     return ScheduleError(WHO, f"was captured into a graph with its step {what}", fix)
 
 
+def check_capturable(whole: bool, longest: int, by_hand: str) -> None:
+    """Refuse a capture that the host would have to go on with.
+
+    Raises:
+        ScheduleError: the levels are laid out in blocks; values set by hand are to be followed.
+    """
+    if not whole:
+        fix = f"give Scheduler(…, total=…), of fewer than {longest:,} updates"
+        raise refuse_captured("and has no end that a table on the device could hold", fix)
+    if by_hand == "follow":
+        fix = 'give by_hand="warn", or set base_lrs between replays'
+        raise refuse_captured('and by_hand="follow" reads what it finds', fix)
+
+
+def say_moved(number: int, optimizer: Optimizer, device: Any) -> None:
+    """Say that what were numbers, or tensors elsewhere, are tensors on the device now."""
+    warnings.warn(
+        f"{WHO}(on_device=True): {number} of the values that {type(optimizer).__name__} holds are "
+        f"tensors on {device} from now on; a logger reads float(group['lr'])",
+        stacklevel=6,
+    )
+
+
 def refuse_replayed() -> ScheduleError:
     """Return the error for a graph that replays a schedule which is no longer followed."""
     rule = "found a captured step replayed that holds the tables of an earlier schedule or layout"

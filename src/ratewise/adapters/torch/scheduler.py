@@ -247,7 +247,8 @@ class Scheduler(Contract):
             _before[self.optimizer] = self._clock
         for member in members:
             member.give_back(peaks=not keep)
-        self._clock.rest(keep)
+        if members:
+            self._clock.rest(keep)
 
     # State ----------------------------------------------------------------------------------
 

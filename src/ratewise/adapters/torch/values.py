@@ -88,10 +88,10 @@ def home(group: Group, name: str, index: int | None, device: torch.device) -> Te
         return torch.tensor(float(value), dtype=kind, device=device)
 
 
-def settle_at(group: Group, name: str, index: int | None, tensor: Tensor) -> None:
-    """Let a group hold this very tensor."""
+def settle_at(group: Group, name: str, index: int | None, value: Any) -> None:
+    """Let a group hold this very tensor, or number."""
     if index is None:
-        group[name] = tensor
-    elif group[name][index] is not tensor:
+        group[name] = value
+    elif group[name][index] is not value:
         items = group[name]
-        group[name] = type(items)([*items[:index], tensor, *items[index + 1 :]])
+        group[name] = type(items)([*items[:index], value, *items[index + 1 :]])
