@@ -50,6 +50,7 @@ class Tape(TorchDispatchMode):
             self.calls.append((func, args, kwargs or {}, out))
         return out
 
+    @torch.no_grad()
     def replay(self) -> None:
         for func, args, kwargs, out in self.calls:
             aliases = [one.alias_info for one in func._schema.returns]

@@ -32,6 +32,7 @@ class GroupCells:
         used: What is followed.
         feedback: What its feedback schedules were shown.
         hands: What is done about values that somebody else has put in place.
+        graphs: The clock on a device of a schedule before: graphs may go on writing to its tensors.
         members: The groups, in the optimizer's order.
         plain: Whether all groups follow one schedule, and only their rates, which are floats.
     """
@@ -53,6 +54,7 @@ class GroupCells:
         "_start",
         "_stop",
         "feedback",
+        "graphs",
         "hands",
         "members",
         "plain",
@@ -73,6 +75,7 @@ class GroupCells:
         self._placed: list[Any] = []
         self._announced = -1  # the update whose values were put in place before it
         self.hands = Hands(by_hand)
+        self.graphs: GroupCells | None = None
 
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""
@@ -104,7 +107,9 @@ class GroupCells:
         return self.t
 
     def inherit(self, before: GroupCells | None) -> None:
-        """Take over what the clock of the schedule before has left in graphs: nothing."""
+        """Keep the clock of a schedule before that may have left its tensors in graphs."""
+        if before is not None:
+            self.graphs = before if before.on_device else before.graphs
 
     def rest(self, keep: bool) -> None:
         """Do nothing more for an optimizer that goes on without: no graph writes its rates."""

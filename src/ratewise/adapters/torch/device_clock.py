@@ -69,12 +69,13 @@ class DeviceClock(Clock):
             return self._begun
         count, _, touched = self._table.read()
         self._heard = count
-        if touched:
-            self._hear_touched(count)
         for table, stood_at in self._retired:
             if table.read()[0] != stood_at:
                 self._retired = [(one, one.read()[0]) for one, _ in self._retired]
                 raise refuse_replayed()
+        if touched:
+            self._table.touched.fill_(False)
+            self.hands.meet_unseen(count)
         return count
 
     @t.setter
@@ -105,16 +106,13 @@ class DeviceClock(Clock):
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Write the rates of the coming update, on the device."""
-        if _compiling():
-            if self.questions or self._table is None or not self._can_be_unseen():
-                self._eager(self, optimizer, False)
-                return
+        if _compiling() and self._table is not None and self._can_be_unseen():
             self._due = self._unseen = True
             self._table.place(self.hands.policy != "ignore")
-        elif self._on_card and _device.is_captured():
+        elif not _compiling() and self._on_card and _device.is_captured():
             self._before_captured(optimizer)
         else:
-            self.before_plainly(optimizer)
+            self._eager(self, optimizer, False)  # what it calls may be no part of a graph either
 
     def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Count the update on the device; a step within a step is counted once."""
@@ -135,7 +133,8 @@ class DeviceClock(Clock):
 
     def _can_be_unseen(self) -> bool:
         """Tell whether steps may be made that the host does not hear."""
-        return self._table is not None and self._table.whole and self.hands.policy != "follow"
+        whole = self._table is not None and self._table.whole
+        return whole and not self.questions and self.hands.policy != "follow"
 
     def before_plainly(self, optimizer: Optimizer) -> None:
         """Look at what the host knows by itself, and write on the device."""
@@ -222,12 +221,6 @@ class DeviceClock(Clock):
         looked = t >= end + PAST and not self._stands_at_zero()
         self._room = NEVER if looked else max(end + PAST - t, 1)
 
-    def _hear_touched(self, count: int) -> None:
-        """Say, or refuse, that somebody has written to a rate under a step that went unheard."""
-        if self._table is not None:
-            self._table.touched.fill_(False)
-        self.hands.meet_unseen(count)
-
     # Groups and tables ----------------------------------------------------------------------
 
     def lay_out(self) -> None:
@@ -288,12 +281,15 @@ class DeviceClock(Clock):
 
     def inherit(self, before: GroupCells | None) -> None:
         """Take over the tensors of the schedule that the optimizer had before, for its graphs."""
+        super().inherit(before)
+        before = self.graphs
         if not isinstance(before, DeviceClock):
             return
         table, self._retired = before._table, list(before._retired)
         if table is not None and table.captured:
             self._table, self._unseen = table, True
             table.set_count(0)
+            table.touched.fill_(False)
 
     def stop(self) -> None:
         """Take the hooks away; a count that stays in the groups is a number from now on."""

@@ -163,6 +163,7 @@ class Table:
         """Let graphs that go on using these tensors write these values from now on."""
         self._levels.fill_(1.0)
         self._peaks.copy_(torch.tensor(values, dtype=torch.float64))
+        self.put(values)
 
 
 def write_each(tensors: Sequence[Tensor], values: Tensor) -> None:
