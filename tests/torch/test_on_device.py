@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import ratewise as rw
 from ratewise.adapters.torch import layout, table
 from ratewise.torch import Scheduler, Schedulers
+from tests.examples import examples
 from tests.torch.device_twin import NoReads, Plain, Still, rates, rounded
 
 LR = 3e-4
@@ -162,25 +163,34 @@ class Pair:
         options = {"total": self.total, "on_device": on_device, "by_hand": self.policy}
         return Scheduler(optimizer, plan, **options)
 
-    def act(self, event: str, number: int) -> None:
+    def act(self, event: str, number: int) -> list[str]:
+        """Do it on both sides; return what they are refused with."""
+        said = []
         for on_device, side in enumerate(self.sides):
-            optimizer, scheduler = side
-            if event in ("step", "skip"):
-                optimizer.found_inf = torch.tensor(float(event == "skip"))
-                optimizer.step()
-                del optimizer.found_inf
-            elif event == "announce":
-                scheduler.step()
-            elif event == "observe":
-                scheduler.observe(loss=1.0 + number % 3)
-            elif event == "seek":
-                scheduler.seek(number)
-            elif event == "hand":
-                optimizer.param_groups[0]["lr"].fill_(LR * 0.7)
-            elif event == "copy":
-                side[:] = copy.deepcopy(side)
-            else:
-                self.resume(side, event, bool(on_device))
+            try:
+                self._act(side, event, number, bool(on_device))
+            except rw.ScheduleError as error:
+                said.append(str(error))
+        return said
+
+    def _act(self, side: list[Any], event: str, number: int, on_device: bool) -> None:
+        optimizer, scheduler = side
+        if event in ("step", "skip"):
+            optimizer.found_inf = torch.tensor(float(event == "skip"))
+            optimizer.step()
+            del optimizer.found_inf
+        elif event == "announce":
+            scheduler.step()
+        elif event == "observe":
+            scheduler.observe(loss=1.0 + number % 3)
+        elif event == "seek":
+            scheduler.seek(number)
+        elif event == "hand":
+            optimizer.param_groups[0]["lr"].fill_(LR * 0.7)
+        elif event == "copy":
+            side[:] = copy.deepcopy(side)
+        else:
+            self.resume(side, event, on_device)
 
     def resume(self, side: list[Any], event: str, on_device: bool) -> None:
         saved = copy.deepcopy([one.state_dict() for one in side])
@@ -206,7 +216,7 @@ class Pair:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.lists(SCHEDULES, min_size=1, max_size=3),
     st.lists(DTYPES, min_size=3, max_size=3),
@@ -222,7 +232,10 @@ def test_it_is_the_clock_of_the_host_to_the_bit(
     pair = Pair(plans, dtypes[: len(plans)], total, policy)
     numbers = np.random.default_rng(seed).integers(0, total, len(events))
     for event, number in zip(events, numbers.tolist(), strict=True):
-        pair.act(event, number)
+        if said := pair.act(event, number):
+            assert said[0] == said[-1], event
+            assert len(said) == 2, said
+            return
         host, there = (pair.seen(side) for side in pair.sides)
         assert host == there, event
 

@@ -57,14 +57,14 @@ def refuse_clockless(optimizer: Optimizer) -> None:
 
 
 def refuse_capture() -> ScheduleError:
-    """Return the error for a step that is captured into a CUDA graph.
+    """Return the error for a step that is captured while the clock is on the host.
 
     The host writes each rate: captured, that of one update is replayed, and nothing counts.
     """
     rule = "cannot write its rates into a step that is captured into a CUDA graph: replays keep one"
     fix = (
-        "capture the forward and the backward pass, and call optimizer.step() behind each replay, "
-        "or compile the step: torch.compile(step, mode='reduce-overhead')"
+        "give the optimizer lr=torch.tensor(…) on the card, or Scheduler(…, on_device=True), and "
+        "the clock is captured with the step; or call optimizer.step() behind each replay"
     )
     return ScheduleError(WHO, rule, fix)
 
