@@ -250,9 +250,10 @@ class Clock(GroupCells):
     def keep(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
         """Write the count and the peaks into every group of a state of the optimizer."""
         self.sync(optimizer)
+        count = self.t
         for member, group in zip(self.members, state.get("param_groups", ()), strict=False):
             group.update(member.kept())
-            carried.keep_count(group, self.t, False)
+            carried.keep_count(group, count, False)
             carried.keep_shift(group, self.shift)
 
     def begin(self, optimizer: Optimizer, updates: int | None, first: bool, known: bool) -> None:

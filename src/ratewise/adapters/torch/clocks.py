@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -51,7 +52,7 @@ def _is_asked_for(
     Raises:
         ScheduleError: it was asked for, and cannot be.
     """
-    device = _device.of_groups(optimizer.param_groups)
+    device = _device.of_groups(optimizer.param_groups) or torch.device("cpu")
     if on_device is None:
         cells = [(m, key, *place) for m in members for key, place in m.places.items()]
         there = [isinstance(v, Tensor) and v.device == device for v in held(cells)]

@@ -27,11 +27,10 @@ def is_on_card(group: dict[str, Any]) -> bool:
     return any(weight.is_cuda for weight in group["params"])
 
 
-def of_groups(groups: Sequence[dict[str, Any]]) -> torch.device:
-    """Return the device of the first parameter; that of others may be another."""
+def of_groups(groups: Sequence[dict[str, Any]]) -> torch.device | None:
+    """Return the device of the first parameter, if there is one; others may be elsewhere."""
     weights = (weight for group in groups for weight in group["params"])
-    first = next(weights, None)
-    return torch.device("cpu") if first is None else first.device
+    return next((weight.device for weight in weights), None)
 
 
 def is_captured() -> bool:

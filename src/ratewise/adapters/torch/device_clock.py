@@ -7,7 +7,7 @@ asked for the count, a state or a rate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from operator import is_
 from typing import Any
 
@@ -19,19 +19,17 @@ from ratewise.adapters.torch import carried
 from ratewise.adapters.torch import device as _device
 from ratewise.adapters.torch.carried import UPDATES
 from ratewise.adapters.torch.cells import GroupCells
-from ratewise.adapters.torch.clock import Clock
-from ratewise.adapters.torch.hands import Cell, held, is_ours, makes_state_alone, mark
+from ratewise.adapters.torch.device_count import DeviceCount
+from ratewise.adapters.torch.hands import Cell, held, makes_state_alone
 from ratewise.adapters.torch.layout import layout_of
 from ratewise.adapters.torch.refusals import (
     check_capturable,
     refuse_captured,
     refuse_device,
-    refuse_replayed,
     say_moved,
 )
-from ratewise.adapters.torch.source import Source
 from ratewise.adapters.torch.table import Table
-from ratewise.adapters.torch.values import home, settle_at
+from ratewise.adapters.torch.values import Group, home, settle_at
 from ratewise.adapters.torch.watch import PAST
 
 _compiling = torch.compiler.is_compiling
@@ -40,7 +38,7 @@ NEVER = 2**62
 """More updates than there will be."""
 
 
-class DeviceClock(Clock):
+class DeviceClock(DeviceCount):
     """Does what `Clock` does, with a `Table` in the place of its own count and blocks.
 
     Before an update the table writes the rates at its count, after it the count rises by one
@@ -48,59 +46,6 @@ class DeviceClock(Clock):
     host, which then learns of values set by hand when it reads the count: they are looked for on
     the device.
     """
-
-    on_device = True
-
-    def __init__(self, source: Source, policy: str | None, by_hand: str = "warn") -> None:
-        self._table: Table | None = None
-        self._retired: list[tuple[Table, int]] = []
-        self._begun = 0  # the count until there is a table
-        self._row_at = -1
-        self._due = self._unseen = False
-        self._heard = self._room = self._moved = 0
-        super().__init__(source, policy, by_hand)
-
-    # The count ------------------------------------------------------------------------------
-
-    @property
-    def t(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Committed updates; waits for the device, and hears what it has found."""
-        if self._table is None:
-            return self._begun
-        count, _, touched = self._table.read()
-        self._heard = count
-        for table, stood_at in self._retired:
-            if table.read()[0] != stood_at:
-                self._retired = [(one, one.read()[0]) for one, _ in self._retired]
-                raise refuse_replayed()
-        if touched:
-            self._table.touched.fill_(False)
-            self.hands.meet_unseen(count)
-        return count
-
-    @t.setter
-    def t(self, value: int) -> None:
-        if self._table is None:
-            self._begun = value
-        else:
-            self._table.set_count(value)
-            self._heard = value
-
-    @property
-    def _next(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.t
-
-    @_next.setter
-    def _next(self, value: int) -> None:
-        """Accept what the clock on the host keeps beside its count; here it is the count."""
-
-    def moment(self) -> int:
-        """Return where the clock stands as far as the host has heard, without asking the device.
-
-        Steps that it cannot hear may have been made at any time.
-        """
-        self._heard += self._unseen
-        return self._heard
 
     # In the optimizer's step ----------------------------------------------------------------
 
@@ -164,20 +109,15 @@ class DeviceClock(Clock):
             and all(map(is_, groups, self._groups))
             and self._holds_ours(table)
             and (not self.handles or self._first.get(UPDATES) is table.count)
-            and _device.of_groups(groups) == table.device
+            and self._where(groups) == table.device
         )
 
-    def _holds_ours(self, table: Table) -> bool:
-        """Tell whether the groups hold our tensors, and nobody else has written to them.
-
-        A step that went unheard has written to them as well: then the device looks.
-        """
-        found = held(self._cells)
-        return (
-            len(found) == len(table.tensors)
-            and all(map(is_, found, table.tensors))
-            and (self._unseen or all(map(is_ours, found, self._placed)))
-        )
+    def _where(self, groups: Sequence[Group]) -> torch.device:
+        """Return where the parameters are; groups that are empty for now are where they were."""
+        there = _device.of_groups(groups)
+        if there is None:
+            there = torch.device("cpu") if self._table is None else self._table.device
+        return there
 
     def _see_to(self, optimizer: Optimizer) -> None:
         """See to changed groups, values set by hand and what is still to be asked, on the host."""
@@ -241,7 +181,7 @@ class DeviceClock(Clock):
         unless the parameters were moved to another device.
         """
         groups = [member.group for member in self.members if member.group is not None]
-        device = _device.of_groups(groups)
+        device = self._where(groups)
         if device.type in _device.WITHOUT:
             raise refuse_device(device)
         for member, key, name, index in self._places():
@@ -267,9 +207,9 @@ class DeviceClock(Clock):
         count = self.t
         total = None if self.used.total is None else max(self.used.total - self.shift, 0)
         schedules = [(view, at.tolist()) for view, at, _ in self._bundles]
-        tensors = held(self._cells)
-        layout = layout_of(schedules, self._peaks, tensors, count, self.shift, total)
-        table = self._table
+        place = count, self.shift, total
+        layout = layout_of(schedules, self._peaks, held(self._cells), place, self._laid)
+        table, self._laid = self._table, layout
         if table is not None and table.fits(layout):
             table.refill(layout)
         elif layout.tensors:
@@ -312,89 +252,8 @@ class DeviceClock(Clock):
         """Register the hooks; say which values are tensors on the device from now on."""
         super().start(optimizer)
         if self._moved:
-            say_moved(self._moved, optimizer, _device.of_groups(self._groups))
+            say_moved(self._moved, optimizer, self._where(self._groups))
             self._moved = 0
-
-    # Values ---------------------------------------------------------------------------------
-
-    def last(self) -> list[float]:
-        """Return the values of the last committed update, one for each cell."""
-        t = self.t
-        if t != self._row_at:
-            self._row, self._row_at = self.row(max(t - 1, 0)), t
-        return self._row
-
-    def coming(self) -> list[float]:
-        """Return the values of the coming update, one for each cell."""
-        return self.row(self.t)
-
-    def set_last(self) -> None:
-        """Take as written last what the last committed update would have used."""
-        self._row_at = t = self.t
-        self._row = self.row(max(t - 1, 0))
-        if self._table is not None and (self.feedback or not self._table.whole):
-            self._lay_table()
-
-    def set(self, t: int) -> None:
-        """Set the clock to `t` committed updates; `lay_out` or `set_last` comes next."""
-        self.t = t
-        self._row_at = -1
-
-    def observe(self, metrics: Mapping[str, Any]) -> None:
-        """Show the feedback schedules what was measured; the levels to come are laid out anew."""
-        self.last()  # which is to stay what it was
-        super().observe(metrics)
-        if self.feedback:
-            self._lay_table()
-
-    # In place -------------------------------------------------------------------------------
-
-    @property
-    def announced(self) -> bool:
-        """Whether the values of the coming update are in place; waits for the device."""
-        return self._table is not None and self._table.read()[1]
-
-    def announce(self) -> None:
-        """Put the values of the coming update in place; asks no device."""
-        if self._table is None or not self._holds_ours(self._table):
-            self.heed()
-        self.write_coming()
-
-    def recall(self) -> None:
-        """Put the values of the last update in place, if those of the coming one are there."""
-        if self._table is not None and self._announced != -1:
-            self._announced = -1
-            self._table.recall()
-            self._note_placed()
-
-    def write_coming(self) -> None:
-        """Put the values of the coming update in place before it, for who reads them there."""
-        if self._table is not None:
-            if self._unseen and self.hands.policy != "ignore":
-                self._table.look()
-            self._table.announce()
-            self._announced = 0  # as far as the host knows
-            self._note_placed()
-
-    def heed(self) -> None:
-        """See to values that somebody else has put in place of ours, by the policy for them."""
-        super().heed()
-        self._note_placed()
-
-    def seen(self, value: Any) -> float | None:
-        """Return a value that is not ours; it is read from its device, once for each time."""
-        try:
-            return float(value)
-        except (TypeError, ValueError, RuntimeError):
-            return None
-
-    def _put(self, values: list[float]) -> None:
-        if self._table is not None:
-            self._table.put(values)
-            self._note_placed()
-
-    def _note_placed(self) -> None:
-        self._placed = list(map(mark, held(self._cells)))
 
     # What the groups carry ------------------------------------------------------------------
 

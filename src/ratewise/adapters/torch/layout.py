@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import is_
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -30,6 +32,8 @@ class Layout:
         columns: The schedule that each value follows.
         peaks: Each value at level 1.
         tensors: What the values are written to, a tensor of one element for each.
+        views: What gave the levels of each schedule.
+        shift: Position in the schedule minus the count.
     """
 
     levels: Floats
@@ -38,35 +42,48 @@ class Layout:
     columns: Sequence[int]
     peaks: Sequence[float]
     tensors: Sequence[Tensor]
+    views: Sequence[Schedule | Listener]
+    shift: int
+
+    def holds(self, views: Sequence[Any], shift: int, rows: int | None) -> bool:
+        """Tell whether these are the levels of a whole run of the same schedules."""
+        listens = any(isinstance(view, Listener) for view in views)
+        same = len(views) == len(self.views) and all(map(is_, views, self.views))
+        here = len(self.levels), self.shift
+        return same and not listens and self.whole and here == (rows, shift)
 
 
 def layout_of(
     schedules: Sequence[tuple[Schedule | Listener, Sequence[int]]],
     peaks: Sequence[float],
     tensors: Sequence[Tensor],
-    count: int,
-    shift: int,
-    total: int | None,
+    place: tuple[int, int, int | None],
+    before: Layout | None,
 ) -> Layout:
-    """Return the layout for an optimizer that has made `count` updates.
+    """Return the layout for an optimizer.
 
     Args:
         schedules: Each schedule, with the places of the values that follow it.
         peaks: Each value at level 1.
         tensors: What the values are written to.
-        count: Committed updates.
-        shift: Position in the schedule minus the count.
-        total: Updates until all schedules hold, if they do.
+        place: Committed updates, the position in the schedule minus that, and the updates until
+            all schedules hold, if they do.
+        before: The layout of before; the levels of a whole run are computed once.
     """
+    count, shift, total = place
     rows = rows_for(total, len(schedules))
     start, n = (0, rows) if rows is not None else (count, BLOCK)
     columns = [0] * len(peaks)
     for i, (_, places) in enumerate(schedules):
-        for place in places:
-            columns[place] = i
-    each = [_levels(view, start, n, count, shift) for view, _ in schedules]
-    levels = np.stack(each, axis=1) if each else np.empty((n, 0))
-    return Layout(levels, start, rows is not None, columns, peaks, tensors)
+        for column in places:
+            columns[column] = i
+    views = [view for view, _ in schedules]
+    if before is not None and before.holds(views, shift, rows):
+        levels = before.levels
+    else:
+        each = [_levels(view, start, n, count, shift) for view in views]
+        levels = np.stack(each, axis=1) if each else np.empty((n, 0))
+    return Layout(levels, start, rows is not None, columns, peaks, tensors, views, shift)
 
 
 def _levels(view: Schedule | Listener, start: int, n: int, count: int, shift: int) -> Floats:

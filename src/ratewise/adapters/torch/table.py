@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ratewise._arrays import Floats
 from ratewise.adapters.torch.layout import BYTES, Layout
 
 
@@ -64,6 +65,7 @@ class Table:
             self._columns = columns if several else None
             self._banks = [_bank(layout.tensors, dtype) for dtype in _dtypes(layout.tensors)]
         self._order = list(layout.columns)
+        self._from: Floats | None = layout.levels
         self.tensors = list(layout.tensors)
         self.start, self.whole, self.captured = layout.start, layout.whole, False
         self.rows = len(layout.levels)
@@ -151,10 +153,12 @@ class Table:
 
     def refill(self, layout: Layout) -> None:
         """Put a layout that fits into these tensors; what is left over holds the end."""
-        levels = np.empty((self.rows, layout.levels.shape[1]))
-        levels[: len(layout.levels)] = layout.levels
-        levels[len(layout.levels) :] = layout.levels[-1]
-        self._levels.copy_(torch.from_numpy(levels))
+        if layout.levels is not self._from:
+            levels = np.empty((self.rows, layout.levels.shape[1]))
+            levels[: len(layout.levels)] = layout.levels
+            levels[len(layout.levels) :] = layout.levels[-1]
+            self._levels.copy_(torch.from_numpy(levels))
+            self._from = layout.levels
         self._peaks.copy_(torch.tensor(layout.peaks, dtype=torch.float64))
         self._start.fill_(layout.start)
         self.start, self.whole = layout.start, layout.whole
@@ -162,6 +166,7 @@ class Table:
     def rest(self, values: Sequence[float]) -> None:
         """Let graphs that go on using these tensors write these values from now on."""
         self._levels.fill_(1.0)
+        self._from = None
         self._peaks.copy_(torch.tensor(values, dtype=torch.float64))
         self.put(values)
 
