@@ -247,13 +247,13 @@ def test_a_run_without_an_end_is_laid_out_in_blocks(
     """A new block comes where the last one may end; the count is read then, and not before."""
     monkeypatch.setattr(layout, "BLOCK", 16)
     reads: list[int] = []
-    read = table.Table.read
+    read = table.RateTable.read
     plan = rw.Warmup(5) >> rw.InverseSqrt()
     plan = rw.Plan(lr=plan, groups={"head": rw.Hold()}) if several else plan
     optimizer = build(tools, Still, 2)
     optimizer.param_groups[1]["name"] = "head"
     scheduler = Scheduler(optimizer, plan, on_device=True)
-    monkeypatch.setattr(table.Table, "read", lambda self: reads.append(1) or read(self))
+    monkeypatch.setattr(table.RateTable, "read", lambda self: reads.append(1) or read(self))
     used, found = [], torch.zeros(())
     optimizer.found_inf = found
     for batch in range(100):

@@ -56,8 +56,9 @@ def _is_asked_for(
     if on_device is None:
         cells = [(m, key, *place) for m in members for key, place in m.places.items()]
         there = [isinstance(v, Tensor) and v.device == device for v in held(cells)]
-        return device.type in _device.WITH_CLOCKS and all(there) and source.form is not None
-    if on_device and device.type in _device.WITHOUT:
+        known = all(there) and source.form is not None
+        return known and device.type in _device.WITH_CLOCKS and _device.can_count(device)
+    if on_device and not _device.can_count(device):
         raise refuse_device(device)
     if on_device and source.is_open_function:
         raise refuse_function()

@@ -12,8 +12,18 @@ from torch.optim import Optimizer
 WITH_CLOCKS = ("cuda", "xpu")
 """Devices on which a rate that is a tensor has its clock beside it, without being asked to."""
 
-WITHOUT = ("meta", "mps")
-"""Devices on which there is none: nothing can be read there, or nothing is float64."""
+
+def can_count(device: torch.device) -> bool:
+    """Tell whether a clock can be kept on a device: it can be read, and multiplies float64.
+
+    `meta` holds nothing, and `mps` and some of `xpu` have no float64.
+    """
+    if device.type in ("cpu", "cuda", "meta", "mps"):
+        return device.type in ("cpu", "cuda")
+    try:
+        return float(torch.ones((), dtype=torch.float64, device=device) * 2) == 2
+    except (RuntimeError, TypeError):
+        return False
 
 
 def overflow(optimizer: Any) -> bool:

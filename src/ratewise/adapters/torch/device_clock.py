@@ -28,7 +28,7 @@ from ratewise.adapters.torch.refusals import (
     refuse_device,
     say_moved,
 )
-from ratewise.adapters.torch.table import Table
+from ratewise.adapters.torch.table import RateTable
 from ratewise.adapters.torch.values import Group, home, settle_at
 from ratewise.adapters.torch.watch import PAST
 
@@ -39,7 +39,7 @@ NEVER = 2**62
 
 
 class DeviceClock(DeviceCount):
-    """Does what `Clock` does, with a `Table` in the place of its own count and blocks.
+    """Does what `Clock` does, with a `RateTable` in the place of its own count and blocks.
 
     Before an update the table writes the rates at its count, after it the count rises by one
     unless an overflow was found. A step that is compiled or captured does the same without the
@@ -138,7 +138,7 @@ class DeviceClock(DeviceCount):
             super()._take_restored(optimizer)
             self.mark()
 
-    def _refilled(self) -> Table:
+    def _refilled(self) -> RateTable:
         """Return the table, with a new block where the last one might come to its end.
 
         An eager step makes one update at most, so that the host need not read the count before.
@@ -182,7 +182,7 @@ class DeviceClock(DeviceCount):
         """
         groups = [member.group for member in self.members if member.group is not None]
         device = self._where(groups)
-        if device.type in _device.WITHOUT:
+        if not _device.can_count(device):
             raise refuse_device(device)
         for member, key, name, index in self._places():
             group, old = member.group or {}, member.homes.get(key)
@@ -215,7 +215,7 @@ class DeviceClock(DeviceCount):
         elif layout.tensors:
             if table is not None and table.captured:
                 self._retired.append((table, count))
-            self._table = Table(layout, count)
+            self._table = RateTable(layout, count)
         rows = len(layout.levels) - 1
         self._room = rows if not layout.whole else max(rows + PAST - count, 0) + 1
 

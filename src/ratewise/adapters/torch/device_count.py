@@ -8,10 +8,10 @@ from typing import Any
 
 from ratewise.adapters.torch.clock import Clock
 from ratewise.adapters.torch.hands import held, is_ours, mark
-from ratewise.adapters.torch.layout import Layout
+from ratewise.adapters.torch.layout import TableLayout
 from ratewise.adapters.torch.refusals import refuse_replayed
 from ratewise.adapters.torch.source import Source
-from ratewise.adapters.torch.table import Table
+from ratewise.adapters.torch.table import RateTable
 
 
 class DeviceCount(Clock):
@@ -23,9 +23,9 @@ class DeviceCount(Clock):
     on_device = True
 
     def __init__(self, source: Source, policy: str | None, by_hand: str = "warn") -> None:
-        self._table: Table | None = None
-        self._laid: Layout | None = None
-        self._retired: list[tuple[Table, int]] = []
+        self._table: RateTable | None = None
+        self._laid: TableLayout | None = None
+        self._retired: list[tuple[RateTable, int]] = []
         self._begun = 0  # the count until there is a table
         self._row_at = -1
         self._due = self._unseen = False
@@ -161,7 +161,7 @@ class DeviceCount(Clock):
     def _note_placed(self) -> None:
         self._placed = list(map(mark, held(self._cells)))
 
-    def _holds_ours(self, table: Table) -> bool:
+    def _holds_ours(self, table: RateTable) -> bool:
         """Tell whether the groups hold our tensors, and nobody else has written to them.
 
         A step that went unheard has written to them as well: then the device looks.

@@ -22,7 +22,7 @@ BLOCK = 2**16
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """What a table is made of, as it is known on the host.
 
     Attributes:
@@ -58,8 +58,8 @@ def layout_of(
     peaks: Sequence[float],
     tensors: Sequence[Tensor],
     place: tuple[int, int, int | None],
-    before: Layout | None,
-) -> Layout:
+    before: TableLayout | None,
+) -> TableLayout:
     """Return the layout for an optimizer.
 
     Args:
@@ -83,7 +83,7 @@ def layout_of(
     else:
         each = [_levels(view, start, n, count, shift) for view in views]
         levels = np.stack(each, axis=1) if each else np.empty((n, 0))
-    return Layout(levels, start, rows is not None, columns, peaks, tensors, views, shift)
+    return TableLayout(levels, start, rows is not None, columns, peaks, tensors, views, shift)
 
 
 def _levels(view: Schedule | Listener, start: int, n: int, count: int, shift: int) -> Floats:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ratewise._arrays import Floats
-from ratewise.adapters.torch.layout import BYTES, Layout
+from ratewise.adapters.torch.layout import BYTES, TableLayout
 
 
 class Bank:
@@ -36,7 +36,7 @@ class Bank:
         write_each(self.tensors, self.placed)
 
 
-class Table:
+class RateTable:
     """The count of committed updates, the levels of each, and where they are written.
 
     value = peak · level[min(count − start, rows − 1)], in float64, rounded once where it is put
@@ -50,7 +50,7 @@ class Table:
         captured: Whether a graph was captured that goes on using these tensors.
     """
 
-    def __init__(self, layout: Layout, count: int) -> None:
+    def __init__(self, layout: TableLayout, count: int) -> None:
         device = layout.tensors[0].device
         self.device = device
         with torch.inference_mode(False):
@@ -140,7 +140,7 @@ class Table:
         """Return the updates that a run may have to be laid out whole."""
         return BYTES // (8 * self._levels.shape[1]) - 1
 
-    def fits(self, layout: Layout) -> bool:
+    def fits(self, layout: TableLayout) -> bool:
         """Tell whether a layout can be put into these very tensors, and graphs go on with it."""
         return (
             len(layout.levels) <= self.rows
@@ -151,7 +151,7 @@ class Table:
             and all(a is b for a, b in zip(layout.tensors, self.tensors, strict=True))
         )
 
-    def refill(self, layout: Layout) -> None:
+    def refill(self, layout: TableLayout) -> None:
         """Put a layout that fits into these tensors; what is left over holds the end."""
         if layout.levels is not self._from:
             levels = np.empty((self.rows, layout.levels.shape[1]))
