@@ -15,7 +15,7 @@ TEST_ENV      := env -u KERAS_BACKEND $(QUIET_THREADS) OMP_NUM_THREADS=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test docs lint bench fuzz hunt audit-pins oldest test-python clean help
+.PHONY: demo test test-gpu docs lint bench fuzz hunt audit-pins oldest test-python clean help
 
 help:  ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,15 @@ demo: $(VENV)/.demo-installed  ## Choose a schedule for a classifier of real rev
 
 test: lint  ## Run the linters, the type checker, every test and every snippet of the docs
 	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Here with a build of PyTorch for the card: `.venv/bin/pip install torch`, from where it has CUDA.
+GPU_REPORT := results/gpu.jsonl
+
+test-gpu: $(VENV)/.test-installed  ## Run what needs a card with CUDA, and write down what held
+	@mkdir -p $(dir $(GPU_REPORT)) && rm -f $(GPU_REPORT)
+	@$(TEST_ENV) RATEWISE_GPU_REPORT=$(GPU_REPORT) $(BIN)/python -m pytest -rs tests/gpu
+	@test ! -e $(GPU_REPORT) || $(BIN)/python docs/make_gpu.py $(GPU_REPORT)
+	@$(TEST_ENV) $(BIN)/python benchmarks/gpu.py
 
 lint: $(VENV)/.test-installed  ## Run the linters and the type checker alone
 	$(BIN)/ruff check .

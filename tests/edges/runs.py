@@ -11,10 +11,11 @@ from torch.optim import SGD
 from torch.optim import lr_scheduler as native
 
 import ratewise as rw
-from ratewise.adapters.torch import clock
+from ratewise.adapters.torch import clock, device
 from ratewise.convert import read
 from ratewise.torch import Scheduler
 from tests.edges.rows import edge, refused
+from tests.torch.device_twin import Tape
 
 PEAK, CLOCK, GROUPS = "the peak is the peak", "a clock that stands still", "groups and feedback"
 
@@ -180,6 +181,27 @@ def captured() -> str:
         said = refused(lambda: step(optimizer), "captured", "behind each replay")
     assert scheduler.committed == 0
     return said
+
+
+@edge(CLOCK, "the same with `on_device=True`: replayed 20 times, with 4 overflows (by a tape)")
+def captured_on_device() -> str:
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    optimizer = torch.optim.SGD([weight], lr=torch.tensor(0.1), fused=True)
+    optimizer.grad_scale, optimizer.found_inf = torch.ones(()), torch.zeros(())
+    with mock.patch.multiple(device, is_on_card=lambda _: True, is_captured=lambda: True):
+        scheduler = Scheduler(optimizer, rw.Linear(to=0), total=20, on_device=True)
+        with Tape() as tape:
+            optimizer.step()
+    scheduler.seek(0)
+    for replay in range(20):
+        optimizer.found_inf.fill_(float(replay % 5 == 2))
+        tape.replay()
+        t = replay - (replay + 2) // 5
+        base = float(torch.tensor(0.1))
+        assert float(optimizer.param_groups[0]["lr"]) == float(torch.tensor(base * (1 - t / 20)))
+    assert scheduler.committed == 16
+    return "counts 16 updates, each with its own rate, rounded once to float32"
 
 
 @edge(GROUPS, "`ReduceLROnPlateau(min_lr=[…])` of groups at 1e-4 and 1e-3")

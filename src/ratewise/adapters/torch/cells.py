@@ -32,6 +32,7 @@ class GroupCells:
         used: What is followed.
         feedback: What its feedback schedules were shown.
         hands: What is done about values that somebody else has put in place.
+        graphs: The clock on a device of a schedule before: graphs may go on writing to its tensors.
         members: The groups, in the optimizer's order.
         plain: Whether all groups follow one schedule, and only their rates, which are floats.
     """
@@ -53,6 +54,7 @@ class GroupCells:
         "_start",
         "_stop",
         "feedback",
+        "graphs",
         "hands",
         "members",
         "plain",
@@ -60,6 +62,8 @@ class GroupCells:
         "t",
         "used",
     )
+
+    on_device = False
 
     def __init__(self, source: Source, by_hand: str) -> None:
         self.t = self._next = 0
@@ -71,6 +75,7 @@ class GroupCells:
         self._placed: list[Any] = []
         self._announced = -1  # the update whose values were put in place before it
         self.hands = Hands(by_hand)
+        self.graphs: GroupCells | None = None
 
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""
@@ -97,6 +102,18 @@ class GroupCells:
         self._rows: list[list[float]] = []
         self._start = self._stop = -1
 
+    def moment(self) -> int:
+        """Return where the clock stands, as far as that is known without asking a device."""
+        return self.t
+
+    def inherit(self, before: GroupCells | None) -> None:
+        """Keep the clock of a schedule before that may have left its tensors in graphs."""
+        if before is not None:
+            self.graphs = before if before.on_device else before.graphs
+
+    def rest(self, keep: bool) -> None:
+        """Do nothing more for an optimizer that goes on without: no graph writes its rates."""
+
     # Values ---------------------------------------------------------------------------------
 
     def row(self, t: int) -> list[float]:
@@ -105,7 +122,7 @@ class GroupCells:
             level = float(self._bundles[0][0].values(1, t + self.shift)[0])
             return [peak * level for peak in self._peaks]
         if not self._start <= t < self._start + len(self._rows):
-            self._rows = self._table(t)
+            self._rows = self._rows_from(t)
             self._start = t
         return self._rows[t - self._start]
 
@@ -122,7 +139,7 @@ class GroupCells:
             return (self._scale * self._block[self.t - self._start]).tolist()
         return self.row(self.t)
 
-    def _table(self, t: int) -> list[list[float]]:
+    def _rows_from(self, t: int) -> list[list[float]]:
         out = np.empty((self._size, len(self._cells)))
         for schedule, columns, peaks in self._bundles:
             levels = schedule.values(self._size, t + self.shift)
@@ -200,18 +217,23 @@ class GroupCells:
         """See to values that somebody else has put in place of ours, by the policy for them."""
         found = held(self._cells)
         others = [i for i, value in enumerate(found) if not is_ours(value, self._placed[i])]
-        coming = self.coming() if others else []
+        if not others:
+            return
+        coming = self.coming()
         there = coming if self.announced else self.last()
         for i in others:
             member, key, *_ = self._cells[i]
-            value = on_host(found[i])  # a tensor rounds, and may have taken a number's place
+            value = self.seen(found[i])  # a tensor rounds, and may have taken a number's place
             if value is None or not (close(value, coming[i]) or close(value, there[i])):
                 place = self.members.index(member)
                 peak = self.hands.meet(self.t, member, place, key, found[i], coming[i])
                 member.peak[key] = member.peak[key] if peak is None else peak
-        if others:
-            self._remember_last()
-            self.lay_out()  # also where a number has become a tensor
+        self._remember_last()
+        self.lay_out()  # also where a number has become a tensor
+
+    def seen(self, value: Any) -> float | None:
+        """Return a value that is not ours, if the host can see it."""
+        return on_host(value)
 
     def _put(self, values: list[float]) -> None:
         for (member, _, name, index), value in zip(self._cells, values, strict=True):

@@ -123,9 +123,10 @@ class Clock(GroupCells):
             raise question
         self.heed()
         self._stop = -1
-        self._row = self.row(self.t)
+        before, self._row = self._row, self.row(self.t)
         self.write()
         skipped = hasattr(optimizer, "found_inf") and overflow(optimizer)
+        self._row = before if skipped else self._row
         self._next = self.t if skipped else self.t + 1
 
     def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -249,9 +250,10 @@ class Clock(GroupCells):
     def keep(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
         """Write the count and the peaks into every group of a state of the optimizer."""
         self.sync(optimizer)
+        count = self.t
         for member, group in zip(self.members, state.get("param_groups", ()), strict=False):
             group.update(member.kept())
-            carried.keep_count(group, self.t, False)
+            carried.keep_count(group, count, False)
             carried.keep_shift(group, self.shift)
 
     def begin(self, optimizer: Optimizer, updates: int | None, first: bool, known: bool) -> None:

@@ -6,7 +6,7 @@ The updates of the optimizer are counted all the same, and only they.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import Tensor
@@ -73,7 +73,7 @@ class Contract(LRScheduler):
             fix = f"write step(metrics={shorten(epoch)}) or observe({names[0]}={shorten(epoch)})"
             raise ScheduleError("Scheduler.step", rule, fix)
         else:
-            self._clock.watch.call(self._clock.t, self.optimizer, "scheduler.step()")
+            self._clock.watch.call(self._clock.moment(), self.optimizer, "scheduler.step()")
         # A function is asked for an update when it is due; one without an end may not go further.
         if self._clock.handles and not self._clock.used.is_open_function:
             self._clock.sync(self.optimizer)
@@ -103,9 +103,42 @@ class Contract(LRScheduler):
         """Go to where `updates` updates have been committed; see `Scheduler.seek`."""
         raise NotImplementedError
 
+    # Rates ----------------------------------------------------------------------------------
+
     def get_last_lr(self) -> list[float | Tensor]:
-        """Return the rate that each group used in the last update."""
-        raise NotImplementedError
+        """Return the rate that each group used in the last update; before the first, f(0)'s."""
+        return self._by_group(self._clock.last)
+
+    def get_lr(self) -> list[float | Tensor]:
+        """Return the rate that each group will use in the next update."""
+        return self._by_group(lambda: self._clock.row(self._clock.t))
+
+    @property
+    def base_lrs(self) -> list[float | Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The rate of each group at level 1; what is set here is saved and survives a resume."""
+        return self._by_group(lambda: [m.peak[key] for m, key in self._clock.targets()])
+
+    @base_lrs.setter
+    def base_lrs(self, values: Sequence[float | Tensor]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        members = self._synced().snapshot()
+        for member, value in zip(members, values, strict=True):
+            if "lr" in member.places:
+                member.peak["lr"] = float(value)
+        self._clock.lay_out()
+
+    def _by_group(self, values: Any) -> list[float | Tensor]:
+        clock = self._synced()
+        cells = zip(clock.targets(), values(), strict=True)
+        rates = {member: value for (member, key), value in cells if key == "lr"}
+        groups = self.optimizer.param_groups
+        return [
+            rates[member] if member in rates else float(group["lr"])
+            for member, group in zip(clock.members, groups, strict=True)
+        ]
+
+    def _synced(self) -> Clock:
+        self._clock.sync(self.optimizer)
+        return self._clock
 
     # Under the names that frameworks know ---------------------------------------------------
 
@@ -136,7 +169,7 @@ class Contract(LRScheduler):
 
     @property
     def _step_count(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self._clock.t + 1
+        return self._clock.moment() + 1
 
     @_step_count.setter
     def _step_count(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]

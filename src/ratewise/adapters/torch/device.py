@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
+
+WITH_CLOCKS = ("cuda", "xpu")
+"""Devices on which a rate that is a tensor has its clock beside it, without being asked to."""
+
+
+def can_count(device: torch.device) -> bool:
+    """Tell whether a clock can be kept on a device: it can be read, and multiplies float64.
+
+    `meta` holds nothing, and `mps` and some of `xpu` have no float64.
+    """
+    if device.type in ("cpu", "cuda", "meta", "mps"):
+        return device.type in ("cpu", "cuda")
+    try:
+        return float(torch.ones((), dtype=torch.float64, device=device) * 2) == 2
+    except (RuntimeError, TypeError):
+        return False
 
 
 def overflow(optimizer: Any) -> bool:
@@ -19,6 +35,12 @@ def overflow(optimizer: Any) -> bool:
 def is_on_card(group: dict[str, Any]) -> bool:
     """Tell whether a group has parameters on a device that captures graphs."""
     return any(weight.is_cuda for weight in group["params"])
+
+
+def of_groups(groups: Sequence[dict[str, Any]]) -> torch.device | None:
+    """Return the device of the first parameter, if there is one; others may be elsewhere."""
+    weights = (weight for group in groups for weight in group["params"])
+    return next((weight.device for weight in weights), None)
 
 
 def is_captured() -> bool:

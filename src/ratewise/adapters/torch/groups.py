@@ -57,6 +57,8 @@ class Member:
         factors: By what the group multiplies a key, such as timm's `lr_scale`; in `peak` already.
         plain: Values of those keys at level 1 without their factors, as they were read.
         found: Keys whose values at level 1 the group kept when it was bound.
+        homes: Tensors that a clock on a device writes to, by key.
+        numbers: Keys that held a number before such a clock put a tensor there.
     """
 
     name: str | None
@@ -74,6 +76,8 @@ class Member:
     factors: dict[str, float] = field(default_factory=dict[str, float])
     plain: dict[str, float] = field(default_factory=dict[str, float])
     found: frozenset[str] = frozenset()
+    homes: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    numbers: set[str] = field(default_factory=set[str])
 
     @property
     def label(self) -> Label:
@@ -139,7 +143,7 @@ class Member:
             self.base[key] = self.peak[key] = self.last[key] = value
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "group": None, "owned": {}, "placed": {}}
+        return {**self.__dict__, "group": None, "owned": {}, "placed": {}, "homes": {}}
 
 
 def read_members(

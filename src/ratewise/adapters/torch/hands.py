@@ -134,6 +134,24 @@ class Hands:
         )
         return None
 
+    def meet_unseen(self, t: int) -> None:
+        """Say that a step which was compiled or captured has met with values that are not ours.
+
+        Raises:
+            ScheduleError: the policy is to refuse them.
+        """
+        rule = f"found before update {t} that somebody else had written to a tensor of the groups"
+        late = "a step that is compiled or captured has used the schedule's value all the same"
+        if self.policy == "refuse":
+            raise ScheduleError("Scheduler", rule, f"take away what writes to it; {late}")
+        if self.policy == "warn" and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"Scheduler: {rule}; {late}. Take away what writes to it, or give "
+                'by_hand="ignore" to hear no more of it, "refuse" to stop at one',
+                stacklevel=3,
+            )
+
 
 def _named(member: Member) -> str:
     """Return who else is bound to the optimizer of a group, as far as it can be found; once a run.

@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from ratewise.adapters.torch.groups import Member
 from ratewise.adapters.torch.source import Source
+from ratewise.adapters.torch.values import who_is
 from ratewise.schedule import ScheduleError
 
 WHO = "Scheduler"
@@ -55,16 +57,98 @@ def refuse_clockless(optimizer: Optimizer) -> None:
 
 
 def refuse_capture() -> ScheduleError:
-    """Return the error for a step that is captured into a CUDA graph.
+    """Return the error for a step that is captured while the clock is on the host.
 
     The host writes each rate: captured, that of one update is replayed, and nothing counts.
     """
     rule = "cannot write its rates into a step that is captured into a CUDA graph: replays keep one"
     fix = (
-        "capture the forward and the backward pass, and call optimizer.step() behind each replay, "
-        "or compile the step: torch.compile(step, mode='reduce-overhead')"
+        "give the optimizer lr=torch.tensor(…) on the card, or Scheduler(…, on_device=True), and "
+        "the clock is captured with the step; or call optimizer.step() behind each replay"
     )
     return ScheduleError(WHO, rule, fix)
+
+
+def refuse_captured(what: str, fix: str) -> ScheduleError:
+    """Return the error for a captured step that the clock on the device cannot go with."""
+    return ScheduleError(WHO, f"was captured into a graph with its step {what}", fix)
+
+
+def check_capturable(whole: bool, longest: int, by_hand: str) -> None:
+    """Refuse a capture that the host would have to go on with.
+
+    Raises:
+        ScheduleError: the levels are laid out in blocks; values set by hand are to be followed.
+    """
+    if not whole:
+        fix = f"give Scheduler(…, total=…), of fewer than {longest:,} updates"
+        raise refuse_captured("and has no end that a table on the device could hold", fix)
+    if by_hand == "follow":
+        fix = 'give by_hand="warn", or set base_lrs between replays'
+        raise refuse_captured('and by_hand="follow" reads what it finds', fix)
+
+
+def say_moved(number: int, optimizer: Optimizer, device: Any) -> None:
+    """Say that what were numbers, or tensors elsewhere, are tensors on the device now."""
+    warnings.warn(
+        f"{WHO}(on_device=True): {number} of the values that {type(optimizer).__name__} holds are "
+        f"tensors on {device} from now on; a logger reads float(group['lr'])",
+        stacklevel=6,
+    )
+
+
+def refuse_replayed() -> ScheduleError:
+    """Return the error for a graph that replays a schedule which is no longer followed."""
+    rule = "found a captured step replayed that holds the tables of an earlier schedule or layout"
+    return ScheduleError(WHO, rule, "capture the step again, and let the old graph go")
+
+
+def refuse_device(device: Any) -> ScheduleError:
+    """Return the error for a device on which no clock can be kept."""
+    rule = f"has its parameters on {device}, where no clock in float64 can be kept"
+    return ScheduleError(f"{WHO}(on_device=True)", rule, "leave on_device out: the host counts")
+
+
+def refuse_function() -> ScheduleError:
+    """Return the error for a function that would have to be asked for ever."""
+    rule = "cannot ask a function of a run without an end beforehand"
+    return ScheduleError(f"{WHO}(on_device=True)", rule, "give total=…, the updates of the run")
+
+
+def check_takes_tensors(members: Sequence[Member], optimizer: Optimizer) -> None:
+    """Refuse what an optimizer of PyTorch cannot take as a tensor, or reads on the host.
+
+    What a group holds as a tensor already is the user's own choice; of other people's optimizers
+    nothing is known.
+
+    Raises:
+        ScheduleError: a number would have to become a tensor, and its step would read that.
+    """
+    name = next((k.__name__ for k in type(optimizer).__mro__ if _is_torchs(k)), None)
+    for index, member in enumerate(members):
+        group = member.group or {}
+        for key, (place, at) in member.places.items():
+            value = group[place] if at is None else group[place][at]
+            if isinstance(value, Tensor):
+                continue
+            who = f"{WHO}(on_device=True), {who_is(member.name, index)},"
+            if place != "lr":
+                rule = f"schedules {key}, which {type(optimizer).__name__} holds as a number"
+                fix = (
+                    f"give it as a tensor where the optimizer takes one ({_BETAS}), or leave {key}"
+                )
+                raise ScheduleError(who, rule, f"{fix} or on_device out")
+            if name is not None and not (group.get("fused") or group.get("capturable")):
+                rule = f"would make lr a tensor, which this {name} reads on the host at each update"
+                able = " or capturable=True" if "capturable" in group else ""
+                raise ScheduleError(who, rule, f"give it fused=True{able}, or leave on_device out")
+
+
+_BETAS = "betas=(torch.tensor(…), torch.tensor(…)) of an Adam with capturable=True"
+
+
+def _is_torchs(kind: type) -> bool:
+    return kind.__module__.startswith("torch.optim.") and kind is not Optimizer
 
 
 def warn_of_one_peak(source: Source, members: Sequence[Member]) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import inspect
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
 from torch.optim import Optimizer
 
 from ratewise.adapters.arguments import refuse_unknown
@@ -16,6 +15,7 @@ from ratewise.adapters.torch import resume as _resume
 from ratewise.adapters.torch import state as _state
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.clock import Clock
+from ratewise.adapters.torch.clocks import make_clock, revived_clock
 from ratewise.adapters.torch.contract import Contract, updates_behind
 from ratewise.adapters.torch.groups import read_members
 from ratewise.adapters.torch.hands import check_by_hand
@@ -70,12 +70,17 @@ class Scheduler(Contract):
             the last update, such as a callback or `SWALR`. "warn": use the schedule's, and say so
             once; "ignore": use the schedule's; "follow": use the value found, and go on from it in
             proportion; "refuse": raise. States that are loaded and groups that are added are not
-            set by hand. A tensor on a device is read for "follow" alone, and only then.
+            set by hand. A tensor on a device is read for "follow" alone, and only then; with the
+            clock on the device for all, when the host sees that it was written to.
         updates: Updates that were committed before, for an optimizer whose state does not say it;
             0 begins anew with what has moments. Left out, what the optimizer carries counts.
         last_epoch: As of PyTorch's schedulers, one less than the updates that were committed, for
             who passes it. -1 says nothing, and what the optimizer carries comes first: there are
             frameworks that count epochs. With 0 or more, a schedule that is there is taken off.
+        on_device: Whether the count of updates and the rates are kept on the device of the
+            parameters, where no update waits for the host, and a step may be captured into a CUDA
+            graph. Rates that are numbers become tensors, which is said once. Left out, it is so
+            where every scheduled value is a tensor on an accelerator. See docs/gpu.md.
         **unknown: Nothing; a misspelt argument is answered with the nearest one.
 
     Raises:
@@ -118,25 +123,29 @@ class Scheduler(Contract):
         by_hand: str = "warn",
         updates: int | None = None,
         last_epoch: int = -1,
+        on_device: bool | None = None,
         **unknown: Any,
     ) -> None:
         # The base class would patch optimizer.step and step once: its __init__ is not called.
         fix = "write Scheduler(optimizer, Cosine(to=0), …)"
         schedule, unknown = read_named("Scheduler", schedule, fix, {"warmup": warmup, **unknown})
-        refuse_unknown("Scheduler", unknown, ["resume", "by_hand", "updates", "last_epoch"])
+        known = ["resume", "by_hand", "updates", "last_epoch", "on_device"]
+        refuse_unknown("Scheduler", unknown, known)
         refuse_deepspeed(optimizer)
         inner = unwrap("Scheduler", optimizer)
         refuse_clockless(inner)
         check_hooks(inner)
         policy = _resume.check_policy(resume)
         horizon = {"total": total, "epoch": epoch, "samples": samples, "tokens": tokens}
-        clock = Clock(Source.of(schedule, horizon), policy, check_by_hand(by_hand))
+        source, by_hand = Source.of(schedule, horizon), check_by_hand(by_hand)
         made = updates_behind(updates, last_epoch, _bound.get(inner))
         if last_epoch >= 0 and inner in _bound:
             Scheduler.of(inner).detach()
         before = _before[inner].members if inner in _before else []
-        clock.members = read_members(inner, clock.code, inner in _bound, before)
-        warn_of_one_peak(clock.code, clock.members)
+        members = read_members(inner, source, inner in _bound, before)
+        warn_of_one_peak(source, members)
+        clock = make_clock(on_device, source, (policy, by_hand), members, inner)
+        clock.inherit(_before.get(inner))
         self._take(inner, clock)
         clock.begin(inner, made, updates is not None, inner in _before)
         clock.lay_out()
@@ -238,43 +247,8 @@ class Scheduler(Contract):
             _before[self.optimizer] = self._clock
         for member in members:
             member.give_back(peaks=not keep)
-
-    # Rates ----------------------------------------------------------------------------------
-
-    def get_last_lr(self) -> list[float | Tensor]:
-        """Return the rate that each group used in the last update; before the first, f(0)'s."""
-        return self._by_group(self._clock.last)
-
-    def get_lr(self) -> list[float | Tensor]:
-        """Return the rate that each group will use in the next update."""
-        return self._by_group(lambda: self._clock.row(self._clock.t))
-
-    @property
-    def base_lrs(self) -> list[float | Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The rate of each group at level 1; what is set here is saved and survives a resume."""
-        return self._by_group(lambda: [m.peak[key] for m, key in self._clock.targets()])
-
-    @base_lrs.setter
-    def base_lrs(self, values: Sequence[float | Tensor]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        members = self._synced().snapshot()
-        for member, value in zip(members, values, strict=True):
-            if "lr" in member.places:
-                member.peak["lr"] = float(value)
-        self._clock.lay_out()
-
-    def _by_group(self, values: Any) -> list[float | Tensor]:
-        clock = self._synced()
-        cells = zip(clock.targets(), values(), strict=True)
-        rates = {member: value for (member, key), value in cells if key == "lr"}
-        groups = self.optimizer.param_groups
-        return [
-            rates[member] if member in rates else float(group["lr"])
-            for member, group in zip(clock.members, groups, strict=True)
-        ]
-
-    def _synced(self) -> Clock:
-        self._clock.sync(self.optimizer)
-        return self._clock
+        if members:
+            self._clock.rest(keep)
 
     # State ----------------------------------------------------------------------------------
 
@@ -304,7 +278,7 @@ class Scheduler(Contract):
     def __reduce__(self) -> tuple[Any, ...]:
         clock = self._synced()
         saved = clock.snapshot(), clock.feedback.states()
-        policies = clock.policy, clock.hands.policy
+        policies = clock.policy, clock.hands.policy, clock.on_device
         parts = clock.code, clock.used, policies, clock.t, clock.shift, *saved
         return _revive, (type(self), self.optimizer, parts, bool(clock.handles))
 
@@ -382,7 +356,7 @@ def _start(optimizer: Optimizer, clock: Clock) -> None:
 def _revive(kind: type[Scheduler], optimizer: Optimizer, parts: Any, bound: bool) -> Scheduler:
     """Return a pickled or copied scheduler, on the optimizer that was pickled or copied with it."""
     code, used, policies, t, shift, members, states = parts
-    clock = Clock(code, *policies)
+    clock = revived_clock(code, *policies)
     clock.used, clock.shift, clock.members = used, shift, members
     for member, group in zip(members, optimizer.param_groups, strict=True):
         member.attach(group)

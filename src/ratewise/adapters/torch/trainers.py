@@ -25,7 +25,7 @@ class RunSettings:
         who: What the user called.
         schedule: The schedule, or the plan.
         horizon: What the user has said of the length of the run; it comes before the trainer's.
-        policies: `resume`, `by_hand` and `updates` of `Scheduler`.
+        policies: `resume`, `by_hand`, `updates` and `on_device` of `Scheduler`.
     """
 
     who: str
@@ -45,6 +45,7 @@ class RunSettings:
         resume: str | None = None,
         by_hand: str = "warn",
         updates: int | None = None,
+        on_device: bool | None = None,
         **horizon: Any,
     ) -> RunSettings:
         """Return the settings that a call names; a slip is heard at once.
@@ -57,8 +58,10 @@ class RunSettings:
         """
         value, left = read_named(who, schedule, f"write {example}", dict(unknown))
         refuse_unknown(who, left, ["resume", "by_hand", "updates", "warmup", *known])
-        policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
-        return cls(who, value, given(**horizon), {**policies, "updates": updates})
+        policies: dict[str, Any] = {"resume": check_policy(resume)}
+        policies |= {"by_hand": check_by_hand(by_hand)}
+        policies |= {"updates": updates, "on_device": on_device}
+        return cls(who, value, given(**horizon), policies)
 
     @property
     def knows_total(self) -> bool:

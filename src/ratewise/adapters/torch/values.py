@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ratewise.schedule import ScheduleError
@@ -73,5 +74,24 @@ def put(group: Group, name: str, index: int | None, value: float) -> None:
     elif index is None:
         group[name] = value
     else:
+        items = group[name]
+        group[name] = type(items)([*items[:index], value, *items[index + 1 :]])
+
+
+def home(group: Group, name: str, index: int | None, device: torch.device) -> Tensor:
+    """Return the tensor of a value on a device: the group's own, if it is there."""
+    value = group[name] if index is None else group[name][index]
+    if isinstance(value, Tensor) and value.device == device and not value.is_inference():
+        return value
+    kind = value.dtype if isinstance(value, Tensor) else torch.float32  # as fused kernels want it
+    with torch.inference_mode(False):
+        return torch.tensor(float(value), dtype=kind, device=device)
+
+
+def settle_at(group: Group, name: str, index: int | None, value: Any) -> None:
+    """Let a group hold this very tensor, or number."""
+    if index is None:
+        group[name] = value
+    elif group[name][index] is not value:
         items = group[name]
         group[name] = type(items)([*items[:index], value, *items[index + 1 :]])
