@@ -54,7 +54,7 @@ def check_said(source: Any, chosen: Format) -> None:
     if not chosen.reads or not own or not seen:
         return
     spoken = {*names(*(chosen.facts.get(fact, "") for fact in ("lr", "total", "epochs")))}
-    own -= {name for name in seen - spoken if not looks_scheduled(name)}
+    own -= {n for n in seen - spoken if not looks_scheduled(n) and "sched" not in n}
     if isinstance(source, Mapping | str) and own.isdisjoint(_keys(flags(chosen.name, source))):
         rule = "says nothing of a schedule or its rate"
         raise ScheduleError(f"The {chosen.what}", rule, "give the config of a training run")
