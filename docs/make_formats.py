@@ -43,6 +43,21 @@ A file is read and never run. `${a.b}` of OmegaConf, arithmetic on the names of 
 files are there. What cannot be worked out (a call, the environment, a file that is missing) is
 refused where the schedule needs it, by its line or its file, and changes nothing elsewhere.
 
+Besides files of keys, these are read:
+
+* a **script**, by the flags of its command. Variables that it sets once, to a text, are put where
+  they are used (`LR=3e-4`, `${LR:-3e-4}`, `$((8 * 32))`, `ARGS="…"`); what it sets twice, in a loop
+  or from a command, is not known. A flag that two commands give two values is asked about.
+* a **command of settings**, `trainer.py actor.optim.lr=1e-6` or `--optim.lr 1e-6`, as the file
+  that it would override.
+* a **page**: the hyperparameters that a model card lists (`README.md` of a model), else the
+  commands in its fences.
+
+`--set KEY=VALUE` puts a value in place of what a file says, nested keys by their path
+(`--set lr_scheduler_kwargs.min_lr_rate=0.1`); a key that is not read cannot be set. A config that
+states epochs needs one of `--epoch` (updates), `--examples` (samples) or `--total`. Numbers may be
+`10k`, `1e4` or `10,000`; `1.000` and `0,5`, which are read in two ways in the world, are refused.
+
 | shape | format | there | here | to know |
 |---|---|---|---|---|
 """

@@ -233,7 +233,7 @@ def test_scripts_with_a_loop_of_their_own_say_steps_otherwise() -> None:
         ({"train_micro_batch_size_per_gpu": 4, "optimizer": {"params": {"lr": 1e-4}}},
          "has no scheduler"),
         ("gen.py --network_module networks.lora --steps 20", "says nothing of a schedule"),
-        ({"optimizer": {"_component_": "torch.optim.AdamW"}, "tasks": ["x"]}, "says nothing of"),
+        ({"optimizer": {"_component_": "torch.optim.AdamW"}, "tasks": ["x"]}, "has no lr"),
         ({"model": 1, "LearningRate": {"base_lr": 0.1, "milestones": [8]}}, "base_lr, milestones"),
     ],
 )  # fmt: skip

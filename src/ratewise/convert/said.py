@@ -47,15 +47,20 @@ def check_twice(source: Any, chosen: Format) -> None:
 
 
 def check_said(source: Any, chosen: Format) -> None:
-    """Refuse a config that has marks of its format, and nothing that is read of a schedule."""
+    """Refuse a command that has marks of its format, and nothing that is read of a schedule.
+
+    It may be one that trains nothing; a file of keys is for training, and has its defaults.
+    """
+    if not isinstance(source, str):
+        return
     sizes = names(*(paths for fact, paths in chosen.facts.items() if fact in _SIZES))
     own = {path.rpartition(".")[2] for path in own_paths(chosen) - {*sizes}}
     seen = {mark.lstrip("-").replace("-", "_") for mark in chosen.evidence(source).seen}
     if not chosen.reads or not own or not seen:
         return
     spoken = {*names(*(chosen.facts.get(fact, "") for fact in ("lr", "total", "epochs")))}
-    own -= {name for name in seen - spoken if not looks_scheduled(name)}
-    if isinstance(source, Mapping | str) and own.isdisjoint(_keys(flags(chosen.name, source))):
+    own -= {n for n in seen - spoken if not looks_scheduled(n) and "sched" not in n}
+    if own.isdisjoint(_keys(flags(chosen.name, source))):
         rule = "says nothing of a schedule or its rate"
         raise ScheduleError(f"The {chosen.what}", rule, "give the config of a training run")
 

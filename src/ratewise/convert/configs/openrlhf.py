@@ -30,7 +30,8 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     keys = Keys(_WHO, {**given, **{k: actor[k] for k in _SHARED.split() if k in actor}})
     ratio = keys.number("lr_warmup_ratio", 0.03, high=1.0)
     kind = keys.choice("lr_scheduler", _NAMES, _FLOORED[0])
-    notes = [f"Left out, so OpenRLHF's own: {left}." for left in _left_out(keys, kind)]
+    left = ", ".join(_left_out(keys, kind))
+    notes = [f"Left out, so OpenRLHF's own: {left}."] if left else []
     if "critic" in given or "critic_learning_rate" in given:
         notes.append(_CRITIC)
     total = ctx.need_total(_WHO)
@@ -68,7 +69,7 @@ _MARKS = Marks(
     *marks("--per_device_train_batch_size --lr_scheduler_type --num_train_epochs", -20),
     *marks("ds.zero_stage ckpt.output_dir actor.model_name_or_path", 2),
     *marks("lr_warmup_ratio pretrain max_epochs", 1),
-    FormatMark("", 3, lambda source: isinstance(source, str) and "openrlhf" in source),
+    FormatMark("", 2, lambda source: isinstance(source, str) and "openrlhf" in source),
 )
 _FACTS = {
     "lr": "adam.lr actor.adam.lr learning_rate actor_learning_rate",

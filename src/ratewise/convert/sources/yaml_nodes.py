@@ -102,8 +102,13 @@ def safe_loader() -> Any:
         line = node.start_mark.line + 1
         return Unknown(f"!{name}", f"the tag of line {line} is not followed")
 
+    def refused(_: Any, name: str, node: Any) -> None:
+        """Refuse what would make an object of Python, or run code."""
+        line = node.start_mark.line + 1
+        raise ValueError(f"line {line} has !!python/{name}, which is never run: write its value")
+
     Loader.add_multi_constructor("!", untold)
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/", untold)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", refused)
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
     for kind in ("int", "float"):
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", text_in_base_60)
