@@ -155,6 +155,17 @@ def test_the_updates_it_tells_are_those_that_are_trained(workers: int, tmp_path:
     assert found < 0.9 * alone  # states at the forks are kept, and branched from
 
 
+def test_without_room_for_states_the_ways_to_forks_are_counted_too(tmp_path: Path) -> None:
+    """What is trained again is told, and the budget holds."""
+    log = tmp_path / "trained"
+    log.touch()
+    options = {"peaks": [0.05, 0.1, 0.2, 0.4], "seeds": 1, "budget": 700, "disk": 0}
+    choice = choose(Counted(log=str(log)), total=50, **options)  # type: ignore[arg-type]
+    assert choice.trained == log.stat().st_size
+    assert choice.trained <= choice.budget
+    assert sum(trial.updates < 50 for trial in choice.trials if np.isfinite(trial.metric)) == 0
+
+
 def test_a_run_branches_from_a_state_that_an_earlier_one_left(tmp_path: Path) -> None:
     """A cooldown after the constant run costs the cooldown, as the search supposed."""
     given = {"hold": rw.Hold(), "cooled": rw.Hold() >> rw.Linear(to=0, over="20%")}

@@ -103,3 +103,21 @@ def test_a_thousand_nested_runs_are_no_deeper_than_one() -> None:
     rates = np.full(2000, 1e-3)
     tree = PrefixTree.of([(0, rates[: n + 1]) for n in range(2000)])
     assert (tree.planned, held(tree), len(tree.segments)) == (2000, 1, 2001)
+
+
+@given(RUNS, st.data())
+def test_with_cuts_the_same_is_trained_and_states_are_saved_there(
+    runs: list[tuple[int, np.ndarray]], data: st.DataObject
+) -> None:
+    """A segment ends at each cut, with its state saved; runs, ends and updates are as without."""
+    cuts = [data.draw(st.sets(st.integers(1, len(rates)), max_size=3)) for _, rates in runs]
+    plain, tree = PrefixTree.of(runs), PrefixTree.of(runs, cuts=[sorted(one) for one in cuts])
+    assert (tree.planned, tree.asked) == (plain.planned, plain.asked)
+    ends = {run: index for index, one in enumerate(tree.segments) for run in one.ends}
+    assert sorted(ends) == list(range(len(runs)))
+    for run, (_, rates) in enumerate(runs):
+        way = [tree.segments[index] for index in tree.path(ends[run])]
+        saved = {one.stop for one in way if one.is_returned_to}
+        assert {cut for cut in cuts[run] if cut < len(rates)} <= saved
+        assert np.concatenate([one.rates for one in way]).tobytes() == rates.tobytes()
+        assert all(run in one.runs and max(one.runs) < len(runs) for one in way)

@@ -232,6 +232,8 @@ class ScheduleSearch:
             if record.diverged is not None or record.error is not None or record.ended
         ]  # others were stopped by hand on their way
         costs = [int(self.searcher.costs[one.run]) for one, _ in ended]
+        if len(ended) == len(asked) and updates > sum(costs):
+            self.searcher.lose_states()  # as there is no room for them
         for (one, record), share in zip(ended, _shared(updates, costs), strict=True):
             value = record.metrics[result.metric]
             expected = self.sign * one.mean, one.spread

@@ -74,6 +74,7 @@ class Searcher:
         self._hypotheses = Hypotheses.of(self.runs, self.experience)
         self._surrogate: Surrogate | None = None
         self._shared = np.zeros(len(self.runs), dtype=np.int64)
+        self._keeps = True
 
     def tell(self, run: int, value: float) -> None:
         """Take the final metric of a run that was trained to its end; NaN if it broke."""
@@ -87,13 +88,18 @@ class Searcher:
 
     def note_trained(self, others: Iterable[Rates]) -> None:
         """Take note of runs that others can branch from, of the space or not, at their cuts."""
-        for rates in others:
+        for rates in others if self._keeps else ():
             together = [common_prefix(mine, rates) for mine in self.runs]
             cuts = np.array([0, *self._cuts(rates, together)])
             for i, common in enumerate(together):
                 self._shared[i] = max(self._shared[i], cuts[cuts <= common].max())
                 if common == len(self.runs[i]) == len(rates):
                     self._shared[i] = common
+
+    def lose_states(self) -> None:
+        """Take note that states are not kept as supposed: from now on every run costs all of it."""
+        self._shared[:] = 0
+        self._keeps = False
 
     def cuts(self, rates: Rates) -> list[int]:
         """Return the updates of a run behind which its state is worth saving, ascending.

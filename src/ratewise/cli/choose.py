@@ -81,8 +81,7 @@ def choose(
     nothing to recommend: no run finished, or none is better than the untrained model, than a
     constant answer, or than the others, or the best peak is the last that was tried.
     """
-    for module in ("scipy", "sklearn"):
-        require(module, extra="search")
+    require("scipy", extra="search")
     from ratewise.choose import Choice, ChoiceInterrupted
     from ratewise.choose import choose as find_out
     from ratewise.choose.summary import NothingFinished
