@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,21 @@ def pytest_collection_finish() -> None:
     Libraries that collect after each run, and tests that ask whether something is gone, would look
     at all of them every time: a second or so.
     """
+    _pass_over_what_stays()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Let it pass over what a file leaves behind, too: graphs, caches, what was imported late."""
+    done = yield
+    if nextitem is None or nextitem.path != item.path:
+        _pass_over_what_stays()
+    return done
+
+
+def _pass_over_what_stays() -> None:
     gc.collect()
     gc.freeze()
 
