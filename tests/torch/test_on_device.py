@@ -6,6 +6,7 @@ All of it runs on the CPU, where a mode stands for the card that must not be rea
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import numpy as np
@@ -365,3 +366,48 @@ def test_several_optimizers_have_a_clock_each(tools: Any) -> None:
     tools.run(both[1], 5)
     assert schedulers.committed == (3, 5)
     assert all(isinstance(one.param_groups[0]["lr"], torch.Tensor) for one in both)
+
+
+def test_neither_accumulation_nor_an_end_is_a_standstill(tools: Any) -> None:
+    """64 calls of `step` for each update warn of nothing; a loop without updates is told."""
+    optimizer = build(tools, Still)
+    scheduler = Scheduler(optimizer, rw.Cosine(to=0.5), total=9, on_device=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(14):
+            for _ in range(64):
+                scheduler.step()
+            optimizer.step()
+    with pytest.warns(UserWarning, match="made no update since update 14: the rates stand still"):
+        for _ in range(101):
+            scheduler.step()
+
+
+@pytest.mark.parametrize("policy", ["warn", "follow"])
+def test_a_number_put_in_the_place_of_the_tensor(tools: Any, policy: str) -> None:
+    """It is met by the policy wherever it comes, and the tensor is back; `observe` too."""
+    plan = rw.Warmup(2) >> rw.Plateau("loss", patience=0, factor=0.5)
+    optimizer = build(tools, Still)
+    twin = build(tools, Still)
+    options = {"total": 40, "by_hand": policy}
+    schedulers = [
+        Scheduler(one, plan, on_device=bool(on), **options)
+        for on, one in enumerate((twin, optimizer))
+    ]
+    there = optimizer.param_groups[0]["lr"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for turn in range(12):
+            for scheduler in schedulers:
+                tools.run(scheduler.optimizer, 2)
+                if turn % 4 == 1:
+                    scheduler.optimizer.param_groups[0]["lr"] = LR * 0.6
+                if turn % 3 == 1:
+                    scheduler.observe(loss=1.0)
+                if turn % 5 == 2:
+                    scheduler.step()
+            assert schedulers[1].get_lr() == schedulers[0].get_lr()
+    tools.run(optimizer, 1)
+    tools.run(twin, 1)
+    assert optimizer.param_groups[0]["lr"] is there
+    assert rates(optimizer) == rounded(rates(twin))

@@ -88,9 +88,8 @@ class DeviceClock(DeviceCount):
             self._see_to(optimizer)
             if not self._due:
                 return
-        self._heard += not counted
-        self._due = True
-        table = self._refilled()
+        table, self._due = self._refilled(), True
+        self._heard += not counted  # behind what may have read the count
         table.place(self._unseen and self.hands.policy != "ignore")
         if self._announced != -1:
             self._announced = -1
@@ -208,7 +207,8 @@ class DeviceClock(DeviceCount):
         total = None if self.used.total is None else max(self.used.total - self.shift, 0)
         schedules = [(view, at.tolist()) for view, at, _ in self._bundles]
         place = count, self.shift, total
-        layout = layout_of(schedules, self._peaks, held(self._cells), place, self._laid)
+        tensors = [member.homes[key] for member, key in self.targets()]
+        layout = layout_of(schedules, self._peaks, tensors, place, self._laid)
         table, self._laid = self._table, layout
         if table is not None and table.fits(layout):
             table.refill(layout)
