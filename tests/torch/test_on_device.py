@@ -339,3 +339,18 @@ def test_several_optimizers_have_a_clock_each(tools: Any) -> None:
     tools.run(both[1], 5)
     assert schedulers.committed == (3, 5)
     assert all(isinstance(one.param_groups[0]["lr"], torch.Tensor) for one in both)
+
+
+@pytest.mark.parametrize("groups", [1, 100])
+def test_an_update_costs_five_kernels_whatever_the_groups(tools: Any, groups: int) -> None:
+    """Clamp, look up, multiply, write, count; one more under a scaler. Views start no kernel."""
+    optimizer = build(tools, Still, groups)
+    Scheduler(optimizer, PLAN, total=80, on_device=True)
+    optimizer.step()
+    for found, kernels in ((None, 5), (torch.zeros(()), 6)):
+        optimizer.found_inf = found
+        with NoReads() as mode:
+            optimizer.step()
+        views = {"view", "unbind", "reshape", "alias"}
+        started = [n for n in mode.seen if n not in views and not n.startswith("_record_function")]
+        assert len(started) == kernels, started
