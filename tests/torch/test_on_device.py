@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.adapters.torch import layout, table
+from ratewise.adapters.torch.trainers import RunSettings
 from ratewise.torch import Scheduler, Schedulers
 from tests.examples import examples
 from tests.torch.device_twin import NoReads, Plain, Still, rates, rounded
@@ -354,3 +355,12 @@ def test_an_update_costs_five_kernels_whatever_the_groups(tools: Any, groups: in
         views = {"view", "unbind", "reshape", "alias"}
         started = [n for n in mode.seen if n not in views and not n.startswith("_record_function")]
         assert len(started) == kernels, started
+
+
+def test_what_a_trainer_was_given_is_passed_on(tools: Any) -> None:
+    """The settings that the trainers' faces share know the switch."""
+    settings = {"total": 20, "example": "attach(…)", "on_device": True}
+    asked = RunSettings.read("attach", PLAN, {}, **settings)
+    scheduler = asked.bind(build(tools, Still))
+    assert scheduler._clock.on_device
+    assert not RunSettings.read("attach", PLAN, {}, total=20, example="").policies["on_device"]
