@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import ratewise as rw
+from ratewise.adapters.torch.table import RateTable
 from ratewise.torch import Scheduler
 from tests.torch.device_twin import NoReads, Still, rates, rounded
 
@@ -94,3 +96,21 @@ def test_a_run_past_its_end_at_rate_0_is_told_once(tools: Any) -> None:
         optimizer.step()
     with NoReads():
         tools.run(optimizer, 10)
+
+
+def test_a_schedule_that_is_off_takes_no_room_and_changes_nothing(tools: Any) -> None:
+    """What it is asked it still knows; many in a row leave the tables of none."""
+    optimizer = build(tools, Still)
+    for turn in range(4):
+        scheduler = Scheduler(optimizer, PLAN, total=123, on_device=True)
+        tools.run(optimizer, 3 + turn)
+        scheduler.detach()
+        group = optimizer.param_groups[0]
+        assert (scheduler.committed, group["lr"]) == (3 + turn, LR)
+        assert scheduler.get_last_lr() == [LR * PLAN.resolve(total=123)(2 + turn)]
+        scheduler.load_state_dict(scheduler.state_dict())
+        assert scheduler.get_lr() == [LR * PLAN.resolve(total=123)(3 + turn)]
+        assert optimizer.param_groups[0]["lr"] == LR
+    gc.collect()
+    alive = [one for one in gc.get_objects() if type(one) is RateTable]
+    assert [one for one in alive if one.rows == 124] == []
