@@ -28,13 +28,15 @@ demo: $(VENV)/.demo-installed  ## Choose a schedule for a classifier of real rev
 test: lint  ## Run the linters, the type checker, every test and every snippet of the docs
 	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Here with a build of PyTorch for the card: `.venv/bin/pip install torch`, from where it has CUDA.
+# The environment needs a build of PyTorch for the card.
 GPU_REPORT := results/gpu.jsonl
 
 test-gpu: $(VENV)/.test-installed  ## Run what needs a card with CUDA, and write down what held
 	@mkdir -p $(dir $(GPU_REPORT)) && rm -f $(GPU_REPORT)
-	@$(TEST_ENV) RATEWISE_GPU_REPORT=$(GPU_REPORT) $(BIN)/python -m pytest -rs tests/gpu
-	@test ! -e $(GPU_REPORT) || $(BIN)/python docs/make_gpu.py $(GPU_REPORT)
+	@$(TEST_ENV) RATEWISE_GPU_REPORT=$(GPU_REPORT) $(BIN)/python -m pytest -rs tests/gpu; \
+		held=$$?; \
+		test ! -e $(GPU_REPORT) || $(BIN)/python docs/make_gpu.py $(GPU_REPORT); \
+		exit $$held
 	@$(TEST_ENV) $(BIN)/python benchmarks/gpu.py
 
 lint: $(VENV)/.test-installed  ## Run the linters and the type checker alone

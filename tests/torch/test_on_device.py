@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import ratewise as rw
 from ratewise.adapters.torch import layout, table
+from ratewise.adapters.torch.trainers import RunSettings
 from ratewise.torch import Scheduler, Schedulers
 from tests.examples import examples
 from tests.torch.device_twin import NoReads, Plain, Still, rates, rounded
@@ -292,24 +293,9 @@ def test_many_rates_are_written_like_one_by_one() -> None:
         whole = torch.zeros(7, dtype=torch.float64)
         tensors = [whole[0], whole[2], whole[4:5], torch.zeros(()), torch.zeros(1)]
         tensors = [tensor.to(torch.float64) for tensor in tensors]
-        write(tensors, values)
+        write(tensors, table._each(values, tensors))
         assert [float(tensor) for tensor in tensors] == values.tolist()
         assert whole[[1, 3, 5, 6]].tolist() == [0.0] * 4
-
-
-def test_a_value_filled_in_place_is_found_at_once(tools: Any) -> None:
-    """An eager step knows it on the host, and follows the policy at that very update."""
-    optimizer = build(tools, Still)
-    scheduler = Scheduler(optimizer, PLAN, total=20, on_device=True, by_hand="refuse")
-    tools.run(optimizer, 3)
-    for value in (torch.tensor(0.5), 0.25):
-        optimizer.param_groups[0]["lr"] = value
-        with pytest.raises(rw.ScheduleError, match="set by somebody else"):
-            optimizer.step()
-        optimizer.param_groups[0]["lr"] = next(iter(scheduler._clock._table.tensors))
-    optimizer.param_groups[0]["lr"].fill_(0.5)
-    with pytest.raises(rw.ScheduleError, match=r"found lr=0\.5 .* at update 3"):
-        optimizer.step()
 
 
 def test_a_resume_keeps_the_tensor_that_graphs_may_hold(tools: Any) -> None:
@@ -328,17 +314,6 @@ def test_a_resume_keeps_the_tensor_that_graphs_may_hold(tools: Any) -> None:
     other.load_state_dict(saved[1])
     tools.run(later, 5)
     assert rates(later)[0] == rounded([LR * PLAN.resolve(20)(13)])[0]
-
-
-def test_a_run_past_its_end_at_rate_0_is_told_once(tools: Any) -> None:
-    """The host reads the count where the end must be near, and not at each update."""
-    optimizer = build(tools, Still)
-    Scheduler(optimizer, rw.Linear(to=0), total=5, on_device=True)
-    tools.run(optimizer, 7)
-    with pytest.warns(UserWarning, match="update 7 is past the end of the schedule, at 5"):
-        optimizer.step()
-    with NoReads():
-        tools.run(optimizer, 10)
 
 
 def test_a_schedule_that_finds_its_own_length_ends(tools: Any) -> None:
@@ -365,3 +340,27 @@ def test_several_optimizers_have_a_clock_each(tools: Any) -> None:
     tools.run(both[1], 5)
     assert schedulers.committed == (3, 5)
     assert all(isinstance(one.param_groups[0]["lr"], torch.Tensor) for one in both)
+
+
+@pytest.mark.parametrize("groups", [1, 100])
+def test_an_update_costs_five_kernels_whatever_the_groups(tools: Any, groups: int) -> None:
+    """Clamp, look up, multiply, write, count; one more under a scaler. Views start no kernel."""
+    optimizer = build(tools, Still, groups)
+    Scheduler(optimizer, PLAN, total=80, on_device=True)
+    optimizer.step()
+    for found, kernels in ((None, 5), (torch.zeros(()), 6)):
+        optimizer.found_inf = found
+        with NoReads() as mode:
+            optimizer.step()
+        views = {"view", "unbind", "reshape", "alias"}
+        started = [n for n in mode.seen if n not in views and not n.startswith("_record_function")]
+        assert len(started) == kernels, started
+
+
+def test_what_a_trainer_was_given_is_passed_on(tools: Any) -> None:
+    """The settings that the trainers' faces share know the switch."""
+    settings = {"total": 20, "example": "attach(…)", "on_device": True}
+    asked = RunSettings.read("attach", PLAN, {}, **settings)
+    scheduler = asked.bind(build(tools, Still))
+    assert scheduler._clock.on_device
+    assert not RunSettings.read("attach", PLAN, {}, total=20, example="").policies["on_device"]

@@ -101,3 +101,29 @@ def test_a_function_with_a_total_is_asked_beforehand(tools: Any) -> None:
     for t in range(3):
         optimizer.step()
         assert float(optimizer.param_groups[0]["lr"]) == float(torch.tensor(1 / (t + 2)))
+
+
+@pytest.mark.parametrize("value", ["cuda:0", 1, torch.device("cpu")])
+def test_what_is_no_switch(tools: Any, value: Any) -> None:
+    """A device is not chosen: the clock is where the parameters are."""
+    optimizer = Still([tools.parameter()], lr=LR)
+    with pytest.raises(rw.ScheduleError, match="is no switch: give True, and the clock is where"):
+        Scheduler(optimizer, rw.Linear(to=0), total=9, on_device=value)
+    assert optimizer.param_groups[0]["lr"] == LR
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_groups_that_come_and_go_are_followed(tools: Any) -> None:
+    """A new one joins with a tensor of its own, and the count goes on in the first that is left."""
+    optimizer = Still([{"params": [tools.parameter()]}], lr=LR)
+    scheduler = Scheduler(optimizer, rw.Linear(to=0), total=8, on_device=True)
+    tools.run(optimizer, 2)
+    optimizer.add_param_group({"params": [tools.parameter(3)], "lr": 0.5})
+    tools.run(optimizer, 1)
+    assert scheduler.get_last_lr() == [LR * 0.75, 0.375]
+    optimizer.param_groups.pop(0)
+    tools.run(optimizer, 2)
+    assert (scheduler.committed, scheduler.get_last_lr()) == (5, [0.25])
+    optimizer.param_groups[0]["params"].clear()
+    tools.run(optimizer, 1)
+    assert int(optimizer.param_groups[0]["ratewise_updates"]) == scheduler.committed == 6

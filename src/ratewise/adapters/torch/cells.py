@@ -108,8 +108,11 @@ class GroupCells:
 
     def inherit(self, before: GroupCells | None) -> None:
         """Keep the clock of a schedule before that may have left its tensors in graphs."""
-        if before is not None:
-            self.graphs = before if before.on_device else before.graphs
+        self.graphs = None if before is None else before.in_graphs()
+
+    def in_graphs(self) -> GroupCells | None:
+        """Return the clock whose tensors a graph may go on writing to."""
+        return self.graphs
 
     def rest(self, keep: bool) -> None:
         """Do nothing more for an optimizer that goes on without: no graph writes its rates."""

@@ -15,6 +15,8 @@ from ratewise.adapters.torch.groups import Member
 from ratewise.adapters.torch.hands import held
 from ratewise.adapters.torch.refusals import check_takes_tensors, refuse_device, refuse_function
 from ratewise.adapters.torch.source import Source
+from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import shorten
 
 
 def make_clock(
@@ -52,6 +54,9 @@ def _is_asked_for(
     Raises:
         ScheduleError: it was asked for, and cannot be.
     """
+    if on_device is not None and not isinstance(on_device, bool):
+        rule, fix = "is no switch", "give True, and the clock is where the parameters are, or False"
+        raise ScheduleError(f"Scheduler(on_device={shorten(on_device)})", rule, fix)
     device = _device.of_groups(optimizer.param_groups) or torch.device("cpu")
     if on_device is None:
         cells = [(m, key, *place) for m in members for key, place in m.places.items()]

@@ -88,9 +88,8 @@ class DeviceClock(DeviceCount):
             self._see_to(optimizer)
             if not self._due:
                 return
-        self._heard += not counted
-        self._due = True
-        table = self._refilled()
+        table, self._due = self._refilled(), True
+        self._heard += not counted  # behind what may have read the count
         table.place(self._unseen and self.hands.policy != "ignore")
         if self._announced != -1:
             self._announced = -1
@@ -165,6 +164,9 @@ class DeviceClock(DeviceCount):
 
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""
+        if self._off:
+            GroupCells.lay_out(self)
+            return
         self._move_in()
         GroupCells.lay_out(self)
         for (member, key, *_), tensor in zip(self._cells, held(self._cells), strict=True):
@@ -204,11 +206,14 @@ class DeviceClock(DeviceCount):
 
     def _lay_table(self) -> None:
         """Put the levels on the device: into the tensors that are there, as far as they fit."""
+        if self._off:
+            return
         count = self.t
         total = None if self.used.total is None else max(self.used.total - self.shift, 0)
         schedules = [(view, at.tolist()) for view, at, _ in self._bundles]
         place = count, self.shift, total
-        layout = layout_of(schedules, self._peaks, held(self._cells), place, self._laid)
+        tensors = [member.homes[key] for member, key in self.targets()]
+        layout = layout_of(schedules, self._peaks, tensors, place, self._laid)
         table, self._laid = self._table, layout
         if table is not None and table.fits(layout):
             table.refill(layout)
@@ -221,8 +226,7 @@ class DeviceClock(DeviceCount):
 
     def inherit(self, before: GroupCells | None) -> None:
         """Take over the tensors of the schedule that the optimizer had before, for its graphs."""
-        super().inherit(before)
-        before = self.graphs
+        before = None if before is None else before.in_graphs()
         if not isinstance(before, DeviceClock):
             return
         table, self._retired = before._table, list(before._retired)
@@ -230,6 +234,11 @@ class DeviceClock(DeviceCount):
             self._table, self._unseen = table, True
             table.set_count(0)
             table.touched.fill_(False)
+
+    def in_graphs(self) -> GroupCells | None:
+        """Return this clock, if a graph was captured with it or with one before."""
+        captured = self._table is not None and self._table.captured
+        return self if captured or self._retired else None
 
     def stop(self) -> None:
         """Take the hooks away; a count that stays in the groups is a number from now on."""
@@ -240,10 +249,11 @@ class DeviceClock(DeviceCount):
     def rest(self, keep: bool) -> None:
         """Leave what the groups held, or let graphs that go on with the tensors write that."""
         values = [m.last[key] if keep else m.plain_peak(key) for m, key in self.targets()]
-        table = self._table
+        table, self._off = self._table, True
         if table is not None and table.captured:
             table.rest(values)
             return
+        self._begun, self._table, self._laid = self.t, None, None  # what is off takes no room
         for (member, key, name, index), value in zip(self._cells, values, strict=True):
             if key in member.numbers and member.group is not None:
                 settle_at(member.group, name, index, value)

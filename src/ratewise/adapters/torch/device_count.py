@@ -28,7 +28,7 @@ class DeviceCount(Clock):
         self._retired: list[tuple[RateTable, int]] = []
         self._begun = 0  # the count until there is a table
         self._row_at = -1
-        self._due = self._unseen = False
+        self._due = self._unseen = self._off = False
         self._heard = self._room = self._moved = 0
         super().__init__(source, policy, by_hand)
 
