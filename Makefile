@@ -84,10 +84,12 @@ oldest:  ## Run the tests of the adapters with the oldest versions that are supp
 		tests/testing tests/feedback tests/torch tests/transformers tests/lightning tests/optax \
 		tests/keras
 
-# Each package as far as it has a wheel for that Python; a shorter list is WITH="jax optax".
+# Each package as far as it has a wheel for that Python; a shorter list is WITH="jax optax". Where
+# PyTorch has no build without a GPU for that Python, it is one with, of 5 GB, which runs as well.
 PY    ?= 3.13
 WITH  ?= torch jax optax keras tensorflow-cpu transformers accelerate lightning ray optuna \
-         scipy scikit-learn matplotlib fsspec flax
+         scipy scikit-learn matplotlib fsspec flax omegaconf hydra-core datasets peft skorch \
+         pytorch-ignite
 TESTS ?= tests
 OTHER := .venv-$(PY)
 

@@ -77,6 +77,14 @@ A script that is not yours needs no line at all: `ratewise run --schedule cosine
 attaches to the Trainer, the module or the loop that it finds. What was tried, the examples of TRL
 and of Transformers among it, is [here](run.md).
 
+## A run that began without ratewise
+
+Its checkpoint has no state of ours, and perhaps that of another scheduler. The Trainer, Lightning,
+DeepSpeed, Composer, Ultralytics and Ignite know at which update a run is: from there it follows the
+code's schedule. What another scheduler has saved says nothing of that one. It is refused, until
+`resume="code"` says that it may be passed over. In a loop of your own, an optimizer with moments
+and no count is asked about: give `updates=N`, or call `scheduler.seek(N)` behind the load.
+
 ## What holds where
 
 * **rates exact**: update t uses the rate of update t, whatever accumulates or wraps it, to the

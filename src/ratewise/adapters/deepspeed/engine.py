@@ -68,7 +68,8 @@ class EngineClock:
         if before is not None:
             rewind(before)
         self._dial = EngineDial(inner)
-        self.scheduler = settings.bind(self._dial, kind=EngineScheduler, **known)
+        bound: Any = settings.bind(self._dial, kind=EngineScheduler, **known)
+        self.scheduler: EngineScheduler = bound
         self._given: int | None = settings.policies["updates"]
         self._engine: Any = lambda: None
         self._shift = 0  # of the engine's count in the schedule's
