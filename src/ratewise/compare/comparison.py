@@ -72,7 +72,7 @@ class Comparison:
         cls, results: Results, notes: Sequence[str] = (), pruned: Sequence[Pruned] = ()
     ) -> Comparison:
         """Return what came of runs as a comparison; it also says what a journal knew of them."""
-        told = *_known(results), *failed(results.runs, results.metric), *notes
+        told = *_known(results), *failed(results.runs, results.metric), *results.notes, *notes
         counts = results.trained, results.asked, told, tuple(pruned)
         return cls(results.runs, results.metric, results.higher_is_better, *counts)
 

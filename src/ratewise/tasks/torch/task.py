@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train
@@ -100,6 +100,24 @@ class TorchTask(ReadyTask):
             return RateSetter(_OPTIMIZER, _made(self)[1]).reference
 
 
+class StackParts(NamedTuple):
+    """What a run is made of, for those who train several in one call of the model.
+
+    Args:
+        model: The model.
+        optimizer: Its optimizer.
+        loss: Returns the loss of a model and a batch.
+        batches: The batches of the run's seed, by position.
+        groups: What sets the rates.
+    """
+
+    model: Any
+    optimizer: Any
+    loss: Callable[[Any, Any], Any]
+    batches: TorchTape
+    groups: RateSetter
+
+
 class TorchRun:
     """One training run of a `TorchTask`.
 
@@ -119,6 +137,13 @@ class TorchRun:
             to_train(self.optimizer)
             self._batches = TorchTape(task.data, seed, task.tape_bytes)
         self._groups = RateSetter(_OPTIMIZER, self.optimizer)
+
+    @property
+    def stack_parts(self) -> StackParts:
+        """What a stack of such runs is made of."""
+        return StackParts(
+            self.model, self.optimizer, self._task.loss, self._batches, self._groups
+        )
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; losses stay on the device until the last is made."""
