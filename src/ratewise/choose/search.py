@@ -17,6 +17,7 @@ from ratewise.compare.looks import Looks
 from ratewise.runs.records import Record
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree
+from ratewise.tasks.protocols import Rates
 
 REFITS = (4, 6, 8, 10, 14, 20, 28, 40)
 """Numbers of finished runs at which the law is fitted to them."""
@@ -52,6 +53,7 @@ class Trial:
         expected: What was expected before it was trained; NaN for a probe.
         spread: Standard deviation of that.
         updates: Updates that it cost.
+        stacked: Whether it was trained in a stack, and so not to the last bit as alone.
     """
 
     stage: str
@@ -61,6 +63,7 @@ class Trial:
     expected: float = math.nan
     spread: float = math.nan
     updates: int = 0
+    stacked: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class ScheduleSearch:
         spent: Updates by stage.
         own: The task's own settings, with the seed of the search, or None if it has none.
         stage: What is on: "own", "probe", "search" or "prove".
+        proof_alone: Whether the proof trains the first seed, too, as the search trains in stacks.
     """
 
     space: Space
@@ -126,6 +130,7 @@ class ScheduleSearch:
     own: RunSpec | None = None
     own_record: Record | None = None
     stage: str = "own"
+    proof_alone: bool = False
 
     def __post_init__(self) -> None:
         self.searcher = Searcher([run.rates for run in self.space.runs])
@@ -191,8 +196,13 @@ class ScheduleSearch:
 
     def _reserve(self) -> int:
         rivals = self.finalists + (self.own is not None)
-        wanted = rivals * (len(self.seeds) - 1) * self._longest()
+        wanted = rivals * (len(self.seeds) - 1 + self._again) * self._longest()
         return min(wanted, int(PROVING * self.budget))
+
+    @property
+    def _again(self) -> bool:
+        """Whether the proof has to train the finalists with the seed of the search, too."""
+        return self.proof_alone and any(trial.stacked for trial in self.trials)
 
     def _longest(self) -> int:
         return max(len(run.rates) for run in self.space.runs)
@@ -235,7 +245,8 @@ class ScheduleSearch:
             expected = self.sign * one.mean, one.spread
             self.records[one.run] = record
             self.spent[stage] = self.spent.get(stage, 0) + updates
-            self.trials.append(Trial(stage, record.name, record.peak, value, *expected, updates))
+            told = record.name, record.peak, value, *expected, updates, record.stacked
+            self.trials.append(Trial(stage, *told))
             self.searcher.tell(one.run, self.sign * value)
         due = any(before < count <= len(self.records) for count in REFITS)
         if due and not self._hopeless():
@@ -289,8 +300,12 @@ class ScheduleSearch:
         left = self.budget - self._spent
         longest = self._longest()
         finals = self.finals()
-        while len(finals) > 2 and left < len(finals) * longest:
+        while len(finals) > 2 and left < self._first_again(finals) + len(finals) * longest:
             finals.pop()
+        left -= self._first_again(finals)
+        if left < 0:
+            self.notes.append("The budget has no room to train the best alone: they are of stacks.")
+            return
         extra = 0 if len(finals) < 2 else min(left // (len(finals) * longest), len(self.seeds) - 1)
         self.looks = Looks(extra + 1, SURE)
         self.proof = self._repeated(finals, list(self.seeds[:1]))
@@ -299,12 +314,19 @@ class ScheduleSearch:
             if self.proof.verdict.decided:
                 break
 
+    def _first_again(self, finals: Sequence[RunSpec]) -> int:
+        """Return the updates that finalists cost with the seed of the search, trained alone."""
+        own = [] if self.own is None else [self.own.rates]
+        if not self._again:
+            return 0
+        return _planned(0, [*own, *(run.rates for run in finals)]) - _planned(0, own)
+
     def _repeated(self, finals: Sequence[RunSpec], seeds: Sequence[int]) -> Comparison:
         asked = [replace(run, seed=seed) for run in finals for seed in seeds]
         self.stage = "prove"
         result = self.train(asked, self._spent)
         new = PrefixTree.of((seed, run.rates) for run in finals for seed in seeds[1:]).planned
-        self.spent["prove"] = new
+        self.spent["prove"] = new + self._first_again(finals)
         return replace(result, level=self.looks.level_at(len(seeds)), searched=True)
 
     @property
@@ -330,3 +352,8 @@ class ScheduleSearch:
             told = self.sign * float(mean), 0.0 if known else float(doubt)
             expected.append(Expected(run.name, run.peak, *told, known))
         return sorted(expected, key=lambda one: self.sign * one.metric)
+
+
+def _planned(seed: int, rates: Sequence[Rates]) -> int:
+    """Return the updates of runs of a seed, where what they share is trained once."""
+    return PrefixTree.of((seed, one) for one in rates).planned

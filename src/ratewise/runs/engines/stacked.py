@@ -134,9 +134,7 @@ class Stacked:
         for one in [one for one in self._held if not one.alone and one not in self._together]:
             if one.state is None:
                 yield from self._stand(one)
-        waiting = [
-            one for one in self._held if one.state is not None and one not in self._together
-        ]
+        waiting = [one for one in self._held if one.state is not None and one not in self._together]
         if not self._together and waiting:
             self._together = [min(waiting, key=lambda one: one.at)]
             self._stack = None
@@ -211,7 +209,9 @@ class Stacked:
             yield Trained(one.job.index, stop - low)
         stack = self._stack
         assert stack is not None
-        over = [one for one in together if one.at == one.stop or not np.isfinite(one.losses[-1]).all()]
+        over = [
+            one for one in together if one.at == one.stop or not np.isfinite(one.losses[-1]).all()
+        ]
         if over:
             self._leave_stack()
         for place, one in enumerate(together):
@@ -270,7 +270,9 @@ class Stacked:
         self._let_go(one)
         if not np.isfinite(losses).all():
             begun = one.at - len(losses)
-            whole = np.concatenate([np.full(begun, 0.0), losses, np.full(one.stop - one.at, np.nan)])
+            whole = np.concatenate(
+                [np.full(begun, 0.0), losses, np.full(one.stop - one.at, np.nan)]
+            )
             bad = cut(whole, begun)
             outcome = Outcome(whole[begun:], {}, None, bad, whole=False)
             yield Done(job.index, outcome, None, seconds)

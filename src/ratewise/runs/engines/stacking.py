@@ -13,9 +13,6 @@ from ratewise.runs.engines.worker import States, Worker
 from ratewise.runs.journal import found_once
 from ratewise.tasks.protocols import Task
 
-PAYS = 1.3
-"""Updates a second in a stack, over those of runs alone, from which on runs are stacked."""
-
 MARK = " stacked"
 """What stands behind the fingerprint of a task in the names of what was trained in a stack."""
 
@@ -82,16 +79,16 @@ def _tried(task: Task, seed: int, size: int | None) -> dict[str, Any]:
     """Return what a trial says, as JSON types; `why` is why runs are not stacked, or ""."""
     if importlib.util.find_spec("torch") is None:
         return _not("PyTorch is not installed")
-    from ratewise.tasks.torch.stacked_trial import Unstackable, is_out_of_memory, try_stack, why_not
+    from ratewise.tasks.torch import stacked_trial as trial
 
     try:
-        found = try_stack(task, seed)
-    except Unstackable as error:
+        found = trial.try_stack(task, seed)
+    except trial.Unstackable as error:
         return _not(str(error))
     except Exception as error:  # of the task's own, which its runs are going to tell, too
-        short = is_out_of_memory(error)
-        return _not("memory has no room for two runs" if short else why_not(error))
-    if size is None and found.gain < PAYS:
+        short = trial.is_out_of_memory(error)
+        return _not("memory has no room for two runs" if short else trial.why_not(error))
+    if size is None and found.gain < trial.PAYS:
         return _not(f"it does not pay: {found.gain:.2f} times as many updates a second")
     return {"why": "", "how": asdict(found.stacking), "gain": found.gain, "room": found.room}
 

@@ -90,7 +90,7 @@ class Stack:
         self._states = [states[i] for i in order]
         self._seeds = [seeds[i] for i in order]
         self._order = order
-        self._tapes, self._how = tapes, stacking
+        self._tapes, self._how, self._clip = tapes, stacking, parts.clip
         self.position: int = states[0]["position"]
         self._module = Loss(parts.model, parts.loss)
         self._lay_out(parts)
@@ -183,8 +183,12 @@ class Stack:
         if len(found) == 1:
             gradients = found[0][1]
         else:
-            gradients = [_joined_gradients(each) for each in zip(*(g for _, g in found), strict=True)]
+            gradients = [
+                _joined_gradients(each) for each in zip(*(g for _, g in found), strict=True)
+            ]
         with self._streams[self._seeds[0]] if self._swaps else ExitStack(), torch.no_grad():
+            if self._clip is not None:
+                gradients = clipped(gradients, self._clip)
             self._step.make(rates, gradients)
         return torch.cat(losses)
 
@@ -213,7 +217,9 @@ class Stack:
         varied = {name: one[low:high] for name, one in self._varied.items()}
 
         def loss(own: Any, other: Any, tensors: Any) -> Any:
-            state = {f"model.{n}": v for part in (self._shared, own, other) for n, v in part.items()}
+            state = {
+                f"model.{n}": v for part in (self._shared, own, other) for n, v in part.items()
+            }
             found = torch.func.functional_call(self._module, state, (batch.build(tensors),))
             return found.reshape(()), {name: state[f"model.{name}"] for name in other}
 
@@ -250,6 +256,23 @@ def blanked(losses: Floats) -> Floats:
     broken = np.cumsum(~np.isfinite(losses), axis=1)
     behind = np.pad(broken, ((0, 0), (1, 0)))[:, :-1] > 0
     return np.where(behind, np.nan, losses)
+
+
+def clipped(gradients: Sequence[Any], largest: float) -> list[Any]:
+    """Return gradients with the runs in front, those of each run scaled to a norm at most.
+
+    g ← g · min(1, c / (‖g‖ + 1e-6)), the norm over all parameters of a run: what
+    `torch.nn.utils.clip_grad_norm_` does with each alone.
+    """
+    there = [one for one in gradients if one is not None]
+    norms = [torch.linalg.vector_norm(one.reshape(len(one), -1), dim=1) for one in there]
+    whole = torch.linalg.vector_norm(torch.stack([one.to(norms[0]) for one in norms]), dim=0)
+    factor = (largest / (whole + 1e-6)).clamp(max=1.0)
+
+    def scaled(one: Any) -> Any:
+        return one * factor.to(one.dtype).reshape(-1, *[1] * (one.dim() - 1))
+
+    return [None if one is None else scaled(one) for one in gradients]
 
 
 def _joined_gradients(each: Sequence[Any]) -> Any:

@@ -18,7 +18,17 @@ from ratewise.tasks.torch.stacked_state import COMMON, aside
 
 torch = require("torch", extra="torch")
 
-PROPORTIONAL = ("SGD", "Adam", "AdamW", "Adagrad", "RMSprop", "Adamax", "NAdam", "RAdam", "Adadelta")
+PROPORTIONAL = (
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Adagrad",
+    "RMSprop",
+    "Adamax",
+    "NAdam",
+    "RAdam",
+    "Adadelta",
+)
 """Optimizers of torch whose step is one of each number, in proportion to the rate."""
 
 SHORT = (torch.float16, torch.bfloat16)
@@ -205,7 +215,8 @@ class OwnSteps:
         stacked: Sequence[Any],
         states: Sequence[Mapping[str, Any]],
     ) -> None:
-        self._stacked, self._states = stacked, states
+        self._states = states
+        self._views: list[list[Any]] = []
         self._parts: list[Any] = []
         self._parameters: list[list[Any]] = []
         self._runs: list[Any] = []
@@ -215,23 +226,32 @@ class OwnSteps:
             restore_training(parts.model, parts.optimizer, state)
             held = dict(parts.model.named_parameters())
             mine = [held[name] for name in names]
-            for parameter, whole in zip(mine, stacked, strict=True):
-                parameter.data = whole.detach()[place]
+            views = [whole.detach()[place] for whole in stacked]
+            for parameter, view in zip(mine, views, strict=True):
+                parameter.data = view
+            self._views.append(views)
             self._runs.append(run)
             self._parts.append(parts)
             self._parameters.append(mine)
 
     def make(self, rates: Sequence[float], gradients: Sequence[Any]) -> None:
-        for place, (rate, parts) in enumerate(zip(rates, self._parts, strict=True)):
-            mine = self._parameters[place]
-            for parameter, gradient in zip(mine, gradients, strict=True):
-                parameter.grad = None if gradient is None else gradient[place]
+        apart = [[None] * len(rates) if g is None else g.unbind(0) for g in gradients]
+        for parts, mine, rate, *own in zip(
+            self._parts, self._parameters, rates, *apart, strict=True
+        ):
+            for parameter, gradient in zip(mine, own, strict=True):
+                parameter.grad = gradient
             parts.groups.set(rate)
             parts.optimizer.step()
-            for parameter, whole in zip(mine, self._stacked, strict=True):
+            for parameter in mine:
                 parameter.grad = None
-                view = whole.detach()[place]
-                if parameter.data_ptr() != view.data_ptr():  # it was given other memory
+        self._gather()
+
+    def _gather(self) -> None:
+        """Bring home the parameters that an optimizer has given other memory."""
+        for mine, views in zip(self._parameters, self._views, strict=True):
+            for parameter, view in zip(mine, views, strict=True):
+                if parameter.data_ptr() != view.data_ptr():
                     view.copy_(parameter.detach())
                     parameter.data = view
 
@@ -242,5 +262,3 @@ class OwnSteps:
 def _training(run: Any) -> dict[str, Any]:
     saved = run.save()
     return {"model": saved["model"], "optimizer": saved["optimizer"]}
-
-

@@ -32,6 +32,9 @@ CLOSE, SMALL = 1e-4, 0.02
 MOST = 128
 """Runs in a stack at most, where the user does not say."""
 
+PAYS = 1.3
+"""Updates a second in a stack, over those of runs alone, from which on runs are stacked."""
+
 SHARE = 0.5
 """Share of the memory that is free now that a stack may take."""
 
