@@ -7,8 +7,9 @@ depends on another's parameters. Each has its own rates, seed, batches and buffe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -54,7 +55,6 @@ class Loss(torch.nn.Module):
     def __init__(self, model: Any, loss: Callable[[Any, Any], Any]) -> None:
         super().__init__()
         self.model, self._loss = model, loss
-        self.train(model.training)
 
     def forward(self, batch: Any) -> Any:
         return self._loss(self.model, batch)
@@ -156,7 +156,7 @@ class Stack:
         columns = rates[self._order].T.tolist()
         seeds = list(dict.fromkeys(self._seeds))
         losses: list[Any] = []
-        with torch.inference_mode(False), torch.enable_grad(), self._settled():
+        with torch.inference_mode(False), torch.enable_grad(), self._settled(), quiet():
             batches = zip(*(self._tapes[s].take(self.position, count) for s in seeds), strict=True)
             for column, each in zip(columns, batches, strict=True):
                 losses.append(self._update(column, dict(zip(seeds, each, strict=True))))
@@ -232,7 +232,8 @@ class Stack:
                 if value.data_ptr() != varied[name].data_ptr():
                     varied[name].copy_(value)
         gradients = torch.autograd.grad(losses.sum(), list(trained.values()), allow_unused=True)
-        return losses.detach(), list(gradients)
+        # As parameters are in memory: fused steps take that for granted.
+        return losses.detach(), [None if one is None else one.contiguous() for one in gradients]
 
     # Taking apart -----------------------------------------------------------------------------
 
@@ -249,6 +250,14 @@ class Stack:
         stream = self._streams[self._seeds[slot if self._swaps else 0]]
         told = {"position": self.position, "random": stream.state}
         return {**with_tensors(state, parameters, buffers), **told}
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Say nothing of what vmap does one by one, as whether that pays is measured."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "There is a performance drop")
+        yield
 
 
 def blanked(losses: Floats) -> Floats:
