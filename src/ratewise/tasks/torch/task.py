@@ -69,6 +69,8 @@ class TorchTask(ReadyTask):
             fork, going back costs nothing, and otherwise the data are read again up to there.
         clip: Largest norm of the gradient, in (0, inf): that of all parameters of the optimizer
             together is scaled down to it before each update. None for no clipping.
+        small: Whether two of its runs fit on a device, and one alone leaves it idle: then workers
+            are two for each.
 
     Raises:
         ScheduleError: an argument is not what it should be; at `open`, no batch comes from the
