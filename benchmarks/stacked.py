@@ -147,7 +147,7 @@ def table(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Stacks beside runs one by one.")
     parser.add_argument("tasks", nargs="*", default=["table", "digits", "characters"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--most", type=int, default=SIZES[-1])

@@ -22,10 +22,10 @@ from ratewise.runs.engines.jobs import (
 from ratewise.runs.engines.worker import PIECE, STRANGE, TRUST, States, Worker, cut, no_room
 from ratewise.runs.journal.states import StrangersState
 from ratewise.runs.records import Outcome
-from ratewise.tasks.batches import BatchTape
 from ratewise.tasks.calls import opened
 from ratewise.tasks.failures import forget_locals
 from ratewise.tasks.protocols import Losses, Task
+from ratewise.tasks.torch.batches import TorchTape
 from ratewise.tasks.torch.stacked import Stack, Stacking
 from ratewise.tasks.torch.stacked_state import kind_of_state
 from ratewise.tasks.torch.stacked_trial import is_out_of_memory, why_not
@@ -103,7 +103,7 @@ class Stacked:
         self._together: list[Member] = []
         self._runs: dict[str | None, Any] = {}
         self._first: dict[tuple[int, str | None], Any] = {}
-        self._tapes: dict[tuple[int, str | None], BatchTape] = {}
+        self._tapes: dict[tuple[int, str | None], TorchTape] = {}
 
     def free(self) -> int:
         return self.size - len(self._held)

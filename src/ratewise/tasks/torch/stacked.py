@@ -18,7 +18,7 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._extras import require
-from ratewise.tasks.batches import BatchTape
+from ratewise.tasks.torch.batches import TorchTape
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.stacked_batches import kind_of, stacked
 from ratewise.tasks.torch.stacked_state import all_equal, joined, places_of, with_tensors
@@ -81,7 +81,7 @@ class Stack:
         run: Any,
         states: Sequence[Mapping[str, Any]],
         seeds: Sequence[int],
-        tapes: Mapping[int, BatchTape],
+        tapes: Mapping[int, TorchTape],
         stacking: Stacking,
     ) -> None:
         parts = run.stack_parts
