@@ -172,7 +172,7 @@ def test_candidates_with_optimizers_of_their_own_are_stacked_apart() -> None:
 @pytest.mark.parametrize("gain", [1.29, 1.31])
 def test_runs_are_stacked_where_that_pays(monkeypatch: Any, gain: float) -> None:
     """From 1.3 times as many updates a second on; a size that is given is taken at its word."""
-    trial = stacked_trial.Trial(stacked.Stacking(), gain, 1000, 4)
+    trial = stacked_trial.StackTrial(stacked.Stacking(), gain, 1000, 4)
     monkeypatch.setattr(stacked_trial, "try_stack", lambda task, seed: trial)
     result = compare(task_of(), CANDIDATES, **ASKED, engine="stacked")
     assert all(run.stacked is (gain > 1.3) for run in result.runs)
@@ -186,7 +186,7 @@ def test_a_journal_remembers_whether_it_pays(monkeypatch: Any, tmp_path: Path) -
     """A comparison that goes on decides as it did before, however busy the machine is now."""
     journal = tmp_path / "runs.db"
     for gain in (5.0, 0.1):
-        trial = stacked_trial.Trial(stacked.Stacking(), gain, 1000, 4)
+        trial = stacked_trial.StackTrial(stacked.Stacking(), gain, 1000, 4)
         monkeypatch.setattr(stacked_trial, "try_stack", lambda task, seed, found=trial: found)
         result = compare(task_of(), CANDIDATES, **ASKED, engine="stacked", journal=journal)
         assert all(run.stacked for run in result.runs)

@@ -32,7 +32,7 @@ from ratewise.tasks.torch.stacked_trial import is_out_of_memory, why_not
 
 
 @dataclass(eq=False)
-class Member:
+class StackMember:
     """A job, and how far it is.
 
     Args:
@@ -98,9 +98,9 @@ class Stacked:
         self._tasks, self._stackings = tasks, stackings
         self._states, self._worker, self.size = states, worker, size
         self.notes: list[str] = []
-        self._held: list[Member] = []
+        self._held: list[StackMember] = []
         self._stack: Stack | None = None
-        self._together: list[Member] = []
+        self._together: list[StackMember] = []
         self._runs: dict[str | None, Any] = {}
         self._first: dict[tuple[int, str | None], Any] = {}
         self._tapes: dict[tuple[int, str | None], TorchTape] = {}
@@ -110,7 +110,7 @@ class Stacked:
 
     def start(self, job: Job) -> None:
         alone = job.way.optimizer not in self._stackings
-        self._held.append(Member(job, job.start, since=time.monotonic(), alone=alone))
+        self._held.append(StackMember(job, job.start, since=time.monotonic(), alone=alone))
 
     def close(self) -> None:
         self._held, self._stack, self._together = [], None, []
@@ -147,7 +147,7 @@ class Stacked:
                 self._leave_stack()
                 self._together.append(one)
 
-    def _alike(self, one: Member, other: Member) -> bool:
+    def _alike(self, one: StackMember, other: StackMember) -> bool:
         if one.job.way.optimizer != other.job.way.optimizer:
             return False
         self._leave_stack()
@@ -160,7 +160,7 @@ class Stacked:
                 one.state = self._stack.state(place)
             self._stack = None
 
-    def _stand(self, one: Member) -> Iterator[Event]:
+    def _stand(self, one: StackMember) -> Iterator[Event]:
         """Read the state that a job begins from."""
         job = one.job
         try:
@@ -221,14 +221,14 @@ class Stacked:
                 yield from self._checkpoint(one, stack.state(place))
         self._together = [one for one in together if one not in over]
 
-    def _made(self, together: list[Member], low: int, stop: int) -> Losses:
+    def _made(self, together: list[StackMember], low: int, stop: int) -> Losses:
         """Return the losses of a piece, float64[runs, k]."""
         if self._stack is None:
             self._stack = self._stacked(together)
         rates = np.stack([one.job.way.rates[low:stop] for one in together])
         return self._stack.train(rates)
 
-    def _stacked(self, together: list[Member]) -> Stack:
+    def _stacked(self, together: list[StackMember]) -> Stack:
         optimizer = together[0].job.way.optimizer
         seeds = [one.job.way.seed for one in together]
         for seed in seeds:
@@ -254,7 +254,7 @@ class Stacked:
         else:
             self._blame(together, error)
 
-    def _blame(self, those: list[Member], error: BaseException) -> None:
+    def _blame(self, those: list[StackMember], error: BaseException) -> None:
         """Let some be trained alone, where whatever raises is told of the run that does it."""
         self.notes.append(f"{len(those)} runs were taken out of the stack: {why_not(error)}.")
         for one in those:
@@ -263,7 +263,7 @@ class Stacked:
 
     # Ending -----------------------------------------------------------------------------------
 
-    def _end(self, one: Member) -> Iterator[Event]:
+    def _end(self, one: StackMember) -> Iterator[Event]:
         """Save and measure a run that is at the end of its job, or that broke."""
         job, losses = one.job, one.since_part()
         state, seconds = one.state, time.monotonic() - one.since
@@ -287,7 +287,7 @@ class Stacked:
         outcome = self._worker.measure(job, state, losses, kept is not None)
         yield Done(job.index, outcome, kept, seconds)
 
-    def _checkpoint(self, one: Member, state: Any) -> Iterator[Event]:
+    def _checkpoint(self, one: StackMember, state: Any) -> Iterator[Event]:
         """Save a run on its way."""
         now = time.monotonic()
         try:
@@ -299,7 +299,7 @@ class Stacked:
         one.losses, one.since = [], now
         yield Checkpointed(one.job.index, one.at, losses, kept, seconds)
 
-    def _let_go(self, one: Member) -> None:
+    def _let_go(self, one: StackMember) -> None:
         """Take a job out, and let go of the state that it began from if nobody else needs it."""
         self._held.remove(one)
         job = one.job

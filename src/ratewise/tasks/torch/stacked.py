@@ -22,7 +22,7 @@ from ratewise.tasks.torch.batches import TorchTape
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.stacked_batches import kind_of, stacked
 from ratewise.tasks.torch.stacked_state import all_equal, joined, places_of, with_tensors
-from ratewise.tasks.torch.stacked_steps import OneStep, OwnSteps, Step
+from ratewise.tasks.torch.stacked_steps import OneStep, OwnSteps, StackStep
 
 torch = require("torch", extra="torch")
 
@@ -49,7 +49,7 @@ class Stacking:
     still: tuple[str, ...] = ()
 
 
-class Loss(torch.nn.Module):
+class LossModule(torch.nn.Module):
     """The loss as a module, so that whatever it does with the model sees the run's parameters."""
 
     def __init__(self, model: Any, loss: Callable[[Any, Any], Any]) -> None:
@@ -92,7 +92,7 @@ class Stack:
         self._order = order
         self._tapes, self._how, self._clip = tapes, stacking, parts.clip
         self.position: int = states[0]["position"]
-        self._module = Loss(parts.model, parts.loss)
+        self._module = LossModule(parts.model, parts.loss)
         self._lay_out(parts)
         self._step = self._stepper(open_run, parts)
         self._streams = {seed: self._stream(i) for i, seed in enumerate(self._seeds)}
@@ -128,7 +128,7 @@ class Stack:
             elif place.name not in self._varied:
                 self._varied[place.name] = joined(kept)
 
-    def _stepper(self, open_run: Callable[[int], Any], parts: Any) -> Step:
+    def _stepper(self, open_run: Callable[[int], Any], parts: Any) -> StackStep:
         whole = list(self._trained.values())
         if self._how.own_steps:
             return OwnSteps(open_run, self._seeds, list(self._trained), whole, self._states)

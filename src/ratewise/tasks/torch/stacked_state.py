@@ -17,7 +17,7 @@ COMMON = ("step", "mu_product")
 """What optimizers count, the same for all runs that have made as many updates."""
 
 
-class Place(NamedTuple):
+class BufferPlace(NamedTuple):
     """Where a buffer is: the module's name, its own name there, and its name in the model."""
 
     module: str
@@ -25,14 +25,14 @@ class Place(NamedTuple):
     name: str
 
 
-def places_of(model: Any) -> list[Place]:
+def places_of(model: Any) -> list[BufferPlace]:
     """Return where the buffers of a model are; one that is in several modules has one name."""
     first: dict[int, str] = {}
-    found: list[Place] = []
+    found: list[BufferPlace] = []
     for module, one in model.named_modules():
         for own, buffer in one.named_buffers(recurse=False):
             name = first.setdefault(id(buffer), f"{module}.{own}" if module else own)
-            found.append(Place(module, own, name))
+            found.append(BufferPlace(module, own, name))
     return found
 
 

@@ -35,7 +35,7 @@ SHORT = (torch.float16, torch.bfloat16)
 """Types in which a share would be rounded by more than the step."""
 
 
-class Step(Protocol):
+class StackStep(Protocol):
     """Makes the updates of a stack from its gradients."""
 
     def make(self, rates: Sequence[float], gradients: Sequence[Any]) -> None:

@@ -35,6 +35,9 @@ MOST = 128
 PAYS = 1.3
 """Updates a second in a stack, over those of runs alone, from which on runs are stacked."""
 
+UNKNOWN = 2.0**31
+"""Bytes that are taken to be free where no system says it."""
+
 SHARE = 0.5
 """Share of the memory that is free now that a stack may take."""
 
@@ -44,7 +47,7 @@ class Unstackable(Exception):
 
 
 @dataclass(frozen=True)
-class Trial:
+class StackTrial:
     """What a trial says.
 
     Args:
@@ -60,7 +63,7 @@ class Trial:
     room: int
 
 
-def try_stack(task: Task, seed: int, clock: Callable[[], float] = time.perf_counter) -> Trial:
+def try_stack(task: Task, seed: int, clock: Callable[[], float] = time.perf_counter) -> StackTrial:
     """Train a few runs alone and in a stack, and compare.
 
     Raises:
@@ -83,7 +86,7 @@ class _Bench:
         steps = np.array([1.0, 0.5, 1.0, 0.25])
         self._rates: Floats = peak * np.stack([steps, steps[::-1] / 3])
 
-    def trial(self) -> Trial:
+    def trial(self) -> StackTrial:
         if hooked_parameters(self._parts.model):
             raise Unstackable("something is hooked on the gradients of its parameters")
         alone, seconds = self._alone()
@@ -96,7 +99,9 @@ class _Bench:
         stack = self._stack(stacking, FEW)
         rates = np.tile(self._rates, (FEW // size, 1))
         took = self._timed(lambda: stack.train(rates)) / FEW
-        return Trial(stacking, seconds / took, self._bytes, _room(self._bytes, self._parts.model))
+        return StackTrial(
+            stacking, seconds / took, self._bytes, _room(self._bytes, self._parts.model)
+        )
 
     def _timed(self, train: Callable[[], Any]) -> float:
         """Return the seconds that training takes where nothing else comes between."""
@@ -295,7 +300,6 @@ def _room(bytes_each: int, model: Any) -> int:
 def _free_bytes(device: Any) -> float:
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    try:
+    if hasattr(os, "sysconf") and {"SC_AVPHYS_PAGES", "SC_PAGE_SIZE"} <= os.sysconf_names.keys():
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):  # no system that says it
-        return 2.0**31
+    return UNKNOWN
