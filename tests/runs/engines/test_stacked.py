@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import ratewise as rw
 from ratewise.choose import choose, compare, find
+from ratewise.cli import app
 from ratewise.compare.comparison import Interrupted
 from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.journal import status
@@ -303,6 +305,22 @@ def test_sweeps_that_cannot_be_stacked_are_told_of() -> None:
     plain, result = (find(Valleys(), **steps, **how) for how in ({}, STACKED))
     assert [s.losses for s in result.sweeps] == [s.losses for s in plain.sweeps]
     assert "not stacked" in result.how
+
+
+def test_the_command_line_stacks_too(tmp_path: Path) -> None:
+    """`--engine stacked --stack N` for compare and find; what is resumed is stacked again."""
+    task, journal = "tests.tasks.stacks:task_of", str(tmp_path / "runs.db")
+    how = ["--engine", "stacked", "--stack", "4", "--quiet"]
+    asked = [task, *("late=Hold()>>Linear(to=0,over=0.5)", "Hold()"), "--total", "12"]
+    first = CliRunner().invoke(app, ["compare", *asked, "--journal", journal, *how])
+    assert first.exit_code == 0, first.output
+    again = CliRunner().invoke(app, ["compare", "--resume", journal, *how])
+    assert again.exit_code == 0, again.output
+    for result in (first, again):
+        assert "6 of 6 runs were trained in stacks" in " ".join(result.output.split())
+    assert "0 updates trained" in again.output
+    found = CliRunner().invoke(app, ["find", task, "--rungs", "12", "--seeds", "2", *how])
+    assert "trained in a stack" in " ".join(found.output.split())
 
 
 # Bad input ------------------------------------------------------------------------------------
