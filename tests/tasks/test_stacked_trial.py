@@ -19,7 +19,7 @@ from ratewise.tasks.torch.stacked_trial import (
     try_stack,
 )
 from tests.tasks.fixtures import Fading, Valleys
-from tests.tasks.stacks import clip_by_hook, entropy, hooked, leaky, normed, task_of
+from tests.tasks.stacks import clip_by_hook, entropy, hooked, leaky, normed, plain, task_of
 
 
 class Scaled(torch.autograd.Function):
@@ -63,6 +63,16 @@ def pulled() -> nn.Module:
     return model
 
 
+def halved() -> dict[str, Any]:
+    """Weights in float16, where a step at another run's rate may have no number."""
+    return {
+        "model": lambda: plain().half(),
+        "loss": lambda model, batch: entropy(model, (batch[0].half(), batch[1])),
+        "optimizer": lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
+        "metric": lambda model: 0.0,
+    }
+
+
 UNSTACKABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "control flow": (lambda: task_of(loss=choosy), "looks at the values of tensors"),
     "function": (
@@ -97,8 +107,9 @@ def test_what_cannot_be_stacked_is_told_why(name: str) -> None:
         ({"optimizer": hooked(clip_by_hook)}, "none", True),
         ({"optimizer": lambda m: torch.optim.Adafactor(m.parameters(), lr=1e-2)}, "none", True),
         ({"clip": 1.0}, "none", False),
+        (halved(), "none", True),
     ],
-    ids=["plain", "buffers", "dropout", "random", "hooks", "adafactor", "clip"],
+    ids=["plain", "buffers", "dropout", "random", "hooks", "adafactor", "clip", "float16"],
 )
 def test_how_runs_are_stacked_follows_from_the_task(
     changes: Any, randomness: str, own_steps: bool

@@ -31,6 +31,9 @@ PROPORTIONAL = (
 )
 """Optimizers of torch whose step is one of each number, in proportion to the rate."""
 
+HIGHEST = 1e20
+"""The largest rate of a step, so that a run whose rate is beyond all measure spoils no other's."""
+
 SHORT = (torch.float16, torch.bfloat16)
 """Types in which a share would be rounded by more than the step."""
 
@@ -48,11 +51,17 @@ class StackStep(Protocol):
 
 
 def steps_alike(optimizer: Any) -> bool:
-    """Tell whether one step of an optimizer's own class does for a whole stack."""
+    """Tell whether one step of an optimizer's own class does for a whole stack.
+
+    Not in float16, where a step at the largest rate soon has no number.
+    """
     kind = type(optimizer)
     plain = kind in {getattr(torch.optim, name) for name in PROPORTIONAL}
-    differentiable = any(group.get("differentiable") for group in optimizer.param_groups)
-    return plain and not differentiable and "step" not in vars(optimizer) and not hooked(optimizer)
+    groups = optimizer.param_groups
+    differentiable = any(group.get("differentiable") for group in groups)
+    narrow = any(p.dtype is torch.float16 for group in groups for p in group["params"])
+    own = "step" in vars(optimizer) or hooked(optimizer)
+    return plain and not (differentiable or narrow or own)
 
 
 def hooked(optimizer: Any) -> bool:
@@ -118,7 +127,7 @@ class OneStep:
                 mine[name] = _remembered(name, first, kept, parameter)
 
     def make(self, rates: Sequence[float], gradients: Sequence[Any]) -> None:
-        top = max(rates)
+        top = min(max(rates), HIGHEST)
         self._last = list(rates)
         shares = None if min(rates) == top else [rate / top for rate in rates]
         moved = [(p, g) for p, g in zip(self._stacked, gradients, strict=True) if g is not None]
