@@ -171,6 +171,17 @@ def test_candidates_with_optimizers_of_their_own_are_stacked_apart() -> None:
 # The measured rule ----------------------------------------------------------------------------
 
 
+def test_a_choice_does_not_stack_where_that_does_not_pay(monkeypatch: Any) -> None:
+    """It searches one by one, says so once, and proves with what it has trained already."""
+    trial = stacked_trial.StackTrial(stacked.Stacking(), 0.7, 1000, 4)
+    monkeypatch.setattr(stacked_trial, "try_stack", lambda task, seed: trial)
+    asked: dict[str, Any] = {"total": 30, "budget": 240, "peaks": [3e-3, 3e-2], "seeds": 1}
+    found = choose(task_of(), OF_ONE_LENGTH, **asked, engine="stacked")
+    assert not any(trial.stacked for trial in found.trials)
+    assert found.spent["prove"] == 0
+    assert sum("does not pay: 0.70 times" in note for note in found.notes) == 1
+
+
 @pytest.mark.parametrize("gain", [1.29, 1.31])
 def test_runs_are_stacked_where_that_pays(monkeypatch: Any, gain: float) -> None:
     """From 1.3 times as many updates a second on; a size that is given is taken at its word."""

@@ -40,7 +40,7 @@ class StackMember:
         at: Update that it stands before.
         state: The state there, or None while it is in the stack or was not read yet.
         losses: Losses since the last part that is safe.
-        kind: What its state has in common with those that it can be stacked with.
+        kind: What its state has in common with those that it can be stacked with, once asked for.
         since: When the last part was safe.
         alone: Whether it is to be trained alone.
     """
@@ -59,7 +59,19 @@ class StackMember:
 
     def again(self) -> None:
         """Go back to where the job begins."""
-        self.at, self.state, self.losses = self.job.start, None, []
+        self.stand(None)
+        self.at, self.losses = self.job.start, []
+
+    def stand(self, state: Any) -> None:
+        """Take the state where it is, or None while that is in a stack."""
+        self.state, self.kind = state, None
+
+    def alike(self, other: StackMember) -> bool:
+        """Tell whether two runs can be in one stack; both have their states."""
+        for one in (self, other):
+            if one.kind is None:
+                one.kind = one.job.way.optimizer, kind_of_state(one.state)
+        return self.kind == other.kind
 
     def since_part(self) -> Losses:
         return np.concatenate([np.empty(0), *self.losses])
@@ -140,24 +152,19 @@ class Stacked:
             self._stack = None
         if not self._together:
             return
-        first = self._together[0]
+        first, optimizer = self._together[0], self._together[0].job.way.optimizer
         for one in waiting:
-            alike = one.at == first.at and self._alike(one, first)
-            if alike and one not in self._together and len(self._together) < self.size:
+            room = len(self._together) < self.size and one is not first
+            if room and one.at == first.at and one.job.way.optimizer == optimizer:
                 self._leave_stack()
-                self._together.append(one)
-
-    def _alike(self, one: StackMember, other: StackMember) -> bool:
-        if one.job.way.optimizer != other.job.way.optimizer:
-            return False
-        self._leave_stack()
-        return kind_of_state(one.state) == kind_of_state(other.state)
+                if one.alike(first):
+                    self._together.append(one)
 
     def _leave_stack(self) -> None:
         """Give whoever is in the stack a state of its own."""
         if self._stack is not None:
             for place, one in enumerate(self._together):
-                one.state = self._stack.state(place)
+                one.stand(self._stack.state(place))
             self._stack = None
 
     def _stand(self, one: StackMember) -> Iterator[Event]:
@@ -165,7 +172,7 @@ class Stacked:
         job = one.job
         try:
             if not one.at:
-                one.state = self._first_state(job.way.seed, job.way.optimizer)
+                one.stand(self._first_state(job.way.seed, job.way.optimizer))
                 return
             there, state = self._states.read(job.name(one.at), job.digest)
         except StrangersState:
@@ -179,7 +186,7 @@ class Stacked:
             self._let_go(one)
             yield StateMissing(job.index, job.name(one.at))
             return
-        one.state = state
+        one.stand(state)
 
     def _first_state(self, seed: int, optimizer: str | None) -> Any:
         root = seed, optimizer
@@ -239,7 +246,7 @@ class Stacked:
         task = self._tasks[optimizer]
         stack = Stack(task.open, self._runs[optimizer], states, seeds, tapes, how)
         for one in together:
-            one.state = None
+            one.stand(None)
         return stack
 
     def _stumble(self, error: BaseException) -> None:

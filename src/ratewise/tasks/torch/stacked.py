@@ -21,7 +21,13 @@ from ratewise._extras import require
 from ratewise.tasks.torch.batches import TorchTape
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.stacked_batches import kind_of, stacked
-from ratewise.tasks.torch.stacked_state import all_equal, joined, places_of, with_tensors
+from ratewise.tasks.torch.stacked_state import (
+    all_equal,
+    joined,
+    places_of,
+    with_tensors,
+    without_tensors,
+)
 from ratewise.tasks.torch.stacked_steps import OneStep, OwnSteps, StackStep
 
 torch = require("torch", extra="torch")
@@ -96,6 +102,10 @@ class Stack:
         self._lay_out(parts)
         self._step = self._stepper(open_run, parts)
         self._streams = {seed: self._stream(i) for i, seed in enumerate(self._seeds)}
+        buffers = {(one.module, one.own) for one in self._places if one.name in self._varied}
+        held = set(self._among.values())
+        self._states = [without_tensors(state, held, buffers) for state in self._states]
+        self._step.keep(self._states)
 
     # Laying out -------------------------------------------------------------------------------
 
@@ -113,12 +123,13 @@ class Stack:
             kept = [state["model"]["parameters"][place] for state in self._states]
             if parameter.requires_grad and id(parameter) in held:
                 self._trained[name] = joined(kept).requires_grad_()
-                self._among[name] = place
                 self._held.append(held[id(parameter)])
             elif all_equal(kept):
                 self._shared[name] = kept[0].back()
+                continue
             else:
                 self._varied[name] = joined(kept)
+            self._among[name] = place
         self._places = places_of(parts.model)
         for place in self._places:
             kept = [s["model"]["modules"][place.module]["buffers"][place.own] for s in self._states]
@@ -241,7 +252,8 @@ class Stack:
         """Return the state of a run, as one alone would save it."""
         slot = self._slot[run]
         state = self._step.state(slot)
-        parameters = {self._among[name]: whole[slot] for name, whole in self._trained.items()}
+        whole = {**self._trained, **self._varied}
+        parameters = {place: whole[name][slot] for name, place in self._among.items()}
         buffers = {
             (place.module, place.own): self._varied[place.name][slot]
             for place in self._places

@@ -5,7 +5,7 @@ A run of a stack is saved as a run alone is: either goes on from what the other 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ratewise._extras import require
@@ -101,6 +101,32 @@ def with_tensors(
         own_buffers = {**modules[module]["buffers"], own: TensorSnapshot.of(tensor)}
         modules[module]["buffers"] = own_buffers
     return {**state, "model": {**state["model"], "parameters": kept, "modules": modules}}
+
+
+def without_tensors(
+    state: Mapping[str, Any], parameters: Collection[int], buffers: Collection[tuple[str, str]]
+) -> dict[str, Any]:
+    """Return a state without what `with_tensors` is to put back, and without moments.
+
+    Args:
+        state: The state.
+        parameters: Places of parameters.
+        buffers: Buffers by module and name.
+    """
+    kept = state["model"]["parameters"]
+    left = [None if place in parameters else one for place, one in enumerate(kept)]
+    modules = {
+        name: {
+            **one,
+            "buffers": {n: b for n, b in one["buffers"].items() if (name, n) not in buffers},
+        }
+        for name, one in state["model"]["modules"].items()
+    }
+    return {
+        **state,
+        "model": {**state["model"], "parameters": left, "modules": modules},
+        "optimizer": {**state["optimizer"], "state": []},
+    }
 
 
 def aside(value: Any, run: int, shape: Any) -> Any:

@@ -45,6 +45,10 @@ class StackStep(Protocol):
         """Make one update: the rate of each run, the stacked gradient of each parameter or None."""
         ...
 
+    def keep(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Take the states of the runs without their tensors, in place of those at the beginning."""
+        ...
+
     def state(self, run: int) -> dict[str, Any]:
         """Return the state of a run; parameters and buffers in it are not of now."""
         ...
@@ -141,6 +145,9 @@ class OneStep:
             _share_out(old, parameter.detach(), shares or [])
         for parameter in self._stacked:
             parameter.grad = None
+
+    def keep(self, states: Sequence[Mapping[str, Any]]) -> None:
+        self._states = states
 
     def state(self, run: int) -> dict[str, Any]:
         own = self._states[run]
@@ -263,6 +270,9 @@ class OwnSteps:
                 if parameter.data_ptr() != view.data_ptr():
                     view.copy_(parameter.detach())
                     parameter.data = view
+
+    def keep(self, states: Sequence[Mapping[str, Any]]) -> None:
+        self._states = states
 
     def state(self, run: int) -> dict[str, Any]:
         return {**self._states[run], **_training(self._runs[run])}
