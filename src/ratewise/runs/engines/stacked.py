@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -132,7 +132,7 @@ class Stacked:
         if not self._together:
             alone = next((one for one in self._held if one.alone), None)
             if alone is not None:
-                yield from self._worker.work(alone.job)
+                yield from self._worker.work(replace(alone.job, last=False))
                 self._let_go(alone)
                 return
         yield from self._gather()

@@ -54,10 +54,9 @@ def stacked(batches: Sequence[Any], counts: Sequence[int]) -> StackedBatch:
     tensors = [
         [leaf for leaf in leaves(batch) if isinstance(leaf, torch.Tensor)] for batch in batches
     ]
-    repeats = torch.tensor(counts)
+    each = [place for place, count in enumerate(counts) for _ in range(count)]
     joined = tuple(
-        torch.stack(same).repeat_interleave(repeats.to(same[0].device), dim=0)
-        for same in zip(*tensors, strict=True)
+        torch.stack([same[place] for place in each]) for same in zip(*tensors, strict=True)
     )
     places = [id(tensor) for tensor in tensors[0]]
 

@@ -141,8 +141,9 @@ class OneStep:
         for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
             put_rate(group, top * share)
         self._optimizer.step()
+        weights: dict[Any, Any] = {}
         for (parameter, _), old in zip(moved, before, strict=shares is not None):
-            _share_out(old, parameter.detach(), shares or [])
+            _share_out(old, parameter.detach(), shares or [], weights)
         for parameter in self._stacked:
             parameter.grad = None
 
@@ -201,11 +202,20 @@ def _remembered(name: Any, first: Any, kept: Sequence[Any], parameter: Any) -> A
     return torch.stack([one.value for one in kept]).to(first.device)
 
 
-def _share_out(old: Any, new: Any, shares: Sequence[float]) -> None:
-    """Give every run its share of a step that was made at the largest rate."""
+def _share_out(old: Any, new: Any, shares: Sequence[float], weights: dict[Any, Any]) -> None:
+    """Give every run its share of a step that was made at the largest rate.
+
+    Args:
+        old: A parameter before the step.
+        new: The same behind it, which is written.
+        shares: The share of each run.
+        weights: The shares as tensors by type and device, so that each is sent there once.
+    """
     exact = torch.float32 if old.dtype in SHORT else old.dtype
-    weight = torch.tensor(shares, dtype=exact, device=old.device)
-    weight = weight.reshape(-1, *[1] * (old.dim() - 1))
+    kind = exact, old.device
+    if kind not in weights:
+        weights[kind] = torch.tensor(shares, dtype=exact, device=old.device)
+    weight = weights[kind].reshape(-1, *[1] * (old.dim() - 1))
     if old.dtype in SHORT:
         new.copy_(torch.lerp(old.to(exact), new.to(exact), weight))
     else:
