@@ -60,6 +60,7 @@ BAD = {
     "--checkpoints": ["mine.py", "mine.py/x", "nothing://there"],
     "--workers": ["some", "-1", "1.5", ""],
     "--engine": ["abacus", ""],
+    "--stack": [*COUNT, "4"],  # a stack is nothing without the engine
     "--address": ["there"],
     "--out": ["mine.py", ".", "mine.py/x"],
     "--code": ["fortran", ""],

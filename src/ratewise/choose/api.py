@@ -67,6 +67,7 @@ def choose(
     engine: str | None = None,
     workers: int | str = 0,
     address: str | None = None,
+    stack: int | None = None,
     tensorboard: str | os.PathLike[str] | None = None,
     trust: bool = False,
     progress: Progress | bool | None = None,
@@ -117,10 +118,12 @@ def choose(
         disk: What checkpoints may take that later runs may branch from.
         checkpoints: Where they are; beside the journal if not given.
         checkpoint_every: Seconds after which a run that does not fork is saved all the same.
-        engine: "serial", "processes" or "ray".
+        engine: "serial", "processes" or "ray"; or "stacked": probes and search train many runs in
+            one call of the model if that pays, and the proof trains each alone, to the last bit.
         workers: Worker processes, or "auto"; so many runs are asked for at once, at most eight, and
             four on Ray.
         address: Address of a cluster of Ray.
+        stack: Runs in a stack at most, as for `compare`.
         tensorboard: Folder for TensorBoard.
         trust: Whether to believe checkpoints of others, as for `compare`.
         progress: True shows a bar, or lines where there is no terminal. Or what is called, as by
@@ -149,7 +152,7 @@ def choose(
     limit = _budget(budget, longest)
     whole(Call("choose", "finalists", finalists), "finalists", finalists, low=1)
     every = number(Call("choose"), "checkpoint_every", checkpoint_every, low=0.0)
-    config = EngineConfig(engine, workers, address)
+    config = EngineConfig(engine, workers, address, stack)
     execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard, trust)
     with execution.open(tasks, metric, sharing=True) as executor:
         assert executor.journal is not None
@@ -165,13 +168,16 @@ def choose(
         grows = partial(span, schedules, seed=numbers[0], total=total, units=units)
         search = ScheduleSearch(
             space=grows(rates),
-            train=partial(_train, executor, stages, Counter(executor.journal, task)),
+            train=partial(
+                _train, executor, stages, Counter(executor.journal, task, engine == "stacked")
+            ),
             start=None if found is None else found.rate,
             budget=limit,
             seeds=numbers,
             finalists=finalists,
             grows=grows if given is None else None,
-            at_once=_at_once(engine, workers),
+            at_once=_at_once(engine, workers, stack),
+            proof_alone=engine == "stacked",
             spent={"find": sought} if found is not None else {},
             notes=notes,
             own=None if mine is None else mine.run(longest, numbers[0]),
@@ -182,6 +188,7 @@ def choose(
             search.run()
         except KeyboardInterrupt as stop:  # while it trained, or while it thought
             raise ChoiceInterrupted(conclude(*told, interrupted=True)) from stop
+        notes += executor.notes
         return conclude(*told)
 
 
@@ -189,6 +196,7 @@ def _train(
     executor: Executor, stages: Stages, counter: Counter, order: Order
 ) -> tuple[Comparison, int]:
     told: Any = {"progress": stages, "stage": stages.name, "cuts": order.cuts}
+    told["exact"] = stages.exact
 
     def train() -> Comparison:
         with interruptible():
@@ -197,10 +205,12 @@ def _train(
     return counter.counted(stages.name, order.runs, order.expected, train)
 
 
-def _at_once(engine: str | None, workers: int | str) -> int:
+def _at_once(engine: str | None, workers: int | str, stack: int | None) -> int:
     """Return how many runs are asked for together: more would be asked without knowing enough."""
     if engine == "ray":
         return ON_RAY
+    if engine == "stacked":
+        return min(stack or MOST_AT_ONCE, MOST_AT_ONCE)
     return min(max(1, workers if isinstance(workers, int) else 2), MOST_AT_ONCE)
 
 

@@ -23,10 +23,12 @@ class Counter:
     Args:
         journal: The journal.
         task: What is trained.
+        stacked: Whether stacks train it, which is another training than alone.
     """
 
-    def __init__(self, journal: str | os.PathLike[str], task: Any) -> None:
+    def __init__(self, journal: str | os.PathLike[str], task: Any, stacked: bool = False) -> None:
         self._journal, self._task, self._mine = journal, task, uuid4().hex
+        self._how = "stacked " if stacked else ""
 
     def counted(
         self, stage: str, specs: Sequence[RunSpec], expected: int, train: Callable[[], Comparison]
@@ -39,7 +41,7 @@ class Counter:
             expected: What it ought to take; counts if it was begun before and never ended.
             train: Trains it.
         """
-        what = f"{stage} of {_digest(specs)}"
+        what = f"{self._how}{stage} of {_digest(specs)}"
         fresh = self._once(f"begun: {what}", lambda: self._mine) == self._mine
         result = train()
         told = result.trained if fresh else max(result.trained, expected)

@@ -226,7 +226,8 @@ def _searched(told: ChoiceStory, panels: drawn.ChoicePanels) -> list[Block]:
         "After the probes came, each time, the run with the highest expected improvement per "
         "update that it still cost."
     )
-    return [*parts, Prose([why, *report.ending(told.stopped)])]
+    stacks = report.stacks(told.trials, "Its metrics are those of runs")
+    return [*parts, Prose([why, *stacks, *report.ending(told.stopped)])]
 
 
 def _runs(told: ChoiceStory, panels: drawn.ChoicePanels) -> list[Block]:
@@ -249,7 +250,7 @@ def _runs(told: ChoiceStory, panels: drawn.ChoicePanels) -> list[Block]:
         row: list[Cell] = [one.name, (format_rate(one.peak), one.peak),
                            (str(one.seed), float(one.seed))]  # fmt: skip
         row += [number(one.metrics.get(name, math.nan)) for name in metrics]
-        rows.append([*row, number(_last(one)), report.state(one)])
+        rows.append([*row, number(_last(one)), report.state(one) + report.stack_of(one)])
     return [*parts, PageTable(head, rows, "Every run and every metric")]
 
 

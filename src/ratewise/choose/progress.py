@@ -13,6 +13,10 @@ STAGES = {"own": "your own settings", "probe": "probes", "search": "search", "pr
 """What stages are called where somebody looks on."""
 
 
+EXACT = ("own", "prove")
+"""Stages whose runs are each trained alone, whatever trains the others."""
+
+
 class SearchSoFar(Protocol):
     """What a search says of itself while it goes on."""
 
@@ -44,6 +48,11 @@ class Stages:
     def name(self) -> str:
         """What is on."""
         return FINDING if self.search is None else STAGES[self.search.stage]
+
+    @property
+    def exact(self) -> bool:
+        """Whether what is on is trained to the last bit."""
+        return self.search is not None and self.search.stage in EXACT
 
     def planned(self, driver: Any) -> None:
         """Take note of a list of runs that is about to be trained."""

@@ -25,6 +25,9 @@ STAGES = {
     "prove": "repeats",
 }
 
+STACKED = "~"
+"""What stands before a metric of a run that was trained in a stack."""
+
 PICK, WHERE, SEARCH = "What to use", "Where the task learns", "What was tried"
 PROOF, REST, USE = "How sure it is", "What was not tried", "How to use it"
 
@@ -110,13 +113,29 @@ def searched(
         best = sign * trial.metric if better else best
         known = trial.expected == trial.expected
         expected = f"{trial.expected:.4g} ± {trial.spread:.2g}" if known else trial.stage
-        cells = trial.name, format_rate(trial.peak), _ended(trial.metric)
+        ended = f"{STACKED if trial.stacked else ''}{_ended(trial.metric)}"
+        cells = trial.name, format_rate(trial.peak), ended
         rows.append(("*" if better else "", *cells, expected, f"{trial.updates:,}"))
     why = (
         "One seed each; * is the best so far. After the probes came, each time, the run with the "
         "highest expected improvement per update that it still cost."
     )
-    return [*_indented(format_table(rows, left=(0, 1))), why]
+    return [*_indented(format_table(rows, left=(0, 1))), why, *stacks(trials)]
+
+
+def stacks(trials: Sequence[Trial], which: str = f"What begins with {STACKED} was") -> list[str]:
+    """Return which figures are of runs that were trained in stacks, or nothing."""
+    if not any(trial.stacked for trial in trials):
+        return []
+    return [
+        f"{which} trained in a stack, many runs in one call of the model: alone they would end the "
+        "same within rounding. What proves the pick was trained alone."
+    ]
+
+
+def stack_of(run: Record) -> str:
+    """Return that a run was trained in a stack, to stand behind how it ended."""
+    return ", in a stack" if run.stacked else ""
 
 
 def _ended(metric: float) -> str:

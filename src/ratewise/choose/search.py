@@ -16,6 +16,7 @@ from ratewise.compare.looks import Looks
 from ratewise.runs.records import Record
 from ratewise.runs.specs import RunSpec
 from ratewise.runs.tree import PrefixTree
+from ratewise.tasks.protocols import Rates
 
 LEAST = 12
 """Runs that are finished before the search may stop of itself."""
@@ -52,6 +53,7 @@ class Trial:
         expected: What was expected before it was trained; NaN for a probe.
         spread: Standard deviation of that.
         updates: Updates that it cost.
+        stacked: Whether it was trained in a stack, and so not to the last bit as alone.
     """
 
     stage: str
@@ -61,6 +63,7 @@ class Trial:
     expected: float = math.nan
     spread: float = math.nan
     updates: int = 0
+    stacked: bool = False
 
 
 @dataclass(eq=False)
@@ -81,6 +84,7 @@ class ScheduleSearch:
         own: The task's own settings, with the seed of the search, or None if it has none.
         stage: What is on: "own", "probe", "search" or "prove".
         start: Where the best peak may be, or None: in the middle of the ladder.
+        proof_alone: Whether the proof trains the first seed, too, as the search trains in stacks.
     """
 
     space: Space
@@ -100,6 +104,7 @@ class ScheduleSearch:
     own_record: Record | None = None
     stage: str = "own"
     start: float | None = None
+    proof_alone: bool = False
 
     def __post_init__(self) -> None:
         self.searcher = Searcher([run.rates for run in self.space.runs])
@@ -187,8 +192,13 @@ class ScheduleSearch:
 
     def _reserve(self) -> int:
         rivals = self.finalists + (self.own is not None)
-        wanted = rivals * (len(self.seeds) - 1) * self._longest()
+        wanted = rivals * (len(self.seeds) - 1 + self._again) * self._longest()
         return min(wanted, int(PROVING * self.budget))
+
+    @property
+    def _again(self) -> bool:
+        """Whether the proof has to train the finalists with the seed of the search, too."""
+        return self.proof_alone and any(trial.stacked for trial in self.trials)
 
     def _longest(self) -> int:
         return max(len(run.rates) for run in self.space.runs)
@@ -238,7 +248,8 @@ class ScheduleSearch:
             value = record.metrics[result.metric]
             expected = self.sign * one.mean, one.spread
             self.records[one.run] = record
-            self.trials.append(Trial(stage, record.name, record.peak, value, *expected, share))
+            told = record.name, record.peak, value, *expected, share, record.stacked
+            self.trials.append(Trial(stage, *told))
             self.searcher.tell(one.run, self.sign * value)
 
     def _widen(self, side: str, grows: Callable[[Sequence[float]], Space]) -> None:
@@ -284,8 +295,12 @@ class ScheduleSearch:
         left = self.budget - self._spent
         longest = self._longest()
         finals = self.finals()
-        while len(finals) > 2 and left < len(finals) * longest:
+        while len(finals) > 2 and left < self._first_again(finals) + len(finals) * longest:
             finals.pop()
+        left -= self._first_again(finals)
+        if left < 0:
+            self.notes.append("The budget has no room to train the best alone: they are of stacks.")
+            return
         extra = 0 if len(finals) < 2 else min(left // (len(finals) * longest), len(self.seeds) - 1)
         self.looks = Looks(extra + 1, SURE)
         self.proof = self._repeated(finals, list(self.seeds[:1]))
@@ -294,11 +309,19 @@ class ScheduleSearch:
             if self.proof.verdict.decided:
                 break
 
+    def _first_again(self, finals: Sequence[RunSpec]) -> int:
+        """Return the updates that finalists cost with the seed of the search, trained alone."""
+        own = [] if self.own is None else [self.own.rates]
+        if not self._again:
+            return 0
+        return _planned(0, [*own, *(run.rates for run in finals)]) - _planned(0, own)
+
     def _repeated(self, finals: Sequence[RunSpec], seeds: Sequence[int]) -> Comparison:
         asked = [replace(run, seed=seed) for run in finals for seed in seeds]
         self.stage = "prove"
+        first = self._first_again(finals)
         new = PrefixTree.of((seeds[-1], run.rates) for run in finals).planned
-        order = Order(asked, self._spent, new if len(seeds) > 1 else 0, [()] * len(asked))
+        order = Order(asked, self._spent, new if len(seeds) > 1 else first, [()] * len(asked))
         result, updates = self.train(order)
         self.spent["prove"] = self.spent.get("prove", 0) + updates
         return replace(result, level=self.looks.level_at(len(seeds)), searched=True)
@@ -335,3 +358,8 @@ def _shared(trained: int, costs: Sequence[int]) -> list[int]:
     if not total and costs:
         ends[-1] = trained
     return [int(one) for one in np.diff(np.round(ends))]
+
+
+def _planned(seed: int, rates: Sequence[Rates]) -> int:
+    """Return the updates of runs of a seed, where what they share is trained once."""
+    return PrefixTree.of((seed, one) for one in rates).planned

@@ -79,7 +79,10 @@ Metric = Annotated[Word, typer.Option(help="Metric that decides; else the task's
 Disk = Annotated[str, typer.Option(help="What checkpoints may take that nobody needs now: 2GB.")]
 Checkpoints = Annotated[Word, typer.Option(help="Folder or address of checkpoints: s3://…")]
 Workers = Annotated[str, typer.Option(help="Worker processes, or auto: one per device.")]
-Engine = Annotated[Word, typer.Option(help="Who trains: serial, processes or ray.")]
+Engine = Annotated[Word, typer.Option(help="Who trains: serial, processes, ray or stacked.")]
+Stack = Annotated[
+    int | None, typer.Option(help="Runs in a stack; else as many as fit, if it pays.", min=1)
+]
 Address = Annotated[Word, typer.Option(help="Of a cluster of Ray.")]
 Out = Annotated[
     Path | None, typer.Option(help="New folder for results.json and figure.png.", metavar="DIR")

@@ -65,6 +65,7 @@ def choose(
     workers: args.Workers = "0",
     engine: args.Engine = None,
     address: args.Address = None,
+    stack: args.Stack = None,
     code: Annotated[
         args.Word, typer.Option(metavar="TARGET", help=f"Print it as code: {', '.join(TARGETS)}.")
     ] = None,
@@ -94,7 +95,7 @@ def choose(
     if out is not None:
         check_new(f"--out {out}", out)
     hired = read_workers(workers)
-    EngineConfig(engine, hired, address)  # refused now, before anything is written
+    EngineConfig(engine, hired, address, stack)  # refused now, before anything is written
     given = {"task": task, "total": total, "budget": budget, "peaks": peaks, "seeds": seeds}
     given |= {"finalists": finalists, "specs": specs, "metric": metric, "own": own}
     given |= {"epoch": epoch, "samples": samples, "tokens": tokens}
@@ -102,7 +103,7 @@ def choose(
     options = read_options(words)
     options |= {"disk": disk, "checkpoints": checkpoints}
     options |= {"workers": hired, "engine": engine, "address": address}
-    options |= {"trust": trust}
+    options |= {"stack": stack, "trust": trust}
     what = load_task(words["task"])
     kept = journal or resume
     if kept is not None:

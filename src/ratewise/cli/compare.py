@@ -43,6 +43,7 @@ def compare(
     workers: args.Workers = "0",
     engine: args.Engine = None,
     address: args.Address = None,
+    stack: args.Stack = None,
     resume: args.Resume = None,
     trust: args.Trust = False,
     quiet: args.Quiet = False,
@@ -58,8 +59,10 @@ def compare(
     given |= {"epoch": epoch, "samples": samples, "tokens": tokens}
     options: Any = {"disk": read_size(disk), "checkpoints": checkpoints}
     options |= {"workers": read_workers(workers), "engine": engine, "address": address}
-    options |= {"trust": trust}
-    EngineConfig(engine, options["workers"], address)  # refused now, before anything is written
+    options |= {"stack": stack, "trust": trust}
+    EngineConfig(
+        engine, options["workers"], address, stack
+    )  # refused now, before anything is written
     if resume is None and task and specs:
         read_candidates(given)  # refused now, before anything is written
     if out is not None:

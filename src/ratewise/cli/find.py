@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ratewise.cli.arguments import Json, Png, Quiet, Task
+from ratewise.cli.arguments import Json, Png, Quiet, Stack, Task, Word
 from ratewise.cli.errors import Options
 from ratewise.cli.output import check_figure, save_figure, say, say_json, shown_progress
 from ratewise.cli.tasks import load_task
@@ -19,6 +19,10 @@ def find(
     rungs: Annotated[int | None, typer.Option(help="Number of rates; 100 if not given.")] = None,
     updates: Annotated[int | None, typer.Option(help="Updates at each; 2 if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Sweeps; 3 if not given.")] = None,
+    engine: Annotated[
+        Word, typer.Option(help="serial, or stacked: all sweeps in one call of the model.")
+    ] = None,
+    stack: Stack = None,
     as_json: Json = False,
     quiet: Quiet = False,
     figure: Png = None,
@@ -27,7 +31,7 @@ def find(
     from ratewise.range_test import find as test
 
     options: dict[str, Any] = {"lowest": lowest, "highest": highest, "rungs": rungs}
-    options |= {"updates": updates, "seeds": seeds}
+    options |= {"updates": updates, "seeds": seeds, "engine": engine, "stack": stack}
     if figure is not None:
         check_figure(figure)
     given = {name: value for name, value in options.items() if value is not None}

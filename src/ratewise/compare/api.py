@@ -45,6 +45,7 @@ def compare(
     engine: str | None = None,
     workers: int | str = 0,
     address: str | None = None,
+    stack: int | None = None,
     tensorboard: str | os.PathLike[str] | None = None,
     trust: bool = False,
     progress: Progress | bool | None = None,
@@ -95,9 +96,13 @@ def compare(
         checkpoints: Where they are: a folder, or an address that fsspec knows, such as
             "s3://bucket/runs"; beside the journal if not given. Whoever trains writes there.
         checkpoint_every: Seconds after which a run that does not fork is saved all the same.
-        engine: "serial", "processes" or "ray"; without it processes if there are workers.
+        engine: "serial", "processes" or "ray"; without it processes if there are workers. Or
+            "stacked": many runs of a `TorchTask` in one call of the model, which is not to the last
+            bit what each would be alone, as the records and the notes say.
         workers: Worker processes; "auto" for one per device, or per core where there is none.
         address: Address of a cluster of Ray, as `ray.init` takes it.
+        stack: Runs in a stack at most; without it as many as the memory has room for, and none
+            where a short trial finds that it does not pay.
         tensorboard: Folder for TensorBoard: of every run its rates and losses, as it ends.
         trust: Whether to go on from checkpoints that take code to read and that were not written
             by you on this machine. Those of the ready tasks take none.
@@ -112,7 +117,7 @@ def compare(
     """
     tasks, halving = Tasks(task), read_halving(prune)
     every = number(Call("compare"), "checkpoint_every", checkpoint_every, low=0.0)
-    config = EngineConfig(engine, workers, address)
+    config = EngineConfig(engine, workers, address, stack)
     execution = Execution(journal, read_size(disk), checkpoints, every, config, tensorboard, trust)
     if halving is not None and isinstance(peaks, Search | str):
         rule = "cannot be together with a search for peaks"

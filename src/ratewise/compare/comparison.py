@@ -72,7 +72,8 @@ class Comparison:
         cls, results: Results, notes: Sequence[str] = (), pruned: Sequence[Pruned] = ()
     ) -> Comparison:
         """Return what came of runs as a comparison; it also says what a journal knew of them."""
-        told = *_known(results), *failed(results.runs, results.metric), *notes
+        told = *_known(results), *failed(results.runs, results.metric), *results.notes
+        told = *told, *in_stacks(results.runs), *notes
         counts = results.trained, results.asked, told, tuple(pruned)
         return cls(results.runs, results.metric, results.higher_is_better, *counts)
 
@@ -158,6 +159,9 @@ class Comparison:
             said = [str(one) for one in self._soon.candidates]
             column = [f"updates to {self._soon.target:.3g}", *said]
             rows = [[*row, cell] for row, cell in zip(rows, column, strict=True)]
+        if any(run.stacked for run in self.runs):
+            how = [_trained(self.best(one.name)) for one in self.standings]
+            rows = [[*row, cell] for row, cell in zip(rows, ["trained", *how], strict=True)]
         return rows
 
     def to_dict(self) -> dict[str, Any]:
@@ -284,6 +288,23 @@ def failed(runs: Sequence[Record], metric: str) -> list[str]:
             "though their losses are numbers."
         )
     return notes
+
+
+def in_stacks(runs: Sequence[Record]) -> list[str]:
+    """Say how many runs were trained in stacks, and what their figures are not."""
+    count = sum(run.stacked for run in runs)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(runs)} runs were trained in stacks: what they end with is that of runs "
+        "alone within rounding, and not to the last bit."
+    ]
+
+
+def _trained(runs: Sequence[Record]) -> str:
+    """Return how runs were trained, in a word."""
+    stacked = [run.stacked for run in runs]
+    return "stacked" if all(stacked) else "partly stacked" if any(stacked) else "alone"
 
 
 def _failed(run: Record, metric: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ratewise.range_test.ladder import Ladder, Sweep, climb
 from ratewise.range_test.result import RangeTestResult, conclude
 from ratewise.range_test.sources import choose_source
+from ratewise.range_test.stacked import check_engine, climb_together
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, whole
 from ratewise.schedule.strict import strict
@@ -16,6 +18,8 @@ from ratewise.tasks.failures import name_of, users_code
 from ratewise.view.format import format_rate
 from ratewise.view.progress import shows_progress
 
+_STACKED = "The sweeps were trained in a stack: their losses are those alone within rounding."
+_ALONE = "The sweeps were trained one by one, and not stacked, as {}."
 _SEEDS = Fix("give {seeds}", alone="give seeds=3, or seeds=[0, 1, 2]", seeds="3")
 
 
@@ -39,6 +43,8 @@ def find(
     batches: Any = None,
     trainer: Any = None,
     also: Iterable[Any] = (),
+    engine: str | None = None,
+    stack: int | None = None,
     progress: Progress | bool | None = None,
 ) -> RangeTestResult:
     """Raise the learning rate until training breaks, and say where it learns and where it breaks.
@@ -70,6 +76,9 @@ def find(
             count. It is only read.
         also: What else changes in `step`, each with `state_dict` and `load_state_dict`: a
             `GradScaler`, a scheduler, an average of the weights.
+        engine: "stacked" climbs with all seeds of a `TorchTask` in one call of the model, if that
+            pays; the losses are those of each alone within rounding. Else "serial".
+        stack: Sweeps in a stack at most; then it is done whether it pays or not.
         progress: True shows a bar, or lines where there is no terminal. Or what is called after
             every update with the updates done, the most that are left to do with them, and the
             sweep and its rate.
@@ -106,21 +115,29 @@ def find(
         trainer=trainer,
         also=tuple(also),
     )
+    check_engine(engine, stack, alone=not hasattr(task, "open"))
     sweeps = [Sweep(ladder, seed) for seed in numbers]
+    how = ""
     told = None if isinstance(progress, bool) else progress
     with users_code(_who(task)), source as open_run:
         for place, sweep in enumerate(sweeps):
             sweep.heard = None if told is None else partial(_tell, told, sweeps, place)
-            climb(open_run(sweep.seed), sweep)
+        if engine == "stacked":
+            why = climb_together(task, sweeps, stack)
+            how = _ALONE.format(why) if why else _STACKED
+        for sweep in sweeps:
+            if not sweep.losses:
+                climb(open_run(sweep.seed), sweep)
+        for sweep in sweeps:
             sweep.heard = None
-    return conclude(ladder, tuple(sweeps))
+    return replace(conclude(ladder, tuple(sweeps)), how=how)
 
 
 def _tell(progress: Progress, sweeps: list[Sweep], place: int, sweep: Sweep) -> None:
     """Say how far the sweeps are: those that ended early are shorter."""
     each = len(sweep.ladder.all_rates)
     done = sum(len(one.losses) for one in sweeps)
-    planned = sum(len(one.losses) for one in sweeps[:place]) + each * (len(sweeps) - place)
+    planned = sum(each if one.broke is None else len(one.losses) for one in sweeps)
     rung = min((len(sweep.losses) - 1) // sweep.ladder.updates, sweep.ladder.rungs - 1)
     rate = format_rate(float(sweep.ladder.rates[rung]), 2)
     progress(done, planned, f"sweep {place + 1} of {len(sweeps)}, at a rate of {rate}")

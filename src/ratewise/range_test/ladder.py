@@ -116,6 +116,10 @@ class Sweep:
             self._judge()
         return self.broke is not None or len(self.losses) >= self.ladder.rungs * k + 1
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.losses, self.rungs, self.broke = [], [], None
+
     @property
     def rate(self) -> float | None:
         """The rate that it diverged at, or None."""

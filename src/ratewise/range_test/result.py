@@ -31,6 +31,7 @@ class RangeTestResult:
         sweeps: The losses, one sweep per seed.
         reading: The curve through them and its marks; None if there was nothing to read.
         refusal: Why there is no answer and what to do, or None.
+        how: How the sweeps were trained, a sentence, or "" for each alone.
 
     >>> from ratewise.range_test.ladder import Ladder
     >>> refusal = Refusal("it diverged at once", "give a lower lowest=")
@@ -42,6 +43,7 @@ class RangeTestResult:
     sweeps: tuple[Sweep, ...] = field(repr=False)
     reading: MarkedCurve | None = field(repr=False)
     refusal: Refusal | None = None
+    how: str = field(default="", kw_only=True)
 
     @property
     def rate(self) -> float | None:
@@ -101,7 +103,7 @@ class RangeTestResult:
         """What else there is to know, each a sentence."""
         if self.refusal is not None or self.reading is None:
             return ()
-        return notes(self.ladder, self.reading)
+        return (*notes(self.ladder, self.reading), *filter(None, [self.how]))
 
     def told(self, context: Context) -> RangeTestResult:
         """Return the same, with its advice in the language of whoever is spoken to."""

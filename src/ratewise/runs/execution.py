@@ -15,6 +15,7 @@ from ratewise.runs.driver import TreeDriver
 from ratewise.runs.engines import Engine
 from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.engines.serial import Memory, Serial
+from ratewise.runs.engines.stacking import MARK, Stacks
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.runs.journal import Journal
 from ratewise.runs.keys import identity
@@ -117,6 +118,13 @@ class Executor:
         self._board = None if folder is None else Board(folder)
         self._workers: Engine | None = None
         self._sent: dict[str | None, Task] = {}
+        wanted = execution.engine.engine == "stacked"
+        self._stacks = Stacks(execution.engine.stack, execution.journal) if wanted else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to know of how runs were trained, each a sentence."""
+        return () if self._stacks is None else tuple(dict.fromkeys(self._stacks.notes))
 
     @property
     def journal(self) -> str | os.PathLike[str] | None:
@@ -138,6 +146,7 @@ class Executor:
         progress: Progress | None = None,
         stage: str = "",
         cuts: Sequence[Sequence[int]] | None = None,
+        exact: bool = False,
     ) -> Results:
         """Train runs to their ends; what a journal knows of them is not trained again.
 
@@ -148,20 +157,27 @@ class Executor:
             progress: Who is told how far it is.
             stage: What the runs are for, told before what is being trained.
             cuts: Updates of each run behind which its state is saved, for lists that come later.
+            exact: Whether each run is trained alone, to the last bit, though others are stacked.
 
         Raises:
             ScheduleError: the task does not measure the metric, or the journal cannot be written.
             Stopped: Ctrl-C; its `.results` hold the runs as far as they came.
         """
+        tasks: dict[str | None, Task] = {s.optimizer: self._tasks.of(s.maker) for s in specs}
+        stacks = None if exact or not specs else self._stacks
+        if stacks is not None and not stacks.decide(tasks, specs[0].seed):
+            stacks = None
         with self._opened(disk) as journal:
-            names = () if journal is None else _begin(journal, self._tasks.task)
+            mark = "" if stacks is None else MARK
+            names = () if journal is None else _begin(journal, self._tasks.task, mark)
             known = (
                 {} if journal is None else _known(journal, specs, self._metric or [*names, ""][0])
             )
             left = [spec for place, spec in enumerate(specs) if place not in known]
-            engine, metric = self._engine(specs, left, journal, names)
+            engine, metric = self._engine(tasks, left, journal, names, stacks)
+            every = self._execution.every
             load = Workload(
-                specs, known, engine, metric, journal, self._execution.every, stage, cuts
+                specs, known, engine, metric, journal, every, stage, cuts=cuts, stacks=stacks
             )
             if isinstance(progress, Watcher):
                 progress.planned(load.driver)
@@ -170,8 +186,11 @@ class Executor:
                     if progress is not None:
                         progress(before + done, before + planned, what)
             except KeyboardInterrupt as stop:
-                raise Stopped(load.results()) from stop
-            return load.results()
+                raise Stopped(self._told(load)) from stop
+            return self._told(load)
+
+    def _told(self, load: Workload) -> Results:
+        return replace(load.results(), notes=self.notes)
 
     def _opened(self, disk: int | None) -> AbstractContextManager[Journal | None]:
         own = self._execution
@@ -182,19 +201,22 @@ class Executor:
 
     def _engine(
         self,
-        specs: Sequence[RunSpec],
+        own: Mapping[str | None, Task],
         left: Sequence[RunSpec],
         journal: Journal | None,
         names: Collection[str],
+        stacks: Stacks | None,
     ) -> tuple[Engine, Metric]:
         """Return who trains what is left, once the task has shown that it can be trained."""
-        tasks: dict[str | None, Task] = {None: self._tasks.task}
-        tasks |= {spec.optimizer: self._tasks.of(spec.maker) for spec in specs}
+        tasks: dict[str | None, Task] = {None: self._tasks.task, **own}
         store = None if journal is None else journal.store
-        worker = Worker(tasks, Memory(store))
+        memory = Memory(store)
+        worker = Worker(tasks, memory)
         if left:
             names = worker.rehearse(left[0].seed, left[0].optimizer)
         metric = _metric(self._tasks.task, self._metric, names)
+        if left and stacks is not None:
+            return stacks.open(own, memory, worker), metric
         if not left or store is None or self._execution.engine.alone:
             return Serial(worker), metric
         del worker  # and with it the run that was rehearsed
@@ -221,6 +243,7 @@ class Workload:
         every: Seconds after which a state is saved on a long way.
         stage: What the runs are for, or "".
         cuts: Updates of each run behind which its state is saved, or None.
+        stacks: Which of the runs are stacked, or None if none is.
 
     Attributes:
         driver: What hands the tree of what is left to the engine.
@@ -236,8 +259,9 @@ class Workload:
         every: float,
         stage: str = "",
         cuts: Sequence[Sequence[int]] | None = None,
+        stacks: Stacks | None = None,
     ) -> None:
-        self._stage = f"{stage}: " if stage else ""
+        self._stage, self._stacks = f"{stage}: " if stage else "", stacks
         self._specs, self._known, self._metric, self._journal = specs, known, metric, journal
         self._places = [place for place in range(len(specs)) if place not in known]
         self._left = [specs[place] for place in self._places]
@@ -313,6 +337,7 @@ class Workload:
             error=outcome.error if outcome else None,
             optimizer=spec.optimizer,
             failure=outcome.failure if outcome else None,
+            stacked=self._stacks is not None and self._stacks.stacked(spec.optimizer),
         )
 
 
@@ -324,10 +349,14 @@ class Metric(NamedTuple):
     measured: tuple[str, ...]
 
 
-def _begin(journal: Journal, task: Task) -> tuple[str, ...]:
-    """Tell a journal which task it is; return the names of what that measures."""
+def _begin(journal: Journal, task: Task, mark: str) -> tuple[str, ...]:
+    """Tell a journal which task it is; return the names of what that measures.
+
+    What is trained in a stack has names of its own there, so that nobody takes it for the same run
+    trained alone.
+    """
     key, names = identity(task)
-    journal.begin(key, type(task).__name__, names)
+    journal.begin(f"{key}{mark}", f"{type(task).__name__}{mark}", names)
     return names
 
 

@@ -54,6 +54,7 @@ class Record:
         error: What the task's code raised, with the frames that are the user's, or None.
         optimizer: Name of the optimizer that the candidate brought, or None: the task's own.
         failure: The same as an error; its cause is the exception, if that was in this process.
+        stacked: Whether it was trained in a stack with others, and so not to the last bit as alone.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Record:
     error: str | None = field(default=None, repr=False)
     optimizer: str | None = None
     failure: TaskError | None = field(default=None, repr=False)
+    stacked: bool = False
 
     @property
     def ended(self) -> bool:
@@ -97,6 +99,7 @@ class Record:
             "losses": self.losses,
             "diverged": self.diverged,
             "error": self.error,
+            "stacked": self.stacked,
         }
         return plain(told)
 
@@ -114,6 +117,7 @@ class Results:
         reused: Updates that were taken from a journal.
         damaged: Checkpoints that were damaged or gone, and were trained again.
         journal: Name of the journal's file; "" if there was none.
+        notes: What else there is to know of how they were trained, each a sentence.
     """
 
     runs: tuple[Record, ...] = field(repr=False)
@@ -124,6 +128,7 @@ class Results:
     reused: int = 0
     damaged: int = 0
     journal: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def _all_finite(losses: Losses) -> bool:

@@ -136,12 +136,13 @@ def length_of(data: Any) -> int | None:
 class Task(Protocol):
     """Something that can be trained from a seed with a list of learning rates.
 
-    Five more attributes are read where they exist: `higher_is_better`, the names of the metrics
+    Six more attributes are read where they exist: `higher_is_better`, the names of the metrics
     of which more is better (of all others less is); `peak`, the learning rate to use when neither
     the call nor a plan names one; `with_optimizer(optimizer)`, which returns the same task with
     another optimizer, for candidates that bring one; `parts()`, which returns the `Parts` that
-    advice looks at, and that a choice hands its plan over for; and `own_schedule(total)`, which
-    returns the `OwnSchedule` that a choice measures its candidates against, or None.
+    advice looks at, and that a choice hands its plan over for; `own_schedule(total)`, which
+    returns the `OwnSchedule` that a choice measures its candidates against, or None; and `small`,
+    whether two of its runs fit on a device, for the number of workers.
     """
 
     def open(self, seed: int) -> Run:

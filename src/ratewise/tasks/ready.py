@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -14,7 +14,14 @@ from ratewise.tasks.protocols import OwnSchedule
 
 @dataclass(frozen=True)
 class ReadyTask(ABC):
-    """A task that is made of functions, which are checked when it is made."""
+    """A task that is made of functions, which are checked when it is made.
+
+    Args:
+        small: Whether two of its runs fit on a device, and one alone leaves it idle: then workers
+            are two for each.
+    """
+
+    small: bool = field(default=False, kw_only=True, repr=False)
 
     _functions: ClassVar[tuple[str, ...]]
     """Names of the arguments that are functions; those whose default is None may be None."""

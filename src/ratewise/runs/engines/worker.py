@@ -104,6 +104,26 @@ class Worker:
             return
         yield from self._train(job)
 
+    def measure(self, job: Job, state: Any, losses: Losses, kept: bool) -> Outcome:
+        """Return what came of a job that was trained elsewhere, measured where it ends.
+
+        Args:
+            job: The job.
+            state: The state at its end.
+            losses: Its losses.
+            kept: Whether that state was saved, so that others can go on from it.
+        """
+        if not job.measure:
+            return Outcome(losses, {})
+        root = job.way.seed, job.way.optimizer
+        try:
+            run = self._run if self._root == root and self._run is not None else self._open(root)
+            self._at, self._fresh = None, False
+            run.restore(state)
+            return Outcome(losses, measured(run, job.metrics))
+        except (Exception, SystemExit) as error:
+            return self._broken(job, losses, error, whole=kept)
+
     def _train(self, job: Job) -> Iterator[Event]:
         low, total = job.start, len(job.way.rates)
         began = time.monotonic()
@@ -127,10 +147,7 @@ class Worker:
                     low, began = stop, time.monotonic()
             yield self._end(job, losses[low:], began)
         except NoRoom as error:
-            rule = f"cannot write checkpoints any more: {error}"
-            full = error.__cause__ is not None and getattr(error.__cause__, "errno", 0) in FULL
-            fix = "make room" if full else "give another place for them"
-            yield Fatal(job.index, rule, f"{fix}; with the same journal it goes on from here")
+            yield no_room(job.index, error.__cause__ or error)
         except (Exception, SystemExit) as error:
             yield self._failed(job, losses[low:], _since(began), error)
 
@@ -206,6 +223,14 @@ class Worker:
 
 class NoRoom(Exception):
     """A state could not be written."""
+
+
+def no_room(index: int, error: BaseException) -> Fatal:
+    """Return what to make of a state that could not be written."""
+    full = getattr(error, "errno", 0) in FULL
+    fix = "make room" if full else "give another place for them"
+    rule = f"cannot write checkpoints any more: {error}"
+    return Fatal(index, rule, f"{fix}; with the same journal it goes on from here")
 
 
 def cut(losses: Losses, low: int) -> int:

@@ -63,6 +63,8 @@ class KerasTask(ReadyTask):
         higher_is_better: Names of the metrics of which more is better; of all others less is.
         tape_bytes: Memory for recent batches, in bytes, in [0, inf): where it reaches back to a
             fork, going back costs nothing, and otherwise the data are read again up to there.
+        small: Whether two of its runs fit on a device, and one alone leaves it idle: then workers
+            are two for each.
 
     Raises:
         ScheduleError: an argument is not what it should be; at `open`, the model is not compiled,

@@ -66,6 +66,8 @@ class LightningTask(ReadyTask):
             callbacks and loggers are the task's.
         optimizer: Returns the optimizer of a module, in place of `configure_optimizers`.
         higher_is_better: Names of the metrics of which more is better; of all others less is.
+        small: Whether two of its runs fit on a device, and one alone leaves it idle: then workers
+            are two for each.
 
     Raises:
         ScheduleError: an argument is not what it should be; at `open`, what was made is no

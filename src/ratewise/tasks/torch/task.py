@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import number, shorten
 from ratewise.schedule.strict import strict
 from ratewise.tasks.batches import TAPE_BYTES
 from ratewise.tasks.calls import as_metrics
@@ -38,7 +39,7 @@ class TorchTask(ReadyTask):
     """Train a PyTorch model: five functions say what, the rates come from `compare`.
 
     One batch is one update: zero the gradients, `loss(model, batch)`, backward, `optimizer.step()`.
-    What else a step needs is hooked on the optimizer, gradient clipping for example with
+    What else a step needs beside `clip` is hooked on the optimizer, with
     `optimizer.register_step_pre_hook`.
 
     A run owns its random numbers: torch's (CPU and GPUs), `random`'s and `numpy.random`'s start
@@ -66,6 +67,10 @@ class TorchTask(ReadyTask):
         higher_is_better: Names of the metrics of which more is better; of all others less is.
         tape_bytes: Memory for recent batches, in bytes, in [0, inf): where it reaches back to a
             fork, going back costs nothing, and otherwise the data are read again up to there.
+        clip: Largest norm of the gradient, in (0, inf): that of all parameters of the optimizer
+            together is scaled down to it before each update. None for no clipping.
+        small: Whether two of its runs fit on a device, and one alone leaves it idle: then workers
+            are two for each.
 
     Raises:
         ScheduleError: an argument is not what it should be; at `open`, no batch comes from the
@@ -79,8 +84,14 @@ class TorchTask(ReadyTask):
     metric: Callable[[Any], Any]
     higher_is_better: tuple[str, ...] = ()
     tape_bytes: int = TAPE_BYTES
+    clip: float | None = None
 
     _functions: ClassVar = ("model", "optimizer", "data", "loss", "metric")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.clip is not None:
+            number(f"TorchTask(clip={shorten(self.clip)})", "clip", self.clip, above=True)
 
     def open(self, seed: int) -> TorchRun:
         """Return a run before its first update."""
@@ -98,6 +109,26 @@ class TorchTask(ReadyTask):
         """The optimizer's own learning rate, of the group where it is largest."""
         with TorchRandomStream(0, settings=True):
             return RateSetter(_OPTIMIZER, _made(self)[1]).reference
+
+
+class StackParts(NamedTuple):
+    """What a run is made of, for those who train several in one call of the model.
+
+    Args:
+        model: The model.
+        optimizer: Its optimizer.
+        loss: Returns the loss of a model and a batch.
+        batches: The batches of the run's seed, by position.
+        groups: What sets the rates.
+        clip: Largest norm of the gradient, or None.
+    """
+
+    model: Any
+    optimizer: Any
+    loss: Callable[[Any, Any], Any]
+    batches: TorchTape
+    groups: RateSetter
+    clip: float | None
 
 
 class TorchRun:
@@ -120,6 +151,13 @@ class TorchRun:
             self._batches = TorchTape(task.data, seed, task.tape_bytes)
         self._groups = RateSetter(_OPTIMIZER, self.optimizer)
 
+    @property
+    def stack_parts(self) -> StackParts:
+        """What a stack of such runs is made of."""
+        task = self._task
+        made = self.model, self.optimizer, task.loss, self._batches
+        return StackParts(*made, self._groups, task.clip)
+
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; losses stay on the device until the last is made."""
         losses: list[Any] = []
@@ -137,6 +175,9 @@ class TorchRun:
         loss = self._task.loss(self.model, batch)
         check_loss(_LOSS, loss)
         loss.backward()
+        if self._task.clip is not None:
+            held = [p for group in self.optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(held, self._task.clip)
         self.optimizer.step()
         return loss.detach().reshape(())
 

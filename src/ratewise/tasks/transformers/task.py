@@ -59,6 +59,8 @@ class TrainerTask(ReadyTask):
             that `trainer.evaluate()` measures, without "eval_": `loss`, `accuracy`, ….
         optimizer: Returns the optimizer of a model, in place of the trainer's.
         higher_is_better: Names of the metrics of which more is better; of all others less is.
+        small: Whether two of its runs fit on a device, and one alone leaves it idle: then workers
+            are two for each.
 
     Raises:
         ScheduleError: an argument is not what it should be; at `open`, what was made is no
