@@ -68,6 +68,7 @@ def attach(
     tokens: float | None = None,
     resume: str | None = None,
     by_hand: str = "warn",
+    on_device: bool | None = None,
     name: str | Sequence[str] | None = None,
     **unknown: Any,
 ) -> Any:
@@ -102,6 +103,8 @@ def attach(
         tokens: Tokens in an update.
         resume: What to do if a checkpoint differs from the code, as of `Scheduler`.
         by_hand: What to do about a rate that a callback sets, as of `Scheduler`.
+        on_device: Whether the rates are tensors with their clock beside the weights, as of
+            `Scheduler`.
         name: Name under which `LearningRateMonitor` logs, or one for each optimizer.
         **unknown: Nothing; a misspelt argument is answered with the nearest one.
 
@@ -114,9 +117,10 @@ def attach(
     """
     fix = "write attach(optimizer, Cosine(to=0), module=self)"
     read, unknown = read_each("attach", schedule, fix, {"warmup": warmup, **unknown})
-    refuse_unknown("attach", unknown, ["module", "resume", "by_hand", "name"], _ADVICE)
+    refuse_unknown("attach", unknown, ["module", "resume", "by_hand", "on_device", "name"], _ADVICE)
     horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
-    policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
+    policies: dict[str, Any] = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
+    policies["on_device"] = on_device
     settings = AttachSettings(read, horizon, policies, name)
     if is_module(target):
         return ModuleAttachment.to(target, settings)

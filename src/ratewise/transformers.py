@@ -50,6 +50,7 @@ def attach(
     tokens: float | None = None,
     resume: str | None = None,
     by_hand: str = "warn",
+    on_device: bool | None = None,
     **unknown: Any,
 ) -> Trainer:
     """Make a trainer follow a schedule; to be called before `trainer.train()`.
@@ -78,6 +79,8 @@ def attach(
         tokens: Tokens in an update; needed for lengths in tokens, unless rows are packed.
         resume: What to do if a checkpoint differs from the code, as of `Scheduler`.
         by_hand: What to do about a rate that a callback sets, as of `Scheduler`.
+        on_device: Whether the rates are tensors with their clock beside the weights, as of
+            `Scheduler`.
         **unknown: Nothing; a misspelt argument is answered with the nearest one.
 
     Returns:
@@ -91,9 +94,10 @@ def attach(
     check_trainer(trainer)
     fix = "write attach(trainer, Cosine(to=0))"
     value, unknown = read_named("attach", schedule, fix, {"warmup": warmup, **unknown})
-    refuse_unknown("attach", unknown, ["resume", "by_hand"])
+    refuse_unknown("attach", unknown, ["resume", "by_hand", "on_device"])
     horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
-    policies = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
+    policies: dict[str, Any] = {"resume": check_policy(resume), "by_hand": check_by_hand(by_hand)}
+    policies["on_device"] = on_device
     attachment = TrainerAttachment(trainer, value, horizon, policies)
     trainer.create_scheduler = attachment.create_scheduler
     trainer.get_train_dataloader = attachment.get_train_dataloader

@@ -185,3 +185,22 @@ def test_the_callback_comes_once_and_first() -> None:
     assert isinstance(first.callbacks[0], Observe)
     own = tiny.fit(attach(tiny.Module(), PLAN), 6, max_epochs=1, callbacks=[Observe()])
     assert sum(isinstance(callback, Observe) for callback in own.callbacks) == 1
+
+
+class Fused(tiny.Module):
+    """A module whose optimizer takes rates that are tensors."""
+
+    def configure_optimizers(self) -> Any:
+        super().configure_optimizers().param_groups[0]["fused"] = True
+        return self.made
+
+
+def test_rates_on_the_device() -> None:
+    """`attach(on_device=True)`: rates are float32 tensors, each base·f(t) rounded once."""
+    module = attach(Fused(), PLAN, on_device=True)
+    with pytest.warns(UserWarning, match="are tensors on cpu"):
+        tiny.fit(module, 6, max_epochs=2)
+    assert isinstance(module.made.param_groups[0]["lr"], torch.Tensor)
+    exact = torch.tensor(tiny.rates(PLAN, 12), dtype=torch.float64)
+    assert tiny.used(module.made) == exact.float().tolist()
+    assert Scheduler.of(module.made).committed == 12

@@ -265,3 +265,24 @@ def test_two_processes_make_the_same_updates(tmp_path: Path) -> None:
     levels = plan.simulate([(t, {"eval_loss": value}) for t, value in heard]).values(ranks.TOTAL)
     assert used[0] == used[1] == [tiny.LR * level for level in levels.tolist()]
     assert len(set(used[0][3:7])) > 1
+
+
+class Fused(tiny.Tiny):
+    """A trainer whose optimizer takes rates that are tensors."""
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+        for group in super().create_optimizer(*args, **kwargs).param_groups:
+            group["fused"] = True
+        return self.optimizer
+
+
+def test_rates_on_the_device(tmp_path: Path) -> None:
+    """`attach(on_device=True)`: each rate is base·f(t) rounded once, used and logged."""
+    trainer = tiny.make(tmp_path, kind=Fused, max_steps=6)
+    attach(trainer, rw.Cosine(to=0.1), on_device=True)
+    with pytest.warns(UserWarning, match="are tensors on cpu"):
+        trainer.train()
+    exact = torch.tensor(tiny.rates(rw.Cosine(to=0.1), 6), dtype=torch.float64)
+    assert tiny.used(trainer) == exact.float().tolist()
+    told = torch.tensor(tiny.logged(trainer, "learning_rate/0"), dtype=torch.float64)
+    assert told.float().tolist() == tiny.used(trainer)
