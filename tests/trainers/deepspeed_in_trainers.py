@@ -21,11 +21,11 @@ from accelerate.utils import DeepSpeedPlugin
 
 import ratewise.deepspeed
 import ratewise.transformers
-from tests.trainers.deepspeed_run import ENVIRONMENT, Watched, join, used
+from tests.trainers.deepspeed_run import BUCKETS, ENVIRONMENT, Watched, join, used
 from tests.trainers.tiny import LR, PLAN, TEXT, TOTAL
 from tests.transformers.tiny import Tiny, arguments, logged, model, rows
 
-ZERO = {"zero_optimization": {"stage": 2}, "steps_per_print": 10**9}
+ZERO = {"zero_optimization": {"stage": 2, **BUCKETS}, "steps_per_print": 10**9}
 SIZES = {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 2}
 
 

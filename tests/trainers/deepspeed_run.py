@@ -13,6 +13,9 @@ from tests.trainers.tiny import LR, TOTAL
 # Its operator for shared memory would be compiled, and one process has nobody to share with.
 deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 ENVIRONMENT = {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "1"}
+BUCKETS = {"reduce_bucket_size": 1000, "allgather_bucket_size": 1000, "sub_group_size": 1000,
+           "stage3_prefetch_bucket_size": 1000}  # fmt: skip
+"""Elements of its buffers: as it comes, each engine maps two gigabytes, and keeps them."""
 RATIO = 10
 """Of the rates of the two groups."""
 
@@ -50,7 +53,7 @@ def engine_of(
     config = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": window,
-        "zero_optimization": {"stage": stage},
+        "zero_optimization": {"stage": stage, **BUCKETS},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 10**9,
         "bf16": {"enabled": bf16},
