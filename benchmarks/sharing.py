@@ -63,9 +63,10 @@ def shapes(warmup: int = WARMUP) -> dict[str, tuple[rw.Schedule, int]]:
 
 def count(title: str, chosen: Mapping[str, tuple[rw.Schedule, int]]) -> PrefixTree:
     tree = PrefixTree.of((0, s.resolve(total=n).values()) for s, n in chosen.values())
+    states = sum(segment.is_returned_to for segment in tree.segments)
     print(
         f"{title:<24}{len(chosen):>3} runs  {tree.planned:>7,} trained of {tree.asked:>7,} asked"
-        f"  {tree.sharing:.2f}× fewer  {tree.held} states held"
+        f"  {tree.sharing:.2f}× fewer  {states} states saved"
     )
     return tree
 
