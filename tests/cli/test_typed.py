@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from ratewise.cli import app
 from ratewise.cli.parsing import read_number, read_total
 from ratewise.schedule import ScheduleError
+from tests.cli.typed import error_of
 
 HF = {"learning_rate": 2e-5, "lr_scheduler_type": "cosine", "warmup_ratio": 0.03,
       "num_train_epochs": 3, "per_device_train_batch_size": 4}  # fmt: skip
@@ -128,3 +129,27 @@ def test_flags_are_a_text_behind_two_dashes() -> None:
     assert code == 2
     assert "put the text behind --" in told
     assert run("show", "--total", "1000", "--", flags)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "fix"),
+    [
+        ("Linear(to=0,5)", "write to=0.5"),
+        ("Warmup(over=1,000) >> Cosine()", "write over=1000 or over=1.000"),
+        ("Cosine(to=0,1, over=20)", "write to=0.1"),
+    ],
+)
+def test_a_comma_in_a_named_number_is_answered(typed: str, fix: str) -> None:
+    """Behind a name Python takes the rest of such a number for another argument."""
+    assert error_of("show", typed, "--total", "100").endswith(f"{fix}.")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("compare", "x:task", "Cosine()", "--stack", "many"), ("find", "x:task", "--lowest", "low")],
+)
+def test_an_option_that_takes_a_number_says_so(words: tuple[str, ...]) -> None:
+    """The answer repeats what was given and says what to write."""
+    told = error_of(*words)
+    assert words[-1] in told
+    assert f"write {words[-2]} N, with a" in told

@@ -173,7 +173,7 @@ def one_line() -> Generator[None]:
         command = "ratewise"
         if error.ctx is not None and error.ctx.parent is not None:
             command += f" {error.ctx.info_name}"
-        rule, fix = f"cannot be read ({_said(error)})", f"see {command} --help"
+        rule, fix = f"cannot be read ({_said(error)})", _number_of(error) or f"see {command} --help"
         name = str(getattr(error, "option_name", ""))
         if " " in name.strip():  # the flags of a trainer, as one text
             fix = f'put the text behind --, as in {command} --total 1000 -- "{name[:40]}…"'
@@ -181,12 +181,21 @@ def one_line() -> Generator[None]:
         raise typer.Exit(error.exit_code) from None
 
 
+def _number_of(error: Any) -> str:
+    """Return what to write where an option takes a number and was given none, or ""."""
+    with contextlib.suppress(AttributeError, LookupError, TypeError):
+        kind = str(error.__cause__.errors()[0]["type"]).partition("_")[0]
+        what = {"int": "a whole number", "float": "a number"}[kind]
+        return f"write {error.param.opts[0]} N, with {what} for N"
+    return ""
+
+
 def _said(error: Any) -> str:
     """Return what is wrong with what was typed, and what that was, where it is not said."""
     told = error.format_message().rstrip(".")
     with contextlib.suppress(AttributeError, LookupError, TypeError):
         value = str(error.__cause__.errors()[0]["input"])
-        return told if value in told else f"{told}, got {shorten(value)}"
+        return told if f"'{value}'" in told else f"{told}, got {shorten(value)}"
     return told
 
 

@@ -84,7 +84,24 @@ def _tree(text: Any) -> ast.expr:
             where = f"is not an expression, or holds a number of more than {MOST_DIGITS:,} digits"
     except (ValueError, RecursionError, MemoryError):
         where = "is not an expression that can be read"
-    raise ScheduleError(who, where, _advised(text) or _HOW)
+    raise ScheduleError(who, where, _point(text) or _advised(text) or _HOW)
+
+
+def _point(text: str) -> str:
+    """Return advice for a number with a comma behind a name, to=0,5 or over=1,000; else "".
+
+    Python takes what is behind the comma for an argument in the wrong place.
+    """
+    found = re.search(r"\b([A-Za-z_]\w{0,30})=(\d{1,9}),(\d{1,9})(?=[,)])", text[:LONGEST_ADVISED])
+    if found is None:
+        return ""
+    name, whole, rest = found.groups()
+    thousands = len(rest) == 3 and whole != "0" and len(whole) <= 3
+    return (
+        f"write {name}={whole}{rest} or {name}={whole}.{rest}"
+        if thousands
+        else (f"write {name}={whole}.{rest}")
+    )
 
 
 def _tried(text: str) -> ast.expr | None:
