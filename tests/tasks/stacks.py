@@ -74,9 +74,9 @@ def stack_of(
     """Return a stack of runs, from their first states if no others are given."""
     runs = {seed: task.open(seed) for seed in seeds}
     first = {seed: run.save() for seed, run in runs.items()}
-    tapes = {seed: run.stack_parts.batches for seed, run in runs.items()}
+    feeds = {seed: run.stack_parts.feed for seed, run in runs.items()}
     states = states or [first[seed] for seed in seeds]
-    return Stack(task.open, runs[seeds[0]], states, seeds, tapes, stacking)
+    return Stack(task.open, runs[seeds[0]], states, seeds, feeds, stacking)
 
 
 def ends_of(task: TorchTask, stack: Stack, seeds: Sequence[int]) -> list[float]:

@@ -10,7 +10,6 @@ import numpy as np
 from ratewise.range_test.ladder import Sweep
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest, whole
-from ratewise.tasks.calls import opened
 
 ENGINES = ("serial", "stacked")
 
@@ -52,7 +51,8 @@ def climb_together(task: Any, sweeps: Sequence[Sweep], size: int | None) -> str:
     if len(sweeps) < 2:
         return "there is one sweep"
     try:
-        from ratewise.tasks.torch.stacked_trial import PAYS, Unstackable, try_stack, why_not
+        from ratewise.tasks.torch.stacked_parts import Unstackable, why_not
+        from ratewise.tasks.torch.stacked_trial import PAYS, try_stack
     except ImportError:
         return "PyTorch is not installed"
     try:
@@ -72,18 +72,16 @@ def climb_together(task: Any, sweeps: Sequence[Sweep], size: int | None) -> str:
 
 
 def _climb(task: Any, sweeps: Sequence[Sweep], stacking: Any) -> None:
-    from ratewise.tasks.torch.stacked import Stack
+    from ratewise.tasks.torch.stacked_roots import StackRoots
 
-    runs: list[Any] = [opened(task, sweep.seed) for sweep in sweeps]
-    states = [run.save() for run in runs]
-    tapes = {s.seed: run.stack_parts.batches for s, run in zip(sweeps, runs, strict=True)}
+    roots = StackRoots(task)
+    states = [roots.first(sweep.seed) for sweep in sweeps]
     left = list(sweeps)
     rates, k = sweeps[0].ladder.all_rates, sweeps[0].ladder.updates
     stack = None
     for first in range(0, len(rates), k):
         if stack is None:
-            seeds = [sweep.seed for sweep in left]
-            stack = Stack(task.open, runs[0], states, seeds, tapes, stacking)
+            stack = roots.stack(states, [sweep.seed for sweep in left], stacking)
         losses = stack.train(np.tile(rates[first : first + k], (len(left), 1)))
         over = [any(map(s.tell, row.tolist())) for s, row in zip(left, losses, strict=True)]
         if all(over):

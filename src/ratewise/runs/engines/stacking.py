@@ -79,15 +79,16 @@ def _tried(task: Task, seed: int, size: int | None) -> dict[str, Any]:
     """Return what a trial says, as JSON types; `why` is why runs are not stacked, or ""."""
     if importlib.util.find_spec("torch") is None:
         return _not("PyTorch is not installed")
+    from ratewise.tasks.torch import stacked_parts as parts
     from ratewise.tasks.torch import stacked_trial as trial
 
     try:
         found = trial.try_stack(task, seed)
-    except trial.Unstackable as error:
+    except parts.Unstackable as error:
         return _not(str(error))
     except Exception as error:  # of the task's own, which its runs are going to tell, too
-        short = trial.is_out_of_memory(error)
-        return _not("memory has no room for two runs" if short else trial.why_not(error))
+        short = parts.is_out_of_memory(error)
+        return _not("memory has no room for two runs" if short else parts.why_not(error))
     if size is None and found.gain < trial.PAYS:
         return _not(f"it does not pay: {found.gain:.2f} times as many updates a second")
     return {"why": "", "how": asdict(found.stacking), "gain": found.gain, "room": found.room}

@@ -20,7 +20,9 @@ from ratewise.tasks.torch.loader_state import StatefulLoader, SwappedState
 from ratewise.tasks.torch.measuring import measuring, on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import restore_training, save_training
+from ratewise.tasks.torch.stacked_parts import StackParts
 from ratewise.tasks.transformers.memory import TrainerMemory
+from ratewise.tasks.transformers.stacked import TrainerFeed, check_stackable
 from ratewise.tasks.transformers.trainer import MAKER, made
 
 torch = require("torch", extra="transformers")
@@ -138,6 +140,20 @@ class TrainerRun:
         """The largest learning rate among the optimizer's groups, as it was made."""
         return self._groups.reference
 
+    @property
+    def stack_parts(self) -> StackParts:
+        """What a stack of such runs is made of.
+
+        Raises:
+            Unstackable: an update of the trainer is more than a step on the gradient of its loss.
+        """
+        check_stackable(self.trainer, self._model, self.optimizer)
+        held = self._loader, self._memory, self._own
+        feed = TrainerFeed(self.trainer, *held, self._windows, self._advance)
+        norm = self.trainer.args.max_grad_norm
+        clip = norm if norm and norm > 0 else None
+        return StackParts(self._model, self.optimizer, feed, self._groups, clip)
+
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; losses stay on the device until the last is made."""
         with self._own, torch.inference_mode(False), torch.enable_grad():
@@ -159,10 +175,14 @@ class TrainerRun:
             trainer.accelerator.clip_grad_norm_(self._model.parameters(), norm)
         trainer.optimizer.step()
         self._model.zero_grad()
-        trainer.state.global_step += 1
-        trainer.state.epoch = self._reached
+        self._advance()
         assert total is not None
         return total.reshape(())
+
+    def _advance(self) -> None:
+        """Take note that an update was made."""
+        self.trainer.state.global_step += 1
+        self.trainer.state.epoch = self._reached
 
     def _windows(self) -> Iterator[tuple[list[Any], Any, bool]]:
         """Yield batches, how many items are in them, and whether an update comes next."""
