@@ -93,11 +93,11 @@ def short_of_memory(monkeypatch: Any, most: int, raised: Any) -> list[int]:
     sizes: list[int] = []
     real = stacked.Stack._update
 
-    def update(self: Any, rates: Any, batches: Any) -> Any:
+    def update(self: Any, rates: Any, ahead: int) -> Any:
         sizes.append(len(rates))
         if len(rates) > most:
             raise raised
-        return real(self, rates, batches)
+        return real(self, rates, ahead)
 
     monkeypatch.setattr(stacked.Stack, "_update", update)
     return sizes

@@ -152,27 +152,41 @@ class Stack:
             self._stream or nullcontext(),
         ):
             for made, column in enumerate(columns):
-                losses.append(self._update(column, self._drawn(len(columns) - made)))
-                for feed in self._feeds.values():
-                    feed.advance()
+                losses.append(self._update(column, len(columns) - made))
         if not losses:
             return np.empty((len(self._seeds), 0))
         each = torch.stack(losses, dim=1).to(torch.float64).cpu().numpy()
         return blanked(each[[self._slot[run] for run in range(len(each))]])
 
-    def _drawn(self, ahead: int) -> list[dict[int, Any]]:
-        """Return the batches of the next update: of each part those of all seeds."""
-        drawn: dict[int, list[Any]] = {}
-        for seed, feed in self._feeds.items():
-            with self._drawing(seed):
-                drawn[seed] = feed.draw(ahead)
-        if len({len(parts) for parts in drawn.values()}) > 1:
-            raise Unstackable("an update has more batches with one seed than with another")
-        return [dict(zip(drawn, each, strict=True)) for each in zip(*drawn.values(), strict=True)]
+    def _drawn(self, ahead: int) -> Iterator[dict[int, Any]]:
+        """Yield the parts of the next update's batch, of each those of all seeds.
 
-    def _update(self, rates: Sequence[float], parts: Sequence[Mapping[int, Any]]) -> Any:
-        losses, gradients = self._descend(parts[0])
-        for batches in parts[1:]:
+        Raises:
+            Unstackable: there are more of them with one seed than with another.
+        """
+        drawn = {seed: feed.draw(ahead) for seed, feed in self._feeds.items()}
+        while True:
+            each: list[list[Any]] = []
+            for seed, batch in drawn.items():
+                with self._drawing(seed):
+                    each.append(next(batch, []))
+            if len({len(parts) for parts in each}) > 1:
+                raise Unstackable("an update has more batches with one seed than with another")
+            if not each[0]:
+                return
+            for parts in zip(*each, strict=True):
+                yield dict(zip(drawn, parts, strict=True))
+
+    def _update(self, rates: Sequence[float], ahead: int = 1) -> Any:
+        """Make one update; return the losses.
+
+        Args:
+            rates: The rate of each run.
+            ahead: How many updates come, this one included.
+        """
+        losses: Any = 0.0
+        gradients: list[Any] = [None] * len(self._model.trained)
+        for batches in self._drawn(ahead):
             more, others = self._descend(batches)
             losses = losses + more
             gradients = [_sum(*pair) for pair in zip(gradients, others, strict=True)]
@@ -180,6 +194,8 @@ class Stack:
             if self._clip is not None:
                 gradients = clipped(gradients, self._clip)
             self._step.make(rates, gradients)
+        for feed in self._feeds.values():
+            feed.advance()
         return losses
 
     def _descend(self, batches: Mapping[int, Any]) -> tuple[Any, list[Any]]:

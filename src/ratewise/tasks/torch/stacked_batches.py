@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,8 +89,8 @@ class TapeFeed:
     def stand(self, state: Mapping[str, Any]) -> None:
         self.position, self.stream.state = state["position"], state["random"]
 
-    def draw(self, ahead: int) -> list[Any]:
-        return [copied(self._tape.at(self.position, self.position + ahead))]
+    def draw(self, ahead: int) -> Iterator[list[Any]]:
+        yield [copied(self._tape.at(self.position, self.position + ahead))]
 
     def advance(self) -> None:
         self.position += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ratewise._extras import require
@@ -41,8 +41,10 @@ class StackFeed(Protocol):
         """Go to the place in the data at which a run was saved."""
         ...
 
-    def draw(self, ahead: int) -> list[Any]:
-        """Return the batch of the next update, in parts whose gradients add up.
+    def draw(self, ahead: int) -> Iterator[list[Any]]:
+        """Yield the batch of the next update, in parts whose gradients add up.
+
+        They come some at a time: nothing is drawn before those that came are learned from.
 
         Args:
             ahead: How many updates are going to be asked for, this one included.

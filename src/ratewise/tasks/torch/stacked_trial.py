@@ -168,7 +168,7 @@ class _Bench:
             return self._start["random"]
         feed.stand(self._start)
         with feed.stream:
-            feed.draw(1)
+            next(feed.draw(1))
         return feed.stream.state
 
     def _drawing(self, stacking: Stacking, alone: Floats) -> Stacking:

@@ -97,13 +97,10 @@ class TrainerFeed:
             self._memory.put(state["trainer"])
             self._told = None
 
-    def draw(self, ahead: int) -> list[Any]:
+    def draw(self, ahead: int) -> Iterator[list[Any]]:
         self._told = None
-        return [
-            MicroBatch(inputs, items, len(batches))
-            for batches, items, _ in self._windows()
-            for inputs in batches
-        ]
+        for batches, items, _ in self._windows():
+            yield [MicroBatch(inputs, items, len(batches)) for inputs in batches]
 
     def advance(self) -> None:
         self._told = None
