@@ -160,7 +160,8 @@ def choose(
         stages = Stages(None if isinstance(progress, bool) else progress, limit)
         if rates is None:
             asked_for = task, longest, limit, executor.journal, metric
-            looked = where_to_look(*asked_for, progress=stages.finding)
+            plan = executor.stack_plan(numbers[0])
+            looked = where_to_look(*asked_for, progress=stages.finding, plan=plan)
             rates, found, notes, sought = looked
         begun = look_at(task, numbers, executor.journal)
         mine, note = own_settings(task, longest, optimizer, own, names=schedules, **units)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from ratewise._arrays import Floats
 from ratewise.range_test.ladder import Sweep
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest, whole
+from ratewise.tasks.protocols import Losses
+from ratewise.tasks.stack_plan import StackPlan
 
 ENGINES = ("serial", "stacked")
 
@@ -41,7 +44,7 @@ def check_engine(engine: str | None, stack: int | None, alone: bool) -> None:
 
 
 def climb_together(task: Any, sweeps: Sequence[Sweep], size: int | None) -> str:
-    """Train the runs of all sweeps together, until each is over; return why not, or "".
+    """Train the runs of all sweeps together, if that works and pays; return why not, or "".
 
     Args:
         task: The task.
@@ -51,19 +54,26 @@ def climb_together(task: Any, sweeps: Sequence[Sweep], size: int | None) -> str:
     if len(sweeps) < 2:
         return "there is one sweep"
     try:
-        from ratewise.tasks.torch.stacked_parts import Unstackable, why_not
+        from ratewise.tasks.torch.stacked_parts import why_not
         from ratewise.tasks.torch.stacked_trial import PAYS, try_stack
     except ImportError:
         return "PyTorch is not installed"
     try:
         trial = try_stack(task, sweeps[0].seed)
-        if size is None and trial.gain < PAYS:
-            return f"it does not pay: {trial.gain:.2f} times as many updates a second"
-        size = trial.room if size is None else size
-        for first in range(0, len(sweeps), size):
-            _climb(task, sweeps[first : first + size], trial.stacking)
-    except Unstackable as error:
-        return str(error)
+    except Exception as error:  # the task's own is told by the sweep that it raises in
+        return why_not(error)
+    if size is None and trial.gain < PAYS:
+        return f"it does not pay: {trial.gain:.2f} times as many updates a second"
+    return climb_stacked(task, sweeps, StackPlan(trial.stacking, size or trial.room))
+
+
+def climb_stacked(task: Any, sweeps: Sequence[Sweep], plan: StackPlan) -> str:
+    """Train the runs of all sweeps together, until each is over; return why not, or ""."""
+    from ratewise.tasks.torch.stacked_parts import why_not
+
+    try:
+        for first in range(0, len(sweeps), plan.size):
+            _climb(task, sweeps[first : first + plan.size], plan.stacking)
     except Exception as error:  # the task's own is told by the sweep that it raises in
         for sweep in sweeps:
             sweep.forget()
@@ -90,3 +100,35 @@ def _climb(task: Any, sweeps: Sequence[Sweep], stacking: Any) -> None:
             stay = [place for place, done in enumerate(over) if not done]
             states, left = [stack.state(i) for i in stay], [left[i] for i in stay]
             stack = None
+
+
+def train_together(
+    task: Any, seeds: Sequence[int], rates: Floats, plan: StackPlan
+) -> Iterator[tuple[Losses, Any]]:
+    """Yield the losses of runs that are trained in stacks, and the state that each ends with.
+
+    Where memory is short a stack is halved, and begins again.
+
+    Args:
+        task: The task.
+        seeds: The seed of each.
+        rates: float64[runs, updates].
+        plan: How they are stacked.
+    """
+    from ratewise.tasks.torch.stacked_parts import is_out_of_memory
+    from ratewise.tasks.torch.stacked_roots import StackRoots
+
+    roots, first, size = StackRoots(task), 0, plan.size
+    while first < len(seeds):
+        some = seeds[first : first + size]
+        try:
+            stack = roots.stack([roots.first(seed) for seed in some], some, plan.stacking)
+            losses = stack.train(rates[first : first + size])
+        except Exception as error:
+            if len(some) < 2 or not is_out_of_memory(error):
+                raise
+            size = len(some) // 2
+            continue
+        for place in range(len(some)):
+            yield losses[place], stack.state(place)
+        first += len(some)

@@ -27,6 +27,7 @@ from ratewise.runs.tree import PrefixTree
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest
 from ratewise.tasks.protocols import Losses, Task
+from ratewise.tasks.stack_plan import StackPlan
 
 NOTED = 1.0
 """Seconds between two notes of what is being trained, for whoever looks on."""
@@ -130,6 +131,10 @@ class Executor:
     def journal(self) -> str | os.PathLike[str] | None:
         """The journal, which may end with the execution; None if there is none."""
         return self._execution.journal
+
+    def stack_plan(self, seed: int) -> StackPlan | None:
+        """Return how runs of the task are stacked, or None if they are trained one by one."""
+        return None if self._stacks is None else self._stacks.plan(self._tasks.task, seed)
 
     def close(self) -> None:
         """End the workers, whatever they do."""

@@ -12,6 +12,7 @@ from ratewise.runs.engines import Engine
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.runs.journal import found_once
 from ratewise.tasks.protocols import Task
+from ratewise.tasks.stack_plan import StackPlan
 
 MARK = " stacked"
 """What stands behind the fingerprint of a task in the names of what was trained in a stack."""
@@ -51,6 +52,15 @@ class Stacks:
     def stacked(self, optimizer: str | None) -> bool:
         """Tell whether runs with an optimizer are stacked."""
         return not self._known[optimizer]["why"]
+
+    def plan(self, task: Task, seed: int) -> StackPlan | None:
+        """Return how runs with the task's own optimizer are stacked; None if they are not."""
+        if not self.decide({None: task}, seed):
+            return None
+        from ratewise.tasks.torch.stacked import Stacking
+
+        found = self._known[None]
+        return StackPlan(_read(Stacking, found["how"]), self._size or found["room"])
 
     def open(self, tasks: Mapping[str | None, Task], states: States, worker: Worker) -> Engine:
         """Return the engine."""
