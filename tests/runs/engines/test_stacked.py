@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ratewise.tasks.stack_plan import StackPlan
 from ratewise.tasks.torch import stacked, stacked_trial
 from tests.runs.journal.tasks import Bowl
 from tests.tasks.fixtures import Valleys
-from tests.tasks.stacks import adam, apart, entropy, final, leaky, normed, task_of
+from tests.tasks.stacks import adam, apart, deadly, entropy, final, leaky, normed, task_of
 
 UP = rw.Warmup(8)
 CANDIDATES: dict[str, Any] = {
@@ -261,6 +262,15 @@ def test_checkpoints_on_the_way_are_gone_on_from(
     assert truth.trained <= trained[0] < trained[1]
 
 
+def test_stacks_in_workers_have_the_records_of_runs_alone(truth: Any, tmp_path: Path) -> None:
+    """Two processes with a stack in each, one of which dies: as if nothing had been."""
+    task = task_of(loss=partial(deadly, str(tmp_path)))
+    result = compare(task, CANDIDATES, **ASKED, engine="stacked", stack=4, workers=2)
+    assert (tmp_path / "killed").exists()
+    assert same(result, truth)
+    assert all(run.stacked for run in result.runs)
+
+
 # Choosing and finding -------------------------------------------------------------------------
 
 
@@ -394,7 +404,6 @@ def test_the_command_line_stacks_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"engine": "stacked", "workers": 2}, "takes no workers"),
         ({"engine": "stacked", "stack": 0}, "stack"),
         ({"engine": "stacked", "stack": True}, "stack"),
         ({"stack": 4}, "is for runs that are stacked"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -65,14 +65,37 @@ class Stacks:
     def open(self, tasks: Mapping[str | None, Task], states: States, worker: Worker) -> Engine:
         """Return the engine."""
         from ratewise.runs.engines.stacked import Stacked
-        from ratewise.tasks.torch.stacked import Stacking
 
-        known = {name: self._known[name] for name in tasks if self.stacked(name)}
-        how = {name: _read(Stacking, found["how"]) for name, found in known.items()}
-        size = self._size or min(found["room"] for found in known.values())
-        engine = Stacked(tasks, how, states, worker, size)
+        size = self._size or self._room(tasks)
+        engine = Stacked(tasks, self._how(tasks), states, worker, size)
         engine.notes = self.notes
         return engine
+
+    def hire(
+        self, tasks: Mapping[str | None, Task], states: States, workers: int, devices: Sequence[str]
+    ) -> Engine:
+        """Return the engine with a stack in each of some worker processes.
+
+        Those that share a device, or this machine where there is none, share what memory is free.
+        """
+        from ratewise.runs.engines.stacked_processes import StackedProcesses
+
+        together = -(-workers // max(len(set(devices)), 1))
+        size = self._size or max(1, self._room(tasks) // together)
+        told = tasks, self._how(tasks), states, size, workers, devices
+        engine = StackedProcesses(*told)
+        engine.notes = self.notes
+        return engine
+
+    def _how(self, tasks: Mapping[str | None, Task]) -> dict[str | None, Any]:
+        from ratewise.tasks.torch.stacked import Stacking
+
+        known = {name: self._known[name] for name in tasks if name in self._known}
+        return {n: _read(Stacking, found["how"]) for n, found in known.items() if not found["why"]}
+
+    def _room(self, tasks: Mapping[str | None, Task]) -> int:
+        known = (self._known[name] for name in tasks if name in self._known)
+        return min(found["room"] for found in known if not found["why"])
 
     def _note(self, name: str | None, why: str) -> None:
         told = "" if name is None else f" with {name}"
