@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any, ClassVar
 
 import numpy as np
@@ -176,6 +178,22 @@ def test_the_base_is_there_once(tmp_path: Any, monkeypatch: Any) -> None:
     kept = [state["model"]["parameters"] for state in (*states, *map(stack.state, range(3)))]
     frozen = [i for i, p in enumerate(model.parameters()) if not p.requires_grad]
     assert all(len({id(own[i]) for own in kept}) == 1 for i in frozen)
+
+
+def test_the_models_of_other_seeds_are_let_go_of(tmp_path: Any) -> None:
+    """Of several seeds the first has a model; the others draw, count and compute the loss."""
+    made: list[Any] = []
+
+    def make_trainer(seed: int) -> Any:
+        trainer = trainer_of(tmp_path, seed)
+        made.append(weakref.ref(trainer.model))
+        return trainer
+
+    roots = StackRoots(TrainerTask(make_trainer))
+    states = [roots.first(seed) for seed in SEEDS]
+    roots.stack(states, SEEDS, Stacking("same")).train(falling([LR] * 3, 2))
+    gc.collect()
+    assert [one() is not None for one in made] == [True, False]
 
 
 def test_a_run_goes_from_a_stack_to_itself_and_back(tmp_path: Any) -> None:

@@ -76,8 +76,9 @@ def find(
             count. It is only read.
         also: What else changes in `step`, each with `state_dict` and `load_state_dict`: a
             `GradScaler`, a scheduler, an average of the weights.
-        engine: "stacked" climbs with all seeds of a `TorchTask` in one call of the model, if that
-            pays; the losses are those of each alone within rounding. Else "serial".
+        engine: "stacked" climbs with all seeds of a `TorchTask` or a `TrainerTask` in one call of
+            the model, if that pays; the losses are those of each alone within rounding. Else
+            "serial".
         stack: Sweeps in a stack at most; then it is done whether it pays or not.
         progress: True shows a bar, or lines where there is no terminal. Or what is called after
             every update with the updates done, the most that are left to do with them, and the

@@ -6,7 +6,7 @@ is kept, and gone back from for the whole stack; clipping and the step of the op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ratewise._extras import require
@@ -14,6 +14,7 @@ from ratewise.tasks.torch.loader_state import StatefulLoader
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.stacked_parts import Stackable, Unstackable
 from ratewise.tasks.transformers.memory import TrainerMemory
+from ratewise.tasks.transformers.windows import UpdateWindows
 
 transformers = require("transformers", extra="transformers")
 
@@ -52,10 +53,9 @@ class TrainerFeed:
     Args:
         trainer: The trainer.
         loader: Its batches.
+        windows: The same, update by update.
         memory: What it remembers.
         stream: The random numbers of the run.
-        windows: Yields the batches of an update, what is counted in them, and whether it comes.
-        made: Takes note that it was made.
     """
 
     draws = True
@@ -64,14 +64,13 @@ class TrainerFeed:
         self,
         trainer: Any,
         loader: StatefulLoader,
+        windows: UpdateWindows,
         memory: TrainerMemory,
         stream: TorchRandomStream,
-        windows: Callable[[], Iterator[tuple[list[Any], Any, bool]]],
-        made: Callable[[], None],
     ) -> None:
-        self._trainer, self._loader, self._memory = trainer, loader, memory
         self.stream = stream
-        self._windows, self._made = windows, made
+        self._trainer, self._loader, self._windows = trainer, loader, windows
+        self._memory = memory
         self._told: dict[str, Any] | None = None
 
     @property
@@ -99,12 +98,12 @@ class TrainerFeed:
 
     def draw(self, ahead: int) -> Iterator[list[Any]]:
         self._told = None
-        for batches, items, _ in self._windows():
+        for batches, items, _ in self._windows.draw():
             yield [MicroBatch(inputs, items, len(batches)) for inputs in batches]
 
     def advance(self) -> None:
         self._told = None
-        self._made()
+        self._windows.made()
 
     def place(self) -> dict[str, Any]:
         if self._told is None:
@@ -117,6 +116,9 @@ class TrainerFeed:
         mine, theirs = self._trainer, other._trainer
         for name in ("model", "model_wrapped", "optimizer"):
             setattr(mine, name, getattr(theirs, name))
+        mine.callback_handler.model = theirs.model
+        mine.callback_handler.optimizer = theirs.optimizer
+        mine.accelerator.free_memory()  # which only forgets what was prepared
 
 
 def check_stackable(trainer: Any, model: Any, optimizer: Any) -> None:

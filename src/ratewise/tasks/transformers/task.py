@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train, unwrap
-from ratewise.schedule import ScheduleError
 from ratewise.schedule.strict import strict
 from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.protocols import Losses, OwnSchedule, Parts, Rates, length_of
@@ -24,6 +21,7 @@ from ratewise.tasks.torch.stacked_parts import StackParts
 from ratewise.tasks.transformers.memory import TrainerMemory
 from ratewise.tasks.transformers.stacked import TrainerFeed, check_stackable
 from ratewise.tasks.transformers.trainer import MAKER, made
+from ratewise.tasks.transformers.windows import UpdateWindows
 
 torch = require("torch", extra="transformers")
 require("accelerate", extra="transformers")
@@ -129,10 +127,8 @@ class TrainerRun:
             self._model.zero_grad()
             self._model.train()
             to_train(self.optimizer)
-        self._several = max(int(trainer.args.gradient_accumulation_steps), 1)
-        self._length = length_of(loader)
-        self._reached = 0.0
         self._loader = StatefulLoader(loader, self._own, seed)
+        self._windows = UpdateWindows(trainer, self._loader)
         self._memory = TrainerMemory(MAKER, [trainer, trainer.state, trainer.control])
 
     @property
@@ -148,8 +144,8 @@ class TrainerRun:
             Unstackable: an update of the trainer is more than a step on the gradient of its loss.
         """
         check_stackable(self.trainer, self._model, self.optimizer)
-        held = self._loader, self._memory, self._own
-        feed = TrainerFeed(self.trainer, *held, self._windows, self._advance)
+        held = self._loader, self._windows, self._memory, self._own
+        feed = TrainerFeed(self.trainer, *held)
         norm = self.trainer.args.max_grad_norm
         clip = norm if norm and norm > 0 else None
         return StackParts(self._model, self.optimizer, feed, self._groups, clip)
@@ -164,7 +160,7 @@ class TrainerRun:
         """Train on the batches of one update; a stream's last few count for the next one."""
         trainer, total = self.trainer, None
         self._groups.set(rate)
-        for batches, items, last in self._windows():
+        for batches, items, last in self._windows.draw():
             trainer.current_gradient_accumulation_steps = len(batches)
             for number, batch in enumerate(batches, start=1):
                 trainer.accelerator.sync_gradients = last and number == len(batches)
@@ -175,34 +171,9 @@ class TrainerRun:
             trainer.accelerator.clip_grad_norm_(self._model.parameters(), norm)
         trainer.optimizer.step()
         self._model.zero_grad()
-        self._advance()
+        self._windows.made()
         assert total is not None
         return total.reshape(())
-
-    def _advance(self) -> None:
-        """Take note that an update was made."""
-        self.trainer.state.global_step += 1
-        self.trainer.state.epoch = self._reached
-
-    def _windows(self) -> Iterator[tuple[list[Any], Any, bool]]:
-        """Yield batches, how many items are in them, and whether an update comes next."""
-        trainer, empty = self.trainer, False
-        while True:
-            left = self._several if self._length is None else self._length - self._loader.drawn
-            count = min(left, self._several)
-            batches, items = trainer.get_batch_samples(self._loader, count, trainer.args.device)
-            self._reached = self._loader.epoch + self._loader.drawn / (self._length or np.inf)
-            whole = len(batches) == count
-            if not whole or self._loader.drawn == self._length:
-                self._loader.end()
-            if batches:
-                yield batches, items, whole or self._length is not None
-            if whole or (batches and self._length is not None):
-                return
-            if empty and not batches:
-                fix = "give the trainer a train_dataset with at least one batch"
-                raise ScheduleError(MAKER, "gave no batch", fix)
-            empty = not batches
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, in evaluation mode and with random numbers that no update sees."""
