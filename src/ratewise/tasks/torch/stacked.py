@@ -62,6 +62,8 @@ class Stack:
         seeds: The seed of each.
         feeds: The batches of each seed.
         stacking: How they are stacked.
+        begun: What the parameters of the open run were set aside as, if they were: what is still
+            the same there need not be compared.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Stack:
         seeds: Sequence[int],
         feeds: Mapping[int, StackFeed],
         stacking: Stacking,
+        begun: Sequence[Any] = (),
     ) -> None:
         parts = run.stack_parts
         self._order = sorted(range(len(seeds)), key=lambda i: seeds[i])
@@ -82,7 +85,7 @@ class Stack:
         for seed, state in zip(self._seeds, own, strict=True):
             self._feeds[seed].stand(state)
         self._how, self._clip = stacking, parts.clip
-        self._model = StackedModel(parts, own, stacking.still)
+        self._model = StackedModel(parts, own, stacking.still, begun)
         self._step = self._stepper(open_run, parts, own)
         self._states = [self._model.without(state) for state in own]
         self._step.keep(self._states)

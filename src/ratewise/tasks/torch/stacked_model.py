@@ -49,6 +49,7 @@ class StackedModel:
         parts: What a run is made of; its model is called.
         states: The states of the runs.
         still: Names of the buffers that no update changes.
+        begun: What the parameters of that model were set aside as, if they were.
 
     Attributes:
         trained: What is trained, by name, with the runs in front.
@@ -56,7 +57,11 @@ class StackedModel:
     """
 
     def __init__(
-        self, parts: StackParts, states: Sequence[Mapping[str, Any]], still: Sequence[str]
+        self,
+        parts: StackParts,
+        states: Sequence[Mapping[str, Any]],
+        still: Sequence[str],
+        begun: Sequence[TensorSnapshot] = (),
     ) -> None:
         self._module = LossModule(parts.model)
         groups = parts.optimizer.param_groups
@@ -72,7 +77,9 @@ class StackedModel:
                 self.trained[name] = joined(kept).requires_grad_()
                 self.held.append(held[id(parameter)])
             elif all_equal(kept):
-                self._shared[name] = _own_or_back(parameter, kept[0])
+                same = place < len(begun) and kept[0] is begun[place]
+                own = same or _equal(parameter, kept[0])
+                self._shared[name] = parameter.detach() if own else kept[0].back()
                 continue
             else:
                 self._varied[name] = joined(kept)
@@ -140,11 +147,11 @@ class StackedModel:
         return with_tensors(state, parameters, buffers)
 
 
-def _own_or_back(parameter: Any, kept: TensorSnapshot) -> Any:
-    """Return the model's own parameter, if it is what was set aside, and else a copy of that."""
+def _equal(parameter: Any, kept: TensorSnapshot) -> bool:
+    """Tell whether a parameter is what was set aside."""
     own = parameter.detach()
     same = own.dtype == kept.value.dtype and own.shape == kept.value.shape
-    return own if same and torch.equal(own, kept.value.to(own.device)) else kept.back()
+    return same and torch.equal(own, kept.value.to(own.device))
 
 
 @contextmanager

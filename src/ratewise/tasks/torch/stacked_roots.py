@@ -57,7 +57,9 @@ class StackRoots:
         for seed in seeds:
             self.first(seed)
         assert self._run is not None
-        return Stack(self._task.open, self._run, states, seeds, self._feeds, stacking)
+        begun = next(iter(self._first.values()))["model"]["parameters"]
+        told = self._task.open, self._run, states, seeds, self._feeds, stacking
+        return Stack(*told, begun)
 
 
 def with_equals(state: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
