@@ -6,8 +6,9 @@ updates. Times are the best of several, memory is what the process (or the card)
 
 Run:  OMP_NUM_THREADS=2 python benchmarks/stacked.py [TASK …] [--device cuda] [--most RUNS] [--cpu]
 
-The tasks are table, digits, characters, minilm, lora and clipped; all but the last three if none is
-named. On a machine that has other work the clock says little: with --cpu seconds of the processor
+The tasks are table, digits, characters, minilm, lora, clipped and trainer; all but the last four if
+none is named. The last is MiniLM with LoRA in a `Trainer`, all layers, whose base is there once.
+On a machine that has other work the clock says little: with --cpu seconds of the processor
 are counted in its place, of all threads together.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -29,9 +31,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "grids"))
 
 from tasks import SUBJECTS
 
-from ratewise.choose import TorchTask
-from ratewise.tasks.torch.stacked import Stack
-from ratewise.tasks.torch.stacked_trial import Unstackable, is_out_of_memory, try_stack
+from ratewise.choose import TorchTask, TrainerTask
+from ratewise.tasks.torch.stacked_parts import Unstackable, is_out_of_memory
+from ratewise.tasks.torch.stacked_roots import StackRoots
+from ratewise.tasks.torch.stacked_trial import try_stack
 
 SIZES = (1, 8, 32, 128)
 COMPARED = 50
@@ -72,6 +75,42 @@ def clipped() -> TorchTask:
     return replace(SUBJECTS["table"]().task, optimizer=made)
 
 
+def trainer(device: str) -> TrainerTask:
+    """Return MiniLM with LoRA in a Trainer, on movie reviews padded to the longest of a batch."""
+    import sentiment
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
+
+    columns = sentiment.reviews()[0].tensors
+    several = zip(*(column[:2048] for column in columns), strict=True)
+    rows = [{"ids": ids, "mask": mask, "label": int(label)} for ids, mask, label in several]
+
+    def collated(some: list[Any]) -> dict[str, Any]:
+        longest = max(int(one["mask"].sum()) for one in some)
+        ids, mask = (torch.stack([one[name][:longest] for one in some]) for name in ("ids", "mask"))
+        labels = torch.tensor([one["label"] for one in some])
+        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+    def made(seed: int) -> Any:
+        where, classes = sentiment.weights(), AutoModelForSequenceClassification
+        base = classes.from_pretrained(where, num_labels=2, attn_implementation="eager")
+        targets = ["query", "value"]
+        config = LoraConfig(task_type="SEQ_CLS", lora_dropout=0.1, target_modules=targets)
+        arguments = TrainingArguments(
+            tempfile.gettempdir(),
+            seed=seed,
+            learning_rate=1e-3,
+            per_device_train_batch_size=8,
+            report_to=[],
+            remove_unused_columns=False,
+            use_cpu=device == "cpu",
+        )
+        parts = {"model": get_peft_model(base, config), "data_collator": collated}
+        return Trainer(args=arguments, train_dataset=rows, **parts)
+
+    return TrainerTask(made, metric=lambda _: 0.0)
+
+
 def seconds(train: Callable[[], Any], clock: Callable[[], float], least: float = 0.5) -> float:
     """Return the best time of several, until `least` seconds are spent."""
     best, spent, tries = float("inf"), 0.0, 0
@@ -95,12 +134,12 @@ def peak_memory(device: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def rates_of(task: TorchTask, runs: int, updates: int) -> Any:
-    return np.outer(task.peak * np.geomspace(0.1, 1, runs), np.ones(updates))
+def rates_of(peak: float, runs: int, updates: int) -> Any:
+    return np.outer(peak * np.geomspace(0.1, 1, runs), np.ones(updates))
 
 
 def table(
-    name: str, task: TorchTask, device: str, most: int, pieces: int, clock: Callable[[], float]
+    name: str, task: Any, device: str, most: int, slow: bool, clock: Callable[[], float]
 ) -> None:
     """Print the ratios of one task."""
     try:
@@ -108,41 +147,43 @@ def table(
     except Unstackable as error:
         print(f"{name}: not stacked, as {error}")
         return
-    run = task.open(0)
-    first, weights = run.save(), sum(p.numel() for p in run.model.parameters())
-    rates = rates_of(task, 8, COMPARED if pieces > 4 else 4)
+    roots, run = StackRoots(task), task.open(0)
+    parts, first = run.stack_parts, roots.first(0)
+    weights = [p.numel() for p in parts.model.parameters()]
+    trained = [p.numel() for p in parts.model.parameters() if p.requires_grad]
+    peak, pieces = parts.groups.reference, 2 if slow else 10
+    compared = rates_of(peak, 2 if slow else 8, COMPARED)
     losses: list[Any] = []
-    for own in rates:
+    for own in compared:
         run.restore(first)
         losses.append(run.train(own))
     run.restore(first)
-    alone = seconds(lambda: run.train(rates[0, :pieces]), clock) / pieces
+    alone = seconds(lambda: run.train(compared[0, :pieces]), clock) / pieces
     print(
-        f"{name}: {weights:,} weights, {trial.stacking.randomness} random numbers, "
+        f"{name}: {sum(weights):,} weights, {sum(trained):,} trained, "
+        f"{trial.stacking.randomness} random numbers, "
         f"{'a step for each' if trial.stacking.own_steps else 'one step for all'}; "
-        f"alone {1 / alone:,.0f} updates a second"
+        f"alone {1 / alone:,.1f} updates a second, {peak_memory(device):8,.0f} MiB at most"
     )
+    if trial.stacking.randomness != "different":
+        stack = roots.stack([first] * len(compared), [0] * len(compared), trial.stacking)
+        off = np.max(np.abs(stack.train(compared) / np.array(losses) - 1))
+        print(f"  losses of {COMPARED} updates within {off:.1e} of those alone, relatively")
     for size in (size for size in SIZES if size <= most):
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        tapes = {0: run.stack_parts.batches}
+        own = rates_of(peak, size, pieces)
         try:
-            told = task.open, run, [first] * size, [0] * size, tapes, trial.stacking
-            stack = Stack(*told)
-            own = rates_of(task, size, pieces)
+            stack = roots.stack([first] * size, [0] * size, trial.stacking)
             took = seconds(lambda: stack.train(own), clock) / pieces  # noqa: B023
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             print(f"  {size:>4} runs: not enough memory")
             break
-        off = ""
-        if size == 8:
-            made = Stack(*told).train(rates)
-            off = f"  losses within {np.max(np.abs(made / np.array(losses) - 1)):.1e} of alone"
         print(
-            f"  {size:>4} runs: {size / took:>9,.0f} updates a second, "
-            f"{size * alone / took:5.2f}× alone, {peak_memory(device):8,.0f} MiB at most{off}"
+            f"  {size:>4} runs: {size / took:>9,.1f} updates a second, "
+            f"{size * alone / took:5.2f}× alone, {peak_memory(device):8,.0f} MiB at most"
         )
 
 
@@ -157,9 +198,13 @@ def main() -> None:
     where = torch.cuda.get_device_name() if given.device == "cuda" else platform.machine()
     print(f"torch {torch.__version__}, {where}, {torch.get_num_threads()} threads, seed 0")
     for name in given.tasks:
-        task = clipped() if name == "clipped" else SUBJECTS[name]().task
-        slow = name in ("minilm", "lora")
-        table(name, on(task, given.device), given.device, given.most, 2 if slow else 10, clock)
+        if name == "trainer":
+            task: Any = trainer(given.device)
+        else:
+            plain = clipped() if name == "clipped" else SUBJECTS[name]().task
+            task = on(plain, given.device)
+        slow = name in ("minilm", "lora", "trainer")
+        table(name, task, given.device, given.most, slow, clock)
 
 
 if __name__ == "__main__":

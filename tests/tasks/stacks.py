@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,9 +78,9 @@ def stack_of(
     """Return a stack of runs, from their first states if no others are given."""
     runs = {seed: task.open(seed) for seed in seeds}
     first = {seed: run.save() for seed, run in runs.items()}
-    tapes = {seed: run.stack_parts.batches for seed, run in runs.items()}
+    feeds = {seed: run.stack_parts.feed for seed, run in runs.items()}
     states = states or [first[seed] for seed in seeds]
-    return Stack(task.open, runs[seeds[0]], states, seeds, tapes, stacking)
+    return Stack(task.open, runs[seeds[0]], states, seeds, feeds, stacking)
 
 
 def ends_of(task: TorchTask, stack: Stack, seeds: Sequence[int]) -> list[float]:
@@ -112,3 +116,13 @@ def hooked(hook: Callable[[nn.Module], Any]) -> Callable[[nn.Module], torch.opti
 
 def clip_by_hook(model: nn.Module) -> None:
     nn.utils.clip_grad_norm_(model.parameters(), 0.05)
+
+
+def deadly(folder: str, model: Any, batch: Any) -> Any:
+    """Kill the first process but the test's own in which several runs are trained."""
+    loss, mark = entropy(model, batch), Path(folder, "killed")
+    many = not isinstance(model[0].weight, nn.Parameter)
+    if many and multiprocessing.parent_process() is not None and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return loss

@@ -53,7 +53,7 @@ OPTIMIZERS = {
     "momentum": of("SGD", lr=0.1, momentum=0.9, weight_decay=0.01),
     "nesterov": of("SGD", lr=0.1, momentum=0.9, nesterov=True, dampening=0),
     "amsgrad": of("Adam", lr=1e-2, amsgrad=True, weight_decay=0.1),
-    "centred": of("RMSprop", lr=1e-2, centered=True, momentum=0.9),
+    "centred": of("RMSprop", lr=3e-3, centered=True, momentum=0.9),
     "fading": of("Adagrad", lr=1e-1, lr_decay=0.01),
     "fused": of("AdamW", lr=1e-2, fused=True),
     "single": of("AdamW", lr=1e-2, foreach=False),

@@ -11,11 +11,10 @@ import torch
 from torch import nn
 
 from ratewise.tasks.torch import stacked_trial
+from ratewise.tasks.torch.stacked_parts import Unstackable, is_out_of_memory
 from ratewise.tasks.torch.stacked_trial import (
     FEW,
     MOST,
-    Unstackable,
-    is_out_of_memory,
     try_stack,
 )
 from tests.tasks.fixtures import Fading, Valleys

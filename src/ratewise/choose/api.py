@@ -118,8 +118,9 @@ def choose(
         disk: What checkpoints may take that later runs may branch from.
         checkpoints: Where they are; beside the journal if not given.
         checkpoint_every: Seconds after which a run that does not fork is saved all the same.
-        engine: "serial", "processes" or "ray"; or "stacked": probes and search train many runs in
-            one call of the model if that pays, and the proof trains each alone, to the last bit.
+        engine: "serial", "processes" or "ray"; or "stacked": range test, probes and search train
+            many runs in one call of the model if that pays, and the proof trains each alone, to the
+            last bit.
         workers: Worker processes, or "auto"; so many runs are asked for at once, at most eight, and
             four on Ray.
         address: Address of a cluster of Ray.
@@ -160,7 +161,8 @@ def choose(
         stages = Stages(None if isinstance(progress, bool) else progress, limit)
         if rates is None:
             asked_for = task, longest, limit, executor.journal, metric
-            looked = where_to_look(*asked_for, progress=stages.finding)
+            plan = executor.stack_plan(numbers[0])
+            looked = where_to_look(*asked_for, progress=stages.finding, plan=plan)
             rates, found, notes, sought = looked
         begun = look_at(task, numbers, executor.journal)
         mine, note = own_settings(task, longest, optimizer, own, names=schedules, **units)

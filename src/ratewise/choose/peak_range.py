@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ratewise.choose.space import ladder
 from ratewise.range_test import RangeTestResult
-from ratewise.range_test.api import Progress, find
+from ratewise.range_test.api import STACKED, Progress, swept
 from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.result import conclude
 from ratewise.range_test.short_runs import (
@@ -16,12 +19,17 @@ from ratewise.range_test.short_runs import (
     ShortRunsResult,
     read_short_runs,
     short_ladder,
+    stack_short_runs,
     train_short_runs,
 )
+from ratewise.range_test.sources import choose_source
+from ratewise.range_test.stacked import climb_stacked
 from ratewise.runs.journal import found_once
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix
 from ratewise.tasks.calls import peak_of
+from ratewise.tasks.failures import name_of, users_code
+from ratewise.tasks.stack_plan import StackPlan
 
 SHARE = 0.05
 """Share of the budget that a range test may take; it takes no more than one run either."""
@@ -52,8 +60,11 @@ def where_to_look(
     journal: str | os.PathLike[str],
     metric: str | None = None,
     progress: Progress | None = None,
+    plan: StackPlan | None = None,
 ) -> tuple[list[float], RangeTestResult | None, list[str], int]:
     """Return the peaks to try, the range test, what there is to say about them, and its updates.
+
+    With a plan its runs are trained in stacks, as those of the search are.
 
     Training losses of single batches may be too noisy to show what a climb learns. Then each of
     some rates is tried in short runs that are cooled and measured.
@@ -70,15 +81,15 @@ def where_to_look(
         each = room // len(seeds)
         updates = -(-each // MOST)
         steps = Ladder(low, high, each // updates, updates)
-        found = _found(task, steps, seeds, journal, progress)
+        found = _found(task, steps, seeds, journal, progress, plan)
         spent = found.updates
         if found.rate is None:
             room = min(2 * total, int(SHORT_SHARE * budget))
-            short = _short_runs(task, found, room, journal, metric)
+            short = _short_runs(task, found, room, journal, metric, plan)
             spent += 0 if short is None else short.updates
             found = short if short is not None and short.rate is not None else found
         if found.rate is not None:
-            return ladder(found.rate), found, [], spent
+            return ladder(found.rate), found, [found.how] if found.how else [], spent
     why = "the budget has no room for a range test"
     if found is not None:
         why = f"the range test has no answer, because {found.reason}"
@@ -91,13 +102,20 @@ def where_to_look(
 
 
 def _found(
-    task: Any, steps: Ladder, seeds: tuple[int, ...], journal: Any, progress: Progress | None
+    task: Any,
+    steps: Ladder,
+    seeds: tuple[int, ...],
+    journal: Any,
+    progress: Progress | None,
+    plan: StackPlan | None,
 ) -> RangeTestResult:
     """Return a range test, from the journal if it was made before."""
 
-    def make() -> list[list[float]]:
-        found = find(task, **asdict(steps), seeds=seeds, progress=progress)
-        return [sweep.losses for sweep in found.sweeps]
+    def make(plan: StackPlan | None) -> tuple[Any, bool]:
+        together = None if plan is None else partial(climb_stacked, task, plan=plan)
+        with users_code(name_of(task)):
+            found = swept(choose_source(task), steps, seeds, together, progress)
+        return [sweep.losses for sweep in found.sweeps], found.how == STACKED
 
     def fits(told: Any) -> bool:
         return (
@@ -106,16 +124,64 @@ def _found(
             and all(_is_sweep(steps, losses) for losses in told)  # pyright: ignore
         )
 
-    told = found_once(journal, task, f"find {steps} {seeds}", make, fits)
+    several = plan if len(seeds) > 1 else None
+    told, stacked = _once(journal, task, f"find {steps} {seeds}", make, fits, several)
     sweeps = tuple(Sweep(steps, seed) for seed in seeds)
     for sweep, losses in zip(sweeps, told, strict=True):
         for loss in losses:
             sweep.tell(loss)
-    return conclude(steps, sweeps)
+    return replace(conclude(steps, sweeps), how=STACKED if stacked else "")
+
+
+class _TrainedAlone(Exception):
+    """Holds what was found one by one, as it could not be in stacks."""
+
+    def __init__(self, found: Any) -> None:
+        super().__init__()
+        self.found = found
+
+
+def _once(
+    journal: Any,
+    task: Any,
+    what: str,
+    make: Callable[[StackPlan | None], tuple[Any, bool]],
+    fits: Callable[[Any], bool],
+    plan: StackPlan | None,
+) -> tuple[Any, bool]:
+    """Return what was found, now or before, and whether in stacks; it has another name then.
+
+    Args:
+        journal: The journal.
+        task: What is trained.
+        what: What is looked for.
+        make: Finds it, and tells whether in stacks.
+        fits: Tells whether this can have been found.
+        plan: How runs are stacked, or None.
+    """
+
+    def stacked() -> Any:
+        found, together = make(plan)
+        if not together:
+            raise _TrainedAlone(found)
+        return found
+
+    if plan is not None:
+        try:
+            return found_once(journal, task, f"stacked {what}", stacked, fits), True
+        except _TrainedAlone as alone:
+            found = alone.found
+            return found_once(journal, task, what, lambda: found, fits), False
+    return found_once(journal, task, what, lambda: make(None)[0], fits), False
 
 
 def _short_runs(
-    task: Any, sweep: RangeTestResult, room: int, journal: Any, metric: str | None
+    task: Any,
+    sweep: RangeTestResult,
+    room: int,
+    journal: Any,
+    metric: str | None,
+    plan: StackPlan | None,
 ) -> ShortRunsResult | None:
     """Return what short runs say, from the journal if they were made before; None without room."""
     updates = room // (SHORT_RUNS * len(SEEDS))
@@ -131,13 +197,19 @@ def _short_runs(
             and _is_table(steps, told[1])
         )
 
+    def make(plan: StackPlan | None) -> tuple[Any, bool]:
+        asked = task, steps, SEEDS, metric
+        if plan is not None:
+            with contextlib.suppress(Exception):  # what raises is told of the run that it is in
+                return stack_short_runs(*asked, plan), True
+        return train_short_runs(*asked), False
+
     what = f"short runs {steps} {SEEDS} {metric}"
-    told = found_once(
-        journal, task, what, lambda: train_short_runs(task, steps, SEEDS, metric), fits
-    )
+    told, stacked = _once(journal, task, what, make, fits, plan)
     name, table = told[0], told[1]
     more = name in getattr(task, "higher_is_better", ())
-    return read_short_runs(steps, SEEDS, name, table, more)
+    read = read_short_runs(steps, SEEDS, name, table, more)
+    return replace(read, how=STACKED if stacked else "")
 
 
 def _is_table(steps: Ladder, told: Any) -> bool:

@@ -97,9 +97,10 @@ def compare(
             "s3://bucket/runs"; beside the journal if not given. Whoever trains writes there.
         checkpoint_every: Seconds after which a run that does not fork is saved all the same.
         engine: "serial", "processes" or "ray"; without it processes if there are workers. Or
-            "stacked": many runs of a `TorchTask` in one call of the model, which is not to the last
-            bit what each would be alone, as the records and the notes say.
-        workers: Worker processes; "auto" for one per device, or per core where there is none.
+            "stacked": many runs of a `TorchTask` or a `TrainerTask` in one call of the model, which
+            is not to the last bit what each would be alone, as the records and the notes say.
+        workers: Worker processes; "auto" for one per device, or per core where there is none. With
+            "stacked" there is a stack in each.
         address: Address of a cluster of Ray, as `ray.init` takes it.
         stack: Runs in a stack at most; without it as many as the memory has room for, and none
             where a short trial finds that it does not pay.

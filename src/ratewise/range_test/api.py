@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ratewise.range_test.ladder import Ladder, Sweep, climb
 from ratewise.range_test.result import RangeTestResult, conclude
-from ratewise.range_test.sources import choose_source
+from ratewise.range_test.sources import Source, choose_source
 from ratewise.range_test.stacked import check_engine, climb_together
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, whole
@@ -18,8 +18,8 @@ from ratewise.tasks.failures import name_of, users_code
 from ratewise.view.format import format_rate
 from ratewise.view.progress import shows_progress
 
-_STACKED = "The sweeps were trained in a stack: their losses are those alone within rounding."
-_ALONE = "The sweeps were trained one by one, and not stacked, as {}."
+STACKED = "The sweeps were trained in a stack: their losses are those alone within rounding."
+ALONE = "The sweeps were trained one by one, and not stacked, as {}."
 _SEEDS = Fix("give {seeds}", alone="give seeds=3, or seeds=[0, 1, 2]", seeds="3")
 
 
@@ -76,8 +76,9 @@ def find(
             count. It is only read.
         also: What else changes in `step`, each with `state_dict` and `load_state_dict`: a
             `GradScaler`, a scheduler, an average of the weights.
-        engine: "stacked" climbs with all seeds of a `TorchTask` in one call of the model, if that
-            pays; the losses are those of each alone within rounding. Else "serial".
+        engine: "stacked" climbs with all seeds of a `TorchTask` or a `TrainerTask` in one call of
+            the model, if that pays; the losses are those of each alone within rounding. Else
+            "serial".
         stack: Sweeps in a stack at most; then it is done whether it pays or not.
         progress: True shows a bar, or lines where there is no terminal. Or what is called after
             every update with the updates done, the most that are left to do with them, and the
@@ -116,15 +117,36 @@ def find(
         also=tuple(also),
     )
     check_engine(engine, stack, alone=not hasattr(task, "open"))
-    sweeps = [Sweep(ladder, seed) for seed in numbers]
-    how = ""
+    together = partial(climb_together, task, size=stack) if engine == "stacked" else None
     told = None if isinstance(progress, bool) else progress
-    with users_code(_who(task)), source as open_run:
+    with users_code(_who(task)):
+        return swept(source, ladder, numbers, together, told)
+
+
+def swept(
+    source: Source,
+    ladder: Ladder,
+    seeds: Sequence[int],
+    together: Callable[[Sequence[Sweep]], str] | None,
+    progress: Progress | None,
+) -> RangeTestResult:
+    """Return a range test.
+
+    Args:
+        source: What is trained.
+        ladder: The rates.
+        seeds: The seeds of its sweeps.
+        together: Climbs with all of them together, and returns why not, or ""; None for each alone.
+        progress: Who is told how far it is.
+    """
+    sweeps = [Sweep(ladder, seed) for seed in seeds]
+    how = ""
+    with source as open_run:
         for place, sweep in enumerate(sweeps):
-            sweep.heard = None if told is None else partial(_tell, told, sweeps, place)
-        if engine == "stacked":
-            why = climb_together(task, sweeps, stack)
-            how = _ALONE.format(why) if why else _STACKED
+            sweep.heard = None if progress is None else partial(_tell, progress, sweeps, place)
+        if together is not None:
+            why = together(sweeps)
+            how = ALONE.format(why) if why else STACKED
         for sweep in sweeps:
             if not sweep.losses:
                 climb(open_run(sweep.seed), sweep)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from ratewise.range_test.ladder import Ladder, Sweep
 from ratewise.range_test.marks import MarkedCurve, read_sweeps
 from ratewise.range_test.refusals import CLEAR, Refusal, unclear
 from ratewise.range_test.result import RangeTestResult, told_mark
+from ratewise.range_test.stacked import train_together
 from ratewise.schedule import Linear, Warmup
 from ratewise.schedule.errors import PYTHON, written
 from ratewise.tasks.calls import measured, opened, trained
-from ratewise.tasks.protocols import Task
+from ratewise.tasks.protocols import Losses, Run, Task
+from ratewise.tasks.stack_plan import StackPlan
 from ratewise.view.format import format_rate
 
 LEAST = 6
@@ -47,9 +50,10 @@ class ShortRunsResult(RangeTestResult):
     @property
     def notes(self) -> tuple[str, ...]:
         """What else there is to know, each a sentence."""
-        if self.refusal is not None or self.onset is not None:
+        if self.refusal is not None:
             return ()
-        return (f"No rate up to {format_rate(self.ladder.highest, 2)} was too high.",)
+        high = f"No rate up to {format_rate(self.ladder.highest, 2)} was too high."
+        return tuple(filter(None, [high if self.onset is None else "", self.how]))
 
     def __str__(self) -> str:
         if self.refusal is not None:
@@ -102,23 +106,50 @@ def train_short_runs(
     Raises:
         TaskError: the task's code raised, or measures no such metric.
     """
-    levels = SHAPE.resolve(ladder.updates).values()
+    rates = np.outer(ladder.rates, SHAPE.resolve(ladder.updates).values())
     table: list[list[tuple[list[float], float]]] = []
     for seed in seeds:
         run = opened(task, seed)
         start, row = run.save(), list[tuple[list[float], float]]()
-        for rate in ladder.rates:
+        for own in rates:
             run.restore(start)
-            losses = trained(run, rate * levels)
-            value = math.nan
-            if np.isfinite(losses).all():
-                metrics = measured(run, [] if metric is None else [metric])
-                metric = next(iter(metrics)) if metric is None else metric
-                value = float(metrics[metric])
+            losses = trained(run, own)
+            metric, value = _measured(run, losses, metric)
             row.append((losses.tolist(), value))
         run.restore(start)  # a task may share a model between its runs
         table.append(row)
     return metric or "", table
+
+
+def stack_short_runs(
+    task: Task, ladder: Ladder, seeds: Sequence[int], metric: str | None, plan: StackPlan
+) -> tuple[str, list[list[tuple[list[float], float]]]]:
+    """Return the same, of runs that are trained in stacks and measured each by itself.
+
+    Raises:
+        Exception: something raised, which need not be so where each is trained alone.
+    """
+    rates = np.outer(ladder.rates, SHAPE.resolve(ladder.updates).values())
+    each = [seed for seed in seeds for _ in ladder.rates]
+    made = train_together(task, each, np.tile(rates, (len(seeds), 1)), plan)
+    table: list[list[tuple[list[float], float]]] = []
+    for seed in seeds:
+        run, row = opened(task, seed), list[tuple[list[float], float]]()
+        for losses, state in islice(made, len(rates)):
+            run.restore(state)
+            metric, value = _measured(run, losses, metric)
+            row.append((losses.tolist(), value))
+        table.append(row)
+    return metric or "", table
+
+
+def _measured(run: Run, losses: Losses, metric: str | None) -> tuple[str | None, float]:
+    """Return the name of the metric and what a run ends with, NaN if it broke."""
+    if not np.isfinite(losses).all():
+        return metric, math.nan
+    metrics = measured(run, [] if metric is None else [metric])
+    name = next(iter(metrics)) if metric is None else metric
+    return name, float(metrics[name])
 
 
 def read_short_runs(

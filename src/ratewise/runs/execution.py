@@ -27,6 +27,7 @@ from ratewise.runs.tree import PrefixTree
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest
 from ratewise.tasks.protocols import Losses, Task
+from ratewise.tasks.stack_plan import StackPlan
 
 NOTED = 1.0
 """Seconds between two notes of what is being trained, for whoever looks on."""
@@ -118,6 +119,7 @@ class Executor:
         self._board = None if folder is None else Board(folder)
         self._workers: Engine | None = None
         self._sent: dict[str | None, Task] = {}
+        self._stacking = False
         wanted = execution.engine.engine == "stacked"
         self._stacks = Stacks(execution.engine.stack, execution.journal) if wanted else None
 
@@ -130,6 +132,10 @@ class Executor:
     def journal(self) -> str | os.PathLike[str] | None:
         """The journal, which may end with the execution; None if there is none."""
         return self._execution.journal
+
+    def stack_plan(self, seed: int) -> StackPlan | None:
+        """Return how runs of the task are stacked, or None if they are trained one by one."""
+        return None if self._stacks is None else self._stacks.plan(self._tasks.task, seed)
 
     def close(self) -> None:
         """End the workers, whatever they do."""
@@ -215,19 +221,28 @@ class Executor:
         if left:
             names = worker.rehearse(left[0].seed, left[0].optimizer)
         metric = _metric(self._tasks.task, self._metric, names)
-        if left and stacks is not None:
+        if left and stacks is not None and (store is None or self._execution.engine.alone):
             return stacks.open(own, memory, worker), metric
         if not left or store is None or self._execution.engine.alone:
             return Serial(worker), metric
         del worker  # and with it the run that was rehearsed
-        return self._hired(tasks, store), metric
+        return self._hired(tasks, store, stacks), metric
 
-    def _hired(self, tasks: Mapping[str | None, Task], states: States) -> Engine:
+    def _hired(
+        self, tasks: Mapping[str | None, Task], states: States, stacks: Stacks | None
+    ) -> Engine:
         """Return the workers, anew where runs bring optimizers that these do not have."""
-        if self._workers is None or not tasks.keys() <= self._sent.keys():
+        known = tasks.keys() <= self._sent.keys() and self._stacking == (stacks is not None)
+        if self._workers is None or not known:
             self.close()
             self._sent |= tasks
-            self._workers = self._execution.engine.open(self._sent, states)
+            self._stacking = stacks is not None
+            config = self._execution.engine
+            self._workers = (
+                config.open(self._sent, states)
+                if stacks is None
+                else stacks.hire(self._sent, states, *config.workers_for(self._sent))
+            )
         return self._workers
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ratewise.tasks.drawn import check_twister
 
-DATA, METRIC = 1, 2
-"""Purposes of the streams that the data and the metrics of a run draw from, see `derived`."""
+DATA, METRIC, STACK = 1, 2, 3
+"""Purposes of streams that the data, the metrics and a stack of a run draw from, see `derived`."""
 
 
 class RandomStream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ import ratewise as rw
 from ratewise.choose import choose, compare, find
 from ratewise.cli import app
 from ratewise.compare.comparison import Interrupted
+from ratewise.range_test.ladder import Ladder
+from ratewise.range_test.short_runs import stack_short_runs, train_short_runs
 from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.journal import status
 from ratewise.schedule import ScheduleError
+from ratewise.tasks.stack_plan import StackPlan
 from ratewise.tasks.torch import stacked, stacked_trial
 from tests.runs.journal.tasks import Bowl
 from tests.tasks.fixtures import Valleys
-from tests.tasks.stacks import adam, apart, entropy, final, leaky, normed, task_of
+from tests.tasks.stacks import adam, apart, deadly, entropy, final, leaky, normed, task_of
 
 UP = rw.Warmup(8)
 CANDIDATES: dict[str, Any] = {
@@ -93,11 +97,11 @@ def short_of_memory(monkeypatch: Any, most: int, raised: Any) -> list[int]:
     sizes: list[int] = []
     real = stacked.Stack._update
 
-    def update(self: Any, rates: Any, batches: Any) -> Any:
+    def update(self: Any, rates: Any, ahead: int) -> Any:
         sizes.append(len(rates))
         if len(rates) > most:
             raise raised
-        return real(self, rates, batches)
+        return real(self, rates, ahead)
 
     monkeypatch.setattr(stacked.Stack, "_update", update)
     return sizes
@@ -258,6 +262,15 @@ def test_checkpoints_on_the_way_are_gone_on_from(
     assert truth.trained <= trained[0] < trained[1]
 
 
+def test_stacks_in_workers_have_the_records_of_runs_alone(truth: Any, tmp_path: Path) -> None:
+    """Two processes with a stack in each, one of which dies: as if nothing had been."""
+    task = task_of(loss=partial(deadly, str(tmp_path)))
+    result = compare(task, CANDIDATES, **ASKED, engine="stacked", stack=4, workers=2)
+    assert (tmp_path / "killed").exists()
+    assert same(result, truth)
+    assert all(run.stacked for run in result.runs)
+
+
 # Choosing and finding -------------------------------------------------------------------------
 
 
@@ -287,6 +300,57 @@ def test_a_choice_without_room_for_a_proof_says_so() -> None:
     found = choose(task_of(), OF_ONE_LENGTH, **asked, **STACKED)
     assert found.trained <= 60
     assert any("no room to train the best alone" in note for note in found.notes)
+
+
+ROOMY: dict[str, Any] = {"total": 48, "budget": 960, "seeds": 1, "finalists": 1}
+"""Enough for a range test with two seeds."""
+
+
+def test_a_choice_looks_for_its_peaks_in_stacks(tmp_path: Path) -> None:
+    """The range test, too; a journal has it under a name of its own, and it is told."""
+    task, journal = task_of(), tmp_path / "runs.db"
+    few = {"late": OF_ONE_LENGTH["late"]}
+    plain = choose(task, few, **ROOMY, journal=journal)
+    found = choose(task, few, **ROOMY, **STACKED, journal=journal)
+    assert not plain.found.how
+    assert "in a stack" in found.found.how
+    assert found.found.how in found.notes
+    for one, other in zip(found.found.sweeps, plain.found.sweeps, strict=True):
+        assert one.losses != other.losses
+        assert apart(one.losses[:10], other.losses[:10]) < CLOSE
+    assert found.found.rate == pytest.approx(plain.found.rate, rel=0.05)
+
+
+def test_a_choice_looks_alone_where_stacks_do_not_pay(monkeypatch: Any, tmp_path: Path) -> None:
+    """To the last bit, and told why."""
+    few = {"late": OF_ONE_LENGTH["late"]}
+    monkeypatch.setattr(stacked_trial, "PAYS", 1e9)
+    plain = choose(task_of(), few, **ROOMY)
+    found = choose(task_of(), few, **ROOMY, engine="stacked")
+    assert not found.found.how
+    assert [one.losses for one in found.found.sweeps] == [one.losses for one in plain.found.sweeps]
+    assert any("does not pay" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("size", [16, 5])
+def test_short_runs_are_trained_together(size: int, monkeypatch: Any) -> None:
+    """The losses and metrics of each alone; one that breaks has no metric."""
+    ladder = Ladder(1e-3, 1e30, 8, 10)
+    task = task_of(model=leaky)
+    told = train_short_runs(task, ladder, (0, 1), None)
+    short_of_memory(monkeypatch, 6, MemoryError())
+    plan = StackPlan(stacked.Stacking("same"), size)
+    made = stack_short_runs(task, ladder, (0, 1), None, plan)
+    assert made[0] == told[0]
+    pairs = [
+        pair for rows in zip(made[1], told[1], strict=True) for pair in zip(*rows, strict=True)
+    ]
+    assert len(pairs) == 16
+    assert any(np.isnan(value) for _, (_, value) in pairs)
+    for (losses, value), (expected, truth) in pairs:
+        np.testing.assert_allclose(losses, expected, rtol=CLOSE)  # a NaN is like a NaN
+        assert np.isnan(value) == np.isnan(truth)
+        assert np.isnan(truth) or value == pytest.approx(truth, rel=CLOSE)
 
 
 def test_a_table_says_how_each_was_trained(truth: Any) -> None:
@@ -340,7 +404,6 @@ def test_the_command_line_stacks_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"engine": "stacked", "workers": 2}, "takes no workers"),
         ({"engine": "stacked", "stack": 0}, "stack"),
         ({"engine": "stacked", "stack": True}, "stack"),
         ({"stack": 4}, "is for runs that are stacked"),

@@ -53,7 +53,7 @@ class EngineConfig:
             fix = Fix("give {engine} with an address", engine='"ray"')
             who, rule = Call("compare", "address", self.address), "is for a cluster of Ray"
             raise ScheduleError(who, rule, fix)
-        if count and engine in ("serial", "ray", "stacked"):
+        if count and engine in ("serial", "ray"):
             fix = "leave workers out; Ray takes what the task asks for in `resources`"
             raise ScheduleError(who, "takes no workers", fix, given=count)
         if self.stack is not None:
@@ -66,7 +66,7 @@ class EngineConfig:
     @property
     def alone(self) -> bool:
         """Whether everything is trained in this process."""
-        return self.engine in ("serial", "stacked") or (self.engine is None and not self.workers)
+        return self.engine == "serial" or (self.engine in (None, "stacked") and not self.workers)
 
     def open(self, tasks: Mapping[str | None, Task], states: States) -> Engine:
         """Return the engine, ready to train.
@@ -80,10 +80,14 @@ class EngineConfig:
             return Ray(tasks, states, self.address)
         from ratewise.runs.engines.processes import Processes
 
+        return Processes(tasks, states, *self.workers_for(tasks))
+
+    def workers_for(self, tasks: Mapping[str | None, Task]) -> tuple[int, list[str]]:
+        """Return how many workers there are, and what each sees of the devices, in turn."""
         small = all(getattr(task, "small", False) is True for task in tasks.values())
         devices = places(_devices(), small=small)
         count = len(devices) or _cores() if self.workers in ("auto", 0) else int(self.workers)
-        return Processes(tasks, states, count, devices)
+        return count, devices
 
 
 def places(devices: Sequence[str], *, small: bool) -> list[str]:

@@ -89,10 +89,7 @@ class Processes:
     def _judged(self, event: WorkerDied, worker: WorkerProcess) -> Event:
         """Return what to make of a dead worker: several that never began will not begin."""
         self._stillborn = 0 if worker.began else self._stillborn + 1
-        if self._stillborn < STILLBORN:
-            return event
-        rule = "cannot begin: its workers end as they start, see what they printed"
-        return Fatal(event.index, rule, 'put what the script does under if __name__ == "__main__":')
+        return event if self._stillborn < STILLBORN else stillborn(event.index)
 
     def close(self) -> None:
         for worker in self._workers:
@@ -103,12 +100,18 @@ class Processes:
 class WorkerProcess:
     """A process, and what it is doing."""
 
-    def __init__(self, place: int, sent: bytes, device: str | None) -> None:
+    def __init__(
+        self,
+        place: int,
+        sent: bytes,
+        device: str | None,
+        target: Callable[[Connection, bytes, int | None, str | None], None] | None = None,
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self.place = place
         self.pipe, far = context.Pipe()
         arguments = (far, sent, threads(), device)
-        self._process = context.Process(target=serve, args=arguments, daemon=True)
+        self._process = context.Process(target=target or serve, args=arguments, daemon=True)
         self._process.start()
         far.close()
         self.began = False
@@ -129,7 +132,7 @@ class WorkerProcess:
             event: Event | TaskError | None = self.pipe.recv()
         except (EOFError, OSError):
             self.end()
-            return WorkerDied(job.index, f"a worker process died ({self._process.exitcode})")
+            return WorkerDied(job.index, f"a worker process died ({self.exitcode})")
         self.began = True
         if isinstance(event, TaskError):
             return unready(job.index, event)
@@ -139,11 +142,22 @@ class WorkerProcess:
             self.at = job.name(len(job.way.rates)) if stands else None
         return event
 
+    @property
+    def exitcode(self) -> int | None:
+        """How it ended, or None while it is there."""
+        return self._process.exitcode
+
     def end(self) -> None:
         """End it."""
         self.pipe.close()
         self._process.kill()
         self._process.join()
+
+
+def stillborn(index: int) -> Fatal:
+    """Return what to make of workers that end before they begin."""
+    rule = "cannot begin: its workers end as they start, see what they printed"
+    return Fatal(index, rule, 'put what the script does under if __name__ == "__main__":')
 
 
 def packed(

@@ -22,13 +22,12 @@ from ratewise.runs.engines.jobs import (
 from ratewise.runs.engines.worker import PIECE, STRANGE, TRUST, States, Worker, cut, no_room
 from ratewise.runs.journal.states import StrangersState
 from ratewise.runs.records import Outcome
-from ratewise.tasks.calls import opened
 from ratewise.tasks.failures import forget_locals
 from ratewise.tasks.protocols import Losses, Task
-from ratewise.tasks.torch.batches import TorchTape
 from ratewise.tasks.torch.stacked import Stack, Stacking
+from ratewise.tasks.torch.stacked_parts import is_out_of_memory, why_not
+from ratewise.tasks.torch.stacked_roots import StackRoots
 from ratewise.tasks.torch.stacked_state import kind_of_state
-from ratewise.tasks.torch.stacked_trial import is_out_of_memory, why_not
 
 
 @dataclass(eq=False)
@@ -107,15 +106,13 @@ class Stacked:
         worker: Worker,
         size: int,
     ) -> None:
-        self._tasks, self._stackings = tasks, stackings
+        self._roots = {name: StackRoots(tasks[name]) for name in stackings}
+        self._stackings = stackings
         self._states, self._worker, self.size = states, worker, size
         self.notes: list[str] = []
         self._held: list[StackMember] = []
         self._stack: Stack | None = None
         self._together: list[StackMember] = []
-        self._runs: dict[str | None, Any] = {}
-        self._first: dict[tuple[int, str | None], Any] = {}
-        self._tapes: dict[tuple[int, str | None], TorchTape] = {}
 
     def free(self) -> int:
         return self.size - len(self._held)
@@ -172,7 +169,7 @@ class Stacked:
         job = one.job
         try:
             if not one.at:
-                one.stand(self._first_state(job.way.seed, job.way.optimizer))
+                one.stand(self._roots[job.way.optimizer].first(job.way.seed))
                 return
             there, state = self._states.read(job.name(one.at), job.digest)
         except StrangersState:
@@ -187,14 +184,6 @@ class Stacked:
             yield StateMissing(job.index, job.name(one.at))
             return
         one.stand(state)
-
-    def _first_state(self, seed: int, optimizer: str | None) -> Any:
-        root = seed, optimizer
-        if root not in self._first:
-            run: Any = opened(self._tasks[optimizer], seed)
-            self._first[root], self._tapes[root] = run.save(), run.stack_parts.batches
-            self._runs.setdefault(optimizer, run)
-        return self._first[root]
 
     # Training ---------------------------------------------------------------------------------
 
@@ -238,13 +227,8 @@ class Stacked:
     def _stacked(self, together: list[StackMember]) -> Stack:
         optimizer = together[0].job.way.optimizer
         seeds = [one.job.way.seed for one in together]
-        for seed in seeds:
-            self._first_state(seed, optimizer)
-        tapes = {seed: self._tapes[seed, optimizer] for seed in seeds}
         states = [one.state for one in together]
-        how = self._stackings[optimizer]
-        task = self._tasks[optimizer]
-        stack = Stack(task.open, self._runs[optimizer], states, seeds, tapes, how)
+        stack = self._roots[optimizer].stack(states, seeds, self._stackings[optimizer])
         for one in together:
             one.stand(None)
         return stack

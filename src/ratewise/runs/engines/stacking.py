@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +12,7 @@ from ratewise.runs.engines import Engine
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.runs.journal import found_once
 from ratewise.tasks.protocols import Task
+from ratewise.tasks.stack_plan import StackPlan
 
 MARK = " stacked"
 """What stands behind the fingerprint of a task in the names of what was trained in a stack."""
@@ -52,17 +53,49 @@ class Stacks:
         """Tell whether runs with an optimizer are stacked."""
         return not self._known[optimizer]["why"]
 
+    def plan(self, task: Task, seed: int) -> StackPlan | None:
+        """Return how runs with the task's own optimizer are stacked; None if they are not."""
+        if not self.decide({None: task}, seed):
+            return None
+        from ratewise.tasks.torch.stacked import Stacking
+
+        found = self._known[None]
+        return StackPlan(_read(Stacking, found["how"]), self._size or found["room"])
+
     def open(self, tasks: Mapping[str | None, Task], states: States, worker: Worker) -> Engine:
         """Return the engine."""
         from ratewise.runs.engines.stacked import Stacked
-        from ratewise.tasks.torch.stacked import Stacking
 
-        known = {name: self._known[name] for name in tasks if self.stacked(name)}
-        how = {name: _read(Stacking, found["how"]) for name, found in known.items()}
-        size = self._size or min(found["room"] for found in known.values())
-        engine = Stacked(tasks, how, states, worker, size)
+        size = self._size or self._room(tasks)
+        engine = Stacked(tasks, self._how(tasks), states, worker, size)
         engine.notes = self.notes
         return engine
+
+    def hire(
+        self, tasks: Mapping[str | None, Task], states: States, workers: int, devices: Sequence[str]
+    ) -> Engine:
+        """Return the engine with a stack in each of some worker processes.
+
+        Those that share a device, or this machine where there is none, share what memory is free.
+        """
+        from ratewise.runs.engines.stacked_processes import StackedProcesses
+
+        together = -(-workers // max(len(set(devices)), 1))
+        size = self._size or max(1, self._room(tasks) // together)
+        told = tasks, self._how(tasks), states, size, workers, devices
+        engine = StackedProcesses(*told)
+        engine.notes = self.notes
+        return engine
+
+    def _how(self, tasks: Mapping[str | None, Task]) -> dict[str | None, Any]:
+        from ratewise.tasks.torch.stacked import Stacking
+
+        known = {name: self._known[name] for name in tasks if name in self._known}
+        return {n: _read(Stacking, found["how"]) for n, found in known.items() if not found["why"]}
+
+    def _room(self, tasks: Mapping[str | None, Task]) -> int:
+        known = (self._known[name] for name in tasks if name in self._known)
+        return min(found["room"] for found in known if not found["why"])
 
     def _note(self, name: str | None, why: str) -> None:
         told = "" if name is None else f" with {name}"
@@ -79,15 +112,16 @@ def _tried(task: Task, seed: int, size: int | None) -> dict[str, Any]:
     """Return what a trial says, as JSON types; `why` is why runs are not stacked, or ""."""
     if importlib.util.find_spec("torch") is None:
         return _not("PyTorch is not installed")
+    from ratewise.tasks.torch import stacked_parts as parts
     from ratewise.tasks.torch import stacked_trial as trial
 
     try:
         found = trial.try_stack(task, seed)
-    except trial.Unstackable as error:
+    except parts.Unstackable as error:
         return _not(str(error))
     except Exception as error:  # of the task's own, which its runs are going to tell, too
-        short = trial.is_out_of_memory(error)
-        return _not("memory has no room for two runs" if short else trial.why_not(error))
+        short = parts.is_out_of_memory(error)
+        return _not("memory has no room for two runs" if short else parts.why_not(error))
     if size is None and found.gain < trial.PAYS:
         return _not(f"it does not pay: {found.gain:.2f} times as many updates a second")
     return {"why": "", "how": asdict(found.stacking), "gain": found.gain, "room": found.room}

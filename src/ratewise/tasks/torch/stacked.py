@@ -7,9 +7,8 @@ depends on another's parameters. Each has its own rates, seed, batches and buffe
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -18,15 +17,16 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._extras import require
-from ratewise.tasks.torch.batches import TorchTape
+from ratewise.tasks.random_stream import STACK, derived
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.stacked_batches import kind_of, stacked
-from ratewise.tasks.torch.stacked_state import (
-    all_equal,
-    joined,
-    places_of,
-    with_tensors,
-    without_tensors,
+from ratewise.tasks.torch.stacked_model import Span, StackedModel, quiet
+from ratewise.tasks.torch.stacked_parts import (
+    Stackable,
+    StackFeed,
+    StackParts,
+    Unstackable,
+    is_out_of_memory,
 )
 from ratewise.tasks.torch.stacked_steps import OneStep, OwnSteps, StackStep
 
@@ -34,9 +34,6 @@ torch = require("torch", extra="torch")
 
 SAME, DIFFERENT, NONE = "same", "different", "none"
 """What random numbers runs draw: those of their seed, others each, or none."""
-
-LARGE = 2**14
-"""Numbers of a buffer that no update changes, from which on it is one for all runs."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +52,6 @@ class Stacking:
     still: tuple[str, ...] = ()
 
 
-class LossModule(torch.nn.Module):
-    """The loss as a module, so that whatever it does with the model sees the run's parameters."""
-
-    def __init__(self, model: Any, loss: Callable[[Any, Any], Any]) -> None:
-        super().__init__()
-        self.model, self._loss = model, loss
-
-    def forward(self, batch: Any) -> Any:
-        return self._loss(self.model, batch)
-
-
 class Stack:
     """Runs that stand behind the same number of updates, and are trained together.
 
@@ -74,82 +60,79 @@ class Stack:
         run: One that is open; its model is called, and what it holds itself does not matter.
         states: The states of the runs, as a run alone has saved them.
         seeds: The seed of each.
-        tapes: The batches of each seed.
+        feeds: The batches of each seed.
         stacking: How they are stacked.
-
-    Attributes:
-        position: Updates that each of them has made.
+        begun: What the parameters of the open run were set aside as, if they were: what is still
+            the same there need not be compared.
     """
 
     def __init__(
         self,
         open_run: Callable[[int], Any],
-        run: Any,
+        run: Stackable,
         states: Sequence[Mapping[str, Any]],
         seeds: Sequence[int],
-        tapes: Mapping[int, TorchTape],
+        feeds: Mapping[int, StackFeed],
         stacking: Stacking,
+        begun: Sequence[Any] = (),
     ) -> None:
         parts = run.stack_parts
-        order = sorted(range(len(seeds)), key=lambda i: seeds[i])
-        self._slot = {run: slot for slot, run in enumerate(order)}
-        self._states = [states[i] for i in order]
-        self._seeds = [seeds[i] for i in order]
-        self._order = order
-        self._tapes, self._how, self._clip = tapes, stacking, parts.clip
-        self.position: int = states[0]["position"]
-        self._module = LossModule(parts.model, parts.loss)
-        self._lay_out(parts)
-        self._step = self._stepper(open_run, parts)
-        self._streams = {seed: self._stream(i) for i, seed in enumerate(self._seeds)}
-        buffers = {(one.module, one.own) for one in self._places if one.name in self._varied}
-        held = set(self._among.values())
-        self._states = [without_tensors(state, held, buffers) for state in self._states]
+        self._order = sorted(range(len(seeds)), key=lambda i: seeds[i])
+        self._slot = {run: slot for slot, run in enumerate(self._order)}
+        self._seeds = [seeds[i] for i in self._order]
+        own = [states[i] for i in self._order]
+        self._feeds = {seed: feeds[seed] for seed in dict.fromkeys(self._seeds)}
+        for seed, state in zip(self._seeds, own, strict=True):
+            self._feeds[seed].stand(state)
+        self._how, self._clip = stacking, parts.clip
+        self._model = StackedModel(parts, own, stacking.still, begun)
+        self._step = self._stepper(open_run, parts, own)
+        self._states = [self._model.without(state) for state in own]
         self._step.keep(self._states)
+        self._stream = self._drawn_from(own[0])
+        self._apart: bool | None = None
 
-    # Laying out -------------------------------------------------------------------------------
+    @property
+    def position(self) -> int:
+        """Updates that each of them has made."""
+        return self._feeds[self._seeds[0]].position
 
-    def _lay_out(self, parts: Any) -> None:
-        """Stack what is trained and what is not the same in all runs; the rest is shared."""
-        named = dict(parts.model.named_parameters())
-        groups = parts.optimizer.param_groups
-        held = {id(p): i for i, p in enumerate(p for group in groups for p in group["params"])}
-        self._trained: dict[str, Any] = {}
-        self._shared: dict[str, Any] = {}
-        self._varied: dict[str, Any] = {}
-        self._among: dict[str, int] = {}
-        self._held: list[int] = []
-        for place, (name, parameter) in enumerate(named.items()):
-            kept = [state["model"]["parameters"][place] for state in self._states]
-            if parameter.requires_grad and id(parameter) in held:
-                self._trained[name] = joined(kept).requires_grad_()
-                self._held.append(held[id(parameter)])
-            elif all_equal(kept):
-                self._shared[name] = kept[0].back()
-                continue
-            else:
-                self._varied[name] = joined(kept)
-            self._among[name] = place
-        self._places = places_of(parts.model)
-        for place in self._places:
-            kept = [s["model"]["modules"][place.module]["buffers"][place.own] for s in self._states]
-            large = kept[0].value.numel() >= LARGE
-            if large and place.name in self._how.still and all_equal(kept):
-                self._shared[place.name] = kept[0].back()
-            elif place.name not in self._varied:
-                self._varied[place.name] = joined(kept)
-
-    def _stepper(self, open_run: Callable[[int], Any], parts: Any) -> StackStep:
-        whole = list(self._trained.values())
+    def _stepper(
+        self, open_run: Callable[[int], Any], parts: StackParts, states: Sequence[Any]
+    ) -> StackStep:
+        whole = list(self._model.trained.values())
         if self._how.own_steps:
-            return OwnSteps(open_run, self._seeds, list(self._trained), whole, self._states)
+            return OwnSteps(open_run, self._seeds, list(self._model.trained), whole, states)
         shares = [share.share for share in parts.groups.shares]
-        return OneStep(parts.optimizer, shares, self._held, whole, self._states)
+        return OneStep(parts.optimizer, shares, self._model.held, whole, states)
 
-    def _stream(self, run: int) -> TorchRandomStream:
-        stream = TorchRandomStream(self._seeds[run], settings=True)
-        stream.state = self._states[run]["random"]
+    # Random numbers ---------------------------------------------------------------------------
+
+    def _drawn_from(self, state: Mapping[str, Any]) -> TorchRandomStream | None:
+        """Return what all calls of the model draw from, or None: those of each seed, in turn.
+
+        Numbers of their own come from a stream that the first seed and the place begin, so that
+        what the data draw does not depend on who is in the stack.
+        """
+        first = self._seeds[0]
+        if self._how.randomness == SAME and len(self._feeds) > 1:
+            return None
+        if self._how.randomness != DIFFERENT:
+            return self._feeds[first].stream
+        stream = TorchRandomStream(first, settings=True)
+        stream.state = state["random"]
+        with stream:
+            torch.manual_seed(derived(derived(first, STACK), self.position))
         return stream
+
+    def _inside(self, seed: int) -> AbstractContextManager[Any]:
+        """Return what brings in the random numbers of a seed, if others are there."""
+        return nullcontext() if self._stream is not None else self._feeds[seed].stream
+
+    def _drawing(self, seed: int) -> AbstractContextManager[Any]:
+        """Return what brings in the random numbers that the data of a seed draw from."""
+        feed = self._feeds[seed]
+        return feed.stream if feed.draws and feed.stream is not self._stream else nullcontext()
 
     # Training ---------------------------------------------------------------------------------
 
@@ -163,54 +146,97 @@ class Stack:
 
         Returns float64[runs, k].
         """
-        count = rates.shape[1]
         columns = rates[self._order].T.tolist()
-        seeds = list(dict.fromkeys(self._seeds))
         losses: list[Any] = []
-        with torch.inference_mode(False), torch.enable_grad(), self._settled(), quiet():
-            batches = zip(*(self._tapes[s].take(self.position, count) for s in seeds), strict=True)
-            for column, each in zip(columns, batches, strict=True):
-                losses.append(self._update(column, dict(zip(seeds, each, strict=True))))
-                self.position += 1
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            quiet(),
+            self._stream or nullcontext(),
+        ):
+            for made, column in enumerate(columns):
+                losses.append(self._update(column, len(columns) - made))
         if not losses:
             return np.empty((len(self._seeds), 0))
-        made = torch.stack(losses, dim=1).to(torch.float64).cpu().numpy()
-        return blanked(made[[self._slot[run] for run in range(len(made))]])
+        each = torch.stack(losses, dim=1).to(torch.float64).cpu().numpy()
+        return blanked(each[[self._slot[run] for run in range(len(each))]])
 
-    def _settled(self) -> ExitStack:
-        """Enter the random numbers of the first seed, if they are not to be swapped on the way."""
-        within = ExitStack()
-        if not self._swaps:
-            within.enter_context(self._streams[self._seeds[0]])
-        return within
+    def _drawn(self, ahead: int) -> Iterator[dict[int, Any]]:
+        """Yield the parts of the next update's batch, of each those of all seeds.
 
-    @property
-    def _swaps(self) -> bool:
-        return self._how.randomness == SAME and len(self._streams) > 1
+        Raises:
+            Unstackable: there are more of them with one seed than with another.
+        """
+        drawn = {seed: feed.draw(ahead) for seed, feed in self._feeds.items()}
+        while True:
+            each: list[list[Any]] = []
+            for seed, batch in drawn.items():
+                with self._drawing(seed):
+                    each.append(next(batch, []))
+            if len({len(parts) for parts in each}) > 1:
+                raise Unstackable("an update has more batches with one seed than with another")
+            if not each[0]:
+                return
+            for parts in zip(*each, strict=True):
+                yield dict(zip(drawn, parts, strict=True))
 
-    def _update(self, rates: Sequence[float], batches: Mapping[int, Any]) -> Any:
-        found = [self._descend(span, batches) for span in self._spans(batches)]
-        losses = [loss for loss, _ in found]
-        if len(found) == 1:
-            gradients = found[0][1]
-        else:
-            gradients = [
-                _joined_gradients(each) for each in zip(*(g for _, g in found), strict=True)
-            ]
-        with self._streams[self._seeds[0]] if self._swaps else ExitStack(), torch.no_grad():
+    def _update(self, rates: Sequence[float], ahead: int = 1) -> Any:
+        """Make one update; return the losses.
+
+        Args:
+            rates: The rate of each run.
+            ahead: How many updates come, this one included.
+        """
+        losses: Any = 0.0
+        gradients: list[Any] = [None] * len(self._model.trained)
+        for batches in self._drawn(ahead):
+            more, others = self._descend(batches)
+            losses = losses + more
+            gradients = [_sum(*pair) for pair in zip(gradients, others, strict=True)]
+        with self._inside(self._seeds[0]), torch.no_grad():
             if self._clip is not None:
                 gradients = clipped(gradients, self._clip)
             self._step.make(rates, gradients)
-        return torch.cat(losses)
+        for feed in self._feeds.values():
+            feed.advance()
+        return losses
 
-    def _spans(self, batches: Mapping[int, Any]) -> Iterator[tuple[int, int]]:
+    def _descend(self, batches: Mapping[int, Any]) -> tuple[Any, list[Any]]:
+        """Return the losses of all runs, and the gradient of each stacked parameter or None.
+
+        Where one call with the batches of several seeds does not work, as a model may look at a
+        mask, each seed has a call of its own.
+        """
+        if self._apart is None and len(list(self._spans(batches))) < len(batches):
+            kept = self._model.buffers()
+            try:
+                found = self._called(batches)
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                self._model.put_buffers(kept)
+                self._apart = True
+            else:
+                self._apart = False
+                return found
+        return self._called(batches)
+
+    def _called(self, batches: Mapping[int, Any]) -> tuple[Any, list[Any]]:
+        found = [self._call(span, batches) for span in self._spans(batches)]
+        if len(found) == 1:
+            return found[0]
+        gradients = zip(*(own for _, own in found), strict=True)
+        return torch.cat([loss for loss, _ in found]), [_joined(each) for each in gradients]
+
+    def _spans(self, batches: Mapping[int, Any]) -> Iterator[Span]:
         """Yield from where to where runs can be in one call of the model."""
         if len(batches) == 1:
             yield 0, len(self._seeds)
             return
+        each = self._apart or self._how.randomness == SAME
         alike: dict[Any, int] = {}
         kinds = {
-            seed: seed if self._how.randomness == SAME else alike.setdefault(kind_of(batch), seed)
+            seed: seed if each else alike.setdefault(kind_of(batch), seed)
             for seed, batch in batches.items()
         }
         low = 0
@@ -219,57 +245,24 @@ class Stack:
             yield low, high
             low = high
 
-    def _descend(self, span: tuple[int, int], batches: Mapping[int, Any]) -> tuple[Any, list[Any]]:
-        """Return the losses of some runs, and the gradient of each stacked parameter."""
+    def _call(self, span: Span, batches: Mapping[int, Any]) -> tuple[Any, list[Any]]:
+        """Return the losses of some runs, and their gradients."""
         low, high = span
         counts = {seed: len(list(some)) for seed, some in groupby(self._seeds[low:high])}
         batch = stacked([batches[seed] for seed in counts], list(counts.values()))
-        trained = {n: p.detach()[low:high].requires_grad_() for n, p in self._trained.items()}
-        varied = {name: one[low:high] for name, one in self._varied.items()}
-
-        def loss(own: Any, other: Any, tensors: Any) -> Any:
-            state = {
-                f"model.{n}": v for part in (self._shared, own, other) for n, v in part.items()
-            }
-            found = torch.func.functional_call(self._module, state, (batch.build(tensors),))
-            return found.reshape(()), {name: state[f"model.{name}"] for name in other}
-
         drawn = DIFFERENT if self._how.randomness == NONE else self._how.randomness
-        many = torch.func.vmap(loss, randomness=drawn)
-        with self._streams[self._seeds[low]] if self._swaps else ExitStack():
-            losses, changed = many(trained, varied, batch.tensors)
-        with torch.no_grad():
-            for name, value in changed.items():
-                if value.data_ptr() != varied[name].data_ptr():
-                    varied[name].copy_(value)
-        gradients = torch.autograd.grad(losses.sum(), list(trained.values()), allow_unused=True)
-        # As parameters are in memory: fused steps take that for granted.
-        return losses.detach(), [None if one is None else one.contiguous() for one in gradients]
+        first = self._seeds[low]
+        with self._inside(first):
+            return self._model.descend(self._feeds[first].loss, span, batch, drawn)
 
     # Taking apart -----------------------------------------------------------------------------
 
     def state(self, run: int) -> dict[str, Any]:
         """Return the state of a run, as one alone would save it."""
         slot = self._slot[run]
-        state = self._step.state(slot)
-        whole = {**self._trained, **self._varied}
-        parameters = {place: whole[name][slot] for name, place in self._among.items()}
-        buffers = {
-            (place.module, place.own): self._varied[place.name][slot]
-            for place in self._places
-            if place.name in self._varied
-        }
-        stream = self._streams[self._seeds[slot if self._swaps else 0]]
-        told = {"position": self.position, "random": stream.state}
-        return {**with_tensors(state, parameters, buffers), **told}
-
-
-@contextmanager
-def quiet() -> Generator[None]:
-    """Say nothing of what vmap does one by one, as whether that pays is measured."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "There is a performance drop")
-        yield
+        feed = self._feeds[self._seeds[slot]]
+        state = self._model.within(self._step.state(slot), slot)
+        return {**state, **feed.place(), "random": feed.stream.state}
 
 
 def blanked(losses: Floats) -> Floats:
@@ -296,5 +289,20 @@ def clipped(gradients: Sequence[Any], largest: float) -> list[Any]:
     return [None if one is None else scaled(one) for one in gradients]
 
 
-def _joined_gradients(each: Sequence[Any]) -> Any:
-    return None if any(one is None for one in each) else torch.cat(list(each))
+def _joined(each: Sequence[Any]) -> Any:
+    """Return the gradient of a parameter in all runs, from those of some; None if no run has one.
+
+    Raises:
+        Unstackable: some have none, where a step would leave the parameter as it is.
+    """
+    there = [one for one in each if one is not None]
+    if not there:
+        return None
+    if len(there) < len(each):
+        raise Unstackable("a parameter is used with the batches of one seed, and not of another")
+    return torch.cat(there)
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Return the sum of two gradients, of which there may be none."""
+    return other if one is None else one if other is None else one + other

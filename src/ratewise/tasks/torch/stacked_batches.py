@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ratewise._extras import require
-from ratewise.tasks.torch.batches import leaves
+from ratewise.tasks.torch.batches import TorchTape, copied, leaves
+from ratewise.tasks.torch.random_stream import TorchRandomStream
 
 torch = require("torch", extra="torch")
 
@@ -64,3 +65,38 @@ def stacked(batches: Sequence[Any], counts: Sequence[int]) -> StackedBatch:
         return copy.deepcopy(first, dict(zip(places, own, strict=True)))
 
     return StackedBatch(joined, build)
+
+
+class TapeFeed:
+    """The batches of a tape, which are drawn with random numbers of their own.
+
+    Args:
+        loss: Returns the loss of a model and a batch.
+        tape: The batches.
+        seed: The seed.
+    """
+
+    draws = False
+
+    def __init__(self, loss: Callable[[Any, Any], Any], tape: TorchTape, seed: int) -> None:
+        self.stream = TorchRandomStream(seed, settings=True)
+        self.position = 0
+        self._loss, self._tape = loss, tape
+
+    def loss(self, model: Any, batch: Any) -> Any:
+        return self._loss(model, batch)
+
+    def stand(self, state: Mapping[str, Any]) -> None:
+        self.position, self.stream.state = state["position"], state["random"]
+
+    def draw(self, ahead: int) -> Iterator[list[Any]]:
+        yield [copied(self._tape.at(self.position, self.position + ahead))]
+
+    def advance(self) -> None:
+        self.position += 1
+
+    def place(self) -> dict[str, Any]:
+        return {"position": self.position}
+
+    def share(self, run: Any) -> None:
+        """There is nothing to let go of: a tape has no model."""

@@ -5,10 +5,14 @@ A run of a stack is saved as a run alone is: either goes on from what the other 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ratewise._extras import require
+from ratewise.tasks.torch.generators import Generators, read
 from ratewise.tasks.torch.snapshot import GeneratorSnapshot, TensorSnapshot, set_aside
 
 torch = require("torch", extra="torch")
@@ -51,8 +55,8 @@ def all_equal(kept: Sequence[TensorSnapshot]) -> bool:
 def kind_of_state(state: Mapping[str, Any]) -> Any:
     """Return what two states have to have in common to be in one stack, as a text.
 
-    That is the number of updates made, the plain attributes of the modules, what the optimizer
-    counts, and which parts of its state there are.
+    That is the plain attributes of the modules, what the optimizer counts, and which parts of its
+    state there are; both have made as many updates.
     """
     modules = {name: attributes_of(one) for name, one in state["model"]["modules"].items()}
     counted = [
@@ -60,7 +64,29 @@ def kind_of_state(state: Mapping[str, Any]) -> Any:
         for place, _, kept in state["optimizer"]["state"]
         if isinstance(kept, Mapping)
     ]
-    return repr((state["position"], modules, counted))
+    return repr((modules, counted))
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Tell whether two things that were set aside are the same, to the last bit."""
+    kind = type(one)
+    if kind is not type(other):
+        return False
+    if issubclass(kind, TensorSnapshot):
+        return one.device == other.device and alike(one.value, other.value)
+    if issubclass(kind, torch.Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    if issubclass(kind, np.ndarray):
+        return bool(np.array_equal(one, other))
+    if issubclass(kind, GeneratorSnapshot):
+        return alike(one.state, other.state)
+    if issubclass(kind, Generators):
+        return alike(read(one), read(other))
+    if issubclass(kind, Mapping):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    if issubclass(kind, list | tuple | deque):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return bool(one == other or (one != one and other != other))  # a NaN is like a NaN
 
 
 def attributes_of(module: Mapping[str, Any]) -> Any:

@@ -14,8 +14,10 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise._extras import require
 from ratewise.tasks.protocols import Task
-from ratewise.tasks.torch.stacked import DIFFERENT, LARGE, NONE, SAME, Stack, Stacking
-from ratewise.tasks.torch.stacked_state import attributes_of, places_of
+from ratewise.tasks.torch.stacked import DIFFERENT, NONE, SAME, Stack, Stacking
+from ratewise.tasks.torch.stacked_model import LARGE
+from ratewise.tasks.torch.stacked_parts import Unstackable, is_out_of_memory, why_not
+from ratewise.tasks.torch.stacked_state import alike, attributes_of, places_of
 from ratewise.tasks.torch.stacked_steps import hooked_parameters, steps_alike
 
 torch = require("torch", extra="torch")
@@ -42,8 +44,8 @@ SHARE = 0.5
 """Share of the memory that is free now that a stack may take."""
 
 
-class Unstackable(Exception):
-    """Runs of a task cannot be stacked; its text says why, to follow "as"."""
+LEARNED = ("model", "optimizer", "random", "data")
+"""Parts of a run's state in which runs at other rates differ, or may draw in another order."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,14 @@ class _Bench:
             self._run.train(self._rates[0, :1])
         self._bytes = _bytes_of(self._parts) + saved[0]
         self._note_changes(self._run.save())
+        kept: list[dict[str, Any]] = []
         for rates in self._rates:
             self._begin()
             losses.append(self._run.train(rates))
+            kept.append(beside(self._run.save()))
+        if not alike(*kept):
+            raise Unstackable("it remembers what it learns outside of its model")
+        self._kept = kept[0]
         took = self._timed(lambda: self._run.train(self._rates[0]))
         self._begin()
         return np.stack(losses), took
@@ -150,7 +157,19 @@ class _Bench:
             if (kept := was[place.module]["buffers"][place.own].value).numel() >= LARGE
             and torch.equal(kept, now[place.module]["buffers"][place.own].value)
         )
-        self._draws = not _alike(self._start["random"], after["random"])
+        self._drawn, self._after = self._drawn_by_data(), after["random"]
+        self._draws = not alike(self._drawn, self._after)
+
+    def _drawn_by_data(self) -> Any:
+        """Return the random numbers where the first batch is drawn and nothing else."""
+        self._begin()
+        feed = self._parts.feed
+        if not feed.draws:
+            return self._start["random"]
+        feed.stand(self._start)
+        with feed.stream:
+            next(feed.draw(1))
+        return feed.stream.state
 
     def _drawing(self, stacking: Stacking, alone: Floats) -> Stacking:
         """Return how runs are stacked that draw random numbers as they are trained."""
@@ -159,7 +178,7 @@ class _Bench:
             self._check(same, alone)
             return same
         except Unstackable as error:
-            if self._draws_outside:
+            if not alike(self._drawn[0], self._after[0]):  # those of Python and numpy
                 raise Unstackable(f"{error}, and it draws from random or numpy.random") from None
         other = Stacking(DIFFERENT, stacking.own_steps, stacking.still)
         with self._calm():
@@ -167,16 +186,6 @@ class _Bench:
             self._check(Stacking(DIFFERENT, stacking.own_steps), losses)
         self._train(other)
         return other
-
-    @property
-    def _draws_outside(self) -> bool:
-        """Whether updates draw from the generators of Python or numpy."""
-        self._begin()
-        before = self._run.save()["random"]
-        self._run.train(self._rates[0, :1])
-        after = self._run.save()["random"]
-        self._begin()
-        return not _alike(before[0], after[0])
 
     @contextmanager
     def _calm(self) -> Generator[None]:
@@ -186,7 +195,7 @@ class _Bench:
             for name in [name for name in vars(module) if _leaves_out(module, name)]:
                 setattr(module, name, 0.0)
         self._run.restore({**before, "model": self._run.save()["model"]})
-        self._start = {**self._run.save(), "position": before["position"]}
+        self._start = self._run.save()
         try:
             yield
         finally:
@@ -200,6 +209,8 @@ class _Bench:
             Unstackable: they are not, or it cannot be trained.
         """
         losses = self._train(stacking)
+        if not alike(beside(self._parts.feed.place()), self._kept):
+            raise Unstackable("it remembers something else than alone")
         scale = np.abs(alone)
         sound = np.isfinite(alone)
         moved = np.where(sound, np.abs(alone - alone[:, :1]), 0.0).max(axis=1, keepdims=True)
@@ -229,44 +240,19 @@ class _Bench:
             raise Unstackable(why_not(error)) from error
 
     def _stack(self, stacking: Stacking, runs: int) -> Stack:
-        seeds, tapes = [self._seed] * runs, {self._seed: self._parts.batches}
-        return Stack(self._task.open, self._run, [self._start] * runs, seeds, tapes, stacking)
+        seeds, feeds = [self._seed] * runs, {self._seed: self._parts.feed}
+        return Stack(self._task.open, self._run, [self._start] * runs, seeds, feeds, stacking)
 
 
-def why_not(error: BaseException) -> str:
-    """Return why something cannot be stacked, from what was raised."""
-    said = " ".join(str(error).split())
-    if ".item()" in said or "data-dependent" in said:
-        return "its loss looks at the values of tensors (data-dependent control flow)"
-    if "inplace" in said or "doesn't match the broadcast shape" in said:
-        return "it writes in place into what is not a parameter or a buffer of the model"
-    if "setup_context" in said or "generate_vmap_rule" in said:
-        return "a function of its own (torch.autograd.Function) has no rule for vmap"
-    return f"in a stack it raises {type(error).__name__} ({said[:160]})"
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether there was not enough memory, on whichever device."""
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-        return True
-    said = str(error).lower()
-    short = ("not enough memory", "out of memory", "can't allocate memory")
-    return isinstance(error, RuntimeError) and any(one in said for one in short)
+def beside(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a state holds beside weights, random numbers and the place in the data."""
+    return {name: one for name, one in state.items() if name not in LEARNED}
 
 
 def _leaves_out(module: Any, name: str) -> bool:
     """Tell whether an attribute of a module is a share that it leaves out by chance."""
     own = "dropout" in type(module).__name__.lower() and name == "p"
     return isinstance(getattr(module, name), float) and (own or "dropout" in name)
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Tell whether two states of random numbers are the same."""
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    return bool(np.array_equal(one, other))
 
 
 @contextmanager

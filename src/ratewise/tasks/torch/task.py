@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train
@@ -26,6 +26,8 @@ from ratewise.tasks.torch.snapshot import (
     save_model,
     save_training,
 )
+from ratewise.tasks.torch.stacked_batches import TapeFeed
+from ratewise.tasks.torch.stacked_parts import StackParts
 
 torch = require("torch", extra="torch")
 
@@ -111,26 +113,6 @@ class TorchTask(ReadyTask):
             return RateSetter(_OPTIMIZER, _made(self)[1]).reference
 
 
-class StackParts(NamedTuple):
-    """What a run is made of, for those who train several in one call of the model.
-
-    Args:
-        model: The model.
-        optimizer: Its optimizer.
-        loss: Returns the loss of a model and a batch.
-        batches: The batches of the run's seed, by position.
-        groups: What sets the rates.
-        clip: Largest norm of the gradient, or None.
-    """
-
-    model: Any
-    optimizer: Any
-    loss: Callable[[Any, Any], Any]
-    batches: TorchTape
-    groups: RateSetter
-    clip: float | None
-
-
 class TorchRun:
     """One training run of a `TorchTask`.
 
@@ -154,9 +136,8 @@ class TorchRun:
     @property
     def stack_parts(self) -> StackParts:
         """What a stack of such runs is made of."""
-        task = self._task
-        made = self.model, self.optimizer, task.loss, self._batches
-        return StackParts(*made, self._groups, task.clip)
+        feed = TapeFeed(self._task.loss, self._batches, self._seed)
+        return StackParts(self.model, self.optimizer, feed, self._groups, self._task.clip)
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; losses stay on the device until the last is made."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ratewise._extras import require
 from ratewise.adapters.torch.adaptive import to_train, unwrap
-from ratewise.schedule import ScheduleError
 from ratewise.schedule.strict import strict
 from ratewise.tasks.calls import as_metrics
 from ratewise.tasks.protocols import Losses, OwnSchedule, Parts, Rates, length_of
@@ -20,8 +17,11 @@ from ratewise.tasks.torch.loader_state import StatefulLoader, SwappedState
 from ratewise.tasks.torch.measuring import measuring, on_host
 from ratewise.tasks.torch.random_stream import TorchRandomStream
 from ratewise.tasks.torch.snapshot import restore_training, save_training
+from ratewise.tasks.torch.stacked_parts import StackParts
 from ratewise.tasks.transformers.memory import TrainerMemory
+from ratewise.tasks.transformers.stacked import TrainerFeed, check_stackable
 from ratewise.tasks.transformers.trainer import MAKER, made
+from ratewise.tasks.transformers.windows import UpdateWindows
 
 torch = require("torch", extra="transformers")
 require("accelerate", extra="transformers")
@@ -127,16 +127,28 @@ class TrainerRun:
             self._model.zero_grad()
             self._model.train()
             to_train(self.optimizer)
-        self._several = max(int(trainer.args.gradient_accumulation_steps), 1)
-        self._length = length_of(loader)
-        self._reached = 0.0
         self._loader = StatefulLoader(loader, self._own, seed)
+        self._windows = UpdateWindows(trainer, self._loader)
         self._memory = TrainerMemory(MAKER, [trainer, trainer.state, trainer.control])
 
     @property
     def peak(self) -> float:
         """The largest learning rate among the optimizer's groups, as it was made."""
         return self._groups.reference
+
+    @property
+    def stack_parts(self) -> StackParts:
+        """What a stack of such runs is made of.
+
+        Raises:
+            Unstackable: an update of the trainer is more than a step on the gradient of its loss.
+        """
+        check_stackable(self.trainer, self._model, self.optimizer)
+        held = self._loader, self._windows, self._memory, self._own
+        feed = TrainerFeed(self.trainer, *held)
+        norm = self.trainer.args.max_grad_norm
+        clip = norm if norm and norm > 0 else None
+        return StackParts(self._model, self.optimizer, feed, self._groups, clip)
 
     def train(self, rates: Rates) -> Losses:
         """Make one update per rate; losses stay on the device until the last is made."""
@@ -148,7 +160,7 @@ class TrainerRun:
         """Train on the batches of one update; a stream's last few count for the next one."""
         trainer, total = self.trainer, None
         self._groups.set(rate)
-        for batches, items, last in self._windows():
+        for batches, items, last in self._windows.draw():
             trainer.current_gradient_accumulation_steps = len(batches)
             for number, batch in enumerate(batches, start=1):
                 trainer.accelerator.sync_gradients = last and number == len(batches)
@@ -159,30 +171,9 @@ class TrainerRun:
             trainer.accelerator.clip_grad_norm_(self._model.parameters(), norm)
         trainer.optimizer.step()
         self._model.zero_grad()
-        trainer.state.global_step += 1
-        trainer.state.epoch = self._reached
+        self._windows.made()
         assert total is not None
         return total.reshape(())
-
-    def _windows(self) -> Iterator[tuple[list[Any], Any, bool]]:
-        """Yield batches, how many items are in them, and whether an update comes next."""
-        trainer, empty = self.trainer, False
-        while True:
-            left = self._several if self._length is None else self._length - self._loader.drawn
-            count = min(left, self._several)
-            batches, items = trainer.get_batch_samples(self._loader, count, trainer.args.device)
-            self._reached = self._loader.epoch + self._loader.drawn / (self._length or np.inf)
-            whole = len(batches) == count
-            if not whole or self._loader.drawn == self._length:
-                self._loader.end()
-            if batches:
-                yield batches, items, whole or self._length is not None
-            if whole or (batches and self._length is not None):
-                return
-            if empty and not batches:
-                fix = "give the trainer a train_dataset with at least one batch"
-                raise ScheduleError(MAKER, "gave no batch", fix)
-            empty = not batches
 
     def measure(self) -> Mapping[str, float]:
         """Return the metrics, in evaluation mode and with random numbers that no update sees."""
