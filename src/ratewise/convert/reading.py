@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ratewise.convert.formats import Format, RunFacts, ask, put
+from ratewise.convert.needed import needed
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.rivals import because, check_named, rivals
 from ratewise.convert.said import AskedFacts, check_said, check_twice, speaking_keys, with_settings
 from ratewise.convert.sources import load
+from ratewise.convert.sources.interpolation import MISSING
 from ratewise.convert.sources.unknown import Unknown, rest_of
 from ratewise.convert.unread import unread
 from ratewise.convert.wrapped import unwrapped
@@ -186,8 +188,12 @@ def read_source(
     known: dict[str, Any] = {name: {**stated, **facts}.get(name) for name in _RUN if name != "lr"}
     size = RunFacts(**known).completed().horizon.samples if samples is None else samples
     run = RunFacts(Horizon.of(total, epoch, size, tokens), **known).completed()
+    content = _with_total(content, chosen, run.total)
     asked = AskedFacts(more)
-    plan = chosen.read(content, replace(run, more=asked))
+    try:
+        plan = chosen.read(content, replace(run, more=asked))
+    except ScheduleError as error:
+        raise needed(error, content, chosen) from error.__cause__
     if format is not None:
         check_named(content, chosen, formats().values())
     if "lr" in more and "lr" not in asked.names:
@@ -259,6 +265,15 @@ def _merged(
     elif "examples" in told and "processes" not in stated.keys() | told.keys():
         notes.append("One process was taken to train; more of them make fewer updates.")
     return content, {**stated, **({"total": int(stated["total"])} if "total" in stated else {})}
+
+
+def _with_total(content: Any, chosen: Format, total: int | None) -> Any:
+    """Return a config with the updates that were told where it leaves its own to be told."""
+    if total is None or not isinstance(content, Mapping | str):
+        return content
+    path, value = chosen.stated(content, "total") or (None, None)
+    left = isinstance(value, Unknown) or (isinstance(value, str) and value == MISSING)
+    return put(content, path, total) if path is not None and left else content
 
 
 def guess(source: Any) -> Format:

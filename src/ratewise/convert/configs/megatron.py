@@ -101,9 +101,9 @@ def _clock(keys: Keys, ctx: RunFacts, style: str) -> Lengths:
 
 
 def _samples(keys: Keys, ctx: RunFacts) -> float | None:
-    if keys.has("global_batch_size"):
-        return keys.number("global_batch_size", above=True)
-    return None if ctx.horizon.samples is None else float(ctx.horizon.samples)
+    if ctx.horizon.samples is not None:  # what was told counts more
+        return float(ctx.horizon.samples)
+    return keys.number("global_batch_size", above=True) if keys.has("global_batch_size") else None
 
 
 def _warmup(keys: Keys, unit: str, one: float, decay: float) -> float:

@@ -97,6 +97,7 @@ _OF_FLAGS = Marks(
     *marks("--num_train_epochs --warmup_ratio --warmup_steps --output_dir learning_rate", 1),
     *marks("save_strategy report_to", 1),
     *marks("lr warmup_proportion lr_schedule lr_scheduler actor_learning_rate", -20),
+    *marks("finetuning_type cutoff_len", -20),  # LLaMA-Factory, which has defaults of its own
     *marks("train_batch_size", -2),
 )
 

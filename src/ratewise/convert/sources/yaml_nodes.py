@@ -14,6 +14,10 @@ from ratewise.schedule.errors import Who, shorten
 _DIRECTIVES = 20
 """Lines such as `%TAG`, which the parser compares with each other."""
 _FLOAT = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
+_PLAIN = {"bool": "bool", "float": "float", "int": "int", "none": "null", "str": "str"}
+"""Tags of Python for what YAML has too."""
+_ENUM = re.compile(r"object/apply:[\w.]+\.(?:SchedulerType|IntervalStrategy|OptimizerNames)")
+"""Enumerations of Transformers, each member of which is made of its word."""
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$")
 
 
@@ -102,13 +106,21 @@ def safe_loader() -> Any:
         line = node.start_mark.line + 1
         return Unknown(f"!{name}", f"the tag of line {line} is not followed")
 
-    def refused(_: Any, name: str, node: Any) -> None:
-        """Refuse what would make an object of Python, or run code."""
+    def made(loader: Any, name: str, node: Any) -> Any:
+        """Return what a tag of Python stands for where that is plain; nothing is made or run."""
+        plain = _PLAIN.get(name)
+        if plain is not None and isinstance(node, yaml.ScalarNode):
+            return SafeConstructor.yaml_constructors[f"tag:yaml.org,2002:{plain}"](loader, node)
+        if name in ("tuple", "list") and isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        items = node.value if isinstance(node, yaml.SequenceNode) else []
+        if _ENUM.fullmatch(name) and len(items) == 1 and isinstance(items[0], yaml.ScalarNode):
+            return items[0].value
         line = node.start_mark.line + 1
-        raise ValueError(f"line {line} has !!python/{name}, which is never run: write its value")
+        return Unknown(f"!!python/{name}", f"line {line} would run code of Python")
 
     Loader.add_multi_constructor("!", untold)
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/", refused)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", made)
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
     for kind in ("int", "float"):
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", text_in_base_60)
