@@ -272,9 +272,16 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     name = Keys("nemo sched", found).choice("name", _KINDS, what="policy")
     rate = None if name.startswith("T5") else rate_at("nemo optim", optim, "lr", ctx)
     steps = as_number(dig(source, "trainer.max_steps"))
-    if ctx.total is None and steps not in (None, -1):
-        ctx = ctx.lasting(Keys("nemo trainer", {"max_steps": steps}).whole("max_steps", low=1))
-    return policy_plan(name, found, ctx, rate)
+    notes: list[str] = []
+    if steps is not None and steps != -1:
+        if ctx.total is None:
+            ctx = ctx.lasting(Keys("nemo trainer", {"max_steps": steps}).whole("max_steps", low=1))
+        if found.get("max_steps") not in (None, ctx.total):
+            note = f"max_steps is that of the trainer, {ctx.total}, and not {found['max_steps']}."
+            notes.append(note)
+        if "max_steps" in found:
+            found = {**found, "max_steps": ctx.total}
+    return policy_plan(name, found, ctx, rate, notes)
 
 
 POLICIES = tuple(_OWN)
