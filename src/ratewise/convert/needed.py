@@ -29,12 +29,15 @@ def needed(error: ScheduleError, source: Any, chosen: Format) -> ScheduleError:
     first = "write its value"
     if fact is not None:
         alone = f"{first}, or call read(…, {fact}=…)"
-        return error.about(error.who, Fix(f"{first}, or give {{{fact}}}", alone, **{fact: "…"}))
-    word = f"{path}=…" if path.isidentifier() else f"**{{{path!r}: …}}"
-    return error.about(
-        error.who,
-        Fix(f"{first}, or give {{0}}", f"{first}, or call read(…, {word})", **{path: "…"}),
-    )
+        fix = Fix(f"{first}, or give {{{fact}}}", alone, **{fact: "…"})
+    else:
+        word = f"{path}=…" if path.isidentifier() else f"**{{{path!r}: …}}"
+        alone = f"{first}, or call read(…, {word})"
+        fix = Fix(f"{first}, or give {{0}}", alone, **{path: "…"})
+    told = error.about(error.who, fix)
+    if told.given == shown:
+        told.given = repr(value)  # with the whole of its reason
+    return told
 
 
 def _unknown(source: Any) -> Iterator[tuple[str, Any]]:

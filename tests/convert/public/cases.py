@@ -75,6 +75,7 @@ CASES: dict[str, Case] = {
     "diffusers_lora_naruto": Case("diffusers", "huggingface/diffusers: docs/source/en/training/lora.md", 15_000, lambda: p.trainer(1e-4, 15_000, 0)),
     "diffusers_cogvideox_lora": Case("diffusers", "huggingface/diffusers: examples/cogvideo/README.md", 1500, lambda: p.diffusers_restarts(1e-3, 1500, 200, 1), {"epoch": 50}),
     "diffusers_flux_control": Case("diffusers", "huggingface/diffusers: examples/flux-control/README.md", 10_000, lambda: p.trainer(5e-5, 10_000, 1000)),
+    "diffusers_flux_controlnet": Case("diffusers", "huggingface/diffusers: examples/controlnet/README_flux.md", 15_000, lambda: p.trainer(1e-5, 15_000, 500)),
     "diffusers_textual_inversion": Case("diffusers", "huggingface/diffusers: examples/textual_inversion/README.md", 3000, lambda: p.always(5e-4 * 4 * 1 * 2), {"processes": 2}),
     # Large models from scratch
     "olmo_OLMo-1B": Case("olmo", f"{_OLMO}official-0724/OLMo-1B.yaml", 739_328, lambda: p.olmo(4e-4, 2000, 739_328, 4e-5)),
@@ -140,7 +141,6 @@ REFUSED = {
     "megatron_gpt3_175b": ("megatron", {}, "step.batch.size.schedule"),
     "megatron_llama3_8b": ("megatron", {}, "decoupled.lr"),
     "trainer_llava_lora": ("trainer", {"epoch": 1000}, "mm_projector_lr"),
-    "diffusers_flux_controlnet": ("diffusers", {}, "lr_warmup_steps"),
     "diffusers_textual_inversion": ("diffusers", {}, "processes"),
 }
 """Configs whose project does more than can be read, or leaves out what its script decides."""
