@@ -220,7 +220,7 @@ def test_a_key_of_yaml_that_says_two_things_is_not_known() -> None:
     """It is refused where it is needed, and changes nothing elsewhere."""
     text = "lr_scheduler_type: cosine\nlearning_rate: 1e-3\nsave_steps: 5\nsave_steps: 6\n"
     assert read(text, total=10).rates(10)[0] == 1e-3
-    with pytest.raises(ScheduleError, match="line 5 is not the only one .* call read.*lr=…"):
+    with pytest.raises(ScheduleError, match=r"line 5 is not the only one .* call read.*lr=…"):
         read(f"{text}learning_rate: 2e-3\n", total=10)
     assert read(f"{text}learning_rate: 2e-3\n", total=10, lr=2e-3).peak == {"lr": 2e-3}
 
