@@ -26,6 +26,7 @@ class Case:
         total: Updates of the run.
         rate: What makes the project's own rate of an update.
         told: What the file does not say.
+        groups: Groups that have rates of their own.
     """
 
     format: str
@@ -33,6 +34,7 @@ class Case:
     total: int
     rate: Callable[[], Rate]
     told: dict[str, Any] = field(default_factory=dict[str, Any])
+    groups: tuple[str, ...] = ()
 
 
 def path(name: str) -> Path:
@@ -58,7 +60,7 @@ CASES: dict[str, Case] = {
     "transformers_zephyr_orpo": Case("transformers", f"{_HANDBOOK}zephyr-141b-A35b/orpo/config_full.yaml", 300, lambda: p.trainer(5e-6, 300, 100, "inverse_sqrt"), {"epoch": 100}),
     "transformers_constitutional_dpo": Case("transformers", f"{_HANDBOOK}constitutional-ai/dpo/config_anthropic.yaml", 300, lambda: p.trainer(5e-7, 300, 30, "linear"), {"epoch": 100}),
     "trainer_llava_pretrain": Case("trainer", "haotian-liu/LLaVA: scripts/v1_5/pretrain.sh", 1000, lambda: p.trainer(1e-3, 1000, p.warmup_steps(1000, 0.03)), {"epoch": 1000}),
-    "trainer_llava_lora": Case("trainer", "haotian-liu/LLaVA: scripts/v1_5/finetune_lora.sh", 1000, lambda: p.trainer(2e-4, 1000, p.warmup_steps(1000, 0.03)), {"epoch": 1000}),
+    "trainer_llava_lora": Case("trainer", "haotian-liu/LLaVA: scripts/v1_5/finetune_lora.sh", 1000, lambda: p.trainer(2e-4, 1000, p.warmup_steps(1000, 0.03)), {"epoch": 1000}, ("mm_projector",)),
     "trainer_speech_ctc": Case("trainer", "huggingface/transformers: examples/pytorch/speech-recognition/README.md", 600, lambda: p.trainer(3e-4, 600, 500, "linear"), {"epoch": 40}),
     "trainer_speech_ctc_streaming": Case("trainer", "huggingface/transformers: examples/pytorch/speech-recognition/README.md", 5000, lambda: p.trainer(5e-4, 5000, 500, "linear")),
     "llama_factory_llama3_sft": Case("llama_factory", "hiyouga/LLaMA-Factory: examples/megatron_bridge/llama3_sft.yaml", 1000, lambda: p.trainer(5e-6, 1000, 10), {"epoch": 50}),

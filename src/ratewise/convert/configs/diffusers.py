@@ -141,7 +141,7 @@ _MARKS = Marks(
 _FACTS = {
     "lr": "learning_rate",
     "total": "max_train_steps",
-    "epochs": "num_train_epochs",
+    "epochs": "num_train_epochs num_epochs",
     "batch_size": "train_batch_size",
     "accumulation": "gradient_accumulation_steps",
 }

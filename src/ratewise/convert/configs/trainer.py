@@ -38,7 +38,7 @@ _CARD = {
 """What a model card calls them."""
 _PARTS = (
     *("mm_projector", "mm_vision_tower", "vision_tower", "connector", "vision", "merger"),
-    *("vit", "aligner"),
+    *("vit", "aligner", "language_model"),
 )
 """Parts of a model that trainers built on it give rates of their own, `--mm_projector_lr`."""
 _FLOORED = r"open_instruct/\w+\.py"
@@ -104,7 +104,10 @@ def _steps_of(who: str, known: Mapping[str, Any], ctx: RunFacts, name: str) -> i
 def _grouped(keys: Keys, plan: Plan) -> Plan:
     """Return the plan with those parts of the model that have rates of their own."""
     rates = {part: keys.number(f"{part}_lr", 0.0) for part in _PARTS if keys.has(f"{part}_lr")}
-    found = {part: Plan(lr=plan.lr, peak={"lr": rate}) for part, rate in rates.items() if rate}
+    own = (0.0, plan.peak.get("lr"))  # what is not trained, and what has the rate of all
+    found = {
+        part: Plan(lr=plan.lr, peak={"lr": rate}) for part, rate in rates.items() if rate not in own
+    }
     if not found:
         return plan
     note = f"Name the optimizer's groups to run this plan: {', '.join(found)}."
