@@ -157,7 +157,9 @@ class _Run:
         if str(found.get("type")).startswith("ReduceOnPlateau"):
             rule = f"has {found['type']}, which depends on a metric"
             raise ScheduleError(who, rule, "keep MMEngine's own")
-        scoped = str(found.get("type")).rpartition(".")[2]  # "mmdet.QuadraticWarmupLR"
+        scoped = found.get("type")
+        if isinstance(scoped, str):
+            scoped = scoped.rpartition(".")[2]  # "mmdet.QuadraticWarmupLR"
         name = Keys(who, {**found, "type": scoped}).choice("type", _NAMES, what="type")
         kind, param = _NAMES[name]
         keys = Keys(f"mmengine {name}", found)
