@@ -16,7 +16,7 @@ from ratewise.convert.rivals import because, check_named, rivals
 from ratewise.convert.said import AskedFacts, check_said, check_twice, speaking_keys, with_settings
 from ratewise.convert.sources import load
 from ratewise.convert.sources.interpolation import MISSING
-from ratewise.convert.sources.unknown import Unknown, rest_of
+from ratewise.convert.sources.unknown import Partial, Unknown, rest_of
 from ratewise.convert.unread import unread
 from ratewise.convert.wrapped import unwrapped
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
@@ -163,7 +163,9 @@ def read_source(
     **told: Any,
 ) -> Reading:
     """Return the plan of a source with its format and the length of its run, as `read` does."""
-    content = unwrapped(load(source))
+    loaded = load(source)
+    content = unwrapped(loaded)
+    is_whole = content is loaded and isinstance(loaded, Partial)
     if isinstance(total, int) and not isinstance(total, bool):
         total = whole(Call("read", "total", total), "total", total)
     rest = rest_of(content)
@@ -190,6 +192,11 @@ def read_source(
     known: dict[str, Any] = {name: {**stated, **facts}.get(name) for name in _RUN if name != "lr"}
     size = RunFacts(**known).completed().horizon.samples if samples is None else samples
     run = RunFacts(Horizon.of(total, epoch, size, tokens), **known).completed()
+    if is_whole and not isinstance(source, Partial):
+        places = {name: (chosen.stated(content, name) or (None,))[0] for name in facts}
+        settings: dict[str, Any] = {name: told[name] for name in done}
+        settings |= {place: facts[name] for name, place in places.items() if place is not None}
+        content = _referred(source, content, chosen, settings, None if total is None else run.total)
     content = _with_total(content, chosen, run.total)
     asked = AskedFacts(more)
     try:
@@ -267,6 +274,20 @@ def _merged(
     elif "examples" in told and "processes" not in stated.keys() | told.keys():
         notes.append("One process was taken to train; more of them make fewer updates.")
     return content, {**stated, **({"total": int(stated["total"])} if "total" in stated else {})}
+
+
+def _referred(
+    source: Any, content: Any, chosen: Format, told: Mapping[str, Any], total: int | None
+) -> Any:
+    """Return a config whose references are to what was told, where that is of the config."""
+    settings = dict(told)
+    where, own = chosen.stated(content, "total") or (None, None)
+    if total is not None and where is not None:
+        settings[where] = total
+    if not settings:
+        return content
+    anew = Partial(load(source, settings), rest_of(content), content.referred)
+    return anew if total is None or where is None else put(anew, where, own)
 
 
 def _with_total(content: Any, chosen: Format, total: int | None) -> Any:
