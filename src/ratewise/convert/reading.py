@@ -17,6 +17,7 @@ from ratewise.convert.said import AskedFacts, check_said, check_twice, speaking_
 from ratewise.convert.sources import load
 from ratewise.convert.sources.interpolation import MISSING
 from ratewise.convert.sources.unknown import Partial, Unknown, rest_of
+from ratewise.convert.strangers import stranger
 from ratewise.convert.unread import unread
 from ratewise.convert.wrapped import unwrapped
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
@@ -340,6 +341,11 @@ def _choose(content: Any, name: str | None) -> Format:
     if first and not others:
         return first
     who = Call("read", value=content)
+    known_by = None if sure else stranger(content)
+    if known_by is not None:
+        rule = f"is of {known_by[0]} ({known_by[1]}), which is not read"
+        fix = "write its schedule, such as Warmup(500) >> Cosine(to=0), or read the live scheduler"
+        raise ScheduleError(who, rule, fix)
     if not ranked:
         raise ScheduleError(who, *_nothing(content))
     near = [first, *others] if first else ranked

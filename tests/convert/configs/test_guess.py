@@ -309,13 +309,23 @@ def test_a_little_evidence_is_not_enough(source: dict[str, Any], near: list[str]
 @pytest.mark.parametrize(
     ("source", "name"),
     [
-        ({"scheduler": "warmuplr", "scheduler_conf": {"warmup_steps": 25000}}, "ESPnet"),
-        ({"decay_method": "noam", "learning_rate": 2.0, "train_steps": 1000}, "OpenNMT"),
+        ({"epoch": 36, "LearningRate": {"base_lr": 0.01, "schedulers": [{"name": "CosineDecay"}]}},
+         "PaddleDetection"),
+        ({"trainer": {"optimizer": {"type": "adam", "lr": 1e-4}, "num_epochs": 5,
+                      "learning_rate_scheduler": {"type": "slanted_triangular"}}}, "AllenNLP"),
+        ("[training]\nmax_steps = 20000\n[training.optimizer]\n@optimizers = \"Adam.v1\"\n"
+         "learn_rate = 0.001\n", "spaCy"),
+        ({"TRAIN": {"EPOCHS": 30, "WARMUP_EPOCHS": 5, "BASE_LR": 2e-5, "MIN_LR": 2e-7}}, "yacs"),
+        ("__set_seed: !apply:speechbrain.utils.seed_everything [1]\nlr: 0.001\nwarmup_steps: 100\n"
+         "noam_annealing: !new:speechbrain.nnet.schedulers.NoamScheduler\n", "SpeechBrain"),
+        ("base_lr: 0.01\nlr_policy: \"step\"\ngamma: 0.1\nstepsize: 100000\n", "Caffe"),
+        ({"optimizer": {"config": {"lr": 1e-5}}, "lr_scheduler": {"name": "cosine_annealing"},
+          "regime": {"num_steps": 1000}}, "fairseq2"),
     ],
-)
-def test_what_nobody_reads_is_claimed_by_nobody(source: dict[str, Any], name: str) -> None:
-    """A project that is not read is not taken for one that is."""
-    with pytest.raises(rw.ScheduleError, match=r"format"):
+)  # fmt: skip
+def test_what_nobody_reads_is_claimed_by_nobody(source: Any, name: str) -> None:
+    """A project that is not read is called by its name, and not taken for one that is."""
+    with pytest.raises(rw.ScheduleError, match=f"is of .*{name}.*, which is not read"):
         guess(source)
 
 
