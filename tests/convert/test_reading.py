@@ -91,11 +91,36 @@ def test_python_files_are_never_run(tmp_path: Path) -> None:
 
 
 def test_yaml_tags_are_never_followed(tmp_path: Path) -> None:
-    """A YAML file that wants to make an object is refused."""
+    """What wants to make an object is not made: it is refused where a rate would need it."""
+    trace = tmp_path / "trace"
+    tag = f"!!python/object/apply:builtins.open [{str(trace)!r}, w]"
     path = tmp_path / "config.yaml"
-    path.write_text("a: !!python/object/apply:os.getcwd []\n", encoding="utf-8")
-    with pytest.raises(rw.ScheduleError, match="is not YAML"):
+    path.write_text(f"a: {tag}\n", encoding="utf-8")
+    with pytest.raises(rw.ScheduleError, match="is in no known format"):
         read(path)
+    path.write_text(f"lr_scheduler_type: linear\nlearning_rate: {tag}\n", encoding="utf-8")
+    with pytest.raises(rw.ScheduleError, match="line 2 would run code of Python"):
+        read(path, total=10)
+    path.write_text(f"lr_scheduler_type: linear\nlearning_rate: 1e-3\na: {tag}\n", "utf-8")
+    assert read(path, total=10).peak == {"lr": 1e-3}
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "!!python/object/apply:transformers.trainer_utils.SchedulerType\n- cosine",
+        "!!python/str cosine",
+        "cosine",
+    ],
+)
+def test_plain_values_with_a_tag_of_python_are_what_they_stand_for(written: str) -> None:
+    """As PyYAML writes down a word, a tuple, or a member of an enumeration."""
+    text = f"lr_scheduler_type: {written}\nlearning_rate: !!python/float 1e-3\nwarmup_steps: 5\n"
+    assert read(text + "betas: !!python/tuple [0.9, 0.95]\n", total=50) == read(
+        {"lr_scheduler_type": "cosine", "learning_rate": 1e-3, "warmup_steps": 5, "betas": [1, 1]},
+        total=50,
+    )
 
 
 class _Loud:

@@ -53,9 +53,41 @@ def test_a_script_is_read_with_the_variables_that_it_sets(script: str) -> None:
 )
 def test_a_variable_that_may_be_anything_is_refused(script: str) -> None:
     """What is set twice, by a command, by a loop or not at all is not known, and that is said."""
-    with pytest.raises(ScheduleError, match="does not set it"):
+    why = "does not set it" if script.startswith((MEGATRON, "LR=$1")) else "sets it in several ways"
+    with pytest.raises(ScheduleError, match=f"the text {why}.*: write its value, .* lr=…"):
         read(script)
     assert read(script, lr=3e-4).peak == {"lr": 3e-4}
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        (f"{MEGATRON} 3e-4 --lr-warmup-iters $W", {"lr_warmup_iters": 5}),
+        (f"{MEGATRON.replace('100', '$N')} 3e-4", {"total": 100}),
+        ("model: {optim: {lr: 3e-4, sched: {name: CosineAnnealing, min_lr: '???'}}}\ntrainer: "
+         "{max_steps: '???'}", {"total": 100, "model.optim.sched.min_lr": 1e-5}),
+        ("lr_scheduler: {_name: polynomial_decay}\noptimization: {lr: [3e-4], max_update: '???'}",
+         {"total": 100}),
+    ],
+)  # fmt: skip
+def test_what_an_error_asks_for_is_enough(text: str, given: dict[str, Any]) -> None:
+    """One after the other each value is asked for by what gives it, and then the text is read."""
+    told: dict[str, Any] = {}
+    for name, value in given.items():
+        with pytest.raises(ScheduleError, match=f"write its value, or call read.*{name}"):
+            read(text, **told)
+        told[name] = value
+    assert read(text, **told).rates(100)[50] > 0
+
+
+def test_words_of_an_array_are_settings_of_its_command() -> None:
+    """What an array is called is none; nor is what the environment is told."""
+    script = (
+        "export NCCL_DEBUG=WARN\nACTOR=(\n  actor_rollout_ref.actor.optim.lr=2e-6\n"
+        "  actor_rollout_ref.actor.optim.lr_warmup_steps=5)\n"
+        'python -m verl.trainer.main_ppo "${ACTOR[@]}" trainer.total_training_steps=20'
+    )
+    assert list(read(script).rates(20)) == [2e-6 * min(t / 5, 1) for t in range(20)]
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,6 @@ def not_files(folder: Path) -> list[Path]:
         ("a.yaml", "[" * 200, "is nested too deeply"),
         ("a.json", "[" * 200 + "]" * 200, "is nested too deeply"),
         ("a.yaml", ORDINARY, f"has more than {LARGEST['.yaml']:,} bytes"),
-        ("a.yaml", "lr: 1\nb: 2\nlr: 2\n", "has the key 'lr' twice: keep one of them"),
         ("a.json", '{"a": {"lr": 1, "lr": 2}}', "has the key 'lr' twice: keep one of them"),
         ("a.toml", "lr = 1\nlr = 2\n", "is not TOML"),
         ("a.yaml", f"seed: 1{'0' * 400}\n", "more than 300 digits"),
@@ -215,6 +214,15 @@ def test_what_is_too_much_is_said(tmp_path: Path, name: str, content: str, messa
     with pytest.raises(ScheduleError, match=message) as caught:
         load(path)
     assert name in caught.value.who
+
+
+def test_a_key_of_yaml_that_says_two_things_is_not_known() -> None:
+    """It is refused where it is needed, and changes nothing elsewhere."""
+    text = "lr_scheduler_type: cosine\nlearning_rate: 1e-3\nsave_steps: 5\nsave_steps: 6\n"
+    assert read(text, total=10).rates(10)[0] == 1e-3
+    with pytest.raises(ScheduleError, match=r"line 5 is not the only one .* call read.*lr=…"):
+        read(f"{text}learning_rate: 2e-3\n", total=10)
+    assert read(f"{text}learning_rate: 2e-3\n", total=10, lr=2e-3).peak == {"lr": 2e-3}
 
 
 def test_a_key_that_says_the_same_twice_is_one(tmp_path: Path) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
 from ratewise import ScheduleError
 from ratewise.convert import read
+from ratewise.convert.reading import read_source
 from ratewise.convert.sources import load
 from ratewise.convert.sources.unknown import Unknown
 from tests.convert.configs.checks import agree
@@ -178,3 +181,42 @@ def test_nemo_reads_a_reference(tmp_path: Path) -> None:
         path.write_text(NEMO.replace(old, new))
         with pytest.raises(ScheduleError, match=message):
             read(path, total=400, format="nemo")
+
+
+REFERRING = """
+model:
+  optimizer: {_target_: torch.optim.AdamW, lr: 1e-3}
+  lr_scheduler:
+    _target_: torch.optim.lr_scheduler.CosineAnnealingLR
+    T_max: ${trainer.max_steps}
+    eta_min: ${low}
+  interval: step
+low: 1e-5
+trainer: {max_steps: 100}
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "steps", "peak", "low"),
+    [
+        ({}, 100, 1e-3, 1e-5),
+        ({"total": 50}, 50, 1e-3, 1e-5),
+        ({"total": "50 updates"}, 50, 1e-3, 1e-5),
+        ({"trainer.max_steps": 50}, 50, 1e-3, 1e-5),
+        ({"low": 1e-4}, 100, 1e-3, 1e-4),
+        ({"model.lr_scheduler.eta_min": 0}, 100, 1e-3, 0.0),
+        ({"lr": 1e-2, "model.lr_scheduler.T_max": 80}, 100, 1e-2, 1e-5),
+    ],
+)
+def test_what_is_told_is_what_references_stand_for(
+    told: dict[str, Any], steps: int, peak: float, low: float
+) -> None:
+    """As Hydra puts what a command says into its config before it resolves it."""
+    found = read_source(REFERRING, **told)
+    assert found.total == steps
+    length = told.get("model.lr_scheduler.T_max", steps)
+    own = [
+        low + (peak - low) * (1 + math.cos(math.pi * t / length)) / 2 for t in range(min(steps, 70))
+    ]
+    np.testing.assert_allclose(found.plan.rates(steps)[: len(own)], own, rtol=1e-9, atol=1e-15)
+    assert bool(told) == any("was given" in note for note in found.plan.notes)

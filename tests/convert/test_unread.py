@@ -62,7 +62,7 @@ def test_where_all_is_read_there_is_nothing_to_list() -> None:
         (f"{TRAINER} --max_st 100", "has the flag --max_st, which is not read: did you mean --max_steps"),
         (f"{MEGATRON} --global-batch 8", "did you mean --global-batch-size"),
         # rates and schedules of somebody else, at every level that is read
-        (f"{TRAINER} --mm_projector_lr 2e-5", "has the flag --mm_projector_lr"),
+        (f"{TRAINER} --mm_resampler_lr 2e-5", "has the flag --mm_resampler_lr"),
         ({**AXOLOTL, "embedding_lr": 1e-5}, "has the key embedding_lr"),
         ({**TITAN, "training": {"steps": 500, "warmup_steps": 20}}, "has the key training.warmup_steps"),
         ({**OLMO, "lr_schedule": "wsd"}, "has the key lr_schedule"),

@@ -94,7 +94,9 @@ ANSWERS = [
         "LinearWarmupCosineAnnealingLR(optimizer, 5, 100)",
         'write Warmup("5 epochs", start=0) >> Cos',
     ),
-    ("optax.cosine_decay_schedule", "write Cosine(to=0, over=decay_steps)"),
+    ("optax.cosine_decay_schedule", "write Cosine(to=0, over=1000); decay_steps=1000 is an exam"),
+    ("CosineAnnealingLR(T_max=9, eta_min=1e-5)", "so Cosine(to=0.01, over=9) for lr=0.001"),
+    ("CosineAnnealingLR(T_max=9, eta_min=0.01)", "so Cosine(to=0.1, over=9) for lr=0.1"),
     ("cosine with warmup", 'write Warmup("5%") >> Cosine(to=0)'),
     ("lr_scheduler: cosine, warmup_steps: 9", "write Warmup(9) >> Cosine(to=0)"),
     ("{'type': 'CosineAnnealingLR', 'T_max': 9}", "write Cosine(to=0, over=9)"),
@@ -104,6 +106,19 @@ ANSWERS = [
     ("Warmup(num_warmup_steps=9)", "write Warmup(9);"),
     ("Warmup(steps=9)", "write over=9"),
     ("WSD(warmup_steps=5)", "write warmup=5"),
+    ("dict(type='LinearLR', start_factor=0.1, end=5)", "MMEngine: write Linear(to=1, over=5, sta"),
+    ("dict(type='mmdet.QuadraticWarmupLR', begin=0, end=5)", 'write Warmup(5, start=0, shape="qu'),
+    ("dict(type='StepLRR', step_size=5)", "has the type 'StepLRR', which is not known"),
+    ("WarmupMultiStepLR(o, [1500, 2000], warmup_iters=500)", "Step(0.1, at=(1000, 1500))"),
+    ("MultiStepLRScheduler(o, decay_t=[3, 6], decay_rate=0.5)", "write Step(0.5, at=(3, 6))"),
+    (
+        "CosineAnnealingWarmupRestarts(o, 200, warmup_steps=50)",
+        "Warmup(50, start=0.01) >> Cosine(t",
+    ),
+    ("optax.cosine_onecycle(3)", "is not a name of ratewise: did you mean OneCycle."),
+    ("tri_stage", "write Warmup("),
+    ("NoamLR(512, 400)", "write Noam(400, 512)"),
+    ("WarmupAnnealing(warmup_ratio=0.1)", 'write Warmup("10%") >> Linear(to=0)'),
 ]
 
 
@@ -219,6 +234,10 @@ SAME = [
     ("optax", "warmup_constant_schedule(0.0, 3e-4, 50)"),
     ("optax", "warmup_exponential_decay_schedule(0.0, 3e-4, 50, 100, 0.9)"),
     ("keras", "PiecewiseConstantDecay([100, 700], [3e-4, 3e-5, 3e-6])"),
+    ("optax", "linear_onecycle_schedule(1000, 3e-4, 0.25, 0.75)"),
+    ("optax", "piecewise_interpolate_schedule('linear', 3e-4, {100: 0.1, 200: 0.5})"),
+    ("optax", "piecewise_interpolate_schedule('cosine', 3e-4, {100: 0.1, 200: 0.5})"),
+    ("torch", "SWALR(o, swa_lr=3e-5, anneal_epochs=10)"),
 ]  # fmt: skip
 
 
@@ -259,7 +278,7 @@ def test_functions_of_transformers(name: str, arguments: tuple[Any, ...]) -> Non
     np.testing.assert_allclose(mine, rates, rtol=1e-9, atol=1e-15)
 
 
-FORMULAS = ("LambdaLR", "LambdaDecay", "SequentialLR", "ChainedScheduler", "join_schedules")
+FORMULAS = ("LambdaLR", "LambdaDecay", "MultiplicativeLR", "LearningRateScheduler")
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(FORMULAS)))
@@ -272,6 +291,26 @@ def test_every_advice_can_be_read(name: str) -> None:
     advice = NAMES[name].advice(numbers)
     assert isinstance(rw.parse(advice.text(RATE)), rw.Schedule | rw.Plan)
     assert call(name, numbers)[1] == str(advice)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(FORMULAS)))
+def test_what_is_told_of_a_bare_name_can_be_copied(name: str) -> None:
+    """What it says to write is a schedule as it stands, examples in place of what is not given."""
+    told = refusal(name)
+    found = re.search(r"write (.+?)(?:, or, for the same|, with the share|; |\.$)", told)
+    example = re.search(r", so (.+) for lr=", told)
+    assert found is not None
+    text = example[1] if example else found[1]
+    assert "…" not in text
+    assert isinstance(rw.parse(text), rw.Schedule | rw.Plan)
+
+
+@pytest.mark.parametrize("name", ["tri_stag", "LinearParamScheduler", "optax.cosine_decay_schedul"])
+def test_a_near_name_of_another_library_is_answered_at_once(name: str) -> None:
+    """With what is written for it, and not with a name that is asked about again."""
+    found = re.search(r"did you mean \w+, and if so write (.+?)(?:; |\.$)", refusal(name))
+    assert found is not None
+    assert isinstance(rw.parse(found[1]), rw.Schedule)
 
 
 HOSTILE = [

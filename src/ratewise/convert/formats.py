@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -171,6 +172,31 @@ class Marks:
 def marks(names: str, weight: int = SURE) -> list[FormatMark]:
     """Return marks of one weight, by keys with spaces between them."""
     return [FormatMark(name, weight) for name in names.split()]
+
+
+def program(names: str, weight: int = SURE) -> FormatMark:
+    """Return the mark of a command that runs one of a project's own programs.
+
+    Args:
+        names: A regular expression of what they are called, without their folder.
+        weight: As of `FormatMark`.
+    """
+    return FormatMark("", weight, lambda source: bool(programs(source, names)))
+
+
+def programs(source: Any, names: str) -> set[str]:
+    r"""Return which of these programs the commands of a text run.
+
+    >>> programs("accelerate launch examples/train_controlnet.py --lr 1", r"train_\\w+\\.py")
+    {'train_controlnet.py'}
+    """
+    if not isinstance(source, str) or "--" not in source:
+        return set()
+    text = _COMMENT.sub("", source)
+    return {found[0] for found in re.finditer(rf"(?<![\w-])(?:{names})(?![\w-])", text)}
+
+
+_COMMENT = re.compile(r"^[ \t]*+#[^\n]*+", re.MULTILINE)
 
 
 def _keys(source: Any) -> Mapping[str, Any]:

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ratewise.convert.formats import Format, RunFacts, ask, put
+from ratewise.convert.needed import needed
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.rivals import because, check_named, rivals
 from ratewise.convert.said import AskedFacts, check_said, check_twice, speaking_keys, with_settings
 from ratewise.convert.sources import load
-from ratewise.convert.sources.unknown import Unknown, rest_of
+from ratewise.convert.sources.interpolation import MISSING
+from ratewise.convert.sources.unknown import Partial, Unknown, rest_of
+from ratewise.convert.strangers import stranger
 from ratewise.convert.unread import unread
 from ratewise.convert.wrapped import unwrapped
 from ratewise.schedule import Function, Plan, Schedule, ScheduleError, from_dict, parse
@@ -36,25 +39,31 @@ _MODULES = (
     "configs.deepspeed",
     "configs.detectron2",
     "configs.diffusers",
+    "configs.espnet",
     "configs.factors",
     "configs.fairseq",
     "configs.gpt_neox",
     "configs.hydra",
     "configs.kohya",
+    "configs.kohya_gui",
     "configs.lerobot",
     "configs.levanter",
     "configs.lightning_cli",
+    "configs.lingua",
     "configs.litgpt",
     "configs.llama_factory",
     "configs.maxtext",
     "configs.megatron",
+    "configs.mistral_finetune",
     "configs.mlx_lm",
+    "configs.mmcv",
     "configs.mmengine",
     "configs.nanogpt",
     "configs.nanotron",
     "configs.nemo",
     "configs.olmo",
     "configs.open_clip",
+    "configs.opennmt",
     "configs.openrlhf",
     "configs.timm_args",
     "configs.torchtitan",
@@ -159,7 +168,9 @@ def read_source(
     **told: Any,
 ) -> Reading:
     """Return the plan of a source with its format and the length of its run, as `read` does."""
-    content = unwrapped(load(source))
+    loaded = load(source)
+    content = unwrapped(loaded)
+    is_whole = content is loaded and isinstance(loaded, Partial)
     if isinstance(total, int) and not isinstance(total, bool):
         total = whole(Call("read", "total", total), "total", total)
     rest = rest_of(content)
@@ -186,8 +197,17 @@ def read_source(
     known: dict[str, Any] = {name: {**stated, **facts}.get(name) for name in _RUN if name != "lr"}
     size = RunFacts(**known).completed().horizon.samples if samples is None else samples
     run = RunFacts(Horizon.of(total, epoch, size, tokens), **known).completed()
+    if is_whole and not isinstance(source, Partial):
+        places = {name: (chosen.stated(content, name) or (None,))[0] for name in facts}
+        settings: dict[str, Any] = {name: told[name] for name in done}
+        settings |= {place: facts[name] for name, place in places.items() if place is not None}
+        content = _referred(source, content, chosen, settings, None if total is None else run.total)
+    content = _with_total(content, chosen, run.total)
     asked = AskedFacts(more)
-    plan = chosen.read(content, replace(run, more=asked))
+    try:
+        plan = chosen.read(content, replace(run, more=asked))
+    except ScheduleError as error:
+        raise needed(error, content, chosen) from error.__cause__
     if format is not None:
         check_named(content, chosen, formats().values())
     if "lr" in more and "lr" not in asked.names:
@@ -261,6 +281,29 @@ def _merged(
     return content, {**stated, **({"total": int(stated["total"])} if "total" in stated else {})}
 
 
+def _referred(
+    source: Any, content: Any, chosen: Format, told: Mapping[str, Any], total: int | None
+) -> Any:
+    """Return a config whose references are to what was told, where that is of the config."""
+    settings = dict(told)
+    where, own = chosen.stated(content, "total") or (None, None)
+    if total is not None and where is not None:
+        settings[where] = total
+    if not settings:
+        return content
+    anew = Partial(load(source, settings), rest_of(content), content.referred)
+    return anew if total is None or where is None else put(anew, where, own)
+
+
+def _with_total(content: Any, chosen: Format, total: int | None) -> Any:
+    """Return a config with the updates that were told where it leaves its own to be told."""
+    if total is None or not isinstance(content, Mapping | str):
+        return content
+    path, value = chosen.stated(content, "total") or (None, None)
+    left = isinstance(value, Unknown) or (isinstance(value, str) and value == MISSING)
+    return put(content, path, total) if path is not None and left else content
+
+
 def guess(source: Any) -> Format:
     """Return the format that a source is in.
 
@@ -298,6 +341,11 @@ def _choose(content: Any, name: str | None) -> Format:
     if first and not others:
         return first
     who = Call("read", value=content)
+    known_by = None if sure else stranger(content)
+    if known_by is not None:
+        rule = f"is of {known_by[0]} ({known_by[1]}), which is not read"
+        fix = "write its schedule, such as Warmup(500) >> Cosine(to=0), or read the live scheduler"
+        raise ScheduleError(who, rule, fix)
     if not ranked:
         raise ScheduleError(who, *_nothing(content))
     near = [first, *others] if first else ranked

@@ -8,7 +8,7 @@ from typing import Any
 from ratewise.convert.formats import Format, dig, put
 from ratewise.convert.pieces.flags import flags, twice
 from ratewise.convert.pieces.keys import as_literal, looks_scheduled, names
-from ratewise.convert.sources.unknown import Unknown
+from ratewise.convert.sources.unknown import Unknown, is_variable
 from ratewise.convert.unread import own_paths
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import shorten
@@ -86,6 +86,12 @@ def _keys(source: Any) -> Iterator[str]:
             yield from _keys(value)
 
 
+def _lies_in(source: Any, path: str) -> bool:
+    """Whether a path leads into a section of a config, all of which its reader knows."""
+    place = path.rpartition(".")[0]
+    return bool(place) and isinstance(dig(source, place), Mapping)
+
+
 def with_settings(
     source: Any, chosen: Format, told: Mapping[str, Any], notes: list[str]
 ) -> tuple[Any, set[str]]:
@@ -98,7 +104,9 @@ def with_settings(
         return source, done
     for name, value in told.items():
         parts = name.split(".")
-        if not any(".".join(parts[: i + 1]) in own for i in range(len(parts))):
+        known = any(".".join(parts[: i + 1]) in own for i in range(len(parts)))
+        others = _lies_in(source, name) and not chosen.reads
+        if not (known or others or is_variable(source, name)):
             continue
         keys = flags(chosen.name, source)
         before = keys.get(name, dig(keys, name))

@@ -160,6 +160,14 @@ CONFIGS: tuple[Row, ...] = (
     Row("inverse square root", "fairseq",
         "'--lr-scheduler inverse_sqrt --lr 3e-4 --warmup-updates 50 --warmup-init-lr 0'"),
     Row("product of factors", "factors", "'constant * linear_warmup * rsqrt_decay'"),
+    Row("steps at milestones", "mmcv",
+        "{'optimizer': {'type': 'SGD', 'lr': 3e-4}, 'lr_config': {'policy': 'step', 'by_epoch': False, 'step': "
+        "[500, 750], 'warmup': 'linear', 'warmup_iters': 50}, 'runner': {'max_iters': 1000}}",
+        "the warm-up multiplies what the policy gives, from a tenth unless told otherwise"),
+    Row("warm-up and cosine", "kohya_gui",
+        "{'LoRA_type': 'Standard', 'learning_rate': 3e-4, 'unet_lr': 3e-4, 'text_encoder_lr': 0, 'lr_scheduler': "
+        "'cosine', 'lr_warmup': 5, 'max_train_steps': 1000, 'epoch': 1}",
+        "lr_warmup is a percentage of the run"),
     Row("warm-up and cosine", "torchtune",
         "{'lr_scheduler': {'_component_': "
         "'torchtune.training.lr_schedulers.get_cosine_schedule_with_warmup', 'num_warmup_steps': 50}}"),
@@ -212,7 +220,19 @@ CONFIGS: tuple[Row, ...] = (
     Row("warm-up and cosine", "levanter",
         "{'trainer': {'num_train_steps': 1000}, 'optimizer': {'learning_rate': 3e-4, 'warmup': 0.05, "
         "'min_lr_ratio': 0.1}}",
-        "lengths of 1 or less are shares of the run; its cycles are not read"),
+        "lengths of 1 or less are shares of the run"),
+    Row("inverse square root", "espnet",
+        "{'optim': 'adam', 'optim_conf': {'lr': 3e-4}, 'scheduler': 'warmuplr', 'scheduler_conf': "
+        "{'warmup_steps': 50}}", "the peak is at update W - 1"),
+    Row("inverse square root", "opennmt",
+        "{'decay_method': 'noam', 'learning_rate': 2.0, 'warmup_steps': 50, 'hidden_size': 512, "
+        "'train_steps': 1000}", "learning_rate is a factor of its formula; updates are counted from 1"),
+    Row("one-cycle", "mistral_finetune",
+        "{'model_id_or_path': 'm', 'max_steps': 1000, 'optim': {'lr': 3e-4, 'pct_start': 0.05}}",
+        "it cycles the momentum too"),
+    Row("warmup-stable-decay", "lingua",
+        "{'steps': 1000, 'optim': {'lr': 3e-4, 'scheduler': 'wsd', 'warmup': 50, 'lr_min_ratio': 0.1, "
+        "'decay_fraction': 0.2}}", "1 over the rate rises in a line"),
     Row("cosine", "hydra",
         "{'optimizer': {'_target_': 'torch.optim.AdamW', 'lr': 3e-4}, 'scheduler': {'_target_': "
         "'torch.optim.lr_scheduler.CosineAnnealingLR', 'T_max': 1000}, 'interval': 'step'}",

@@ -95,7 +95,7 @@ class Fix:
         if self._alone and context == PYTHON:
             return self._alone
         given = {name: context.argument(name, example) for name, example in self._examples.items()}
-        return self._template.format(**given)
+        return self._template.format(*given.values(), **given)
 
 
 PYTHON = Context()

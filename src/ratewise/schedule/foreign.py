@@ -10,11 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ratewise.schedule.foreign_calls import Foreign, spell
-from ratewise.schedule.foreign_more import ALSO, MORE, fits
+from ratewise.schedule.foreign_more import ALSO as SECOND
+from ratewise.schedule.foreign_more import MORE, fits
 from ratewise.schedule.foreign_names import NAMES as FIRST
+from ratewise.schedule.foreign_rest import REST, TWICE
 
-NAMES = {**FIRST, **MORE}
+NAMES = {**FIRST, **MORE, **REST}
 """Schedules by the name that they have elsewhere."""
+
+ALSO = {
+    name: (*SECOND.get(name, ()), *TWICE.get(name, ())) for name in dict.fromkeys([*SECOND, *TWICE])
+}
+"""Names that another library has too, with other arguments."""
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("T_max", "decay_steps", "total_iters", "transition_steps"), ("over", "every")),

@@ -40,7 +40,7 @@ class Instead:
         """Return the text with their rates (else what comes near) for a peak of `lr`."""
         text = self.exact or self.write
         for name, rate in self.rates.items():
-            text = text.replace(f"{{{name}}}", repr(rate / lr))
+            text = text.replace(f"{{{name}}}", spell(float(f"{rate / lr:.12g}")))
         return text
 
     def __str__(self) -> str:
@@ -54,9 +54,28 @@ class Instead:
                 f"{name} = {spell(rate)} / lr" for name, rate in self.rates.items()
             )
             parts.append(f"with the share of the peak: {shares}")
+            known = [rate for rate in self.rates.values() if type(rate) in (int, float)]
+            if known and len(known) == len(self.rates) and max(known) > 0:
+                lr = 1e-3 if max(known) < 1e-3 else float(f"{max(known) * 10:.1g}")
+                parts.append(f"so {replace(self, exact='').text(lr)} for lr={lr:g}")
         if exact and exact != write:
             parts.append(f"or, for the same rate at every update, {exact}")
         return ", ".join(parts) + (f"; {self.note}" if self.note else "")
+
+
+EXAMPLES: dict[str, Any] = {
+    **dict.fromkeys(("T_max", "total_iters", "t_initial", "over", "end"), 100),
+    **dict.fromkeys(("decay_steps", "transition_steps", "max_iters", "total_num_update"), 1000),
+    **dict.fromkeys(("T_0", "step_size", "decay_t", "step", "first_decay_steps"), 30),
+    **dict.fromkeys(("first_cycle_steps", "num_decay_steps", "max_steps"), 200),
+    **dict.fromkeys(("warmup_steps", "num_warmup_steps", "warmup_iters", "t_warmup"), 100),
+    **dict.fromkeys(("warmup_epochs", "total_epoch"), 5),
+    **dict.fromkeys(("gamma", "decay_rate"), 0.9),
+    "milestones": (30, 60),
+    "d_model": 512,
+    "power": 2,
+}
+"""What stands for an argument that a call needs and does not give, so that advice can be read."""
 
 
 class Arguments:
@@ -70,6 +89,8 @@ class Arguments:
     def __init__(self, signature: str, given: Mapping[str, Any]) -> None:
         self.given = given
         self.rates: dict[str, Any] = {}
+        self.guessed: dict[str, Any] = {}
+        """What was asked for and is not there: what stands for it, by name."""
         self._values: dict[str, Any] = {}
         for word in signature.split():
             name, _, default = word.partition("=")
@@ -77,7 +98,10 @@ class Arguments:
         self._values.update(given)
 
     def __getitem__(self, name: str) -> Any:
-        return self._values.get(name)
+        value = self._values.get(name)
+        if name in self.given or name not in EXAMPLES or not isinstance(value, Verbatim):
+            return value
+        return self.guessed.setdefault(name, EXAMPLES[name])
 
     def known(self, *names: str) -> bool:
         """Whether numbers were given for all of these."""
@@ -90,6 +114,9 @@ class Arguments:
     def share(self, name: str, to: str = "to", peak: str = "") -> str:
         """Return a rate of theirs as a level: 0, a number if they give the peak, or a blank."""
         if self[name] in (0, None):
+            return "0"
+        if isinstance(self[name], Verbatim) and name not in self.given:
+            self.guessed[name] = 0
             return "0"
         if peak and self.known(name, peak) and self[peak]:
             return spell(float(f"{self[name] / self[peak]:.12g}"))
@@ -132,6 +159,10 @@ MEANINGLESS = ("optimizer", "last_epoch", "verbose", "name", "num_training_steps
 """Arguments that do not change the shape."""
 
 
+_BOUND = ("PyTorch", "Transformers", "timm", "detectron2", "MMEngine", "NeMo", "AllenNLP")
+"""Libraries whose schedulers take the optimizer first."""
+
+
 class Foreign(NamedTuple):
     """One name of another library.
 
@@ -154,11 +185,17 @@ class Foreign(NamedTuple):
 
     def advice(self, given: Mapping[str, Any], placed: Sequence[Any] = ()) -> Instead:
         """Return what to write for a call with these arguments, the optimizer left out or not."""
-        bound = self.library.startswith(("PyTorch", "Transformers", "timm"))
+        bound = self.library.startswith(_BOUND)
         if bound and placed and isinstance(placed[0], Verbatim) and "lambda" not in placed[0]:
             placed = placed[1:]
         named = dict(zip(self.names, placed, strict=False))
-        advice = self.told(Arguments(self.signature, {**named, **given}))
+        arguments = Arguments(self.signature, {**named, **given})
+        advice = self.told(arguments)
+        if arguments.guessed:
+            said = " and ".join(f"{n}={spell(v)}" for n, v in arguments.guessed.items())
+            verb = "is an example" if len(arguments.guessed) == 1 else "are examples"
+            note = "; ".join(filter(None, (advice.note, f"{said} {verb}")))
+            advice = replace(advice, note=note)
         left = [name for name in given if name not in self.names and name not in MEANINGLESS]
         left += [spell(value) for value in placed[len(self.names) :]]
         if not left:

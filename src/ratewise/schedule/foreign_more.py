@@ -93,11 +93,13 @@ def _sgdr(a: Arguments) -> Instead:
     return a.advice("Restarts(1000)", same=False, note="its cycles are written one after the other")
 
 
-def _decayed(write: Callable[[Arguments], str], note: str = EPOCHS, *, same: bool = True) -> Told:
+def decayed(write: Callable[[Arguments], str], note: str = EPOCHS, *, same: bool = True) -> Told:
+    """Return what is told of a schedule that is written in one way."""
     return lambda a: a.advice(write(a), same=same, note=note)
 
 
-def _annealed(peak: str, low: str, over: str) -> Callable[[Arguments], str]:
+def annealed(peak: str, low: str, over: str) -> Callable[[Arguments], str]:
+    """Return what writes a cosine, from the names of its rates and its length."""
     return lambda a: f"Cosine(to={a.share(low, peak=peak)}, over={a.spelt(over)})"
 
 
@@ -130,7 +132,7 @@ _PADDLE = {
     ),
     "CosineAnnealingDecay": (
         f"{_RATE} T_max eta_min=0",
-        _annealed(_RATE, "eta_min", "T_max"),
+        annealed(_RATE, "eta_min", "T_max"),
     ),
     "LinearWarmup": (
         f"{_RATE} warmup_steps start_lr end_lr",
@@ -264,11 +266,11 @@ def _warm_annealing(a: Arguments) -> Instead:
 _WARMED = Foreign("other trainers", NAMES["cosine"].signature, NAMES["cosine"].told)
 
 MORE: dict[str, Foreign] = {
-    **{name: Foreign("Paddle", names, _decayed(told)) for name, (names, told) in _PADDLE.items()},
+    **{name: Foreign("Paddle", names, decayed(told)) for name, (names, told) in _PADDLE.items()},
     "PiecewiseDecay": Foreign("Paddle", "boundaries values", _stairs()),
     "PiecewiseConstantDecay": Foreign("Keras", "boundaries values", _stairs(1)),
     "LambdaDecay": Foreign("Paddle", "learning_rate lr_lambda", NAMES["LambdaLR"].told),
-    **{name: Foreign("MXNet", names, _decayed(told, _FROM_ONE, same=False))
+    **{name: Foreign("MXNet", names, decayed(told, _FROM_ONE, same=False))
        for name, (names, told) in _MXNET.items()},
     "WarmupLR": Foreign("DeepSpeed", _DS_WARM, _ds(lambda _: "Hold()")),
     "WarmupDecayLR": Foreign("DeepSpeed", f"total_num_steps {_DS_WARM}",
@@ -336,13 +338,13 @@ MORE: dict[str, Foreign] = {
         _cycle("cosine"),
     ),
     "sgdr_schedule": Foreign("Optax", "cosine_kwargs", _sgdr),
-    "join_schedules": Foreign("Optax", "", _held("first >> second", "each with its own over=…")),
+    "join_schedules": Foreign("Optax", "", NAMES["SequentialLR"].told),
     "inverse_time_decay": Foreign(
         "JAX", "step_size decay_steps decay_rate staircase=False", NAMES["InverseTimeDecay"].told
     ),
     "polynomial_decay": Foreign(
         "JAX", "step_size decay_steps final_step_size power=1.0",
-        _decayed(lambda a: f"Polynomial(to={a.share('final_step_size', peak='step_size')}, "
+        decayed(lambda a: f"Polynomial(to={a.share('final_step_size', peak='step_size')}, "
                  f"power={a.spelt('power')}, over={a.spelt('decay_steps')})", ""),
     ),
     "piecewise_constant": Foreign("JAX", "boundaries values", _stairs()),
@@ -352,15 +354,15 @@ MORE: dict[str, Foreign] = {
 ALSO: dict[str, tuple[Foreign, ...]] = {
     "ExponentialDecay": (
         Foreign("Paddle", "learning_rate gamma",
-                _decayed(lambda a: f"ExponentialDecay({a.spelt('gamma')})")),
+                decayed(lambda a: f"ExponentialDecay({a.spelt('gamma')})")),
     ),
     "InverseTimeDecay": (
         Foreign("Paddle", "learning_rate gamma",
-                _decayed(lambda a: f"InverseTime({a.spelt('gamma')})")),
+                decayed(lambda a: f"InverseTime({a.spelt('gamma')})")),
     ),
     "PolynomialDecay": (
         Foreign("Paddle", "learning_rate decay_steps end_lr=1e-4 power=1.0 cycle=False",
-                _decayed(lambda a: f"Polynomial(to={a.share('end_lr', peak='learning_rate')}, "
+                decayed(lambda a: f"Polynomial(to={a.share('end_lr', peak='learning_rate')}, "
                          f"power={a.spelt('power')}, over={a.spelt('decay_steps')})")),
     ),
     "OneCycleLR": (
@@ -374,16 +376,16 @@ ALSO: dict[str, tuple[Foreign, ...]] = {
                 "learning_rate global_step decay_steps decay_rate staircase=False",
                 NAMES["ExponentialDecay"].told),
         Foreign("MLX", "init decay_rate",
-                _decayed(lambda a: f"ExponentialDecay({a.spelt('decay_rate')})", "")),
+                decayed(lambda a: f"ExponentialDecay({a.spelt('decay_rate')})", "")),
     ),
     "cosine_decay": (
         Foreign("MLX", "init decay_steps end=0.0",
-                _decayed(lambda a: f"Cosine(to={a.share('end', peak='init')}, "
+                decayed(lambda a: f"Cosine(to={a.share('end', peak='init')}, "
                          f"over={a.spelt('decay_steps')})", "")),
     ),
     "linear_schedule": (
         Foreign("MLX", "init end steps",
-                _decayed(lambda a: f"Linear(to={a.share('end', peak='init')}, "
+                decayed(lambda a: f"Linear(to={a.share('end', peak='init')}, "
                          f"over={a.spelt('steps')})", "")),
     ),
 }  # fmt: skip

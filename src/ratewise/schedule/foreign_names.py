@@ -350,8 +350,12 @@ NAMES: dict[str, Foreign] = {
     ),
     "ReduceLROnPlateau": Foreign("PyTorch and Keras", _PLATEAU, _plateau),
     "LambdaLR": Foreign("PyTorch", "lr_lambda", _of_lambda),
-    "SequentialLR": Foreign("PyTorch", "", _always("first >> second", "each with its own over=…")),
-    "ChainedScheduler": Foreign("PyTorch", "", _always("first * second")),
+    "SequentialLR": Foreign("PyTorch", "", _always(
+        "Warmup(100) >> Cosine(to=0)", "one move behind the other, each with its own over"
+    )),
+    "ChainedScheduler": Foreign("PyTorch", "", _always(
+        "ExponentialDecay(0.999) * Step(0.5, every=300)", "the product of the two"
+    )),
     "CosineDecay": Foreign(
         "Keras",
         "initial_learning_rate decay_steps alpha=0.0 name=None warmup_target=None warmup_steps=0",

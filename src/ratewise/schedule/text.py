@@ -244,8 +244,9 @@ class _Reader:
         if node.id not in known:
             self.refuse_foreign(node, node.id, {}, [])
             ours = next((name for name in known if name.lower() == node.id.lower()), "")
-            near = f"write it with brackets; {_near(node.id)}"
-            fix = f"write {_example(ours, known[ours])}" if ours else phrase(node.id) or near
+            if not ours and not phrase(node.id):
+                self.refuse(node, "is not a name of ratewise", _near(node.id))
+            fix = f"write {_example(ours, known[ours])}" if ours else phrase(node.id)
             self.refuse(node, "is a bare name", fix)
         self.refuse(node, "is a bare name", f"write {_example(node.id, known[node.id])}")
 
@@ -258,6 +259,7 @@ class _Reader:
                     f"write {_example(node.attr, constructors()[node.attr])}",
                 )
             self.refuse_foreign(node, node.attr, {}, [])
+            self.refuse(node, "is not a name of ratewise", _near(node.attr))
         self.refuse(node, "is not part of the language")
 
     def refuse_foreign(
@@ -295,11 +297,20 @@ class _Reader:
             ours = ""
         if name and ours:
             self.refuse(node, f"calls {ast.unparse(func)[:60]}", f"write {ours}")
+        if name == "dict" and any(k.arg == "type" for k in node.keywords):
+            self.refuse_typed(node)
         if name and len(self.text) > LONGEST_ADVISED:
             self.refuse_foreign(node.func, name, {}, [])
         elif name:
             given = {k.arg or "": self.said(k.value) for k in node.keywords}
             self.refuse_foreign(node, name, given, [self.said(a) for a in node.args])
+
+    def refuse_typed(self, node: ast.Call) -> None:
+        """Say what to write for a class that is named by a key, as in a config of MMEngine."""
+        given = {k.arg or "": self.said(k.value) for k in node.keywords}
+        kind = str(given.pop("type")).rpartition(".")[2]
+        self.refuse_foreign(node, kind, given, [])
+        self.refuse(node, f"has the type {shorten(kind)}, which is not known", _near(kind))
 
     def check_commas(self, node: ast.Call) -> None:
         """Refuse two numbers that are likely one: 1,000 with its thousands, or 0,1 for 0.1."""
@@ -320,6 +331,8 @@ class _Reader:
 
     def callee(self, node: ast.expr) -> Callable[..., Any]:
         if isinstance(node, ast.Attribute):
+            if re.fullmatch(r"[\w.]+", ast.unparse(node)):  # a module and what is not in it
+                self.refuse(node, "is not a name of ratewise", _near(node.attr))
             owner = self.value(node.value)
             if node.attr not in METHODS or not isinstance(owner, Schedule):
                 self.refuse(node, f"calls .{node.attr}", nearest(node.attr, METHODS))
@@ -360,7 +373,7 @@ def _near(name: str) -> str:
     ours = constructors()
     theirs = max(foreign.NAMES, key=likeness)
     if likeness(theirs) >= 0.8 and likeness(theirs) > max(map(likeness, ours)):
-        return f"did you mean {theirs}"
+        return f"did you mean {theirs}, and if so {foreign.call(theirs, {})[1]}"
     return nearest(name, ours)
 
 

@@ -101,7 +101,12 @@ def _restart(k: int, value: float, base: float, n: int, args: dict[str, Any]) ->
     return value
 
 
+def _quadratic(k: int, value: float, base: float, n: int, args: dict[str, Any]) -> float:
+    return (value if k else 0.0) + base * (2 * k + 1) / n**2
+
+
 _NEXT = {
+    "QuadraticWarmup": _quadratic,
     "Linear": _linear,
     "Constant": _constant,
     "Step": _step,

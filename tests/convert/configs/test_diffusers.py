@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,75 @@ def test_without_a_warmup_there_is_none() -> None:
     plan = read_any(source)
     agree(plan, [LR * level("cosine", t, 0, 1600, 1, 1.0) for t in range(1600)])
     assert "lr_warmup_steps is not given" in plan.notes[0]
+
+
+def accelerated(kind: str, warmup: int, total: int, batches: int) -> list[float]:
+    """The rate at each update of a script that counts its lengths in batches, under Accelerate."""
+    import torch
+    from accelerate import Accelerator
+    from transformers import get_scheduler
+
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=batches)
+    weight = torch.nn.Parameter(torch.ones(1))
+    plain = torch.optim.SGD([weight], lr=LR)
+    made = get_scheduler(kind, plain, warmup * batches, total * batches)
+    optimizer, scheduler = accelerator.prepare(plain, made)
+    rates: list[float] = []
+    plain.register_step_pre_hook(lambda o, *_: rates.append(o.param_groups[0]["lr"]))
+    for _ in range(total * batches):
+        with accelerator.accumulate():
+            accelerator.backward((weight * 0).sum())
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+    return rates
+
+
+@pytest.mark.parametrize("kind", ["cosine", "linear", "constant_with_warmup", "polynomial"])
+@pytest.mark.parametrize(("warmup", "batches"), [(5, 4), (0, 2), (5, 1), (30, 3)])
+def test_scripts_that_count_batches(kind: str, warmup: int, batches: int) -> None:
+    """Their schedules are longer than the run, as often as there are batches in an update."""
+    command = (
+        f"accelerate launch train_text_to_image_sdxl.py --learning_rate={LR} --lr_scheduler={kind} "
+        f"--lr_warmup_steps={warmup} --max_train_steps=60 --gradient_accumulation_steps={batches}"
+    )
+    assert guess(command).name == "diffusers"
+    plan = read_any(command)
+    agree(plan, accelerated(kind, warmup, 60, batches), slack=1e-12)
+    assert any("in batches" in note for note in plan.notes) == (batches > 1)
+    others = command.replace("_sdxl", "")
+    agree(read_any(others), accelerated(kind, warmup, 60, 1), slack=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        ("train_unconditional.py", "cosine"),
+        ("examples/controlnet/train_controlnet_flux.py", "constant"),
+        ("train_dreambooth_lora_sdxl_advanced.py", "constant"),
+        ("textual_inversion.py", "constant"),
+    ],
+)
+def test_a_script_has_its_own_defaults(script: str, kind: str) -> None:
+    """What is left out is what the script takes, and a note says so."""
+    command = f"accelerate launch {script} --learning_rate={LR} --max_train_steps=600"
+    plan = read_any(command)
+    agree(plan, [LR * level(kind, t, 500, 600, 1, 1.0) for t in range(600)])
+    assert any(f"lr_scheduler={kind}" in note for note in plan.notes)
+    plan = read_any(command + " --lr_scheduler=linear")
+    agree(plan, [LR * level("linear", t, 500, 600, 1, 1.0) for t in range(600)])
+
+
+def test_a_text_encoder_that_is_trained_has_its_own_rate() -> None:
+    """Its group goes by the same schedule; one that is not trained has no group."""
+    command = (
+        "train_dreambooth_lora_flux.py --learning_rate=1e-4 --text_encoder_lr=5e-6 "
+        "--lr_scheduler=cosine --lr_warmup_steps=5 --max_train_steps=60"
+    )
+    assert read_any(command).groups == {}
+    plan = read_any(f"{command} --train_text_encoder")
+    own = [5e-6 * level("cosine", t, 5, 60, 1, 1.0) for t in range(60)]
+    np.testing.assert_allclose(plan.rates(60, group="text_encoder"), own, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ratewise.convert.configs import levanter, litgpt, nanotron, open_clip
 from ratewise.convert.reading import read as read_any
+from ratewise.convert.reading import read_source
 from ratewise.schedule import ScheduleError
+from tests.convert.configs import formulas_levanter
 from tests.convert.configs.checks import agree, read, some
 from tests.convert.public import projects
 from tests.convert.public import test_public_more as own
@@ -182,9 +185,67 @@ def test_levanter(warmup: float, decay: float | None, total: int) -> None:
     agree(read(levanter.FORMATS, source), [rate(t) for t in range(total)])
 
 
-def test_levanter_refuses_its_cycles_and_other_optimizers() -> None:
-    """What is not read is named."""
-    trainer = {"num_train_steps": 100}
-    for key, value in {"cycle_length": 10, "rewarmup": 0.1, "type": "muon"}.items():
-        with pytest.raises(ScheduleError, match=f"has (the )?{key}"):
-            read(levanter.FORMATS, {"trainer": trainer, "optimizer": {key: value}})
+@pytest.mark.parametrize("kind", ["constant", "cosine", "linear", "inv", "inv_sqrt"])
+@pytest.mark.parametrize(
+    ("cycles", "ends"),
+    [
+        ({}, []),
+        ({"cycles": 3, "rewarmup": 4}, [30, 60]),
+        ({"cycles": [20, 50], "rewarmup": 0.1, "decay": 0.5}, [20, 50]),
+        ({"cycle_length": [10, 30], "cooldown": 0.1}, [10, 40]),
+        ({"cycle_length": 0.25, "decay": 5}, [22, 44, 66]),
+        ({"haps": [40]}, [40]),
+    ],
+)
+def test_levanters_cycles(kind: str, cycles: dict[str, Any], ends: list[int]) -> None:
+    """Each of them warms up, stays and decays; what comes behind begins where it has ended."""
+    keys: dict[str, Any] = {"learning_rate": 1e-3, "min_lr_ratio": 0.05, "warmup": 5, **cycles}
+    keys["lr_schedule"] = {"type": kind} if ends else kind
+    source = {"trainer": {"num_train_steps": 90}, "optimizer": keys}
+    expected = formulas_levanter.rates(90, ends, **{**keys, "lr_schedule": kind})
+    agree(read(levanter.FORMATS, source), expected)
+
+
+@pytest.mark.parametrize(
+    ("keys", "group", "rate"),
+    [
+        ({"type": "muon", "lr": 0.02, "adam_lr": 3e-4}, "adamw", 3e-4),
+        ({"type": "scion"}, "signum", 2.5e-4),
+    ],
+)
+def test_levanters_other_groups_have_their_rates(
+    keys: dict[str, Any], group: str, rate: float
+) -> None:
+    """What Muon and Scion leave to another optimizer goes by the same schedule at its own rate."""
+    source = {"trainer": {"num_train_steps": 50}, "optimizer": {"learning_rate": 1e-3, **keys}}
+    plan = read(levanter.FORMATS, source)
+    own = formulas_levanter.rates(
+        50, [], learning_rate=1e-3, min_lr_ratio=0.1, warmup=0.01, lr_schedule="cosine"
+    )
+    agree(plan, own)
+    np.testing.assert_allclose(plan.rates(50, group=group), np.array(own) * rate / 1e-3, rtol=1e-12)
+
+
+def test_levanters_run_has_400_000_updates_unless_it_says_so() -> None:
+    """A config without num_train_steps is a whole one."""
+    source = {"trainer": {"mp": "p=f32,c=bfloat16"}, "optimizer": {"learning_rate": 1e-3}}
+    found = read_source(source)
+    assert (found.format.name, found.total) == ("levanter", 400_000)
+    assert any("num_train_steps=400000" in note for note in found.plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"type": "shampoo"}, "known are|did you mean"),
+        ({"lr_schedule": "power"}, "lr_schedule='power'"),
+        ({"lr_schedule": {"type": "cosine", "exponent": 2}}, "exponent"),
+        ({"lr_schedule": "inv", "min_lr_ratio": 0}, "divides by"),
+        ({"cycles": [50, 20]}, "one behind the other"),
+        ({"cycles": 2, "cycle_length": 10}, "both"),
+    ],
+)
+def test_levanter_refuses_what_is_not_read(keys: dict[str, Any], message: str) -> None:
+    """What is not read, or cannot be, is named."""
+    with pytest.raises(ScheduleError, match=message):
+        read(levanter.FORMATS, {"trainer": {"num_train_steps": 100}, "optimizer": keys})

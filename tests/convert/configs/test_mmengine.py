@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratewise.convert.configs.mmengine import FORMATS
+from ratewise.convert.reading import read as read_any
 from ratewise.schedule import ScheduleError
 from tests.convert.configs.checks import agree, many, read
 from tests.convert.configs.formulas_mmengine import Scheduler, trace
@@ -16,7 +18,7 @@ from tests.convert.configs.formulas_mmengine import Scheduler, trace
 LR = 2e-3
 EPOCH = 7
 MULTIPLY = ["Linear", "Constant", "Step", "MultiStep", "Exponential"]
-ALL = [*MULTIPLY, "Poly", "CosineAnnealing", "CosineRestart"]
+ALL = [*MULTIPLY, "Poly", "CosineAnnealing", "CosineRestart", "QuadraticWarmup"]
 
 
 @st.composite
@@ -36,6 +38,8 @@ def arguments(draw: st.DrawFn, kind: str, n: int) -> dict[str, Any]:
         return {"milestones": at, "gamma": gamma}
     if kind == "Exponential":
         return {"gamma": gamma}
+    if kind == "QuadraticWarmup":
+        return {}
     if kind == "Poly":
         return {"eta_min": low, "power": draw(st.sampled_from([1.0, 0.9, 2.0]))}
     if kind == "CosineAnnealing":
@@ -305,3 +309,41 @@ def test_the_length_of_the_run_is_that_of_its_loop() -> None:
         assert found.total == told
         schedulers[0].clock = schedulers[0].last = -1
         agree(found.plan, trace(told, 0.5, schedulers))
+
+
+def test_scaled_rates_need_the_samples_of_an_update() -> None:
+    """`auto_scale_lr` multiplies the rate by the samples over their base."""
+    source = {
+        "param_scheduler": [{"type": "mmdet.LinearLR", "by_epoch": False, "begin": 0, "end": 5}],
+        "optim_wrapper": {"optimizer": {"type": "SGD", "lr": 0.02}},
+        "auto_scale_lr": {"enable": True, "base_batch_size": 16},
+        "train_cfg": {"max_iters": 20},
+    }
+    with pytest.raises(ScheduleError, match="samples"):
+        read_any(source)
+    assert read_any(source, samples=32).peak == {"lr": 0.04}
+    assert read_any(source, batch_size=8, processes=2).peak == {"lr": 0.02}
+
+
+def test_the_weight_decay_of_mmpretrain() -> None:
+    """Its cosine may rise."""
+    scheduler = {"type": "CosineAnnealingWeightDecay", "by_epoch": False, "T_max": 40}
+    source = {
+        "param_scheduler": [{"type": "ConstantLR", "factor": 1.0, "by_epoch": False, "end": 40},
+                            {**scheduler, "eta_min": 0.2, "begin": 0, "end": 40}],
+        "optim_wrapper": {"optimizer": {"type": "Lamb", "lr": 1e-3, "weight_decay": 0.04}},
+    }  # fmt: skip
+    own = trace(40, 0.04, [Scheduler("CosineAnnealing", 0, 40, 1, {"T_max": 40, "eta_min": 0.2})])
+    agree(read_any(source, total=40), own, key="weight_decay")
+
+
+def test_a_class_may_be_named_behind_a_star(tmp_path: Path) -> None:
+    """In the newer form of its configs, of which a base may be missing, `dict` is `dict`."""
+    path = tmp_path / "config.py"
+    path.write_text(
+        "from mmengine.config import read_base\nwith read_base():\n    from .none import *\n"
+        "from mmengine.optim import LinearLR\n"
+        "param_scheduler = [dict(type=LinearLR, by_epoch=False, end=5)]\n"
+        "optim_wrapper = dict(optimizer=dict(lr=0.02))\ntrain_cfg = dict(max_iters=20)\n"
+    )
+    agree(read_any(path), [0.02 * min(1, 1 / 3 + t / 6) for t in range(20)])

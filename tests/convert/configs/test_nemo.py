@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ratewise.convert import read as read_any
 from ratewise.convert.configs.nemo import FORMATS
 from ratewise.schedule import Plan, ScheduleError
 from tests.convert.configs import formulas_nemo
@@ -58,7 +59,7 @@ def test_warmup_and_decay(name: str, n: int, end: int, warmup: int, low: float) 
 def test_cosine(n: int, end: int, warmup: int, low: float, stay: int) -> None:
     """CosineAnnealing counts its warm-up from 1, but from 0 where it has constant steps."""
     given = {"max_steps": end, "warmup_steps": warmup, "min_lr": low, "constant_steps": stay}
-    if stay and end - warmup - stay < 1:
+    if stay and not warmup and end == stay:  # all of it is constant, of a decay of 0 updates
         with pytest.raises(ScheduleError, match="leave some for the decay"):
             policy("CosineAnnealing", n, **given)
         return
@@ -163,6 +164,48 @@ def _context(epoch: int | None = None) -> Any:
     from ratewise.schedule.lengths import Horizon
 
     return RunFacts(Horizon.of(None, epoch, None, None))
+
+
+@pytest.mark.parametrize(("told", "steps"), [({}, 60), ({"total": 80}, 80)])
+def test_the_steps_of_the_trainer_count_more_than_those_of_the_schedule(
+    told: dict[str, int], steps: int
+) -> None:
+    """As `ModelPT` puts them into its config; a note says so."""
+    sched = {"name": "CosineAnnealing", "max_steps": 100, "warmup_steps": 10}
+    source = {"model": {"optim": {"lr": LR, "sched": sched}}, "trainer": {"max_steps": 60}}
+    plan = read_any(source, **told)
+    agree(plan, expected("CosineAnnealing", steps, 0.0, steps, warmup=10))
+    assert any(f"that of the trainer, {steps}, and not 100" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        {"_target_": "nemo.core.optim.lr_scheduler.CosineAnnealing", "warmup_steps": 10},
+        {
+            "_target_": "nemo.lightning.pytorch.optim.CosineAnnealingScheduler",
+            "warmup_steps": 10,
+            "constant_steps": 0,
+        },
+    ],
+)
+def test_a_policy_that_is_named_by_its_class(scheduler: dict[str, Any]) -> None:
+    """As its recipes for Lightning have it: the same policy, stepped once per update."""
+    optim = {"config": {"_target_": "megatron.core.optimizer.OptimizerConfig", "lr": LR}}
+    steps = {"max_steps": "${trainer.max_steps}", "min_lr": 0.0}
+    source = {"optim": {**optim, "lr_scheduler": {**scheduler, **steps}}}
+    plan = read_any({**source, "trainer": {"max_steps": 60}})
+    agree(plan, expected("CosineAnnealing", 60, 0.0, 60, warmup=10))
+
+
+def test_a_module_of_lightning_has_lengths_of_its_own() -> None:
+    """`CosineAnnealingScheduler` warms up over 750 updates, and has 80,000 constant ones."""
+    name = "nemo.lightning.pytorch.optim.CosineAnnealingScheduler"
+    lr_scheduler = {"_target_": name, "max_steps": 100_000}
+    source = {"optim": {"lr": LR, "lr_scheduler": lr_scheduler}, "trainer": {"max_steps": 100_000}}
+    plan = read_any(source)
+    agree(plan, expected("CosineAnnealing", 100_000, 6e-5, 100_000, warmup=750, constant=80_000))
+    assert any("warmup_steps=750, constant_steps=80000" in note for note in plan.notes)
 
 
 def test_jumps_are_noted() -> None:

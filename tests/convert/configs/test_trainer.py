@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 
@@ -95,3 +96,27 @@ def test_all_arguments_are_read_as_strictly(key: str) -> None:
     whole = {"learning_rate": 1e-4, "lr_scheduler_type": "cosine", "train_batch_size": 8}
     assert guess({**whole, "per_device_train_batch_size": 8}).name == "transformers"
     assert guess({**whole, "num_epochs": 3}).name == "trainer"
+
+
+def test_parts_of_a_model_with_rates_of_their_own_are_groups() -> None:
+    """They go by the same schedule; one at a rate of 0 is not trained."""
+    text = (
+        f"deepspeed llava/train/train.py --learning_rate {LR} --mm_projector_lr 2e-5 "
+        "--vision_tower_lr 0 --lr_scheduler_type cosine --warmup_steps 5 --max_steps 60 "
+        "--per_device_train_batch_size 4 --output_dir o"
+    )
+    plan = read_any(text)
+    agree(plan, [cosine(t, 5, 60) for t in range(60)])
+    assert list(plan.groups) == ["mm_projector"]
+    own = [2e-5 / LR * cosine(t, 5, 60) for t in range(60)]
+    np.testing.assert_allclose(plan.rates(60, group="mm_projector"), own, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("script", "warmup"), [("open_instruct/finetune.py", 3), ("sft.py", 4)])
+def test_a_share_is_rounded_as_its_script_rounds_it(script: str, warmup: int) -> None:
+    """The Trainer rounds it up, open-instruct down."""
+    text = (
+        f"accelerate launch {script} --learning_rate {LR} --lr_scheduler_type linear "
+        "--warmup_ratio 0.03 --num_train_epochs 2 --per_device_train_batch_size 1 --output_dir o"
+    )
+    agree(read_any(text, epoch=55), [linear(t, warmup, 110) for t in range(110)])

@@ -26,6 +26,7 @@ class Case:
         total: Updates of the run.
         rate: What makes the project's own rate of an update.
         told: What the file does not say.
+        groups: Groups that have rates of their own.
     """
 
     format: str
@@ -33,6 +34,7 @@ class Case:
     total: int
     rate: Callable[[], Rate]
     told: dict[str, Any] = field(default_factory=dict[str, Any])
+    groups: tuple[str, ...] = ()
 
 
 def path(name: str) -> Path:
@@ -58,6 +60,7 @@ CASES: dict[str, Case] = {
     "transformers_zephyr_orpo": Case("transformers", f"{_HANDBOOK}zephyr-141b-A35b/orpo/config_full.yaml", 300, lambda: p.trainer(5e-6, 300, 100, "inverse_sqrt"), {"epoch": 100}),
     "transformers_constitutional_dpo": Case("transformers", f"{_HANDBOOK}constitutional-ai/dpo/config_anthropic.yaml", 300, lambda: p.trainer(5e-7, 300, 30, "linear"), {"epoch": 100}),
     "trainer_llava_pretrain": Case("trainer", "haotian-liu/LLaVA: scripts/v1_5/pretrain.sh", 1000, lambda: p.trainer(1e-3, 1000, p.warmup_steps(1000, 0.03)), {"epoch": 1000}),
+    "trainer_llava_lora": Case("trainer", "haotian-liu/LLaVA: scripts/v1_5/finetune_lora.sh", 1000, lambda: p.trainer(2e-4, 1000, p.warmup_steps(1000, 0.03)), {"epoch": 1000}, ("mm_projector",)),
     "trainer_speech_ctc": Case("trainer", "huggingface/transformers: examples/pytorch/speech-recognition/README.md", 600, lambda: p.trainer(3e-4, 600, 500, "linear"), {"epoch": 40}),
     "trainer_speech_ctc_streaming": Case("trainer", "huggingface/transformers: examples/pytorch/speech-recognition/README.md", 5000, lambda: p.trainer(5e-4, 5000, 500, "linear")),
     "llama_factory_llama3_sft": Case("llama_factory", "hiyouga/LLaMA-Factory: examples/megatron_bridge/llama3_sft.yaml", 1000, lambda: p.trainer(5e-6, 1000, 10), {"epoch": 50}),
@@ -75,6 +78,7 @@ CASES: dict[str, Case] = {
     "diffusers_lora_naruto": Case("diffusers", "huggingface/diffusers: docs/source/en/training/lora.md", 15_000, lambda: p.trainer(1e-4, 15_000, 0)),
     "diffusers_cogvideox_lora": Case("diffusers", "huggingface/diffusers: examples/cogvideo/README.md", 1500, lambda: p.diffusers_restarts(1e-3, 1500, 200, 1), {"epoch": 50}),
     "diffusers_flux_control": Case("diffusers", "huggingface/diffusers: examples/flux-control/README.md", 10_000, lambda: p.trainer(5e-5, 10_000, 1000)),
+    "diffusers_flux_controlnet": Case("diffusers", "huggingface/diffusers: examples/controlnet/README_flux.md", 15_000, lambda: p.trainer(1e-5, 15_000, 500)),
     "diffusers_textual_inversion": Case("diffusers", "huggingface/diffusers: examples/textual_inversion/README.md", 3000, lambda: p.always(5e-4 * 4 * 1 * 2), {"processes": 2}),
     # Large models from scratch
     "olmo_OLMo-1B": Case("olmo", f"{_OLMO}official-0724/OLMo-1B.yaml", 739_328, lambda: p.olmo(4e-4, 2000, 739_328, 4e-5)),
@@ -139,8 +143,6 @@ CASES: dict[str, Case] = {
 REFUSED = {
     "megatron_gpt3_175b": ("megatron", {}, "step.batch.size.schedule"),
     "megatron_llama3_8b": ("megatron", {}, "decoupled.lr"),
-    "trainer_llava_lora": ("trainer", {"epoch": 1000}, "mm_projector_lr"),
-    "diffusers_flux_controlnet": ("diffusers", {}, "lr_warmup_steps"),
     "diffusers_textual_inversion": ("diffusers", {}, "processes"),
 }
 """Configs whose project does more than can be read, or leaves out what its script decides."""

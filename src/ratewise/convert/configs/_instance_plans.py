@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from ratewise.convert.configs import _timm_classes as timm
 from ratewise.convert.configs import _torch_classes as torch
 from ratewise.convert.configs import _transformers_functions as transformers
+from ratewise.convert.configs import nemo
 from ratewise.convert.configs._instances import ClassKeys, Instance, instance
 from ratewise.convert.formats import RunFacts, ask
 from ratewise.convert.live._curves import KeyLevels, by_epoch, epochs, plan_of
@@ -16,6 +17,7 @@ from ratewise.convert.live._described import DescribedOptimizer, DescribedSchedu
 from ratewise.convert.live._feedback import plateau
 from ratewise.convert.live.timm import read as read_timm
 from ratewise.convert.live.torch import read as read_torch
+from ratewise.convert.pieces.keys import Keys
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import nearest, shorten
 from ratewise.schedule.given import read_plan
@@ -175,6 +177,28 @@ def _timm(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) 
     return replace(plan, notes=(_TIMM, *plan.notes))
 
 
+def _nemo(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) -> Plan:
+    """Return the plan of a policy of NeMo, which its recipes step once per update."""
+    notes: list[str] = []
+    own = {key: found.given[key] for key in ("interval", "frequency") if key in found.given}
+    policy = name.removesuffix("Scheduler") if name not in nemo.POLICIES else name
+    keys = ClassKeys.of(found, ctx)
+    given = {key: value for key, value in keys.given.items() if key not in own}
+    if policy != name:
+        left = {k: v for k, v in nemo.LIGHTNINGS.get(policy, {}).items() if k not in given}
+        given = {**left, **given}
+        if left:
+            said = ", ".join(f"{key}={value:g}" for key, value in left.items())
+            notes.append(f"Left out, so {name}'s own: {said}.")
+    word = own.get("interval", at.word or "step")
+    every = Keys(found.path, own).whole("frequency", at.every, low=1)
+    interval, ctx = _stepped(keys.who, ctx, Interval(word, every), notes)
+    if interval == "epoch":
+        rule = "is stepped once per epoch, and counts its lengths in steps"
+        raise ScheduleError(keys.who, rule, "give interval: step")
+    return nemo.policy_plan(policy, given, ctx, rate, notes)
+
+
 def _ratewise(found: Instance, name: str, ctx: RunFacts, rate: float, at: Interval) -> Plan:
     """Return our own plan, whose clock is the optimizer's updates whatever the interval."""
     if name == "Scheduler":
@@ -206,5 +230,6 @@ _FAMILIES = {
     "torch": _torch,
     "transformers": _transformers,
     "timm": _timm,
+    "nemo": _nemo,
     "ratewise": _ratewise,
 }

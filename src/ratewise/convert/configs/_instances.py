@@ -14,6 +14,7 @@ from typing import Any
 from ratewise.convert.configs import _timm_classes as timm
 from ratewise.convert.configs import _torch_classes as torch
 from ratewise.convert.configs import _transformers_functions as transformers
+from ratewise.convert.configs import nemo
 from ratewise.convert.formats import RunFacts, ask
 from ratewise.convert.pieces.keys import Keys, looks_scheduled
 from ratewise.convert.sources.unknown import is_variable
@@ -28,6 +29,10 @@ _TORCH = re.compile(r"torch\.optim\.(?:lr_scheduler|swa_utils)\.")
 _PLATEAU = re.compile(r"(?:pytorch_lightning|lightning\.pytorch)\.cli\.ReduceLROnPlateau")
 _TRANSFORMERS = re.compile(r"transformers\.(?:optimization\.)?(?=get_)")
 _TIMM = re.compile(r"timm\.scheduler\.(?:\w+\.)?(?=\w+$)")
+_NEMO = re.compile(r"nemo\.core\.optim\.lr_scheduler\.")
+_NEMO_MODULE = re.compile(
+    r"nemo\.lightning\.(?:pytorch\.optim\.)?(?:lr_scheduler\.)?(?=\w+Scheduler$)"
+)
 _RATES = re.compile(
     r"[Ss]ched(?!uleFree)|[a-z]LR$|[Ww]arm_?[Uu]p|[Aa]nneal|[Pp]lateau"
     r"|StochasticWeightAveraging$|LearningRateFinder$|Finetuning$"
@@ -37,6 +42,7 @@ _NO_RATES = re.compile(
     r"nois|diffus|profil|weight_decay|(?:\b|_)ema(?:\b|_)|beta|temperature|velocity", re.IGNORECASE
 )
 _PLACE = re.compile(r"(?:^|_)sched(?:uler)?s?(?:_(?:config|cfg|conf|dict|list|params|init))?$")
+_OPTIMIZERS = re.compile(r"^torch\.optim\.|\.OptimizerConfig$")
 _OPTIMIZER = re.compile(r"(?:^|_)optim(?:i[sz]er)?s?(?:$|_)")
 
 
@@ -69,6 +75,8 @@ class Instance:
             ("torch", _PLATEAU, ()),
             ("transformers", _TRANSFORMERS, transformers.NAMES),
             ("timm", _TIMM, timm.CLASSES),
+            ("nemo", _NEMO, nemo.POLICIES),
+            ("nemo", _NEMO_MODULE, tuple(f"{name}Scheduler" for name in nemo.POLICIES)),
         )
         for family, module, known in lists:
             match = module.match(self.name)
@@ -94,7 +102,7 @@ class Instance:
 
 def is_optimizers(key: str, found: Instance | None) -> bool:
     """Tell whether what lies under a key belongs to an optimizer, by its place or its name."""
-    named = found is not None and found.name.startswith("torch.optim.")
+    named = found is not None and _OPTIMIZERS.search(found.name) is not None
     return named or bool(_OPTIMIZER.search(key))
 
 

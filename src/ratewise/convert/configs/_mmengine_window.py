@@ -26,6 +26,7 @@ KNOWN = {
     "MultiStep": "milestones gamma",
     "OneCycle": f"eta_max total_steps {Cycle.KEYS}",
     "Poly": "eta_min power",
+    "QuadraticWarmup": "",
     "Step": "step_size gamma",
 }
 
@@ -145,8 +146,12 @@ class Window:
             raise ScheduleError(self.keys.who, rule, "give a small start_factor such as 1e-6")
         return [(None, part(decay("linear", level * last, level * first), self.steps - 1))]
 
+    def _quadraticwarmup(self, level: float) -> list[Piece]:
+        """Return ((k + 1)/n)² of the value that the optimizer began with."""
+        return [(self.steps, part(rw.Warmup(start=0.0, shape="quadratic"), self.steps, 1))]
+
     def _constant(self, level: float) -> list[Piece]:
-        factor = self.keys.number("factor", 1 / 3, high=1.0)
+        factor = self.keys.number("factor", 1 / 3)
         if self.steps == 1:
             return [stay(level * factor)]
         if factor == 0:

@@ -274,6 +274,7 @@ _MARKS = Marks(
     FormatMark("lr_scheduler", 1, lambda name: isinstance(name, str)),
     FormatMark("lr_scheduler", -20, lambda name: not isinstance(name, str)),
     FormatMark("lr_scheduler_type", -20),
+    FormatMark("base_model", -20, lambda name: not isinstance(name, str)),
     FormatMark("", -20, lambda source: isinstance(source, str)),
 )
 _FACTS = {

@@ -264,6 +264,7 @@ _MARKS = Marks(
     FormatMark("type", value=_KINDS),
     FormatMark("", 5, _is_bare),
     *marks("train_micro_batch_size_per_gpu zero_optimization", 1),
+    *marks("train_iters lr_decay_style pipe_parallel_size", -20),  # GPT-NeoX, which holds all of it
 )
 _FACTS = {"total": "scheduler.params.total_num_steps params.total_num_steps"}
 _READS = "scheduler type params optimizer.type optimizer.params.lr optimizer.params.betas"

@@ -323,6 +323,7 @@ _MARKS = _SectionMarks(
     *marks("lr_warmup_steps max_train_steps optimizer_type", 1),
     FormatMark("lr_scheduler", -20, lambda name: not isinstance(name, str)),
     *marks("lr_num_cycles lr_power lr_warmup", -4),
+    *marks("LoRA_type additional_parameters mem_eff_attn", -20),  # of the page in front of it
 )
 _FACTS = {
     "total": "max_train_steps",

@@ -14,7 +14,7 @@ from typing import Any
 from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, marks, only_one
 from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.flags import flags
-from ratewise.convert.pieces.keys import Keys
+from ratewise.convert.pieces.keys import Keys, as_number
 from ratewise.convert.pieces.moves import (
     Make,
     Piece,
@@ -63,7 +63,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
         raise ScheduleError(_WHO, rule, "read it without, from the update where the ramp ends")
     style = keys.choice("lr_decay_style", STYLES, "linear")
     clock = _clock(keys, ctx, style)
-    case = Case(keys, ctx, keys.rate(ctx))
+    case = Case(keys, ctx, keys.rate(ctx), _noted(keys, clock))
     low, start = (keys.level(name, case.peak) for name in ("min_lr", "lr_warmup_init"))
     total = max(int(clock.run), 1) if ctx.total is None else ctx.total  # the last batch is whole
     lr = lay(total, *pieces(case, style, clock, (start, low), total))
@@ -101,9 +101,17 @@ def _clock(keys: Keys, ctx: RunFacts, style: str) -> Lengths:
 
 
 def _samples(keys: Keys, ctx: RunFacts) -> float | None:
-    if keys.has("global_batch_size"):
-        return keys.number("global_batch_size", above=True)
-    return None if ctx.horizon.samples is None else float(ctx.horizon.samples)
+    if ctx.horizon.samples is not None:  # what was told counts more
+        return float(ctx.horizon.samples)
+    return keys.number("global_batch_size", above=True) if keys.has("global_batch_size") else None
+
+
+def _noted(keys: Keys, clock: Lengths) -> list[str]:
+    """Return a note of samples that were told where the flags have others."""
+    given = as_number(keys.given.get("global_batch_size"))
+    if given is None or clock.samples is None or given == clock.samples:
+        return []
+    return [f"samples={clock.samples:g} was given; the config says global_batch_size={given}."]
 
 
 def _warmup(keys: Keys, unit: str, one: float, decay: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratewise.convert.configs._mmengine_window import ENDLESS, KNOWN, Window
-from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, dig
+from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, ask, dig
 from ratewise.convert.pieces.keys import Keys, rate_at, section, under
 from ratewise.convert.pieces.moves import Piece, lay, stay
 from ratewise.convert.sources.unknown import Partial, Unknown
@@ -20,6 +20,7 @@ _PARAMS = {"LR": "lr", "Momentum": "momentum", "ParamScheduler": ""}
 
 
 _NAMES = {f"{kind}{end}": (kind, param) for kind in KNOWN for end, param in _PARAMS.items()}
+_NAMES["CosineAnnealingWeightDecay"] = "CosineAnnealing", "weight_decay"
 """Kind and parameter by the name of the class."""
 
 
@@ -97,12 +98,24 @@ class _Run:
         self.loop = Keys("mmengine train_cfg", section(_WHO, {} if loop is None else loop))
         self.optimizer: Any = dig(config, "optim_wrapper.optimizer")
         self.notes: list[str] = []
-        if self._said(config, "auto_scale_lr.enable", False) is not False:
-            rule = "has auto_scale_lr, which multiplies lr by the batch size over its base"
-            raise ScheduleError("mmengine", rule, "write the lr that comes of it, and enable=False")
+        self.scale = self._scale(config)
         if self._said(config, "optim_wrapper.accumulative_counts", 1) != 1:
             rule = "has accumulative_counts, and its schedulers count batches, not updates"
             raise ScheduleError("mmengine", rule, "give the config in updates, without the key")
+
+    def _scale(self, config: Mapping[str, Any]) -> float:
+        """Return what the rate is multiplied by: the samples of an update over their base."""
+        if self._said(config, "auto_scale_lr.enable", False) is False:
+            return 1.0
+        samples = self.ctx.horizon.samples
+        if samples is None:
+            rule = "has auto_scale_lr, which multiplies lr by the batch size over its base"
+            raise ScheduleError("mmengine", rule, ask("samples", ", those of an update"))
+        given = section("mmengine auto_scale_lr", dig(config, "auto_scale_lr"))
+        base = Keys("mmengine auto_scale_lr", given).number("base_batch_size", above=True)
+        scale = float(samples) / base
+        self.notes.append(f"auto_scale_lr multiplies the rate by {scale:g}.")
+        return scale
 
     def _said(self, config: Mapping[str, Any], path: str, usual: Any) -> Any:
         """Return what changes the rate from outside of the schedulers, or what is usual."""
@@ -132,7 +145,8 @@ class _Run:
             betas = dig(self.optimizer, "betas")
             value = betas[0] if isinstance(betas, list | tuple) and betas else None
         if param == "lr":
-            return rate_at(keys.who, self.optimizer, "lr", self.ctx)
+            rate = rate_at(keys.who, self.optimizer, "lr", self.ctx)
+            return rate if rate is None or self.scale == 1 else rate * self.scale
         told = self.ctx.more.get(param) if value is None else value
         return None if told is None else Keys(keys.who, {param: told}).number(param, above=True)
 
@@ -143,7 +157,10 @@ class _Run:
         if str(found.get("type")).startswith("ReduceOnPlateau"):
             rule = f"has {found['type']}, which depends on a metric"
             raise ScheduleError(who, rule, "keep MMEngine's own")
-        name = Keys(who, found).choice("type", _NAMES, what="type")
+        scoped = found.get("type")
+        if isinstance(scoped, str):
+            scoped = scoped.rpartition(".")[2]  # "mmdet.QuadraticWarmupLR"
+        name = Keys(who, {**found, "type": scoped}).choice("type", _NAMES, what="type")
         kind, param = _NAMES[name]
         keys = Keys(f"mmengine {name}", found)
         keys.only(_COMMON, KNOWN[kind], "" if param else "param_name")
@@ -189,6 +206,8 @@ def _notes(window: Window, converted: bool) -> list[str]:
         notes.append(
             f"The cosine stops at update {last}, short of its lowest value, and stays there."
         )
+    if kind == "Constant" and window.keys.number("factor", 1.0) > 1:
+        notes.append("A factor above 1 is refused by MMEngine itself, and taken by MMPose.")
     if kind == "CosineRestart":
         notes.append("Behind its last period the value stays where it was, above the lowest.")
     if kind == "Exponential" and converted:

@@ -115,11 +115,17 @@ def _cosine(case: _NeMoCase) -> Plan:
         return _fallen(case, decay("cosine", low), low)
     warmup = case.length("warmup")
     rest = case.steps - constant - warmup
-    if rest < 1:
-        rule = f"has {case.steps} steps, of which {warmup} warm up and {constant} are constant"
+    if not rest and not warmup:
+        rule = f"has {case.steps} steps, all of them constant, and divides by zero"
         raise ScheduleError(case.who, rule, "leave some for the decay")
     if warmup:
         case.notes.append(f"{IDLE} Without constant steps it would be at 1/{warmup + 1}.")
+    if rest < 1:
+        case.notes.append(
+            f"Of {case.steps} steps {warmup} warm up and {constant} are constant: none is left to "
+            f"decay, and the rate drops to min_lr behind update {warmup}."
+        )
+        return case.plan(rise(warmup), stay(1.0, min(warmup, 1)), stay(low))
     return case.plan(rise(warmup), (rest, part(decay("cosine", low), rest)), stay(low))
 
 
@@ -264,6 +270,38 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     optim = next((o for o in optims if isinstance(dig(o, "sched"), Mapping)), {"sched": source})
     found = section("nemo sched", dig(optim, "sched"))
     name = Keys("nemo sched", found).choice("name", _KINDS, what="policy")
+    rate = None if name.startswith("T5") else rate_at("nemo optim", optim, "lr", ctx)
+    steps = as_number(dig(source, "trainer.max_steps"))
+    notes: list[str] = []
+    if steps is not None and steps != -1:
+        if ctx.total is None:
+            ctx = ctx.lasting(Keys("nemo trainer", {"max_steps": steps}).whole("max_steps", low=1))
+        if found.get("max_steps") not in (None, ctx.total):
+            note = f"max_steps is that of the trainer, {ctx.total}, and not {found['max_steps']}."
+            notes.append(note)
+        if "max_steps" in found:
+            found = {**found, "max_steps": ctx.total}
+    return policy_plan(name, found, ctx, rate, notes)
+
+
+POLICIES = tuple(_OWN)
+"""NeMo's own policies, by name."""
+_CLIMBING = ("WarmupPolicy", "WarmupHoldPolicy", "NoamAnnealing", "WarmupAnnealing")
+LIGHTNINGS: dict[str, dict[str, Any]] = {
+    **{name: {"warmup_steps": 750} for name in _CLIMBING},
+    "CosineAnnealing": {"warmup_steps": 750, "constant_steps": 80_000, "min_lr": 6e-5},
+}
+"""What its modules for Lightning, `CosineAnnealingScheduler`, take where nothing is said."""
+
+
+def policy_plan(
+    name: str,
+    found: Mapping[str, Any],
+    ctx: RunFacts,
+    rate: float | None,
+    notes: list[str] | None = None,
+) -> Plan:
+    """Return the plan of a policy with these arguments, on an optimizer with this rate."""
     build, known = _KINDS[name]
     who = f"nemo {name}"
     given = {**found, **section(who, found.get("args"))}
@@ -271,11 +309,7 @@ def _read(source: Any, ctx: RunFacts) -> Plan:
     keys.only(_COMMON, known)
     if given.get("max_steps") == -1:
         raise ScheduleError(who, "has max_steps=-1, with which there is no schedule", "give it")
-    rate = None if name.startswith("T5") else rate_at("nemo optim", optim, "lr", ctx)
-    steps = as_number(dig(source, "trainer.max_steps"))
-    if ctx.total is None and steps not in (None, -1):
-        ctx = ctx.lasting(Keys("nemo trainer", {"max_steps": steps}).whole("max_steps", low=1))
-    return build(_NeMoCase(keys, ctx, rate))
+    return build(_NeMoCase(keys, ctx, rate, notes or []))
 
 
 _MARKS = Marks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ratewise.convert.formats import (
@@ -15,6 +16,7 @@ from ratewise.convert.formats import (
     RunFacts,
     marks,
     only_one,
+    programs,
 )
 from ratewise.convert.pieces.case import transformers_plan
 from ratewise.convert.pieces.flags import flags
@@ -34,8 +36,18 @@ _CARD = {
     "training_steps": "max_steps",
 }
 """What a model card calls them."""
+_PARTS = (
+    *("mm_projector", "mm_vision_tower", "vision_tower", "connector", "vision", "merger"),
+    *("vit", "aligner", "language_model"),
+)
+"""Parts of a model that trainers built on it give rates of their own, `--mm_projector_lr`."""
+_FLOORED = r"open_instruct/\w+\.py"
+"""Scripts that round a warm-up down to whole updates."""
 _SCRIPT = {"num_warmup_steps": "warmup_steps", "max_train_steps": "max_steps"}
 """What scripts call them that have a loop of their own; their defaults differ."""
+
+
+_PART_RATES = " ".join(f"{part}_lr" for part in _PARTS)
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
@@ -52,7 +64,7 @@ def read_arguments(who: str, source: Any, ctx: RunFacts, also: tuple[str, ...] =
         also: How other keys begin that are refused.
     """
     given = flags(who, source)
-    keys = Keys(who, given).among(_KEYS, *_CARD, *_SCRIPT, also=also)
+    keys = Keys(who, given).among(_KEYS, *_CARD, *_SCRIPT, _PART_RATES, also=also)
     if isinstance(source, str) and keys.has("num_warmup_steps"):
         keys.need("lr_scheduler_type")
     if isinstance(source, str) and keys.has("config"):
@@ -74,7 +86,32 @@ def read_arguments(who: str, source: Any, ctx: RunFacts, also: tuple[str, ...] =
     known = {name: as_number(keys.given[name]) for name in names(_KEYS) if keys.has(name)}
     if rate is not None:
         known["learning_rate"] = rate
-    return transformers_plan(known, ctx, notes)
+    if known.get("warmup_ratio") and programs(source, _FLOORED):
+        share = keys.number("warmup_ratio", high=1.0)
+        known["warmup_steps"] = int(_steps_of(who, known, ctx, "warmup_ratio") * share)
+        del known["warmup_ratio"]
+    return _grouped(keys, transformers_plan(known, ctx, notes))
+
+
+def _steps_of(who: str, known: Mapping[str, Any], ctx: RunFacts, name: str) -> int:
+    """Return the updates of the run, which a share of it needs."""
+    steps = known.get("max_steps")
+    if ctx.total is None and steps not in (None, -1):
+        return Keys(who, {"max_steps": steps}).whole("max_steps", low=1)
+    return ctx.need_total(f"{who} {name}")
+
+
+def _grouped(keys: Keys, plan: Plan) -> Plan:
+    """Return the plan with those parts of the model that have rates of their own."""
+    rates = {part: keys.number(f"{part}_lr", 0.0) for part in _PARTS if keys.has(f"{part}_lr")}
+    own = (0.0, plan.peak.get("lr"))  # what is not trained, and what has the rate of all
+    found = {
+        part: Plan(lr=plan.lr, peak={"lr": rate}) for part, rate in rates.items() if rate not in own
+    }
+    if not found:
+        return plan
+    note = f"Name the optimizer's groups to run this plan: {', '.join(found)}."
+    return replace(plan, groups=found, notes=(*plan.notes, note))
 
 
 def _is_whole(source: Any) -> bool:
@@ -97,6 +134,7 @@ _OF_FLAGS = Marks(
     *marks("--num_train_epochs --warmup_ratio --warmup_steps --output_dir learning_rate", 1),
     *marks("save_strategy report_to", 1),
     *marks("lr warmup_proportion lr_schedule lr_scheduler actor_learning_rate", -20),
+    *marks("finetuning_type cutoff_len", -20),  # LLaMA-Factory, which has defaults of its own
     *marks("train_batch_size", -2),
 )
 
@@ -106,7 +144,7 @@ def _evidence(source: Any) -> Evidence:
     return (_OF_FLAGS if isinstance(source, str) else _OF_CARDS)(source)
 
 
-READS = " ".join([_KEYS, *_CARD])
+READS = " ".join([_KEYS, *_CARD, _PART_RATES, *_PARTS])
 _FACTS = {**TRAINER_FACTS, "total": f"{TRAINER_FACTS['total']} max_train_steps"}
 _WHAT = "Trainer flags or a model card"
 FORMATS = (Format("trainer", _WHAT, _evidence, _read, _FACTS, " ".join([READS, *_SCRIPT])),)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ratewise.convert.sources.limits import LONGEST_FLAGS, too_large
-from ratewise.convert.sources.shell import variable_in
+from ratewise.convert.sources.shell import variable_in, why_unknown
 from ratewise.convert.sources.unknown import Unknown, like
 from ratewise.schedule import ScheduleError
 
@@ -75,7 +75,7 @@ def _split(text: str) -> tuple[dict[str, Any], str, dict[str, tuple[Any, Any]]]:
         if before != line and other != value:
             both[name] = (other, value)
         last[name] = line, value
-    return {name: _known(value) for name, (_, value) in last.items()}, "", both
+    return {name: _known(value, text) for name, (_, value) in last.items()}, "", both
 
 
 _ENDS = re.compile(r";+|&&?|\|\|?|\d?&?>{1,2}&?\d?\S*|<+\S*|(?:done|fi|then|else|do)")
@@ -98,11 +98,11 @@ def _words(text: str) -> Iterator[tuple[str, int]]:
         yield word, words.lineno - (text[at - 1 : at] == "\n")
 
 
-def _known(value: Any) -> Any:
+def _known(value: Any, text: str) -> Any:
     """Return a value, unknown where the shell would put something else in its place."""
     several = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     shown = next((one for one in several if variable_in(one)), None)
-    return value if shown is None else Unknown(shown, "the text does not set it")
+    return value if shown is None else Unknown(shown, why_unknown(shown, text))
 
 
 def _value(values: list[str]) -> Any:

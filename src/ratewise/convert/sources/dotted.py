@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from ratewise.convert.sources.limits import DEEPEST, LONGEST_FLAGS
-from ratewise.convert.sources.shell import variable_in
+from ratewise.convert.sources.shell import variable_in, why_unknown
 from ratewise.convert.sources.unknown import Unknown
 
 _SETTING = re.compile(r"(?:--|\+{0,2})([A-Za-z_][\w-]*+(?:\.[\w-]++)*+)=(.*)", re.DOTALL)
@@ -35,7 +35,7 @@ def nested(text: str) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = {}
     for key, values in said.items():
-        if not _put(found, key, _value(values)):
+        if not _put(found, key, _value(values, text)):
             return None
     return found
 
@@ -47,13 +47,24 @@ def _said(words: list[str]) -> dict[str, list[str]]:
     while i < len(words):
         setting, flag = _SETTING.fullmatch(words[i]), _FLAG.fullmatch(words[i])
         i += 1
-        if setting:
-            said.setdefault(setting[1], []).append(setting[2])
+        if setting and not _is_shells(setting[1], setting[2]):
+            said.setdefault(setting[1], []).append(_closed(setting[2]))
         elif flag:
             bare = i == len(words) or words[i].startswith("--") or _SETTING.fullmatch(words[i])
-            said.setdefault(flag[1], []).append("true" if bare else words[i])
+            said.setdefault(flag[1], []).append("true" if bare else _closed(words[i]))
             i += 0 if bare else 1
     return said
+
+
+def _is_shells(name: str, value: str) -> bool:
+    """Whether the shell itself is told: an array, `ARGS=(`, or what the environment holds."""
+    opens = value.startswith("(") and not value.endswith(")")
+    return opens or (name.isupper() and "." not in name)
+
+
+def _closed(value: str) -> str:
+    """Return the last word of an array without the bracket behind it."""
+    return value.removesuffix(")") if "(" not in value else value
 
 
 def _put(found: dict[str, Any], key: str, value: Any) -> bool:
@@ -68,12 +79,12 @@ def _put(found: dict[str, Any], key: str, value: Any) -> bool:
     return True
 
 
-def _value(values: list[str]) -> Any:
+def _value(values: list[str], script: str) -> Any:
     if len({*values}) > 1:
         return Unknown(" and ".join(values[:2]), "it is set twice, perhaps by two commands")
     text = values[-1]
     if variable_in(text):
-        return Unknown(text, "the text does not set it")
+        return Unknown(text, why_unknown(text, script))
     if text.strip().lower() in _WORDS:
         return _WORDS[text.strip().lower()]
     from ratewise.convert.pieces.keys import as_literal, as_number

@@ -28,6 +28,7 @@ from ratewise.convert.sources.values import (
 )
 from ratewise.schedule.errors import Who
 
+_KINDS = ("bool", "dict", "float", "int", "list", "str", "tuple")
 _CLASS_KEYS = {"type": False, "_target_": True}
 """Keys whose value may be a class, and whether by its full name."""
 
@@ -247,8 +248,10 @@ class Expressions:
 
     def _callee(self, node: ast.expr) -> str:
         """Return the full name of what is called; a built-in's is its own."""
-        if isinstance(node, ast.Name) and node.id not in self.names and not self.starred:
-            return node.id
+        if isinstance(node, ast.Name) and node.id not in self.names:
+            starred = self.starred and node.id not in _KINDS  # which no config means otherwise
+            if not starred:
+                return node.id
         found = self.value(node)
         if not isinstance(found, Elsewhere):
             raise Unclear

@@ -23,7 +23,8 @@ _WORD = re.compile(r"[\w/\-+.%*@ \t]*+")
 _INT = re.compile(r"[+-]?(?:0|[1-9](?:_?\d)*+)")
 _FLOAT = re.compile(r"[+-]?(?:\d[\d_]*+\.?[\d_]*+|\.\d[\d_]*+)(?:[eE][+-]?\d++)?|[+-]?(?i:inf|nan)")
 _WORDS = {"true": True, "false": False, "null": None}
-_MISSING = "???"
+MISSING = "???"
+"""What OmegaConf has in place of a value that whoever runs it has to give."""
 _ABSENT = object()
 
 
@@ -245,7 +246,7 @@ class _Resolver:
         if name == "oc.decode":
             return _primitive(first)
         found = self._select(self._keys(_Cursor(first), path))
-        if found is _ABSENT or (isinstance(found, str) and found == _MISSING):
+        if found is _ABSENT or (isinstance(found, str) and found == MISSING):
             return default[0] if default else None
         return found
 

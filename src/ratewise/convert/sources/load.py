@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ratewise.convert.sources.markdown import inside
 from ratewise.convert.sources.parsers import parse_json, parse_toml, parse_yaml
 from ratewise.convert.sources.paths import called, path_of, text_of
 from ratewise.convert.sources.shell import filled
+from ratewise.convert.sources.unknown import like
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Who, shorten
 
@@ -22,11 +23,16 @@ _CALLS = re.compile(r"\s*+(?:--|\(*+[A-Za-z_.]++\()")
 """How flags and calls begin."""
 
 
-def load(source: Any) -> Any:
+def load(source: Any, settings: Mapping[str, Any] | None = None) -> Any:
     """Return what a source holds: a file or a text as values, anything else as it is.
 
     A text that is no file and neither JSON, YAML nor TOML stays a text. The files that a config
     stands on are followed, and its references to its own keys resolved.
+
+    Args:
+        source: A file, a text, or anything else.
+        settings: Values by the path of their keys, which stand in place of what a config says
+            before its references are resolved.
 
     Raises:
         ScheduleError: a file that does not exist, is a pickle, is too large, or cannot be parsed.
@@ -36,19 +42,32 @@ def load(source: Any) -> Any:
         raise ScheduleError(f"read({shorten(source)})", rule, "give a text or the live object")
     path = path_of(source)
     if path is not None:
-        return _file(path)
-    if isinstance(source, str):
-        return resolved("read(…)", alone(_text("read(…)", source)))
-    if type(source) is not dict:
+        who, value = called(path), _file(path)
+    elif isinstance(source, str):
+        who, value = "read(…)", alone(_text("read(…)", source))
+    elif type(source) is dict:
+        who, value = "read(…)", alone(settled("read(…)", source))
+    else:
         return source
-    return resolved("read(…)", alone(settled("read(…)", source)))
+    for key, told in (settings or {}).items():
+        value = _placed(value, key.split("."), told)
+    return resolved(who, value)
 
 
 def _file(path: Path) -> Any:
-    who = called(path)
     if path.suffix.lower() in (".json", ".py", ".toml", ".yaml", ".yml"):
-        return resolved(who, followed(path))
-    return resolved(who, alone(_text(who, text_of(path))))
+        return followed(path)
+    return alone(_text(called(path), text_of(path)))
+
+
+def _placed(value: Any, keys: list[str], told: Any) -> Any:
+    """Return a copy of a config with a value at a path, if the path leads into it."""
+    if not isinstance(value, dict):
+        return value
+    first, *rest = keys
+    items: dict[Any, Any] = value
+    inner = _placed(items.get(first), rest, told) if rest else told
+    return like(items, {**items, first: inner}) if first in items or not rest else items
 
 
 def _text(who: Who, text: str) -> Any:

@@ -107,3 +107,11 @@ def _count(node: ast.expr) -> int:
 def variable_in(text: str) -> bool:
     """Tell whether a value holds a variable of the shell, or a command to run."""
     return re.search(r"\$[\w{(@*#?]|`", text) is not None
+
+
+def why_unknown(shown: str, text: str) -> str:
+    """Return why a variable that stands in a value is not known, for a message."""
+    names = [use[1] or use[3] for use in _USES.finditer(shown) if use[1] or use[3]]
+    if any(_mentions(text, name) for name in names):
+        return "the text sets it in several ways, or runs a command for it"
+    return "the text does not set it"

@@ -108,5 +108,6 @@ def known_part(value: Any) -> Any:
 
 def like(mapping: Any, known: dict[Any, Any]) -> dict[Any, Any]:
     """Return a mapping of which as much is unknown as of another."""
-    rest = rest_of(mapping)
-    return known if rest is None else Partial(known, rest)
+    if not isinstance(mapping, Partial) or (mapping.rest is None and not mapping.referred):
+        return known
+    return Partial(known, mapping.rest, mapping.referred)

@@ -9,11 +9,16 @@ from typing import Any
 from ratewise.convert.sources.limits import DEEPEST, NODES, SLOW_YAML, too_deep, too_large
 from ratewise.convert.sources.unknown import Unknown
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Who, shorten
+from ratewise.schedule.errors import Who
 
 _DIRECTIVES = 20
 """Lines such as `%TAG`, which the parser compares with each other."""
 _FLOAT = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
+_TWICE = "tag:ratewise,twice"
+_PLAIN = {"bool": "bool", "float": "float", "int": "int", "none": "null", "str": "str"}
+"""Tags of Python for what YAML has too."""
+_ENUM = re.compile(r"object/apply:[\w.]+\.(?:SchedulerType|IntervalStrategy|OptimizerNames)")
+"""Enumerations of Transformers, each member of which is made of its word."""
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$")
 
 
@@ -79,13 +84,20 @@ def safe_loader() -> Any:
         def compose_mapping_node(self, anchor: Any) -> Any:
             node = super().compose_mapping_node(anchor)
             said: dict[Any, Any] = {}
+            twice: set[Any] = set()
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":merge"):
                     continue
                 before = said.setdefault((key.tag, key.value), value)
                 if before is not value and not _same(before, value):
-                    rule = f"has the key {shorten(key.value)} twice"
-                    raise ScheduleError(self.who, rule, "keep one of them")
+                    twice.add((key.tag, key.value))
+            if twice:  # which of them is meant nobody knows
+                node.value = [
+                    (key, yaml.ScalarNode(_TWICE, key.value, key.start_mark, key.end_mark))
+                    if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in twice
+                    else (key, value)
+                    for key, value in node.value
+                ]
             return node
 
     def _same(a: Any, b: Any) -> bool:
@@ -97,18 +109,32 @@ def safe_loader() -> Any:
         base = SafeConstructor.yaml_constructors[node.tag]
         return node.value if _BASE_60.match(str(node.value)) else base(loader, node)
 
+    def twice(_: Any, node: Any) -> Unknown:
+        """Return what a key stands for that says two things."""
+        line = node.start_mark.line + 1
+        return Unknown(node.value, f"line {line} is not the only one with the key: keep one")
+
     def untold(_: Any, name: str, node: Any) -> Unknown:
         """Return what a project's own tag stands for: nothing is made of it."""
         line = node.start_mark.line + 1
         return Unknown(f"!{name}", f"the tag of line {line} is not followed")
 
-    def refused(_: Any, name: str, node: Any) -> None:
-        """Refuse what would make an object of Python, or run code."""
+    def made(loader: Any, name: str, node: Any) -> Any:
+        """Return what a tag of Python stands for where that is plain; nothing is made or run."""
+        plain = _PLAIN.get(name)
+        if plain is not None and isinstance(node, yaml.ScalarNode):
+            return SafeConstructor.yaml_constructors[f"tag:yaml.org,2002:{plain}"](loader, node)
+        if name in ("tuple", "list") and isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        items = node.value if isinstance(node, yaml.SequenceNode) else []
+        if _ENUM.fullmatch(name) and len(items) == 1 and isinstance(items[0], yaml.ScalarNode):
+            return items[0].value
         line = node.start_mark.line + 1
-        raise ValueError(f"line {line} has !!python/{name}, which is never run: write its value")
+        return Unknown(f"!!python/{name}", f"line {line} would run code of Python")
 
+    Loader.add_constructor(_TWICE, twice)
     Loader.add_multi_constructor("!", untold)
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/", refused)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", made)
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
     for kind in ("int", "float"):
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", text_in_base_60)
