@@ -55,6 +55,12 @@ EACH = 4
 MOST = 40
 """Epochs that are looked for where the log does not count them."""
 
+GO_ON = ("flat", "one_rate")
+"""Signs of runs that may go on as they did, though they tell nothing of other schedules."""
+
+PASSED = 1.2
+"""Epochs below which a run has hardly seen anything twice."""
+
 GUESSED = 12
 """Classes up to which a flat loss is compared with that of guessing."""
 
@@ -64,7 +70,8 @@ class Sign:
     """Something that a curve shows.
 
     Args:
-        kind: flat, overfitting, one_rate, inside_warmup, cut_short, repeated_epochs or jump.
+        kind: flat, overfitting, one_rate, inside_warmup, cut_short, first_epoch, repeated_epochs
+            or jump.
         sentence: What was seen, with its numbers.
         advice: What to do about it, or "".
         stops: Whether no schedule can be ranked by such a run.
@@ -74,6 +81,14 @@ class Sign:
     sentence: str
     advice: str = ""
     stops: bool = False
+
+    @property
+    def blinds(self) -> bool:
+        """Whether not even the end of the run itself is foreseen, were it to go on as it did.
+
+        A loss that stands still and a rate that stays the same stop a ranking alone.
+        """
+        return self.stops and self.kind not in GO_ON
 
     def __str__(self) -> str:
         return f"{self.sentence}; {self.advice}" if self.advice else self.sentence
@@ -89,6 +104,7 @@ def read_signs(curves: Iterable[Curve]) -> tuple[Sign, ...]:
     | jump | rises by > 6 robust deviations and half of all that was won, and stays there |
     | inside_warmup | the rate rises to the last point |
     | cut_short | fewer than 98 % of the planned updates were made |
+    | first_epoch | training: it ends within 1.2 epochs, and the plan goes on beyond them |
     | repeated_epochs | training: ≥ 30 % of the later fall lies where epochs begin, > 5 errors |
     | one_rate | all rates behind the warm-up, of all runs, are within 1 % |
 
@@ -132,6 +148,7 @@ def _each(run: Curve) -> list[Sign]:
         _jumps(run, losses),
         _climbs(run),
         _is_short(run),
+        _in_first_epoch(run),
         _stairs(run, losses),
     ]
     return [sign for sign in found if sign is not None]
@@ -252,6 +269,20 @@ def _is_short(run: Curve) -> Sign | None:
         return None
     said = f"{_called(run)}it stopped after {last:,} of {run.planned:,} planned updates"
     return Sign("cut_short", said)
+
+
+def _in_first_epoch(run: Curve) -> Sign | None:
+    """Find runs that were planned for several epochs and saw one: losses fall where data repeat."""
+    last, epoch = float(np.asarray(run.steps)[-1]), run.epoch
+    if run.validation or epoch is None or run.planned is None:
+        return None
+    if last > PASSED * epoch or run.planned <= PASSED * epoch:
+        return None
+    said = (
+        f"{_called(run)}it has seen hardly anything twice in {last:,.0f} updates, and its plan of "
+        f"{run.planned:,} goes on to epochs of {epoch:,.0f} updates"
+    )
+    return Sign("first_epoch", said, "what is seen again has a lower training loss")
 
 
 def _stairs(run: Curve, losses: Floats) -> Sign | None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._arrays import Floats
 from ratewise._printable import printable
 from ratewise.logs.curve import Curve
-from ratewise.logs.signs import Sign, read_signs
+from ratewise.logs.signs import PASSED, SAME, Sign, read_signs
 from ratewise.predict.api import fit
 from ratewise.predict.grid import distinct_peaks
+from ratewise.predict.held_out import FURTHER
 from ratewise.predict.long_runs import block_of, candidates_in_blocks, curve_in_blocks
 from ratewise.predict.result import Fit, Prediction
 from ratewise.runs.specs import Candidate
@@ -226,8 +228,33 @@ def forecast(
     return Forecast(fitted, found, texts, tuple(said), block, signs)
 
 
-def law_signs(fitted: Fit) -> tuple[Sign, ...]:
-    """Return what a fit itself shows: that it misses its own runs, or what was held out."""
+def blinding(fitted: Fit, rates: Floats) -> tuple[Sign, ...]:
+    """Return why the end of the only run that was fitted is not foreseen; nothing if it is.
+
+    That a ranking is stopped does not forbid it: a run at one rate, or one whose loss stands still,
+    may go on as it did.
+
+    Args:
+        fitted: The fit to one run.
+        rates: The rate of every update if it goes on, float64[total], from its first on.
+    """
+    run = fitted.curves[0]
+    found = [*read_signs([run]), *law_signs(fitted, goes_on=True)]
+    made = len(run.every_rate)
+    behind = rates[made - 1 :]
+    elsewhere = float(np.ptp(behind)) > SAME * float(behind.max())
+    again = run.epoch is not None and len(rates) > PASSED * run.epoch
+    told = {"one_rate": elsewhere, "first_epoch": again}
+    return tuple(sign for sign in found if sign.blinds or told.get(sign.kind, False))
+
+
+def law_signs(fitted: Fit, *, goes_on: bool = False) -> tuple[Sign, ...]:
+    """Return what a fit itself shows: that it misses its own runs, or what was held out.
+
+    Args:
+        fitted: The fit.
+        goes_on: Whether its only run is asked for, gone on with, and no other schedule.
+    """
     found: list[Sign] = []
     own = fitted.own_miss()
     if own > MISFIT:
@@ -238,8 +265,9 @@ def law_signs(fitted: Fit) -> tuple[Sign, ...]:
         said = "the law misses the ends of its own runs by as much as they are apart"
         advice = "compare by training, or fit the runs of one peak alone"
         found.append(Sign("misfit", said, advice, stops=True))
-    if len(fitted.held) and fitted.error > UNFORESEEN:
-        said = f"what was held out is missed by about {fitted.error:.0%}"
+    error = fitted.error / (FURTHER if goes_on else 1.0)
+    if len(fitted.held) and error > UNFORESEEN:
+        said = f"an end is foreseen to about {error:.0%} alone, by what was held out"
         advice = "log more points, or compare by training"
         found.append(Sign("unforeseen", said, advice, stops=True))
     return tuple(found)
