@@ -14,7 +14,16 @@ from ratewise._arrays import Floats
 from ratewise._files import Progress
 from ratewise.audit.rounding import LEAST, SINGLE, kept_digits, needed_digits
 from ratewise.audit.sources import COUNTED, is_rate, table_from
-from ratewise.logs.columns import EPOCHS, MONITOR, TRAINING, VALIDATION, chosen, epoch_of, plain
+from ratewise.logs.columns import (
+    EPOCHS,
+    MONITOR,
+    TRAINING,
+    VALIDATION,
+    chosen,
+    epoch_of,
+    plain,
+    planned_of,
+)
 from ratewise.logs.table import RARE, LogTable
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Fix
@@ -121,7 +130,7 @@ def recorded(
         rates=rates,
         losses=_losses(table, steps, scale),
         evaluations=_evaluations(table, scale),
-        total=facts.pop("total", None),
+        total=facts.pop("total", None) or planned_of(table),
         epoch=epoch if epoch is not None else epoch_of(table),
         digits=digits,
         convention=_convention(table, facts),

@@ -207,6 +207,14 @@ def _check(who: str, steps: Floats, rates: Floats, losses: Floats) -> None:
         raise ScheduleError(who, rule, "log the learning rate, or use Curve.of(schedule, …)")
     if not (rates > 0).any():
         raise ScheduleError(who, "has no rate above 0", "give the rates that were used")
+    third = len(losses) // 3
+    if losses.min() == 0 and losses[:third].mean() > losses[-third:].mean():
+        zeros = int((losses == 0).sum())
+        rule = (
+            f"has a loss of 0 at {zeros:,} of {len(losses):,} points: learned by heart, or rounded"
+        )
+        fix = "laws are of losses above 0: give a validation loss, or log more digits"
+        raise AnotherKind(who, rule, fix)
     if (losses <= 0).mean() > AROUND:
         rule = f"has losses around 0, from {losses.min():g} to {losses.max():g}, as of rewards"
         fix = "no law here is of such curves: give a loss that falls towards a floor above 0"

@@ -12,7 +12,9 @@ import numpy as np
 from ratewise._arrays import Floats
 from ratewise._printable import printable
 from ratewise.logs.curve import Curve
-from ratewise.logs.signs import PASSED, SAME, Sign, read_signs
+from ratewise.logs.epoch_signs import PASSED
+from ratewise.logs.sign import Sign
+from ratewise.logs.signs import SAME, read_signs
 from ratewise.predict.api import fit
 from ratewise.predict.grid import distinct_peaks
 from ratewise.predict.held_out import FURTHER
