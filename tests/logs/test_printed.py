@@ -122,6 +122,32 @@ def test_epochs_count_updates_if_one_says_how_many(tmp_path: Path) -> None:
     assert np.allclose(curve.losses, LOSSES)
 
 
+def test_settings_are_no_rows_and_a_record_may_have_several_lines(tmp_path: Path) -> None:
+    """A rate among the arguments of a run counts nothing; the epoch holds until the next."""
+    text = "use_cache: True\nmax_len: 128\nlearning_rate=0.5\nlr: 0.5\nlayers: 12\n"
+    text += "".join(
+        f"Epoch: {i + 1}/{N}\nTime: 35.1s - LR: {rate}\nTrain Loss: {loss} - Perplexity: 9\n"
+        for i, (_, loss, rate) in enumerate(ROWS)
+    )
+    path = tmp_path / "run.log"
+    path.write_text(text)
+    (curve,) = read_curves(path, epoch=10)
+    assert np.asarray(curve.steps).tolist() == STEPS.tolist()
+    assert np.allclose(curve.losses, LOSSES)
+    assert np.allclose(curve.rates, RATES)
+
+
+def test_epochs_with_parts_begin_at_none(tmp_path: Path) -> None:
+    """Those of a Trainer without bars: .1 is a tenth of an epoch, and not one and a tenth."""
+    path = tmp_path / "run.log"
+    path.write_text(
+        "".join(f"{{'loss': {x}, 'learning_rate': {r}, 'epoch': {s / 100}}}\n" for s, x, r in ROWS)
+    )
+    (curve,) = read_curves(path, epoch=100)
+    assert np.asarray(curve.steps).tolist() == STEPS.tolist()
+    assert recorded(path, epoch=100).steps.tolist() == STEPS.tolist()
+
+
 def test_a_text_without_losses_says_so(tmp_path: Path) -> None:
     path = tmp_path / "nohup.out"
     path.write_text("nohup: ignoring input\nINFO  2026-01-02 loading the model\nport: 8080\n")
@@ -185,3 +211,9 @@ def test_the_parts_of_a_detector_are_summed(tmp_path: Path) -> None:
     assert np.asarray(curve.steps).tolist() == STEPS.tolist()
     assert np.allclose(curve.losses, LOSSES + 0.5)
     assert curve.validation
+    headless = tmp_path / "results.txt"
+    headless.write_text(
+        "".join(f"{i}/30 7.8G 0.1 0.2 0.3 {x} 30 640\n" for i, x in enumerate(LOSSES))
+    )
+    with pytest.raises(ScheduleError, match="and no header"):
+        read_curves(headless)

@@ -21,6 +21,7 @@ from ratewise.logs.columns import (
     VALIDATION,
     chosen,
     epoch_of,
+    first_epoch_at,
     plain,
     planned_of,
 )
@@ -182,10 +183,9 @@ def _counter(table: LogTable, epoch: float | None, facts: dict[str, Any]) -> tup
     """Return what the column that counts is to be raised by, and the updates in one of it."""
     if plain(table.step) not in EPOCHS:
         return _base(table), 1.0
-    begin = min((float(at.min()) for at, _ in table.columns.values() if len(at)), default=1.0)
     if epoch is None:
         facts["unit"] = "epoch"
-    return 1 - min(int(begin), 1), 1.0 if epoch is None else epoch
+    return first_epoch_at(table), 1.0 if epoch is None else epoch
 
 
 def _base(table: LogTable) -> int:

@@ -220,17 +220,34 @@ def planned_of(table: LogTable) -> int | None:
 def in_updates(table: LogTable, epoch: float | None) -> LogTable:
     """Return a table that counts epochs as one that counts updates, an epoch of so many.
 
-    A count that begins at 0 is of epochs that were over before, as is usual; so it is raised by 1.
+    The event files of Ultralytics count epochs, though they call them steps: so do all that log
+    the loss in its parts.
+
+    Raises:
+        ScheduleError: they do, and nobody said how many updates an epoch has.
     """
-    if epoch is None or plain(table.step) not in EPOCHS:
+    losses = kinds_of(table)
+    in_parts = bool(losses) and all(" + " in one for one in losses)
+    called = plain(table.step) in EPOCHS
+    if not (called or in_parts) or (called and epoch is None):
         return table
-    begin = min((float(at.min()) for at, _ in table.columns.values() if len(at)), default=1.0)
-    early = 1 - min(int(begin), 1)
-    counted = {
-        name: (np.rint((at + early) * epoch), values)
-        for name, (at, values) in table.columns.items()
-    }
+    if epoch is None:
+        rule = "counts epochs, as Ultralytics does"
+        fix = Fix("say how many updates one has with {epoch}, 1 to count in epochs", epoch="…")
+        raise ScheduleError(f"Log {table.where!r}", rule, fix)
+    early = first_epoch_at(table)
+    columns = table.columns.items()
+    counted = {name: (np.rint((at + early) * epoch), values) for name, (at, values) in columns}
     return replace(table, columns=counted)
+
+
+def first_epoch_at(table: LogTable) -> int:
+    """Return by what a count of epochs is to be raised: 1 if whole ones are counted from 0."""
+    counted = [at[np.isfinite(at)] for at, _ in table.columns.values()]
+    if any((at != np.floor(at)).any() for at in counted):
+        return 0
+    begin = min((float(at.min()) for at in counted if len(at)), default=1.0)
+    return 1 - min(int(begin), 1)
 
 
 def epoch_of(table: LogTable) -> float | None:

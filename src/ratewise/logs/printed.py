@@ -39,6 +39,7 @@ _BAR = re.compile(r"\|\s*(\d+)/(\d+) \[\d+:")
 _PLACE = re.compile(r"Epoch(?:\(train\))?(:?) *\[(\d+)\] *\[ *(\d+)/(\d+)\]")
 """Where a batch is in its epoch: epochs count from 0 behind a colon, as in examples of PyTorch, and
 from 1 in those of OpenMMLab."""
+_SETTING = re.compile(r"[\w .]{1,40}: ")
 _LEVEL = re.compile(r"^(?:INFO|DEBUG|WARNING|ERROR|CRITICAL) ")
 
 Row = dict[str, float | str]
@@ -58,7 +59,7 @@ def is_printed(begin: bytes) -> bool:
     first, below = lines[0], lines[1:21]
     if _PAIR.search(first) is not None and any(mark in first for mark in ":="):
         return True
-    if any(_BAR.search(line) for line in lines[:21]):
+    if _SETTING.match(first) or any(_BAR.search(line) for line in lines[:21]):
         return True
     mark = max(SEPARATORS, key=first.count)
     width, *widths = (
@@ -108,11 +109,12 @@ def _rows(path: Path, asked: Asked) -> Iterator[Row]:
     for _, text in Lines(path, asked.progress):
         for line in text.split("\n"):
             row = dict(_pairs(line[:WIDEST], asked))
-            if any(not _counts(name) for name in row):
-                yield {**{one: value for one, value in waiting.items() if one not in row}, **row}
-                waiting = {one: value for one, value in waiting.items() if plain(one) in EPOCHS}
-            else:
+            whole = {**{one: value for one, value in waiting.items() if one not in row}, **row}
+            if all(map(_counts, row)):
                 waiting |= row
+            elif any(_counts(one) and plain(one) not in TOTALS for one in whole):  # no settings
+                yield whole
+                waiting = {one: value for one, value in waiting.items() if plain(one) in EPOCHS}
 
 
 def _pairs(line: str, asked: Asked) -> Iterator[tuple[str, float | str]]:

@@ -123,7 +123,7 @@ def read_logs(
     notes: list[str] = []
     for one in paths:
         found, said = read_tables(one, asked)
-        tables += [with_sums(in_updates(table, epoch)) for table in found]
+        tables += [in_updates(with_sums(table), epoch) for table in found]
         notes += said
     tables = _named_apart(tables)
     kind = None if loss is not None else loss_of(tables, FEWEST)
