@@ -207,8 +207,12 @@ def test_losses_around_zero_are_another_kind_of_curve() -> None:
         curve(np.sin(STEPS / 30))
     with pytest.raises(AnotherKind, match="around 0"):
         curve(np.maximum(STEPS - 200, 0) * 1e-6)
-    with pytest.raises(AnotherKind, match="a loss of 0 at 6 of 60 points: learned by heart"):
+    with pytest.raises(AnotherKind, match="a loss of 0 at 18 of 60 points: learned by heart"):
+        curve(np.round(2 * np.exp(-STEPS / 40), 4))
+    with pytest.raises(AnotherKind, match=r"to the end, behind 1\.\d+: it became NaN"):
         curve(np.where(STEPS > 540, 0.0, learning()))
+    with pytest.raises(AnotherKind, match="0 at every point"):
+        curve(np.zeros(N))
 
 
 # On the command line ------------------------------------------------------------------------
@@ -240,6 +244,18 @@ def test_what_stops_a_ranking_is_said_first_and_ends_with_4(tmp_path: Path) -> N
     found = json.loads(predict(path, "--json").stdout)
     assert found["predictions"] == []
     assert [sign["kind"] for sign in found["signs"]] == ["one_rate"]
+    assert found["going_on"] is None
+
+
+def test_the_end_of_a_run_at_one_rate_is_foreseen(tmp_path: Path) -> None:
+    """Though nothing is ranked: up to 1 / .6 times as long, and what it comes to is inside."""
+    path = record(tmp_path / "trainer_state.json", learning(), np.full(N, 1e-3))
+    told = json.loads(predict(path, "--total", "900", "--json").stdout)["going_on"]
+    assert told["total"] == 900
+    assert told["low"] < 1 + 2 * 90**-0.5 < told["high"] < 1.5 * told["low"]
+    words = " ".join(predict(path, "--total", "900").output.split())
+    assert "Gone on with at 0.001, it comes to 1.2" in words
+    assert json.loads(predict(path, "--total", "1200", "--json").stdout)["going_on"] is None
 
 
 def test_advise_from_a_record_says_the_signs_and_draws_no_rules_from_them(tmp_path: Path) -> None:
