@@ -16,7 +16,7 @@ import numpy as np
 from ratewise.choose import fit
 from ratewise.logs.curve import Curve, jitter
 from ratewise.logs.signs import read_signs
-from ratewise.predict.forecast import law_signs
+from ratewise.predict.forecast import blinding
 from ratewise.predict.held_out import first_points
 from ratewise.schedule import ScheduleError
 
@@ -26,8 +26,9 @@ HEAD = """# What real records show
 Facts from `trainer_state.json` files of public repositories, at most 60 points of each. A law is
 fitted to the first 60 % of the points; “foreseen” compares its mean over the last tenth with the
 measured one (+ is too high), “inside” says whether the difference is within the 90 % interval plus
-the jitter, for those where nothing that is seen forbids to foresee, in the whole or in the part.
-Made by `docs/make_log_signs.py`.
+the jitter, of those that are agreed to: where nothing in the part, taken for a log that ends there,
+forbids to foresee how the run goes on. A loss that stands still and a rate that stays the same stop
+a ranking of schedules, and not that. Made by `docs/make_log_signs.py`.
 
 | record | points | seen | foreseen | inside |
 |---|---|---|---|---|
@@ -66,9 +67,9 @@ def told(path: Path, planned: int) -> tuple[str, str, str, bool]:
     if part is None:
         return seen, "too few points", "", False
     found = fit(part)
-    earlier = [sign for sign in (*read_signs([part]), *law_signs(found)) if sign.stops]
+    blind = blinding(found, run.every_rate)
     told = {sign.kind for sign in signs}
-    more = "; ".join(sign.sentence for sign in earlier if sign.kind not in told)
+    more = "; ".join(sign.sentence for sign in blind if sign.kind not in told)
     seen += f"; in its first 60 %: {more}" if more else ""
     losses, at = np.asarray(run.losses), np.asarray(run.steps, dtype=np.int64)
     last = max(len(at) // 10, 1)
@@ -80,8 +81,7 @@ def told(path: Path, planned: int) -> tuple[str, str, str, bool]:
     centre = found.law.losses(run.every_rate)[-1]
     noise = 1.645 * jitter(losses) * end / np.sqrt(last)
     inside = foreseen * low / centre - noise <= end <= foreseen * high / centre + noise
-    stops = earlier or [sign for sign in signs if sign.stops]
-    return seen, f"{foreseen / end - 1:+.1%}", "yes" if inside else "no", not stops
+    return seen, f"{foreseen / end - 1:+.1%}", "yes" if inside else "no", not blind
 
 
 def read(path: Path, planned: int) -> Curve:

@@ -182,7 +182,7 @@ def test_a_summary_is_one_row_and_accuses_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.jsonl", '{"step": 1, "lr": 0.1}\nxx\n{"step": 2, "lr": 0.1}\n'),
+        ("a.jsonl", '{"step": 1, "lr": 0.1}\nxx\nyy\n'),
         ("b.jsonl", "[1, 2]\n[3, 4]\n"),
         ("c.jsonl", "\n\n"),
         ("d.json", "3"),

@@ -193,7 +193,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "wide": (",".join(f"c{i}" for i in range(500)).encode() + b"\n1", "c19 and 480 more: "),
     "garbage": (bytes(range(256)) * 4, "no log of a known format"),
     "latin": (b"step,lr,loss\n1,\xe9,2\n", "no log of a known format"),
-    "steps": (b"epoch,lr,loss\n1,0.1,3\n", "no column of updates; it has epoch, lr, loss"),
+    "steps": (b"epoch,lr,loss\n1,0.1,3\n", "no column of updates but epoch; it has epoch"),
     "losses": (b"step,lr,accuracy\n1,0.1,3\n", "no column of losses; it has step, lr, accuracy"),
     "short": (b"step,lr,loss\n1,0.1,3\n", "has 1 points with loss, too few"),
     "json": (b'{"log_history": [{"step": 1', "cut off or no JSON"),

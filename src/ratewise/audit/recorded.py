@@ -14,7 +14,17 @@ from ratewise._arrays import Floats
 from ratewise._files import Progress
 from ratewise.audit.rounding import LEAST, SINGLE, kept_digits, needed_digits
 from ratewise.audit.sources import COUNTED, is_rate, table_from
-from ratewise.logs.columns import EPOCHS, MONITOR, TRAINING, VALIDATION, chosen, epoch_of, plain
+from ratewise.logs.columns import (
+    EPOCHS,
+    MONITOR,
+    TRAINING,
+    VALIDATION,
+    chosen,
+    epoch_of,
+    first_epoch_at,
+    plain,
+    planned_of,
+)
 from ratewise.logs.table import RARE, LogTable
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Fix
@@ -121,7 +131,7 @@ def recorded(
         rates=rates,
         losses=_losses(table, steps, scale),
         evaluations=_evaluations(table, scale),
-        total=facts.pop("total", None),
+        total=facts.pop("total", None) or planned_of(table),
         epoch=epoch if epoch is not None else epoch_of(table),
         digits=digits,
         convention=_convention(table, facts),
@@ -173,10 +183,9 @@ def _counter(table: LogTable, epoch: float | None, facts: dict[str, Any]) -> tup
     """Return what the column that counts is to be raised by, and the updates in one of it."""
     if plain(table.step) not in EPOCHS:
         return _base(table), 1.0
-    begin = min((float(at.min()) for at, _ in table.columns.values() if len(at)), default=1.0)
     if epoch is None:
         facts["unit"] = "epoch"
-    return 1 - min(int(begin), 1), 1.0 if epoch is None else epoch
+    return first_epoch_at(table), 1.0 if epoch is None else epoch
 
 
 def _base(table: LogTable) -> int:

@@ -10,7 +10,7 @@ import typer
 
 from ratewise import Hold, ScheduleError
 from ratewise._extras import require
-from ratewise.cli.arguments import Json, Out, Png, Word
+from ratewise.cli.arguments import Epoch, Json, Out, Png, Word
 from ratewise.cli.errors import NO_RECOMMENDATION
 from ratewise.cli.output import check_figure, save_figure, say, say_json, write_results
 from ratewise.cli.parsing import read_peaks, read_specs, read_total
@@ -42,6 +42,7 @@ def predict(
     loss: Annotated[Word, typer.Option(metavar="NAME", help="Column of losses.")] = None,
     rate: Annotated[Word, typer.Option(metavar="NAME", help="Column of learning rates.")] = None,
     step: Annotated[Word, typer.Option(metavar="NAME", help="Column of updates.")] = None,
+    epoch: Epoch = None,
     schedule: Annotated[Word, typer.Option(metavar="SPEC", help=_SCHEDULE)] = None,
     lr: Annotated[float | None, typer.Option(metavar="RATE", help=_LR)] = None,
     warmup: Annotated[int, typer.Option(metavar="N", help=_WARMUP)] = 0,
@@ -70,7 +71,7 @@ def predict(
     asked: Any = {"peaks": _peaks(peaks, lr), "total": _updates(total), "law": law}
     rates = RateSource(rate, schedule, lr, warmup)
     with reading() as progress:
-        read = read_logs(paths, loss=loss, step=step, rates=rates, progress=progress)
+        read = read_logs(paths, loss=loss, step=step, epoch=epoch, rates=rates, progress=progress)
     notes = [*guessed, f"losses are from {', '.join(read.loss)}", *read.notes]
     found = forecast(read.curves, named or None, **asked, notes=notes)
     if figure is not None:

@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ratewise._files import Progress
+from ratewise.logs.series import Points
 from ratewise.logs.table import LogTable
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest, shorten
 
 STEPS = (
     *("step", "global_step", "trainer_global_step", "train_global_step", "steps", "iteration"),
-    *("iterations", "iter", "update", "updates", "num_updates", "t"),
+    *("iterations", "iter", "update", "updates", "num_updates", "current_steps", "current_step"),
+    *("train_step", "t", "s"),
 )
 VALIDATION = (
     *("val_loss", "eval_loss", "valid_loss", "validation_loss", "dev_loss", "test_loss"),
     *("loss_val", "loss_eval", "loss_valid", "loss_validation", "loss_dev", "loss_test"),
+    *("total_val_loss", "val_total_loss", "lm_loss_validation", "tel"),
 )
 TRAINING = (
     *("loss", "train_loss", "train_loss_step", "training_loss", "loss_train", "loss_training"),
-    *("loss_step", "train_loss_epoch", "loss_epoch"),
+    *("loss_step", "train_loss_epoch", "loss_epoch", "total_loss", "train_total_loss", "lm_loss"),
+    *("train_lm_loss", "lm_loss_training_lm_loss", "train_crossentropyloss", "trl"),
 )
+"""The last few: those of detectors with several losses, of Megatron and OLMo, of llm.c."""
 EPOCHS = ("epoch", "epochs", "train_epoch")
+TOTALS = ("total_steps", "max_steps", "max_iters", "total_iters", "num_training_steps")
+"""Columns that say in each row how many updates the run is to make."""
+PARTS = re.compile(r"(train|val)_(box|cls|dfl|obj|seg|pose|kobj|giou|sem|angle)_loss")
+"""Losses that Ultralytics and YOLOs before it log one by one, weighted: their sum is trained."""
 RATES = ("lr", "learning_rate", "rate", "train_lr", "train_learning_rate", "optim_lr")
 MANY = 20
 """Columns that an error lists."""
 
 MONITOR = re.compile(r"lr-\w")
 """How the names begin that Lightning's LearningRateMonitor gives."""
-_GROUP = re.compile(r"(.*_)?(lr|learning_rate)_(\d+|(group|pg)_?\d+)")
-_KNOWN = {*VALIDATION, *TRAINING, *RATES, *EPOCHS}
+_GROUP = re.compile(r"(.*_)?(lr|learning_rate)_?(\d+|_(group|pg)_?\d+)")
+_KNOWN = {*VALIDATION, *TRAINING, *RATES, *EPOCHS, *TOTALS}
 
 
 def plain(name: str) -> str:
@@ -53,6 +63,7 @@ class Asked:
         rate: Column of the learning rates.
         progress: What is told how far the reading is.
         logs: How many logs are read together, which share the points that are kept.
+        epoch: Updates in an epoch, for logs that count nothing but epochs.
     """
 
     step: str | None = None
@@ -60,11 +71,13 @@ class Asked:
     rate: str | None = None
     progress: Progress | None = None
     logs: int = 1
+    epoch: float | None = None
 
     def keeps(self, name: str) -> bool:
         """Whether a column may be of losses or rates, so that its numbers are kept."""
         called = {plain(one) for one in (self.loss, self.rate) if one is not None}
-        return plain(name) in called | _KNOWN or is_rate(name)
+        known = plain(name) in called | _KNOWN or is_rate(name)
+        return known or PARTS.fullmatch(plain(name)) is not None
 
     def step_of(self, where: str, names: Sequence[str]) -> str:
         """Return the column that counts updates.
@@ -75,9 +88,15 @@ class Asked:
         if self.step is not None:
             return chosen(where, names, "step", self.step)
         found = _first(names, STEPS)
-        if found is None:
+        if found is not None:
+            return found
+        epochs = _first(names, EPOCHS)
+        if epochs is None:
             raise _missing(where, names, "updates", Fix("name it with {step}", step="…"))
-        return found
+        if self.epoch is None:
+            fix = "say how many updates an epoch has with {epoch}, 1 to count in epochs"
+            raise _missing(where, names, f"updates but {epochs}", Fix(fix, epoch="…"))
+        return epochs
 
 
 def chosen(where: str, names: Sequence[str], option: str, name: str) -> str:
@@ -110,8 +129,36 @@ def rate_of(table: LogTable, name: str | None) -> str:
 def kinds_of(table: LogTable) -> list[str]:
     """Return the columns that look like losses, of validation first."""
     known = [*VALIDATION, *TRAINING]
-    found = [one for one in table.names if plain(one) in known]
-    return sorted(found, key=lambda one: known.index(plain(one)))
+    found = [one for one in dict.fromkeys((*table.names, *table.columns)) if kind_of(one) in known]
+    return sorted(found, key=lambda one: known.index(kind_of(one)))
+
+
+def kind_of(name: str) -> str:
+    """Return what a column is called plainly; a sum of parts as the loss that it is.
+
+    >>> kind_of("train/Loss"), kind_of("val/box_loss + val/cls_loss")
+    ('train_loss', 'val_loss')
+    """
+    parts = [PARTS.fullmatch(plain(one)) for one in name.split(" + ")]
+    if len(parts) > 1 and parts[0] is not None and all(parts):
+        return f"{parts[0][1]}_loss"
+    return plain(name)
+
+
+def with_sums(table: LogTable) -> LogTable:
+    """Return a table with the sums of the parts of a loss, where it has no loss but parts."""
+    sums: dict[str, Points] = {}
+    for kind in ("val", "train"):
+        parts = [one for one in table.columns if (found := PARTS.fullmatch(plain(one)))
+                 and found[1] == kind]  # fmt: skip
+        points = [table.columns[one] for one in parts]
+        alike = len({len(steps) for steps, _ in points}) == 1
+        if len(parts) < 2 or not alike or any((at != points[0][0]).any() for at, _ in points):
+            continue
+        sums[" + ".join(parts)] = points[0][0], np.sum([values for _, values in points], axis=0)
+    if not sums or kinds_of(table):
+        return table
+    return replace(table, columns={**table.columns, **sums})
 
 
 def loss_of(tables: Sequence[LogTable], least: int) -> str:
@@ -123,7 +170,7 @@ def loss_of(tables: Sequence[LogTable], least: int) -> str:
         ScheduleError: no kind is in all of them.
     """
     counts = [
-        {plain(one): table.points(one) for one in reversed(kinds_of(table))} for table in tables
+        {kind_of(one): table.points(one) for one in reversed(kinds_of(table))} for table in tables
     ]
     for table, found in zip(tables, counts, strict=True):
         if not found:
@@ -145,19 +192,62 @@ def loss_column(table: LogTable, name: str | None, kind: str | None) -> str:
     """Return the column of a loss, named by the user or of a kind."""
     if name is not None:
         return chosen(table.where, table.names, "loss", name)
-    return next(one for one in kinds_of(table) if plain(one) == kind)
+    return next(one for one in kinds_of(table) if kind_of(one) == kind)
 
 
 def facts_beside(table: LogTable, loss: str) -> dict[str, Any]:
     """Return what a log says of a run beside one of its losses, in the words of `Curve.beside`."""
-    facts: dict[str, Any] = {"planned": table.planned, "epoch": epoch_of(table)}
-    if plain(loss) in VALIDATION:
+    facts: dict[str, Any] = {"planned": planned_of(table), "epoch": epoch_of(table)}
+    if kind_of(loss) in VALIDATION:
         return facts | {"validation": True}
-    other = next((one for one in kinds_of(table) if plain(one) in VALIDATION), None)
+    other = next((one for one in kinds_of(table) if kind_of(one) in VALIDATION), None)
     if other is None:
         return facts
     steps, losses, _ = table.series(other)
     return facts | {"evaluations": tuple(zip(steps.tolist(), losses.tolist(), strict=True))}
+
+
+def planned_of(table: LogTable) -> int | None:
+    """Return the updates that a run was to make: as its log says, or the last row of it."""
+    name = _first(table.columns, TOTALS)
+    if table.planned is not None or name is None:
+        return table.planned
+    _, totals, _ = table.series(name)
+    last = float(totals[-1]) if len(totals) else 0.0
+    return int(last) if last >= 1 and math.isfinite(last) else None
+
+
+def in_updates(table: LogTable, epoch: float | None) -> LogTable:
+    """Return a table that counts epochs as one that counts updates, an epoch of so many.
+
+    The event files of Ultralytics count epochs, though they call them steps: so do all that log
+    the loss in its parts.
+
+    Raises:
+        ScheduleError: they do, and nobody said how many updates an epoch has.
+    """
+    losses = kinds_of(table)
+    in_parts = bool(losses) and all(" + " in one for one in losses)
+    called = plain(table.step) in EPOCHS
+    if not (called or in_parts) or (called and epoch is None):
+        return table
+    if epoch is None:
+        rule = "counts epochs, as Ultralytics does"
+        fix = Fix("say how many updates one has with {epoch}, 1 to count in epochs", epoch="…")
+        raise ScheduleError(f"Log {table.where!r}", rule, fix)
+    early = first_epoch_at(table)
+    columns = table.columns.items()
+    counted = {name: (np.rint((at + early) * epoch), values) for name, (at, values) in columns}
+    return replace(table, columns=counted)
+
+
+def first_epoch_at(table: LogTable) -> int:
+    """Return by what a count of epochs is to be raised: 1 if whole ones are counted from 0."""
+    counted = [at[np.isfinite(at)] for at, _ in table.columns.values()]
+    if any((at != np.floor(at)).any() for at in counted):
+        return 0
+    begin = min((float(at.min()) for at in counted if len(at)), default=1.0)
+    return 1 - min(int(begin), 1)
 
 
 def epoch_of(table: LogTable) -> float | None:

@@ -25,6 +25,9 @@ BLOWN_UP = 1.5
 LOST = 0.25
 """Share of its fall that a run must have lost to have diverged without that."""
 
+SUDDEN = 0.1
+"""A loss that is 0 to the end behind more than this share of its first did not fall there."""
+
 AROUND = 0.1
 """Share of losses of 0 or less from which on a curve is of another kind."""
 
@@ -207,6 +210,7 @@ def _check(who: str, steps: Floats, rates: Floats, losses: Floats) -> None:
         raise ScheduleError(who, rule, "log the learning rate, or use Curve.of(schedule, …)")
     if not (rates > 0).any():
         raise ScheduleError(who, "has no rate above 0", "give the rates that were used")
+    _check_zeros(who, losses)
     if (losses <= 0).mean() > AROUND:
         rule = f"has losses around 0, from {losses.min():g} to {losses.max():g}, as of rewards"
         fix = "no law here is of such curves: give a loss that falls towards a floor above 0"
@@ -216,6 +220,27 @@ def _check(who: str, steps: Floats, rates: Floats, losses: Floats) -> None:
         raise ScheduleError(who, rule, "give the loss itself, not its logarithm or a score")
     if np.ptp(losses) <= 1e-9 * abs(float(losses[0])):
         raise ScheduleError(who, "has a constant loss", "give the curve of a run that learns")
+
+
+def _check_zeros(who: str, losses: Floats) -> None:
+    """Refuse losses that fall to exactly 0: no law is of these, and most mean something else."""
+    zeros, third = losses == 0, len(losses) // 3
+    if not zeros.any() or losses.min() < 0:
+        return
+    if zeros.all():
+        fix = "look at the labels, all of them masked, or at a NaN: Trainers log it as 0"
+        raise AnotherKind(who, "has a loss of 0 at every point", fix)
+    first = int(np.argmax(zeros))
+    if zeros[first:].all() and first and losses[first - 1] > SUDDEN * losses[0]:
+        rule = f"has a loss of exactly 0 from one point to the end, behind {losses[first - 1]:.4g}"
+        raise AnotherKind(
+            who, rule, "it became NaN, which Trainers log as 0: a lower rate, or bf16"
+        )
+    if losses[:third].mean() > losses[-third:].mean():
+        points = f"{int(zeros.sum()):,} of {len(losses):,} points"
+        rule = f"has a loss of 0 at {points}: learned by heart, or rounded"
+        fix = "laws are of losses above 0: give a validation loss, or log more digits"
+        raise AnotherKind(who, rule, fix)
 
 
 def _diverged(losses: Floats, blown: bool) -> str:

@@ -15,6 +15,7 @@ from ratewise.logs import (
     csv_log,
     journal,
     json_log,
+    printed,
     tensorboard,
     trackio,
     wandb_csv,
@@ -28,6 +29,7 @@ STATE, METRICS, EVENTS = "trainer_state.json", "metrics.csv", "tfevents"
 HISTORY = "files/wandb-history.jsonl"
 """Where W&B has kept the rows of a run, in versions of before its `.wandb` files."""
 JSON_LINES = (".jsonl", ".ndjson")
+TABLES = (".csv", ".tsv")
 LOGS = (".csv", ".tsv", ".wandb", *JSON_LINES)
 """Ends of names that the logs in a folder have."""
 DEEPEST = 6
@@ -71,9 +73,11 @@ def read_file(path: Path, asked: Asked = ANY) -> list[LogTable]:
         return [wandb_store.read(path, _name(path), asked)]
     if EVENTS in path.name:
         return [tensorboard.read(path, [path], _name(path), asked)]
-    if path.suffix in (".json", *JSON_LINES) or begin.lstrip()[:1] in (b"{", b"["):
+    if path.suffix in (".json", *JSON_LINES) or re.match(rb"\s*(\[\s*)?\{\s*[\"}]", begin):
         kind = json_log.read_lines if json_log.is_lines(path) else json_log.read
         return [kind(path, _name(path), asked)]
+    if path.suffix not in TABLES and printed.is_printed(read_up_to(path, printed.LOOKED_AT)):
+        return [printed.read(path, _name(path), asked)]
     return wandb_csv.runs_in(csv_log.read(path, _name(path), asked))
 
 

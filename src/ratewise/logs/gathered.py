@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ratewise.logs.columns import MONITOR, Asked
+from ratewise.logs.columns import MONITOR, STEPS, Asked, plain
 from ratewise.logs.series import Series, share_of
 from ratewise.logs.table import LogTable, thinning, to_number, unreadable
 from ratewise.schedule.errors import shorten
@@ -15,6 +16,7 @@ from ratewise.schedule.errors import shorten
 MANY = 1000
 """Rows that are taken together; what the first of them are called decides what counts updates."""
 MOST_NAMES = 10_000
+_OF = re.compile(r"(\d{1,15}) ?/ ?(\d{1,15})", re.ASCII)
 DEEPEST = 4
 """Dicts in dicts whose numbers are taken."""
 
@@ -105,5 +107,22 @@ def _flat(row: Mapping[Any, Any], before: str = "", deep: int = DEEPEST) -> Iter
         if isinstance(value, Mapping):
             if deep:
                 yield from _flat(value, f"{before}{name}.", deep - 1)
+        elif isinstance(value, str) and (found := _OF.fullmatch(value)):
+            yield from _of_all(f"{before}{name}", *found.groups())
         elif not isinstance(value, list | tuple):
             yield f"{before}{name}", value
+
+
+def _of_all(name: str, made: str, all_of_them: str) -> Iterator[tuple[str, int]]:
+    """Return what a counter says that is written as 10/400: how far it is, and how far it goes.
+
+    >>> dict(_of_all("global_step/max_steps", "10", "400"))
+    {'global_step': 10, 'max_steps': 400}
+    >>> dict(_of_all("step", "10", "400"))
+    {'step': 10, 'total_steps': 400}
+    """
+    first, cut, second = name.partition("/")
+    if not cut:
+        second = "total_steps" if plain(first) in STEPS else f"{first} of"
+    yield first, int(made)
+    yield second, int(all_of_them)

@@ -20,6 +20,9 @@ from ratewise.logs.lines import LONGEST, Lines
 from ratewise.logs.table import LogTable, unreadable
 from ratewise.logs.trainer_state import LARGEST, parsed
 
+CUT = "as it is being written or was cut"
+MOST_BROKEN = 10_000
+"""Lines that are no objects from which on a file is none of rows."""
 WHOLE = "give a copy that is whole"
 ROWS = 'give rows such as {"step": 10, "lr": 1e-4}, one a line or in a list'
 
@@ -37,24 +40,31 @@ def is_lines(path: Path) -> bool:
 def read_lines(path: Path, name: str, asked: Asked) -> LogTable:
     """Return a file with a JSON object on each line, of any length, as a table.
 
-    A last line that is cut off is left out, since it may be written just now.
+    Other lines are left out as long as they are few: what a program printed among them, and what a
+    run that was killed has left of a line. A last line may be written just now.
 
     Raises:
-        ScheduleError: another line is no object, or there is no column of updates.
+        ScheduleError: too many lines are no objects, or there is no column of updates.
     """
     where, rows = str(path), Rows(str(path), name, asked)
-    broken = ""
+    broken: list[int] = []
+    last = 0
     for number, line in _lines(path, asked):
-        if broken:
-            raise unreadable(where, f"is damaged: {broken} is no JSON object", WHOLE)
         found = _object(line.encode())
+        last = number
         if isinstance(found, dict):
             rows.add(found)
-        else:
-            broken = f"line {number:,}"
+        elif len(broken) < MOST_BROKEN:
+            broken.append(number)
+    first = f"line {broken[0]:,}" if broken else "nothing"
     if not rows.count:
-        raise unreadable(where, f"has no row: {broken or 'nothing'} is no JSON object", ROWS)
-    said = f"{where}: {broken} is cut off and left out, as it is being written or was cut"
+        raise unreadable(where, f"has no row: {first} is no JSON object", ROWS)
+    if len(broken) > rows.count or len(broken) == MOST_BROKEN:
+        raise unreadable(where, f"is damaged: {first} is no JSON object, and more", WHOLE)
+    if broken == [last]:
+        return rows.table((f"{where}: {first} is cut off and left out, {CUT}",))
+    lines = "1 line is" if len(broken) == 1 else f"{len(broken):,} lines are"
+    said = f"{where}: {lines} no JSON and left out, {first} the first"
     return rows.table((said,) if broken else ())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from ratewise.logs.table import unreadable
 
 BLOCK = 1 << 20
 """Bytes that are read at a time."""
+WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a text of UTF-16 begins, as PowerShell writes what a program prints."""
 LONGEST = 1_000_000
 """Bytes of a line."""
 
@@ -62,8 +65,13 @@ class Lines:
         """Return whole lines, as many as a block holds."""
         with open_ordinary(self._path) as file:
             total, done, at, rest = size_of(file), 0, 0, b""
+            decoder = None
             while block := file.read(BLOCK):
+                if not done and block.startswith(WIDE):
+                    decoder = codecs.getincrementaldecoder("utf-16")("replace")
                 done += len(block)
+                if decoder is not None:
+                    block = decoder.decode(block).encode()
                 if self._progress is not None:
                     self._progress(done, max(total, done))
                 content = rest + block

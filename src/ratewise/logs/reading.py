@@ -11,14 +11,21 @@ import numpy as np
 
 from ratewise._arrays import Floats
 from ratewise._files import Progress
-from ratewise.logs.columns import Asked, facts_beside, loss_column, loss_of
+from ratewise.logs.columns import (
+    Asked,
+    facts_beside,
+    in_updates,
+    loss_column,
+    loss_of,
+    with_sums,
+)
 from ratewise.logs.curve import FEWEST, AnotherKind, Curve
 from ratewise.logs.folders import read_tables
 from ratewise.logs.rates import RateSource
 from ratewise.logs.table import LogTable
 from ratewise.runs.specs import Written
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import Call, Fix
+from ratewise.schedule.errors import Call, Fix, number
 from ratewise.schedule.strict import strict
 
 MOST = 10**8
@@ -49,6 +56,7 @@ def read_curves(
     loss: str | None = None,
     rate: str | None = None,
     step: str | None = None,
+    epoch: float | None = None,
     schedule: Written | None = None,
     lr: float | None = None,
     warmup: int = 0,
@@ -58,12 +66,13 @@ def read_curves(
 
     | log | what it is |
     |---|---|
-    | CSV | any separator; of Lightning's CSVLogger with LearningRateMonitor too |
+    | CSV | any separator; of Lightning's CSVLogger with LearningRateMonitor, of Ultralytics |
     | `trainer_state.json` | of a Trainer of Transformers, or one of its folders |
     | event files | of TensorBoard, or a folder of runs |
     | W&B | a local run folder or its `.wandb` file, `wandb-history.jsonl`, exports as CSV or JSON |
     | Trackio | the database of a project, every run in it |
     | JSON | a row on each line, a list of rows, or columns by name |
+    | text | what a program printed: lines with names and numbers, among others |
     | journal | of `compare`: all runs that ended well, with exact rates |
 
     Files of any size are read in memory that does not grow with them: of a column with more than
@@ -79,6 +88,7 @@ def read_curves(
         loss: Column of the losses.
         rate: Column of the learning rates.
         step: Column of the updates made.
+        epoch: Updates in an epoch, of logs that count epochs alone; 1 to count in epochs.
         schedule: What the runs were trained with from the first to the last logged update, in
             place of a column of rates.
         lr: Peak learning rate of that.
@@ -89,7 +99,7 @@ def read_curves(
         ScheduleError: a log cannot be read, or a column is not found.
     """
     rates = RateSource(rate, schedule, lr, warmup)
-    return read_logs(path, loss=loss, step=step, rates=rates, progress=progress).curves
+    return read_logs(path, loss=loss, step=step, epoch=epoch, rates=rates, progress=progress).curves
 
 
 def read_logs(
@@ -97,6 +107,7 @@ def read_logs(
     *,
     loss: str | None = None,
     step: str | None = None,
+    epoch: float | None = None,
     rates: RateSource | None = None,
     progress: Progress | None = None,
 ) -> LogCurves:
@@ -105,12 +116,14 @@ def read_logs(
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise ScheduleError(Call("read_curves"), "needs a log", "give the path of one")
-    asked = Asked(step, loss, rates.column, progress, len(paths))
+    if epoch is not None:
+        number(Call("read_curves", "epoch", epoch), "epoch", epoch, above=True)
+    asked = Asked(step, loss, rates.column, progress, len(paths), epoch)
     tables: list[LogTable] = []
     notes: list[str] = []
     for one in paths:
         found, said = read_tables(one, asked)
-        tables += found
+        tables += [in_updates(with_sums(table), epoch) for table in found]
         notes += said
     tables = _named_apart(tables)
     kind = None if loss is not None else loss_of(tables, FEWEST)

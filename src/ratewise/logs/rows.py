@@ -36,7 +36,9 @@ class Header:
         except csv.Error as error:
             raise unreadable(where, f"is no CSV ({error} in its first line)") from None
         self.cells = [cell.strip(BLANKS) for cell in row]
-        if all(is_number(cell) or cell.lower() in WRITTEN_NAN for cell in filter(None, self.cells)):
+        said = [cell for cell in self.cells if cell]
+        numbers = sum(is_number(cell) or cell.lower() in WRITTEN_NAN for cell in said)
+        if 2 * numbers > len(said) or not said:
             rule = f"has numbers in its first line ({shorten(line.strip(), 42)}), and no header"
             raise unreadable(where, rule, "begin it with a line such as step,lr,loss")
         while not self.cells[-1]:

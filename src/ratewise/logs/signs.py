@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from ratewise._arrays import Floats, running_medians
 from ratewise.logs.curve import Curve, jitter
+from ratewise.logs.epoch_signs import EACH, epoch_signs
 from ratewise.logs.reading import NoCurve, read_logs
+from ratewise.logs.sign import Sign, called
 from ratewise.schedule import ScheduleError
 
 SURE = 3.0
@@ -31,6 +32,19 @@ FAR = 2.0
 
 OVERFITS = "it overfits: a shorter run or more data come before a schedule"
 
+FALLEN_BACK = 0.05
+"""A training loss that ends this share above its best has gone up, noise aside."""
+
+LEAP, SPREADS = math.log(1.5), 8.0
+"""How far a point is above those around it, as a logarithm and in their robust deviations, to be a
+spike."""
+
+FEWEST_SPIKED = 20
+"""Points below which nothing is said of spikes."""
+
+RATE_UP = 1.2
+"""A rate that is so many times the one before it, and had fallen, was set up again."""
+
 EARLY = 0.9
 """A best that lies before this share of the points is no last one."""
 
@@ -40,43 +54,8 @@ SHORT = 0.98
 SAME = 0.01
 """Rates within this share of each other are one rate."""
 
-BOUNDARIES = 5.0
-"""Standard errors by which the loss must fall where epochs begin."""
-
-STAIRS = 0.3
-"""Share of the fall behind the first epoch that happens where epochs begin."""
-
-GUESS = (10.0, 0.6)
-"""The same two where the log does not say how long an epoch is, and many lengths are tried."""
-
-EACH = 4
-"""Points of each epoch that are needed to see its course."""
-
-MOST = 40
-"""Epochs that are looked for where the log does not count them."""
-
 GUESSED = 12
 """Classes up to which a flat loss is compared with that of guessing."""
-
-
-@dataclass(frozen=True)
-class Sign:
-    """Something that a curve shows.
-
-    Args:
-        kind: flat, overfitting, one_rate, inside_warmup, cut_short, repeated_epochs or jump.
-        sentence: What was seen, with its numbers.
-        advice: What to do about it, or "".
-        stops: Whether no schedule can be ranked by such a run.
-    """
-
-    kind: str
-    sentence: str
-    advice: str = ""
-    stops: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.sentence}; {self.advice}" if self.advice else self.sentence
 
 
 def read_signs(curves: Iterable[Curve]) -> tuple[Sign, ...]:
@@ -87,9 +66,14 @@ def read_signs(curves: Iterable[Curve]) -> tuple[Sign, ...]:
     | flat | the course stays within .3 %, or first and last third differ by < 3 standard errors |
     | overfitting | validation: ends > 2 % and > 3 standard errors above its best, before 90 % |
     | jump | rises by > 6 robust deviations and half of all that was won, and stays there |
+    | risen | training: ends > 5 % and > 3 standard errors above its best, before 90 % |
+    | spikes | points > 50 % and > 8 robust deviations above the median of nine around them |
+    | rate_jump | the rate rises by > 20 % from a point to the next, after it had fallen |
     | inside_warmup | the rate rises to the last point |
     | cut_short | fewer than 98 % of the planned updates were made |
-    | repeated_epochs | training: ≥ 30 % of the later fall lies where epochs begin, > 5 errors |
+    | first_epoch | training: it ends within 1.2 epochs, and the plan goes on beyond them |
+    | repeated_epochs | training: ≥ 30 % of the later fall lies where epochs begin, > 4 errors |
+    | seen_often | training: ≥ 5 epochs and no validation loss |
     | one_rate | all rates behind the warm-up, of all runs, are within 1 % |
 
     Standard errors are of the jitter from point to point.
@@ -130,15 +114,13 @@ def _each(run: Curve) -> list[Sign]:
         rises,
         None if rises is not None and run.validation else _flat(run, losses),
         _jumps(run, losses),
+        _risen(run, losses),
+        _spikes(run, losses),
+        _rate_jumps(run),
         _climbs(run),
         _is_short(run),
-        _stairs(run, losses),
     ]
-    return [sign for sign in found if sign is not None]
-
-
-def _called(run: Curve) -> str:
-    return f"{run.name}: " if run.name else ""
+    return [*(sign for sign in found if sign is not None), *epoch_signs(run)]
 
 
 # Each sign ----------------------------------------------------------------------------------
@@ -155,10 +137,10 @@ def _flat(run: Curve, losses: Floats) -> Sign | None:
     if not (still or level):
         return None
     at = float(np.median(losses))
-    said = f"{_called(run)}the loss stays at {at:.4g} from the first point to the last"
+    said = f"{called(run)}the loss stays at {at:.4g} from the first point to the last"
     if not still:
         said = (
-            f"{_called(run)}the loss changes by less than its jitter can tell, {first:.4g} in its "
+            f"{called(run)}the loss changes by less than its jitter can tell, {first:.4g} in its "
             f"first third and {last:.4g} in its last"
         )
     chance = next((k for k in range(2, GUESSED + 1) if abs(at - math.log(k)) < 0.003 * at), None)
@@ -183,7 +165,7 @@ def _overfits(run: Curve) -> Sign | None:
     noise = jitter(losses) * last if many else 0.0
     if _only_first(losses):
         said = (
-            f"{_called(run)}the validation loss is lowest at its first point, {losses[0]:.4g} at "
+            f"{called(run)}the validation loss is lowest at its first point, {losses[0]:.4g} at "
             f"update {steps[0]:,.0f}, and never comes back to it"
         )
         return Sign("overfitting", said, OVERFITS, stops=True)
@@ -193,7 +175,7 @@ def _overfits(run: Curve) -> Sign | None:
     if risen <= max(RISEN * smooth[best], least) or best >= EARLY * (len(losses) - 1):
         return None
     said = (
-        f"{_called(run)}the validation loss is lowest at update {steps[best]:,.0f}, "
+        f"{called(run)}the validation loss is lowest at update {steps[best]:,.0f}, "
         f"{smooth[best]:.4g}, and ends at {last:.4g}"
     )
     return Sign("overfitting", said, OVERFITS, stops=True)
@@ -229,7 +211,7 @@ def _jumps(run: Curve, losses: Floats) -> Sign | None:
         rise = float(np.median(behind)) - before
         if rise > max(won / 2, before, 2 * SURE * noise * before):
             said = (
-                f"{_called(run)}the loss jumps from {before:.4g} to {behind.max():.4g} at update "
+                f"{called(run)}the loss jumps from {before:.4g} to {behind.max():.4g} at update "
                 f"{steps[i]:,.0f}, at a rate of {rates[i]:g}"
             )
             advice = "it diverged there: a lower rate, a longer warm-up or clipping comes first"
@@ -237,12 +219,66 @@ def _jumps(run: Curve, losses: Floats) -> Sign | None:
     return None
 
 
+def _risen(run: Curve, losses: Floats) -> Sign | None:
+    """Find a training loss that ends above its best: what overfitting is to one of validation."""
+    if run.validation or run.diverged or len(losses) < 8 or _jumps(run, losses) is not None:
+        return None
+    smooth = running_medians(losses, 5)
+    best = int(smooth.argmin())
+    last = float(np.median(losses[-max(3, len(losses) // 10) :]))
+    noise = (SURE + math.sqrt(2 * math.log(len(losses)))) * 0.6 * jitter(losses)
+    if last / smooth[best] - 1 <= max(FALLEN_BACK, noise) or best >= EARLY * (len(losses) - 1):
+        return None
+    said = (
+        f"{called(run)}the training loss is lowest at update {np.asarray(run.steps)[best]:,.0f}, "
+        f"{smooth[best]:.4g}, and goes up again to {last:.4g}"
+    )
+    return Sign("risen", said, "a lower rate or clipping comes before a schedule", stops=True)
+
+
+def _spikes(run: Curve, losses: Floats) -> Sign | None:
+    """Find single points that leap far above those around them."""
+    if len(losses) < FEWEST_SPIKED or (losses <= 0).any():
+        return None
+    around = running_medians(losses, 9)
+    above = np.log(losses / around)
+    spread = 1.4826 * float(np.median(np.abs(above - np.median(above))))
+    kept = np.diff(np.unique(losses)).min(initial=math.inf)  # what was rounded off leaps as well
+    leaps = np.flatnonzero((above > max(LEAP, SPREADS * spread)) & (losses - around > 4 * kept))
+    leaps = leaps[leaps >= len(losses) // 10]  # a loss that falls steeply leaps at first
+    if not len(leaps):
+        return None
+    top = int(leaps[np.argmax(above[leaps])])
+    points = "1 point leaps" if len(leaps) == 1 else f"{len(leaps):,} points leap"
+    said = (
+        f"{called(run)}{points} above what is around, the highest at update "
+        f"{np.asarray(run.steps)[top]:,.0f}, {losses[top]:.4g} where it is {around[top]:.4g}"
+    )
+    return Sign("spikes", said, "look at the batches there, and at the norm of the gradient")
+
+
+def _rate_jumps(run: Curve) -> Sign | None:
+    """Find where the rate goes up again at once, after it had fallen."""
+    rates, steps = np.asarray(run.rates), np.asarray(run.steps)
+    fell = np.maximum.accumulate(rates) > (1 + SAME) * rates
+    up = np.flatnonzero((rates[1:] > RATE_UP * rates[:-1]) & fell[:-1]) + 1
+    if not len(up):
+        return None
+    first = int(up[0])
+    more = f", and {len(up) - 1:,} times more" if len(up) > 1 else ""
+    said = (
+        f"{called(run)}the rate goes up from {rates[first - 1]:.3g} to {rates[first]:.3g} at "
+        f"update {steps[first]:,.0f}{more}"
+    )
+    return Sign("rate_jump", said, "if no restart was meant, it was resumed with another schedule")
+
+
 def _climbs(run: Curve) -> Sign | None:
     rates = np.asarray(run.rates)
     rising = (np.diff(rates) >= 0).all() and rates[-1] > (1 + SAME) * float(np.median(rates))
     if not rising:
         return None
-    said = f"{_called(run)}the rate rises to the last point: the run ended inside its warm-up"
+    said = f"{called(run)}the rate rises to the last point: the run ended inside its warm-up"
     return Sign("inside_warmup", said, "give a run that left it", stops=True)
 
 
@@ -250,65 +286,8 @@ def _is_short(run: Curve) -> Sign | None:
     last = int(np.asarray(run.steps)[-1])
     if run.planned is None or last >= SHORT * run.planned:
         return None
-    said = f"{_called(run)}it stopped after {last:,} of {run.planned:,} planned updates"
+    said = f"{called(run)}it stopped after {last:,} of {run.planned:,} planned updates"
     return Sign("cut_short", said)
-
-
-def _stairs(run: Curve, losses: Floats) -> Sign | None:
-    """Find falls where epochs begin, in training losses: the data repeat there."""
-    if run.validation or (losses <= 0).any():
-        return None
-    steps, logs = np.asarray(run.steps), np.log(losses)
-    length = run.planned or int(steps[-1])
-    epochs = [run.epoch] if run.epoch else [length / count for count in range(3, MOST + 1)]
-    least = (BOUNDARIES, STAIRS) if run.epoch else GUESS
-    found = max((_fall_at(steps, logs, each) for each in epochs), default=(0.0, 0.0, 0.0))
-    errors, share, epoch = found
-    if errors < least[0] or share < least[1]:
-        return None
-    said = (
-        f"{_called(run)}the training loss falls where an epoch begins, every {epoch:,.0f} updates: "
-        f"{min(share, 1):.0%} of its fall behind the first, which is no effect of the rate"
-    )
-    return Sign("repeated_epochs", said, "log a validation loss and predict from that", stops=True)
-
-
-def _fall_at(steps: Floats, logs: Floats, epoch: float) -> tuple[float, float, float]:
-    """Return (standard errors, share of the later fall, epoch) of the falls at boundaries.
-
-    At each boundary a line is drawn through the points of half an epoch before it and one through
-    those behind it; the gap between them there is the fall.
-    """
-    count = math.ceil((steps[-1] + 0.5) / epoch) - 1
-    gaps: list[tuple[float, float]] = []
-    freedom, residue = 0, 0.0
-    for edge in epoch * np.arange(1, count + 1) + 0.5:
-        sides = [
-            (steps > edge - epoch / 2) & (steps <= edge),
-            (steps > edge) & (steps <= edge + epoch / 2),
-        ]
-        if min(int(side.sum()) for side in sides) < EACH:
-            continue
-        levels, spreads = [], []
-        for side in sides:
-            at, there = (steps[side] - edge) / epoch, logs[side]
-            design = np.stack([np.ones_like(at), at], axis=1)
-            found, *_ = np.linalg.lstsq(design, there, rcond=None)
-            levels.append(float(found[0]))
-            spreads.append(float(np.linalg.inv(design.T @ design)[0, 0]))
-            residue += float(((there - design @ found) ** 2).sum())
-            freedom += len(at) - 2
-        gaps.append((levels[0] - levels[1], sum(spreads)))
-    if not gaps or len(gaps) < count / 2:
-        return 0.0, 0.0, epoch
-    total = sum(gap for gap, _ in gaps)
-    error = math.sqrt(residue / max(freedom, 1) * sum(spread for _, spread in gaps))
-    first = (steps > epoch / 2) & (steps <= epoch + 0.5)
-    last = steps > steps[-1] - epoch / 2
-    whole = float(logs[first].mean() - logs[last].mean()) if first.any() else 0.0
-    if whole <= 0 or total <= 0:
-        return 0.0, 0.0, epoch
-    return total / max(error, 1e-9), total / whole, epoch
 
 
 def _behind_warmup(run: Curve) -> Floats:

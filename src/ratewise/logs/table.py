@@ -111,6 +111,6 @@ def unreadable(where: str, rule: str, fix: str = "") -> ScheduleError:
     """Return the error about a file that is not what it should be."""
     known = (
         "give a CSV, a trainer_state.json, a TensorBoard event file, a history of W&B or Trackio, "
-        "JSON lines, a journal of ratewise, or a folder with one of them"
+        "JSON lines, what a program printed, a journal of ratewise, or a folder with one of them"
     )
     return ScheduleError(f"Log {where!r}", rule, fix or known)

@@ -9,13 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from ratewise._arrays import Floats
 from ratewise._printable import printable
 from ratewise.logs.curve import Curve
-from ratewise.logs.signs import Sign, read_signs
+from ratewise.logs.sign import Sign
+from ratewise.logs.signs import SAME, read_signs
 from ratewise.predict.api import fit
 from ratewise.predict.grid import distinct_peaks
+from ratewise.predict.held_out import AHEAD, FURTHER
 from ratewise.predict.long_runs import block_of, candidates_in_blocks, curve_in_blocks
 from ratewise.predict.result import Fit, Prediction
+from ratewise.predict.spread import WIDTH
 from ratewise.runs.specs import Candidate
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.view.format import format_rate, format_table
@@ -61,6 +65,8 @@ class Forecast:
         notes: What was left out on the way.
         block: Updates that one step of the runs and of the predictions stands for.
         signs: What the runs show before any law speaks.
+        going_on: Where nothing is ranked: what the only run comes to if it goes on at its last
+            rate, for at most 1 / .6 times as long; None where that is not foreseen or not asked.
     """
 
     fit: Fit
@@ -69,6 +75,7 @@ class Forecast:
     notes: tuple[str, ...] = ()
     block: int = 1
     signs: tuple[Sign, ...] = ()
+    going_on: Prediction | None = None
 
     @property
     def stopped(self) -> tuple[Sign, ...]:
@@ -116,7 +123,8 @@ class Forecast:
         if not self.predictions:
             why = "; ".join(dict.fromkeys(sign.sentence for sign in self.stopped))
             first = next((sign.advice for sign in self.stopped if sign.advice), "")
-            return f"No schedule is ranked: {why}." + (f" What to do: {first}." if first else "")
+            said = f"No schedule is ranked: {why}." + (f" What to do: {first}." if first else "")
+            return f"{said} {self._own_end()}" if self.going_on is not None else said
         best = self.predictions[0]
         peak = format_rate(best.peak, 4)
         said = f"The best is “{best.name}” at a peak of {peak}: {self.schedules[best.name]}."
@@ -127,6 +135,13 @@ class Forecast:
         elif near:
             said += f" The intervals of {near} more overlap with its own."
         return f"{said} No law foresees divergence: train the first few to prove it."
+
+    def _own_end(self) -> str:
+        one = self.going_on
+        assert one is not None
+        rate, after = format_rate(float(one.rates[-1]), 4), f"{len(one.rates):,} updates"
+        inside = f"{one.low:#.5g} to {one.high:#.5g}"
+        return f"Gone on with at {rate}, it comes to {one.loss:#.5g} ({inside}) after {after}."
 
     def figure(self) -> Any:
         """Return a `matplotlib.figure.Figure` of the runs and of the best few predictions.
@@ -142,6 +157,7 @@ class Forecast:
             "runs": [_as_dict(one, self.block) for one in self.fit.curves],
             "law": {"name": self.fit.name, "error": self.fit.error, "value": repr(self.fit.law)},
             "predictions": [self._prediction(one) for one in self.predictions],
+            "going_on": None if self.going_on is None else self._end(self.going_on),
             "notes": [*self.notes, *self.fit.notes],
             "signs": [
                 {
@@ -156,13 +172,11 @@ class Forecast:
 
     def _prediction(self, one: Prediction) -> dict[str, Any]:
         told = {"name": one.name, "schedule": self.schedules[one.name], "peak": one.peak}
-        told |= {
-            "total": len(one.rates) * self.block,
-            "loss": one.loss,
-            "low": one.low,
-            "high": one.high,
-        }
-        return told | {"notes": list(one.notes)}
+        return told | self._end(one) | {"notes": list(one.notes)}
+
+    def _end(self, one: Prediction) -> dict[str, Any]:
+        total = len(one.rates) * self.block
+        return {"total": total, "loss": one.loss, "low": one.low, "high": one.high}
 
     def __str__(self) -> str:
         table = f"{self.table()}\n" if self.predictions else ""
@@ -212,7 +226,8 @@ def forecast(
     meant = asked if block == 1 else candidates_in_blocks(asked, length, block)
     found = fitted.rank(meant, lr=tried, total=length // block)
     if any(sign.stops for sign in signs):
-        return Forecast(fitted, (), {}, tuple(said), block, signs)
+        own = _gone_on(fitted, total) if block == 1 and len(runs) == 1 else None
+        return Forecast(fitted, (), {}, tuple(said), block, signs, own)
     texts = {name: _text(one) for name, one in asked.items()}
     if candidates is None and block == 1:  # the best of any form would be written in blocks
         try:
@@ -226,8 +241,50 @@ def forecast(
     return Forecast(fitted, found, texts, tuple(said), block, signs)
 
 
-def law_signs(fitted: Fit) -> tuple[Sign, ...]:
-    """Return what a fit itself shows: that it misses its own runs, or what was held out."""
+def _gone_on(fitted: Fit, total: int | None) -> Prediction | None:
+    """Return what the only run comes to at its last rate, after `total` updates or as planned."""
+    run = fitted.curves[0]
+    made, until = len(run.every_rate), total or run.planned or 0
+    if not made < until <= made / AHEAD:
+        return None
+    rates = np.append(run.every_rate, np.full(until - made, run.every_rate[-1]))
+    if blinding(fitted, rates):
+        return None
+    losses = fitted.losses(steps=np.arange(1, until + 1), rates=rates)
+    low, high = fitted.interval(rates)
+    return Prediction(run.name, run.peak, float(losses[-1]), low, high, (), rates, losses)
+
+
+def blinding(fitted: Fit, rates: Floats) -> tuple[Sign, ...]:
+    """Return why the end of the only run that was fitted is not foreseen; nothing if it is.
+
+    That a ranking is stopped does not forbid it: a run at one rate, or one whose loss stands still,
+    may go on as it did. An interval of more than 45 % to either side foresees nothing.
+
+    Args:
+        fitted: The fit to one run.
+        rates: The rate of every update if it goes on, float64[total], from its first on.
+    """
+    run = fitted.curves[0]
+    found = [*read_signs([run]), *law_signs(fitted, goes_on=True)]
+    behind = rates[len(run.every_rate) - 1 :]
+    elsewhere = float(np.ptp(behind)) > SAME * float(behind.max())
+    told = [sign for sign in found if sign.blinds or (sign.kind == "one_rate" and elsewhere)]
+    low, high = fitted.interval(rates)
+    width = float(np.log(high / low)) / (2 * WIDTH)
+    if width > UNFORESEEN and not any(sign.kind == "unforeseen" for sign in told):
+        said = f"its two laws are far apart: an end is foreseen to about {width:.0%} alone"
+        told.append(Sign("unforeseen", said, "wait for more of it", stops=True))
+    return tuple(told)
+
+
+def law_signs(fitted: Fit, *, goes_on: bool = False) -> tuple[Sign, ...]:
+    """Return what a fit itself shows: that it misses its own runs, or what was held out.
+
+    Args:
+        fitted: The fit.
+        goes_on: Whether its only run is asked for, gone on with, and no other schedule.
+    """
     found: list[Sign] = []
     own = fitted.own_miss()
     if own > MISFIT:
@@ -238,8 +295,9 @@ def law_signs(fitted: Fit) -> tuple[Sign, ...]:
         said = "the law misses the ends of its own runs by as much as they are apart"
         advice = "compare by training, or fit the runs of one peak alone"
         found.append(Sign("misfit", said, advice, stops=True))
-    if len(fitted.held) and fitted.error > UNFORESEEN:
-        said = f"what was held out is missed by about {fitted.error:.0%}"
+    error = fitted.error / (FURTHER if goes_on else 1.0)
+    if len(fitted.held) and error > UNFORESEEN:
+        said = f"an end is foreseen to about {error:.0%} alone, by what was held out"
         advice = "log more points, or compare by training"
         found.append(Sign("unforeseen", said, advice, stops=True))
     return tuple(found)

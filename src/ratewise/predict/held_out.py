@@ -118,16 +118,25 @@ def first_points(curve: Curve, share: float) -> Curve | None:
 
 
 def first_updates(curve: Curve, last: int) -> Curve | None:
-    """Return a run until some update as a curve, None where there are too few points or none."""
+    """Return a run until some update as a curve, None where there are too few points or none.
+
+    It is what the log would have been until then, with what it says of the run besides.
+    """
     steps = np.asarray(curve.steps)
     steps = steps[steps <= last]
     if len(steps) < FEWEST:
         return None
     rates = curve.every_rate[: int(steps[-1])]
     try:
-        return Curve.trained(rates, steps.astype(int), np.asarray(curve.losses)[: len(steps)])
+        found = Curve.trained(rates, steps.astype(int), np.asarray(curve.losses)[: len(steps)])
     except ScheduleError:
         return None
+    return found.beside(
+        validation=curve.validation,
+        evaluations=tuple(one for one in curve.evaluations if one[0] <= steps[-1]),
+        planned=curve.planned,
+        epoch=curve.epoch,
+    )
 
 
 def final_error(law: Law, curve: Curve) -> float:

@@ -16,7 +16,7 @@ from ratewise.predict.final_loss import exact
 from ratewise.predict.held_out import FURTHER
 from ratewise.predict.law import Law
 from ratewise.predict.optimum import optimal
-from ratewise.predict.spread import WIDTH, error_held, mean_error
+from ratewise.predict.spread import WIDTH, drawn_in, error_held, mean_error
 from ratewise.runs.specs import Candidate, RunSpec, Written, read_candidates
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import Context, number, speaking, whole
@@ -244,7 +244,8 @@ class Fit:
 
         e = (½·.004 + Σ w_i·√(π/2)·|e_i|) / (½ + Σ w_i),  w_i = exp(-½·log(peak/peak_i)²)
         over the runs i that were held out; a peak outside theirs counts as the nearest of them.
-        Single large misses count by their size, not by its square.
+        Single large misses count by their size, not by its square. Those of the looks ahead in a
+        single run, w_i by how far they look, are drawn to what is usual: `spread.drawn_in`.
 
         Args:
             peak: Peak learning rate, above 0.
@@ -266,7 +267,7 @@ class Fit:
         """
         peak = float(rates.max())
         if self.weights:
-            return max(self.error_at(peak) / (FURTHER if self._goes_on(rates) else 1.0), LEAST)
+            return self.error_at(peak) / (FURTHER if self._goes_on(rates) else 1.0)
         found = error_held(self.held, self._nearness(peak))
         return self.error_at(peak) if found is None else max(found, LEAST)
 
@@ -279,7 +280,10 @@ class Fit:
         if not self.held:
             return UNTESTED
         weights = weights * (self.weights or np.ones(len(self.held)))
-        missed = mean_error(self.held, weights) * weights.sum()
+        missed = mean_error(self.held, weights)
+        if self.weights:
+            return FURTHER * drawn_in(max(missed / FURTHER, LEAST))
+        missed *= weights.sum()
         return max(float((BEFORE * PLAIN + missed) / (BEFORE + weights.sum())), LEAST)
 
     def own_miss(self) -> float:

@@ -19,6 +19,24 @@ ENOUGH = 20
 """Misses from which on their own quantile is taken: with fewer it is the largest of them."""
 
 
+ORDINARY, TOLD = 0.08, 2 / 3
+"""Relative error of the end of a single run, foreseen from its first .6, before it was looked at;
+and the power with which its own looks ahead tell more: over 58 records of fine-tunes the logarithm
+of the miss went with .7 of that of these looks, from .1 % to 200 %."""
+
+
+def drawn_in(error: float) -> float:
+    """Return the error that a few looks ahead in a single run stand for, c^(1/3)·e^(2/3), c = .08.
+
+    Three looks tell the size of an error badly: small ones are small by luck, and the largest come
+    of the earliest points. So they are drawn to what is usual, on the scale of their logarithm.
+
+    >>> round(drawn_in(0.01), 3), round(drawn_in(0.08), 3), round(drawn_in(0.64), 3)
+    (0.02, 0.08, 0.32)
+    """
+    return float(ORDINARY ** (1 - TOLD) * error**TOLD)
+
+
 def mean_error(misses: Sequence[float] | Floats, weights: Floats | None = None) -> float:
     """Return the standard error that a mean miss stands for, √(π/2)·mean|e|.
 
