@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import shlex
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from tests.docs.snippets import (
     run,
     save_files,
 )
+
+IMPORTED = re.compile(r"`from (ratewise[\w.]*) import ([\w, ]+)`")
 
 
 def pages_with(language: str) -> list[Path]:
@@ -57,6 +61,19 @@ def test_console_commands_succeed(page: Path, tmp_path: Path) -> None:
             words = ["-m", "ratewise", *shlex.split(command, comments=True)[1:]]
             done = warm.run(words, imported=warm.CHOOSE, cwd=tmp_path)
             assert done.returncode == 0, f"{block.place}: $ {command}\n{done.stdout}{done.stderr}"
+
+
+def test_what_a_page_imports_is_there() -> None:
+    """Each `from ratewise… import …` in a text or a table, which nothing runs, names what is."""
+    named = {found for page in PAGES for found in IMPORTED.findall(page.read_text("utf-8"))}
+    assert ("ratewise.optax", "schedule") in named
+    missing = [
+        f"{module}.{name.strip()}"
+        for module, names in sorted(named)
+        for name in names.split(",")
+        if not hasattr(importlib.import_module(module), name.strip())
+    ]
+    assert missing == []
 
 
 def test_a_block_that_is_not_run_says_why() -> None:
