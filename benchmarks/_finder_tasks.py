@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import tasks as recorded
@@ -20,7 +21,7 @@ def cells() -> tuple[torch.Tensor, ...]:
     """Return the breast-cancer table, standardised, to train on, and held out."""
     from sklearn.datasets import load_breast_cancer
 
-    data = load_breast_cancer()
+    data: Any = load_breast_cancer()
     order = np.random.default_rng(0).permutation(len(data.target))
     x = torch.tensor((data.data - data.data.mean(0)) / data.data.std(0), dtype=torch.float32)
     y = torch.tensor(data.target)

@@ -31,7 +31,9 @@ def runs(task: str, seed: int) -> tuple[list[Curve], list[Curve]]:
     found: tuple[list[Curve], list[Curve]] = ([], [])
     for run in mine:
         if probe(run) or run["fork"] is None:
-            rates = run["peak"] * rw.parse(written[_which(run)]).resolve(total).values()
+            schedule = rw.parse(written[_which(run)])
+            assert isinstance(schedule, rw.Schedule)
+            rates = run["peak"] * schedule.resolve(total).values()
             if run["fork"] is not None:
                 rates = _cooled(rates, round(run["fork"] * total))
             found[not probe(run)].append(_curve(run, rates))

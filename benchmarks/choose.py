@@ -121,8 +121,8 @@ class Sweep(NamedTuple):
             for _ in range(DRAWS):
                 more = random.permutation(rest)[:5]
                 others.append(float(min(column[best], column[more].min())))
-        medians = [float(np.median(behind[runs].min(axis=0))) for runs in (short, both)]
-        return cls(*medians, float(np.median(others)))
+        few, all_of_it = (float(np.median(behind[runs].min(axis=0))) for runs in (short, both))
+        return cls(few, all_of_it, float(np.median(others)))
 
 
 def repeated(grid: Grid, found: Sequence[Replay]) -> str:

@@ -74,7 +74,8 @@ def scanned(optimizer: Any, updates: int) -> Callable[[], None]:
 def fitted(rate: Any, callback: Any, updates: int, jit: bool) -> Callable[[], None]:
     """Keras' `fit` for an epoch, on the backend that is set."""
     made = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64)])
-    made.compile(keras.optimizers.Adam(rate), "mse", jit_compile=jit)
+    how: Any = {"jit_compile": jit}
+    made.compile(keras.optimizers.Adam(rate), "mse", **how)
     x = np.ones((updates, 64), np.float32)
     callbacks = [] if callback is None else [callback]
     epochs = itertools.count()

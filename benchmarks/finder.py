@@ -13,12 +13,13 @@
    twice that where it has to train short runs; whether there is an answer, and how far from the
    best peak of five. Each run has at most 300 updates, of batches of 8 to 32.
 
-Run:  python benchmarks/finder.py [curve | tasks | answers]
+Run:  python benchmarks/finder.py [curve | tasks | answers] [--repeats N]
       pip install torch-lr-finder    # for its column
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib.util
 import io
@@ -56,23 +57,24 @@ REPEATS = 100
 SEEDS = (0, 1)
 SWEEPS = (1000, 1001, 1002)
 """Seeds of the range tests; none of them was looked at when the rule was chosen."""
-SHAPE = rw.parse('Warmup("2%") >> Cosine(to=0)')
+SHAPE = rw.Warmup("2%") >> rw.Cosine(to=0)
 
 # 1. A curve that is known -------------------------------------------------------------------------
 
 
-def curve() -> None:
+def curve(repeats: int = REPEATS) -> None:
     """Print medians and interquartile ranges of the steepest point found."""
-    print(f"\nsteepest found, log10, {REPEATS} repeats: median (interquartile range); "
+    print(f"\nsteepest found, log10, {repeats} repeats: median (interquartile range); "
           f"the truth is {STEEPEST}")  # fmt: skip
     columns = [(noise, rungs) for noise in (0.02, 0.1) for rungs in (50, 100, 300, 1000)]
     table: dict[str, list[str]] = {name: [] for name in ("ratewise", *RULES)}
     for noise, rungs in columns:
         results: dict[str, list[float]] = {name: [] for name in table}
-        for draw in range(REPEATS):
+        for draw in range(repeats):
             task = Curve(noise=noise, draw=draw)
             found = find(task, rungs=rungs, updates=1, seeds=1)
-            results["ratewise"].append(np.log10(found.steepest.rate) if found.rate else np.nan)
+            answered = found.steepest if found.rate else None
+            results["ratewise"].append(np.log10(answered.rate) if answered else np.nan)
             losses = task.open(0).train(found.ladder.all_rates)[1:]
             for name, rule in RULES.items():
                 results[name].append(rule(found.ladder.places, losses))
@@ -147,7 +149,7 @@ def of_torch_lr_finder(subject: recorded.Subject, several: int = 100) -> tuple[f
     import matplotlib
 
     matplotlib.use("Agg")
-    from torch_lr_finder import LRFinder
+    from torch_lr_finder import LRFinder  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(100)
     model = Lossy(subject.task)
@@ -155,7 +157,7 @@ def of_torch_lr_finder(subject: recorded.Subject, several: int = 100) -> tuple[f
     for group in optimizer.param_groups:
         group["lr"] = 1e-7
     finder = LRFinder(model, optimizer, lambda loss, _: loss, device="cpu")
-    loader = [(batch, torch.zeros(1)) for batch in listed(subject.task)]
+    loader: Any = [(batch, torch.zeros(1)) for batch in listed(subject.task)]
     data = torch.utils.data.DataLoader(loader, batch_size=None)
     silent = io.StringIO()
     with contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
@@ -166,7 +168,7 @@ def of_torch_lr_finder(subject: recorded.Subject, several: int = 100) -> tuple[f
 
 def of_lightning(subject: recorded.Subject, several: int = 100) -> tuple[float | None, int]:
     import lightning
-    from lightning.pytorch.tuner import Tuner
+    from lightning.pytorch.tuner.tuning import Tuner
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
@@ -188,9 +190,11 @@ def of_lightning(subject: recorded.Subject, several: int = 100) -> tuple[float |
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False}
     quiet |= {"enable_progress_bar": False, "enable_model_summary": False}
     trainer = lightning.Trainer(accelerator="cpu", max_epochs=1, **quiet)
-    data = torch.utils.data.DataLoader(listed(subject.task), batch_size=None)
+    batches: Any = listed(subject.task)
+    data = torch.utils.data.DataLoader(batches, batch_size=None)
     with contextlib.redirect_stderr(io.StringIO()):
         found = Tuner(trainer).lr_find(Module(), data, num_training=several)
+    assert found is not None
     return found.suggestion(), len(found.results["lr"])
 
 
@@ -259,12 +263,17 @@ def answers() -> None:
 
 def main() -> None:
     """Print the figures."""
+    parts = ("curve", "tasks", "answers")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar=" | ".join(parts), help="all, if none is named")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="curves with other noise")
+    given = parser.parse_args()
+    chosen = given.parts or parts
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     print(f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}")
-    chosen = sys.argv[1:] or ["curve", "tasks", "answers"]
     if "curve" in chosen:
-        curve()
+        curve(given.repeats)
     if "tasks" in chosen:
         tasks()
     if "answers" in chosen:

@@ -3,10 +3,13 @@
 The tasks are recorded grids (`grids/record.py`): 80 candidates each, of which everyone may train
 some. Ours is `compare(…, prune="halving")` with one seed. Printed is the regret: how far the final
 metric of the candidate that a search would take lies behind the best of the grid, for that seed.
+
+    python benchmarks/halving.py [TASK …] [--repeats N]
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +48,11 @@ def told(name: str, updates: int, whole: int, regrets: Sequence[float]) -> str:
 
 def main() -> None:
     """Print a table for each task."""
-    for name in TASKS:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("tasks", nargs="*", default=TASKS)
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="of each peer, for each seed")
+    given = parser.parse_args()
+    for name in given.tasks:
         grid = Grid(name)
         if not grid.cooled:
             continue  # recorded without the forks that a halving is judged by
@@ -60,7 +67,7 @@ def main() -> None:
             for peer, search in SEARCHES.items():
                 regrets = [
                     grid.regret(search(grid, seed, times * cost, repeat), seed)
-                    for repeat in range(REPEATS)
+                    for repeat in range(given.repeats)
                     for seed in grid.seeds
                 ]
                 print(told(peer, times * cost, whole, regrets))

@@ -1,6 +1,8 @@
 """What `import ratewise` costs over `import numpy`, each in fresh processes.
 
 Target: at most 40 ms more, and nothing heavier than numpy loaded.
+
+    python benchmarks/imports.py [ROUNDS]
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-ROUNDS = 21
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 21
 TARGET = 40.0
 TIMER = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 STRANGERS = (

@@ -5,6 +5,7 @@ Fitted to three runs of a language model, tested on six others; see docs/predict
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from itertools import combinations
@@ -36,15 +37,18 @@ BRANCH = {"constant_72000": 24000, "cosine_72000": 24000, "wsdcon_3": 8000, "wsd
 """Update up to which a test run may share its points with one of training; others, 20,000."""
 
 
-def score(law: object, size: int) -> str:
+def score(law: Law, size: int) -> str:
     """Return R² and mean errors: of all points, behind the branch, and of the last loss."""
     curves = [load(size, name) for name in TEST]
-    off = [predicted(law, one) - one.losses for one in curves]
+    losses = [np.asarray(one.losses) for one in curves]
+    off = [predicted(law, one) - true for one, true in zip(curves, losses, strict=True)]
     own = [np.asarray(one.steps) > BRANCH.get(one.name, 20000) for one in curves]
     behind = np.mean([np.abs(o[at]).mean() for o, at in zip(off, own, strict=True)])
-    spread = [np.square(one.losses - one.losses.mean()).sum() for one in curves]
+    spread = [np.square(true - true.mean()).sum() for true in losses]
     r2 = np.mean([1 - np.square(o).sum() / s for o, s in zip(off, spread, strict=True)])
-    last = np.mean([abs(final_error(law, one)) * one.losses[-1] for one in curves])
+    last = np.mean(
+        [abs(final_error(law, one)) * true[-1] for one, true in zip(curves, losses, strict=True)]
+    )
     mean = mean_error(law, size)
     return f"R² {r2:.4f}  MAE {mean:.5f}  behind the branch {behind:.4f}  last loss {last:.4f}"
 
@@ -99,7 +103,9 @@ def optimum(size: int, curves: list[Curve]) -> str:
 def points(schedule: Schedule) -> int:
     """Return how many points a schedule behind a warm-up is written down with."""
     assert isinstance(schedule, Sequence)
-    return len(schedule.moves[-1].points)
+    last = schedule.moves[-1]
+    assert isinstance(last, rw.Piecewise)
+    return len(last.points)
 
 
 def _end(law: Law, schedule: Schedule) -> float:
@@ -108,6 +114,7 @@ def _end(law: Law, schedule: Schedule) -> float:
 
 def main() -> None:
     """Print everything, size by size."""
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
     for size in SIZES:
         curves = [load(size, name) for name in TRAIN]
         for name in ("auto", *FORMS):

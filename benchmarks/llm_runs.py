@@ -167,10 +167,13 @@ def _rank(told: np.ndarray, true: np.ndarray) -> float:
 def main() -> None:
     """Print the figures of each law and of each share that is left out."""
     asked = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    asked.add_argument("folder", type=Path)
+    asked.add_argument("folder", type=Path, nargs="?")
     asked.add_argument("laws", nargs="*", default=["auto"])
     asked.add_argument("--only", default="", help="left out that begin so")
     given = asked.parse_args()
+    if given.folder is None:
+        print("The data are not kept with the code: give the FOLDER that holds them.")
+        return
     runs = read_runs(given.folder)
     for law in given.laws or ["auto"]:
         pooled: dict[str, list[Told]] = {}

@@ -5,11 +5,12 @@ logs its norms; from these come two refined schedules, one with the same warm-up
 without. All are trained at five peaks and five other seeds. Printed are the mean final loss of
 each at its own best peak, and the differences to linear decay, seed by seed.
 
-    python benchmarks/refining.py digits table characters
+    python benchmarks/refining.py [TASK …] [--updates N]
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -68,8 +69,13 @@ def norms_of(subject: Subject, schedule: rw.Schedule, peak: float, power: int) -
 def main() -> None:
     """Refine, train and print, task by task."""
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or ("digits", "table", "characters"):
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("tasks", nargs="*", default=("digits", "table", "characters"))
+    parser.add_argument("--updates", type=int, help="of each run, in place of those of the grid")
+    given = parser.parse_args()
+    for name in given.tasks:
         subject = SUBJECTS[name]()
+        subject = replace(subject, total=given.updates or subject.total)
         kind = "sgd" if "SGD" in subject.about else "adam"
         warmup = round(0.02 * subject.total)
         linear = rw.Warmup(warmup) >> rw.Linear(to=0)

@@ -8,17 +8,19 @@
 The times hold the start of workers, not that of Ray's cluster. Ratios are of one run. On a machine
 that has other work they move by a fifth and more, and several workers gain less than they could.
 
-Run:  OMP_NUM_THREADS=1 python benchmarks/sharing.py [SCALE]
+Run:  OMP_NUM_THREADS=1 python benchmarks/sharing.py [SCALE] [--here]
 
-SCALE divides the length of the runs that are trained: 10 gives a first impression.
+SCALE divides the length of the runs: 10 gives a first impression. With --here
+nothing is trained in other processes.
 """
 
 from __future__ import annotations
 
+import argparse
+import logging
 import math
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -127,11 +129,11 @@ def start_ray() -> float | None:
     except ImportError:
         return None
     begin = time.perf_counter()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     return time.perf_counter() - begin
 
 
-def train(scale: int) -> None:
+def train(scale: int, here: bool) -> None:
     """Train all 27 in every way, and print what each takes against training each alone."""
     candidates = {name: (s, n // scale) for name, (s, n) in shapes(WARMUP // scale).items()}
     compare(task(), {"warm": ("Hold()", 50)})
@@ -143,10 +145,11 @@ def train(scale: int) -> None:
     )
     ways: dict[str, Callable[[], Sequence[Record]]] = {
         "shared, this process": lambda: together(candidates),
-        "shared, 1 worker": lambda: together(candidates, workers=1),
-        "shared, 2 workers": lambda: together(candidates, workers=2),
     }
-    started = start_ray()
+    if not here:
+        ways["shared, 1 worker"] = lambda: together(candidates, workers=1)
+        ways["shared, 2 workers"] = lambda: together(candidates, workers=2)
+    started = None if here else start_ray()
     if started is not None:
         ways["shared, Ray, 2 CPUs"] = lambda: together(candidates, engine="ray")
     for name, way in ways.items():
@@ -160,10 +163,16 @@ def train(scale: int) -> None:
             + ("" if "Ray" in name else f"; {cpu}")
         )
         assert equal, name
-    print("no Ray here" if started is None else f"Ray's cluster itself: {started / base.wall:.2f}")
+    if not here:
+        none = "no Ray here"
+        print(none if started is None else f"Ray's cluster itself: {started / base.wall:.2f}")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("scale", nargs="?", type=int, default=1)
+    parser.add_argument("--here", action="store_true")
+    given = parser.parse_args()
     torch.set_num_threads(1)
     print(f"seed 0, {platform.machine()}, torch {torch.__version__}, 1 thread")
     every = shapes()
@@ -172,16 +181,17 @@ def main() -> None:
     count("trunks only", {k: v for k, v in every.items() if k.startswith("trunk")})
     count("steps only", {k: v for k, v in every.items() if k.startswith("step")})
     begin = time.perf_counter()
-    levels = [s.resolve(total=10_000).values() for s, _ in every.values()]
+    long = 10_000 // given.scale
+    levels = [s.resolve(total=long).values() for s, _ in every.values()]
     runs = [(seed, peak * one) for one in levels for peak in (1, 2, 3, 4, 5) for seed in range(3)]
     middle = time.perf_counter()
     PrefixTree.of(runs)
     took = time.perf_counter() - middle
     print(
-        f"tree of {len(runs)} runs × 10,000 updates: {took:.2f} s ({middle - begin:.2f} s levels)"
+        f"tree of {len(runs)} runs × {long:,} updates: {took:.2f} s ({middle - begin:.2f} s levels)"
     )
     assert (tree.asked, tree.planned <= 12_500) == (26_750, True)
-    train(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    train(given.scale, given.here)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ Run:  python benchmarks/studio.py [REPEATS]      (needs nicegui, plotly, playwri
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
@@ -59,7 +60,9 @@ def main() -> None:
     """Measure, and print the medians and their ratio."""
     from playwright.sync_api import sync_playwright
 
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("repeats", nargs="?", type=int, default=30)
+    repeats = parser.parse_args().repeats
     command = [sys.executable, "-u", "-m", "ratewise", "studio", "--no-browser", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:

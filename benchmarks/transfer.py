@@ -6,6 +6,8 @@ Printed are the share of the theory's log-ratios that is there (a slope); mean |
 over all ordered pairs of cells, of one peak for all, of the theory, and with a few more peaks
 measured; how many best peaks are inside the 90 % interval; and the same of lengths, from forks of
 the constant run that were cooled early. See docs/predict.md.
+
+    python benchmarks/transfer.py [TASK …]
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent / "grids"))
 
-from replay import TASKS, Candidate, Grid
+from replay import TASKS, Candidate, Grid, written
 
 import ratewise as rw
 from ratewise.choose import bound, transfer
@@ -51,7 +53,7 @@ def cells(grid: Grid) -> list[Cell]:
     found: list[Cell] = []
     for shape, warmup in dict.fromkeys((one.shape, one.warmup) for one in grid.candidates):
         peaks, losses, text = column(grid, grid.final, shape, warmup)
-        found.append(Cell(rw.parse(text), grid.total, best_peak(peaks, losses)))
+        found.append(Cell(written(text), grid.total, best_peak(peaks, losses)))
     return found
 
 
@@ -76,7 +78,7 @@ def lengths(grid: Grid) -> list[list[Cell]]:
             run = (climb >> rw.Hold()).cool(at=cut, over=cooldown)
             row.append(Cell(run, cut + cooldown, best_peak(peaks, losses)))
         peaks, losses, text = column(grid, grid.final, "wsd 20%", warmup)
-        found.append([*row, Cell(rw.parse(text), grid.total, best_peak(peaks, losses))])
+        found.append([*row, Cell(written(text), grid.total, best_peak(peaks, losses))])
     return found
 
 
@@ -116,11 +118,14 @@ def apart(old: Cell, new: Cell) -> float:
 
 def main() -> None:
     """Print everything, task by task."""
-    for task in TASKS:
+    for task in sys.argv[1:] or TASKS:
         grid = Grid(task)
         print(f"{task:10} shapes: {shapes(cells(grid))}", flush=True)
+        if not grid.cooled:
+            continue  # recorded at one length
         for row in lengths(grid):
-            slope = -np.polyfit(*(np.log([one[i] for one in row]) for i in (1, 2)), 1)[0]
+            totals, peaks = np.log([one.total for one in row]), np.log([one.peak for one in row])
+            slope = -np.polyfit(totals, peaks, 1)[0]
             pairs = list(permutations(row, 2))
             same = np.mean([apart(old, new) for old, new in pairs])
             off, inside = np.mean([carried(old, new, []) for old, new in pairs], axis=0)

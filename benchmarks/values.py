@@ -1,6 +1,8 @@
 """Every level of a run of ten million updates, against the bare numpy formula.
 
 Target: at most 1.3 times its time, at most 200 MB of memory.
+
+    python benchmarks/values.py [UPDATES]
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 
 import ratewise as rw
 
-N = 10_000_000
+N = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
 WARM = N // 20
 EVERY = N // 10
 ROUNDS = 7

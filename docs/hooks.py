@@ -158,6 +158,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_post_build(config: MkDocsConfig) -> None:
+    """Write the index of the search as a script, too: pages on the disk can load nothing else."""
+    index = Path(config.site_dir, "search", "search_index.json")
+    text = index.read_text(encoding="utf-8")
+    index.with_suffix(".js").write_text(f"var __index = {text}", encoding="utf-8")
+
+
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Let links to files of the repository lead to their pages."""
     path = HERE / page.file.src_uri

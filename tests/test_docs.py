@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import shlex
 from pathlib import Path
 
@@ -17,9 +19,12 @@ from tests.docs.snippets import (
     commands,
     figures,
     is_run,
+    look,
     run,
     save_files,
 )
+
+IMPORTED = re.compile(r"`from (ratewise[\w.]*) import ([\w, ]+)`")
 
 
 def pages_with(language: str) -> list[Path]:
@@ -32,10 +37,19 @@ def page_name(page: Path) -> str:
 
 @pytest.mark.parametrize("page", pages_with("python"), ids=page_name)
 def test_python_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page run from top to bottom, and draw the figures that the page shows."""
+    """The blocks of a page run from top to bottom, and draw the figures that the page shows.
+
+    Those that are kept look as the library draws today, or `python docs/make_figures.py` is due.
+    """
     monkeypatch.chdir(tmp_path)
     run(page)
     assert [name for name in figures(page) if not (tmp_path / name).exists()] == []
+    kept = ROOT / "docs" / "images" / "drawn"
+    looks = {
+        name: [look((folder / name).read_text(encoding="utf-8")) for folder in (tmp_path, kept)]
+        for name in figures(page)
+    }
+    assert [name for name, (drawn, old) in looks.items() if drawn != old] == []
 
 
 @pytest.mark.parametrize("page", pages_with("console"), ids=page_name)
@@ -47,6 +61,19 @@ def test_console_commands_succeed(page: Path, tmp_path: Path) -> None:
             words = ["-m", "ratewise", *shlex.split(command, comments=True)[1:]]
             done = warm.run(words, imported=warm.CHOOSE, cwd=tmp_path)
             assert done.returncode == 0, f"{block.place}: $ {command}\n{done.stdout}{done.stderr}"
+
+
+def test_what_a_page_imports_is_there() -> None:
+    """Each `from ratewise… import …` in a text or a table, which nothing runs, names what is."""
+    named = {found for page in PAGES for found in IMPORTED.findall(page.read_text("utf-8"))}
+    assert ("ratewise.optax", "schedule") in named
+    missing = [
+        f"{module}.{name.strip()}"
+        for module, names in sorted(named)
+        for name in names.split(",")
+        if not hasattr(importlib.import_module(module), name.strip())
+    ]
+    assert missing == []
 
 
 def test_a_block_that_is_not_run_says_why() -> None:

@@ -17,7 +17,7 @@ import types
 from typing import Any
 
 import numpy as np
-from replay import HERE, POINTS, TASKS, Grid
+from replay import HERE, POINTS, TASKS, Candidate, Grid
 
 BUDGETS = (6, 8, 10, 14, 20)
 """Runs that a search may train, in updates."""
@@ -79,7 +79,7 @@ def optuna_search(grid: Grid, seed: int, budget: int, repeat: int) -> int:
         trial = study.ask()
         shape = trial.suggest_categorical("shape", shapes)
         peak = peaks[trial.suggest_int("peak", 0, len(peaks) - 1)]
-        candidate = place[(shape, peak, trial.suggest_categorical("warmup", warmups))]
+        candidate = place[Candidate(shape, peak, trial.suggest_categorical("warmup", warmups))]
         study.tell(trial, *_trial(ledger, trial, candidate))
     return ledger.pick
 

@@ -67,6 +67,7 @@ def train(subject: Subject) -> list[dict[str, Any]]:
     tree = PrefixTree.of((what["seed"], rates) for what, rates in asked)
     every = subject.total // POINTS
     states: dict[int, Any] = {}
+    run: Any = None
     seen: list[dict[str, Any]] = []
     began = time.time()
     done = 0

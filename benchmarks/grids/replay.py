@@ -28,6 +28,13 @@ class Candidate(NamedTuple):
     warmup: str
 
 
+def written(text: str) -> rw.Schedule:
+    """Return the schedule that a grid has written down."""
+    schedule = rw.parse(text)
+    assert isinstance(schedule, rw.Schedule), text
+    return schedule
+
+
 class Grid:
     """A recorded grid: of every candidate and seed what was measured, and of its cooled forks.
 
@@ -68,7 +75,7 @@ class Grid:
     def rates(self) -> list[Floats]:
         """Absolute rates of each candidate, float64[total]."""
         return [
-            one.peak * rw.parse(text).resolve(self.total).values()
+            one.peak * written(text).resolve(self.total).values()
             for one, text in zip(self.candidates, self.schedules, strict=True)
         ]
 

@@ -101,7 +101,7 @@ def digits() -> tuple[torch.Tensor, ...]:
     """Return pictures and classes to train on, and held out."""
     from sklearn.datasets import load_digits
 
-    data = load_digits()
+    data: Any = load_digits()
     order = np.random.default_rng(0).permutation(len(data.target))
     x = torch.tensor(data.images[order] / 16, dtype=torch.float32)[:, None]
     y = torch.tensor(data.target[order])
@@ -144,7 +144,7 @@ def table() -> tuple[torch.Tensor, ...]:
     """Return the diabetes table, standardised, to train on, and held out."""
     from sklearn.datasets import load_diabetes
 
-    data = load_diabetes()
+    data: Any = load_diabetes()
     order = np.random.default_rng(0).permutation(len(data.target))
     x = torch.tensor(data.data[order] / data.data.std(0), dtype=torch.float32)
     y = torch.tensor(data.target[order] / data.target.std(), dtype=torch.float32)

@@ -15,6 +15,7 @@ FENCE = re.compile(r"^```([\w-]+)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTAL
 SAVED = re.compile(r"# ([\w-]+\.py)\n")
 NOT_RUN = re.compile(r"# *not run\b[:,]? *(.*)")
 DRAWN = re.compile(r"!\[[^]]*\]\(((?:\.\./|docs/)?images/drawn/([\w-]+\.svg))\)")
+LOOK = re.compile(r'viewBox="[^"]+"|#[0-9a-f]{6}\b|stroke-width: [\d.]+|DejaVuSans-[0-9a-f]+')
 STAMP = "<!-- drawn by the code with the hash {} -->\n"
 
 
@@ -79,6 +80,11 @@ def commands(block: Block) -> Iterator[str]:
 def figures(page: Path) -> list[str]:
     """The names of the figures that a page shows and draws."""
     return [match.group(2) for match in DRAWN.finditer(page.read_text(encoding="utf-8"))]
+
+
+def look(svg: str) -> set[str]:
+    """What a figure looks like whatever it shows: its size, colours, widths of lines, letters."""
+    return set(LOOK.findall(svg))
 
 
 def stamp(page: Path, figure: str) -> str:

@@ -18,6 +18,7 @@ import pytest
 
 from tests.docs.snippets import PAGES, ROOT, figures
 from tests.test_house import exports
+from tests.view.browser import browser
 
 pytest.importorskip("mkdocs")
 pytest.importorskip("mkdocstrings")
@@ -98,6 +99,19 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     for path in site.rglob("*.css"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"url\(\s*['\"]?(?:https?:)?//", text), path.name
+
+
+def test_the_search_finds_without_a_server(site: Path) -> None:
+    """On a page that is opened from the disk, in a folder too; and nothing goes wrong there."""
+    with browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        said: list[str] = []
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto((site / "quickstart" / "pytorch.html").as_uri())
+        page.wait_for_function("'__index' in window")  # what was typed before is not looked for
+        page.locator(".md-search__input").press_sequentially("plateau", delay=50)
+        page.wait_for_selector(".md-search-result__link[href*='shapes/Plateau.html']")
+        assert said == []
 
 
 def test_a_page_that_is_not_in_the_navigation_is_reached_all_the_same(

@@ -30,6 +30,9 @@ from ratewise.view.style import INK, better, new_figure, plain_text, thinned, wr
 SHOWN = 5
 """Schedules that are drawn with a colour at first, the best."""
 
+LETTERS = 92
+"""Letters in a line of a title on paper."""
+
 FAR = 3.0
 """A metric further from the best than so many times the middle distance is outside the frame."""
 
@@ -123,14 +126,14 @@ class ChoicePanels(NamedTuple):
 @plain_text
 def draw(panels: ChoicePanels) -> Any:
     """Return the `matplotlib.figure.Figure`: peaks, search, proof and schedule."""
-    figure = new_figure(11.0, 8.0)
-    axes = figure.subplots(2, 2)
     drawn = peaks(panels), search(panels), proof(panels), rates(panels)
-    for one, made in zip(axes.flat, drawn, strict=True):
+    figure = new_figure(8.0, 12.0)
+    axes = figure.subplots(len(drawn), 1, height_ratios=[1.2, 1.0, 1.0, 0.8])
+    for one, made in zip(axes, drawn, strict=True):
         shown = [series for series in made.series if not series.off]
-        title = "\n".join(textwrap.wrap(made.title or made.note, 56))
+        title = "\n".join(textwrap.wrap(made.title or made.note, LETTERS))
         draw_on(one, replace(made, series=shown, title=title))
-    title = "\n".join(textwrap.wrap(panels.title, 120))
+    title = "\n".join(textwrap.wrap(panels.title, LETTERS))
     figure.suptitle(written(title), fontsize=10, color=INK)
     return figure
 

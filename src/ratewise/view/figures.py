@@ -253,7 +253,7 @@ def ticks(axis: Axis, ends: tuple[float, float], count: int = 6) -> list[tuple[f
         first = math.ceil(low / wide - 1e-9)
         at = [i * wide for i in range(first, math.floor(high / wide + 1e-9) + 1)]
         at = [0.0 if abs(value) < 1e-12 * max(abs(low), abs(high)) else value for value in at]
-    digits = _digits(at)
+    digits = 4 if axis.log else _digits(at)
     return [(value, written_number(value, axis.form, digits)) for value in at]
 
 

@@ -16,12 +16,10 @@ from ratewise.view.figures import (
     colour,
     dashes,
     ends_of,
+    ticks,
     written_number,
 )
 from ratewise.view.style import BAND, GREY, INK, new_figure, plain_text, thinned, tidy, written
-
-LONGEST_KEY = 6
-"""Entries of a key that stand one below the other."""
 
 
 @plain_text
@@ -139,7 +137,10 @@ def _axes(axes: Any, chart: Chart, last: bool) -> None:
             limits(*(ends[::-1] if up else ends))
         else:
             limits(*ends)
-            if axis.form != "number":
+            if axis.log:  # matplotlib's own name neighbours in two ways, 0.1 beside 2 × 10⁻¹
+                ruler.set_ticks(*zip(*ticks(axis, ends, 9), strict=True))
+                ruler.set_minor_formatter("")
+            elif axis.form != "number":
                 ruler.set_major_formatter(_formatter(axis))
         if up or last:
             getattr(axes, f"set_{name}label")(written(axis.label), fontsize=9, color=INK)

@@ -76,7 +76,8 @@ def charts(measured: Sequence[MeasuredRun], predicted: Sequence[PredictedRun]) -
         ends = np.array([one.low]), np.array([one.high])
         told = [f"{label} ({one.low:#.5g} to {one.high:#.5g})"]
         losses.append(ChartSeries(label, *end, "dots", place, *ends, told, keyed=False, thin=True))
-    across = Axis("update", low=0, high=_longest(measured, predicted), form="count")
+    # Room behind the last update, where the bars of the intervals stand.
+    across = Axis("update", low=0, high=1.01 * _longest(measured, predicted), form="count")
     low, high = _frame(measured, predicted[:MOST])
     above = Chart("", across, Axis("learning rate", low=0.0, form="rate"), rates, height=0.26)
     below = Chart("", across, Axis("loss", False, low, high), losses, (),
