@@ -92,6 +92,23 @@ def test_where_metrics_are_noise_too_one_sentence_says_that_there_is_no_answer(
     assert answers <= 3
 
 
+@pytest.mark.parametrize(("own", "end"), [(1e-4, 0.1 * 10**0.5), (1e3, 1.0)])
+def test_where_the_answer_lies_beyond_all_rates_the_ladder_is_at_their_end(
+    tmp_path: Path, own: float, end: float
+) -> None:
+    """The task's own rate is far off: a thousand times more is too low, or a thousandth too high.
+
+    Short runs go half a decade beyond a climb that fell to its end.
+    """
+    peaks, found, notes, _ = where_to_look(Valley(peak=own), TOTAL, BUDGET, tmp_path / "a.db")
+    assert found is not None
+    assert found.rate is None
+    assert peaks[4] == pytest.approx(end, rel=0.05)  # two digits
+    assert peaks[0] < best_of_a_grid() < peaks[-1]
+    assert len(notes) == 1
+    assert f"{end:.4g}, the last rate that was tried" in notes[0]
+
+
 @settings(max_examples=15, deadline=None)
 @given(total=st.integers(20, 400), runs=st.integers(2, 60))
 def test_it_never_costs_more_than_its_share(

@@ -30,6 +30,7 @@ from ratewise.schedule.errors import Call, Fix
 from ratewise.tasks.calls import peak_of
 from ratewise.tasks.failures import name_of, users_code
 from ratewise.tasks.stack_plan import StackPlan
+from ratewise.view.format import format_rate
 
 SHARE = 0.05
 """Share of the budget that a range test may take; it takes no more than one run either."""
@@ -74,7 +75,7 @@ def where_to_look(
     """
     own = peak_of(task)
     room = min(total, int(SHARE * budget))
-    found, spent = None, 0
+    found, spent, end = None, 0, None
     if room >= FEWEST:
         seeds = SEEDS if room >= 2 * FEWEST else SEEDS[:1]
         low, high = (own / DECADES, own * DECADES) if own else (1e-7, 10.0)
@@ -87,18 +88,31 @@ def where_to_look(
             room = min(2 * total, int(SHORT_SHARE * budget))
             short = _short_runs(task, found, room, journal, metric, plan)
             spent += 0 if short is None else short.updates
+            end = _end(found, short)
             found = short if short is not None and short.rate is not None else found
         if found.rate is not None:
             return ladder(found.rate), found, [found.how] if found.how else [], spent
     why = "the budget has no room for a range test"
     if found is not None:
         why = f"the range test has no answer, because {found.reason}"
+    if end is not None:
+        note = f"Peaks are around {format_rate(end)}, the last rate that was tried: {why}."
+        return ladder(end), found, [note], spent
     if not own:
         rule = f"does not know where to look: {why}"
         fix = Fix("give {peaks}", peaks="[3e-4, 1e-3, 3e-3]")
         raise ScheduleError(Call("choose"), rule, fix)
     note = f"Peaks are around the task's own {own:g}: {why}."
     return ladder(float(own), *EVENLY), found, [note], spent
+
+
+def _end(climb: RangeTestResult, short: ShortRunsResult | None) -> float | None:
+    """Return the end of a ladder at which the answer lies, as far as is known; None if it is not.
+
+    Short runs go further than the climb and measure more, so what they say counts.
+    """
+    last = climb if short is None else short
+    return None if last.refusal is None else last.refusal.end
 
 
 def _found(

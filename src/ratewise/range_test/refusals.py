@@ -22,10 +22,18 @@ AT_ONCE = 0.5
 
 
 class Refusal(NamedTuple):
-    """Why there is no answer, and what to do."""
+    """Why there is no answer, and what to do.
+
+    Args:
+        reason: Why, in words that follow "because".
+        advice: What to do.
+        end: The end of the ladder at which or beyond which the answer lies, where that is known
+            beyond noise.
+    """
 
     reason: str
     advice: str | Fix
+    end: float | None = None
 
     def told(self, context: Context) -> Refusal:
         """Return it with the advice in the language of whoever is spoken to."""
@@ -42,7 +50,8 @@ def at_once(ladder: Ladder, sweeps: Sequence[Sweep]) -> Refusal | None:
             where = format_rate(rate, 2)
             reason = f"the loss diverged at once, at {where} with seed {sweep.seed}"
             lower = format_rate(ladder.lowest / 1e4, 2)
-            return Refusal(reason, Fix("give {lowest}, or look at the task", lowest=lower))
+            fix = Fix("give {lowest}, or look at the task", lowest=lower)
+            return Refusal(reason, fix, ladder.lowest)
     return None
 
 
@@ -82,7 +91,7 @@ def unclear(ladder: Ladder, read: MarkedCurve) -> Refusal | None:
     if read.onset is None and minimum.rate * 10**WIDTH > 10 ** read.at[-1]:
         reason = f"the loss still fell at the highest rate, {format_rate(ladder.highest)}"
         higher = format_rate(ladder.highest * 100)
-        return Refusal(reason, Fix("give {highest}", highest=higher))
+        return Refusal(reason, Fix("give {highest}", highest=higher), ladder.highest)
     if minimum.decades > WIDEST:
         ends = f"{format_rate(minimum.low, 2)} … {format_rate(minimum.high, 2)}"
         reason = f"it is too noisy: the minimum is anywhere in {ends}"

@@ -84,10 +84,11 @@ def short_ladder(found: RangeTestResult, own: float | None, runs: int, updates: 
     """Return the rates of the short runs that are tried where a range test has no answer.
 
     Three decades, up to half of one above where its loss is higher than at its start, as noise may
-    look like that; and no further than two above the rate that the task has of its own.
+    look like that. Where noise is all that was seen, no further than two above the rate that the
+    task has of its own.
     """
     highest = edge_of(found) * 10**BEYOND
-    if own:
+    if own and (found.reading is None or found.reading.clarity <= CLEAR):
         highest = min(highest, own * 10**ABOVE)
     return Ladder(highest / 10**BELOW, highest, runs, updates)
 
