@@ -9,6 +9,7 @@ import hashlib
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from torch import Tensor
@@ -241,7 +242,7 @@ def _kept(group: Group, key: str, own: float, factor: float) -> tuple[float, str
     set the rate.
     """
     value = group.get(kept_as(key))
-    if not isinstance(value, int | float | Tensor):
+    if not isinstance(value, Real | Tensor):
         return None
     peak = float(group["max_lr"] if "min_lr" in group and "max_lr" in group else value)
     most = peak * max(factor, 1.0)
