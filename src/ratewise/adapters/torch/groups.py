@@ -212,8 +212,9 @@ def join_member(
             plain[key], trust[key] = kept
         elif own[key] == default_of(defaults, places[key]):
             trust[key] = SURE
-        else:
-            trust[key] = MAYBE if fresh else NO
+        else:  # what is loaded comes in another dict; in that which a schedule left, a hand set it
+            by_hand = before is not None and before.group is group
+            trust[key] = MAYBE if fresh or by_hand else NO
     values = {key: value * factors[key] for key, value in plain.items()}
     member = Member(name, None, places, values, trust, dict(values), dict(values), dict(own))
     member.entry = member.asked = entry
