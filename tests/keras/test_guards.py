@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -96,6 +97,22 @@ def test_an_epoch_to_begin_with_that_the_optimizer_is_not_at() -> None:
         fit(trained, 4, callback, epochs=2)
     fit(trained, 4, callback, initial_epoch=2, epochs=4)
     assert int(trained.optimizer.iterations) == 16
+
+
+def test_another_run_on_an_optimizer_that_has_trained(tmp_path: Path) -> None:
+    """Another `fit` that begins at epoch 0, longer than all that came before, is refused, too."""
+    trained = model(SGD(0.1))
+    fit(trained, 4, Callback(PLAN, total=20))
+    trained.save(tmp_path / "m.keras")
+    x, y = ones(1)
+    stream = ((x, y) for _ in range(9))
+    for again in (trained, keras.saving.load_model(tmp_path / "m.keras")):
+        mine = {"verbose": 0, "shuffle": False, "callbacks": [Callback(PLAN, lr=0.1, total=20)]}
+        with refused("begins at update 0, and the optimizer has made 4"):
+            fit(again, 9, Callback(PLAN, lr=0.1, total=20))
+        with refused("begins at update 0, and the optimizer has made 4"):
+            again.fit(stream, **mine)
+        assert int(again.optimizer.iterations) == 4
 
 
 def test_resuming_needs_the_rate_at_level_1() -> None:

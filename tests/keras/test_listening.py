@@ -187,6 +187,17 @@ def test_what_was_heard_and_is_lost_is_not_made_up(tmp_path):
         run(PLAN, SHOWN, optimizer=again, first=2, observations=tmp_path / "other.jsonl")
 
 
+@pytest.mark.parametrize("measured", [None, "good", [1.0, 2.0]])
+def test_what_is_no_number_is_not_heard_as_one(measured):
+    """A metric that is waited for and is no number is refused; one that is not is passed over."""
+    says = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(mine=measured, number=1.0)
+    )
+    fit(model(keras.optimizers.SGD(LR)), STEPS, says, Callback(rw.Plateau("number")))
+    with pytest.raises(ScheduleError, match="waits for mine, and the logs of an epoch have"):
+        fit(model(keras.optimizers.SGD(LR)), STEPS, says, Callback(rw.Plateau("mine")))
+
+
 def test_a_run_ends_where_its_schedule_does():
     """EarlyCool cools down after a plateau and ends the run, in the middle of an epoch."""
     plan = rw.EarlyCool("val_loss", patience=1, decay=7, over=100)

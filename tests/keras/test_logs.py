@@ -92,6 +92,20 @@ def test_tensorboard_has_the_rate_of_each_batch(window: int | None, tmp_path: Pa
     assert len({step for step, _ in found}) == TOTAL
 
 
+def test_a_window_that_goes_on_in_the_next_epoch_is_logged_with_its_last_update(
+    tmp_path: Path,
+) -> None:
+    """Four batches in an epoch, three in an update: beside an epoch stands its last update's."""
+    pair = [Callback(PLAN, total=8), tensorboard(tmp_path)]
+    optimizer, moves = SGD(0.01, gradient_accumulation_steps=3), Moves()
+    history = fit(model(optimizer), BATCHES, *pair, moves, epochs=6).history
+    used = [moved for moved in moves.moved if moved]
+    assert_close(used, rates(PLAN, 8))
+    ends = [used[(epoch + 1) * BATCHES // 3 - 1] for epoch in range(6)]
+    assert_close(history["learning_rate"], ends)
+    assert_close([rate for _, rate in scalars(tmp_path)["epoch_learning_rate"]], ends)
+
+
 @pytest.mark.parametrize("lr", [0.01])
 def test_a_rate_in_the_optimizer_is_logged_as_schedules_of_keras_are(
     lr: float, tmp_path: Path

@@ -139,6 +139,23 @@ def test_a_metric_that_nothing_measures_is_refused(name: str) -> None:
     assert len(tiny.used(module.made)) == 4
 
 
+@pytest.mark.parametrize(
+    ("measured", "advice"),
+    [("good", "was shown mine='good'"), ([1.0], "a number"), (None, "measured were .*val_loss")],
+)
+def test_a_metric_of_a_callback_that_is_no_number_is_refused(measured: Any, advice: str) -> None:
+    """What a callback puts beside the trainer's own metrics is a number, or is refused."""
+
+    class Puts(tiny.lightning.Callback):
+        def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            trainer.callback_metrics["mine"] = measured
+
+    module = attach(tiny.Module(), rw.Plateau("mine"))
+    with pytest.raises(rw.ScheduleError, match=advice):
+        tiny.fit(module, 2, max_epochs=3, validation=1, callbacks=[Puts()])
+    assert len(tiny.used(module.made)) == 2
+
+
 def test_a_run_that_finds_its_own_length_ends() -> None:
     """EarlyCool stops the trainer behind its cooldown."""
     plan = rw.EarlyCool("val_loss", patience=0, decay=3)

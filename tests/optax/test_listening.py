@@ -249,3 +249,29 @@ def test_memory_grows_when_it_is_full():
         state = observe(state, {"val_loss": 1.0})
     assert state.memory.shape > room
     assert not replay(state).lr.listens
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["the optimizer", "its state"])
+def test_it_is_heard_in_an_optimizer_of_nnx(whole):
+    """The optimizer of Flax NNX, whose state stands in variables, is shown what was measured."""
+    nnx = pytest.importorskip("flax.nnx")
+    shown = [1.0, 1.0, 1.0, 0.5, 0.9, 0.9]
+    model = nnx.Linear(1, 1, rngs=nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, made(), wrt=nnx.Param)
+    used = []
+
+    @nnx.jit
+    def step(model, optimizer):
+        optimizer.update(model, nnx.grad(lambda one: one(jnp.ones((1, 1))).sum())(model))
+
+    for value in shown:
+        for _ in range(3):
+            model.bias.set_value(jnp.zeros(1))
+            step(model, optimizer)
+            used.append(float(-model.bias.get_value()[0]))
+        if whole:
+            optimizer = observe(optimizer, val_loss=value)
+        else:
+            optimizer.opt_state = observe(optimizer.opt_state, val_loss=value)
+    assert used == meant(PLAN, shown)
+    assert float(current_rate(optimizer)) == used[-1]

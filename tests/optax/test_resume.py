@@ -74,6 +74,17 @@ def test_the_state_of_flax_serialisation():
     assert np.array_equal(train(optimizer, TOTAL - 7, restored)[0], RATES[7:])
 
 
+@each
+@pytest.mark.parametrize("read", [np.asarray, lambda leaf: np.asarray(leaf).tolist()])
+def test_a_state_of_numpy_goes_on_outside_of_jit(make, read):
+    """A state as a file gives it, arrays of numpy or plain numbers, needs no jit to go on."""
+    optimizer = make()
+    _, state = train(optimizer, 7)
+    restored = jax.tree.map(read, state)
+    updates, _ = optimizer.update(ones(params()), restored, params())
+    assert float(-updates["w"][0]) == RATES[7]
+
+
 def test_accumulation_is_resumed_in_the_middle_of_a_window():
     """A MultiSteps state saved between two commits goes on to the same trace."""
     optimizer = optax.MultiSteps(MAKERS["inject"](), 4)

@@ -80,3 +80,21 @@ def test_save_state_and_load_state(tools: Any, tmp_path: Any) -> None:
         if not part:
             accelerator.save_state(str(tmp_path))
     assert traces == tools.expected(tools.plan, 20)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_states_of_a_loop_by_hand_are_loaded_behind_prepare_in_any_order(
+    tools: Any, order: int
+) -> None:
+    """`prepare` loads the optimizer's own state of no update, which says nothing of the clock."""
+    first = tools.SGD([tools.parameter()], lr=3e-4)
+    scheduler = Scheduler(first, tools.plan, total=20)
+    tools.run(first, 7)
+    states = first.state_dict(), scheduler.state_dict()
+    second = tools.SGD([tools.parameter()], lr=3e-4)
+    made = Scheduler(second, tools.plan, total=20)
+    prepared = accelerate.Accelerator(cpu=True).prepare(second, made)
+    for part, state in list(zip(prepared, states, strict=True))[::order]:
+        part.load_state_dict(state)
+    tools.run(second, 13)
+    assert [*tools.trace(first), *tools.trace(second)] == tools.expected(tools.plan, 20)

@@ -353,3 +353,18 @@ def test_the_effective_rate_is_that_of_the_update(tools: Any) -> None:
             optimizer.step()
             scheduler.step()
     assert [row["lr"] for row in log.rows()] == pytest.approx(RATES[:4], rel=1e-6)
+
+
+def test_a_rate_that_detach_would_take_away_is_heard(tools: Any) -> None:
+    """Set just before `detach()`, which gives the peak back; `keep=True` leaves it in place."""
+    for keep, warned, left in ((False, 1, LR), (True, 0, 5.0)):
+        optimizer, scheduler = build(tools)
+        tools.run(optimizer, AT)
+        put(optimizer.param_groups[0], 5.0)
+        assert len(said(lambda s=scheduler, keep=keep: s.detach(keep=keep))) == warned
+        assert optimizer.param_groups[0]["lr"] == left
+    optimizer, scheduler = build(tools, by_hand="refuse")
+    tools.run(optimizer, AT)
+    put(optimizer.param_groups[0], 5.0)
+    with pytest.raises(rw.ScheduleError, match="set by somebody else"):
+        scheduler.detach()

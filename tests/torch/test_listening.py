@@ -133,6 +133,14 @@ def test_a_number_by_position_is_never_a_metric():
             scheduler.step(value)
 
 
+@pytest.mark.parametrize("given", [0.5, torch.tensor(0.5), "good", [0.5]])
+def test_a_metric_without_a_name_is_told_how_it_is_shown(given):
+    """`observe(loss)` is answered with what to write, by a schedule that listens or does not."""
+    for plan, name in ((rw.Plateau("acc"), "acc"), (rw.Cosine(over=9), "val_loss")):
+        with pytest.raises(rw.ScheduleError, match=rf"without a name: write observe\({name}="):
+            Scheduler(make(), plan).observe(given)
+
+
 def test_a_misspelt_metric_is_refused_and_nothing_changes():
     """The error lists the names that were seen; the run can go on."""
     optimizer = make()

@@ -66,10 +66,11 @@ def test_detach_gives_back_every_key_once(tools: Any) -> None:
 @OPTIONS
 def test_a_rate_set_by_hand_after_detach_is_a_wish(tools: Any, options: Any) -> None:
     """So is a peak in the plan; both win over what the schedule before had."""
-    optimizer, scheduler = decayed(tools)
-    scheduler.detach(keep=True)
-    optimizer.param_groups[1]["lr"] = 0.25
-    assert Scheduler(optimizer, tools.plan, total=TOTAL).base_lrs == [LR, 0.25, LR / 3]
+    for keep, wish in ((True, 0.25), (False, 0.25), (True, LR / 9), (False, LR / 9)):
+        optimizer, scheduler = decayed(tools, **options)
+        scheduler.detach(keep=keep)
+        optimizer.param_groups[1]["lr"] = wish
+        assert Scheduler(optimizer, tools.plan, total=TOTAL).base_lrs == [LR, wish, LR / 3]
     Scheduler.of(optimizer).detach()
     plan = rw.Plan(lr=tools.plan, peak={"lr": 0.5})
     assert Scheduler(optimizer, plan, total=TOTAL).base_lrs == [0.5] * 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import math
 import pickle
 from typing import Any
 
@@ -200,6 +201,16 @@ def test_a_rate_set_from_outside_survives_a_resume(tools: Any) -> None:
     tools.run(second, 7)
     expected = tools.expected(tools.plan, 12, 2 * LR)[3:]
     assert [*tools.trace(first)[3:], *tools.trace(second)] == expected
+
+
+@pytest.mark.parametrize("wrong", [[LR], [LR, LR, LR], [LR, None], [LR, -LR], "xy", [LR, math.inf]])
+def test_base_rates_that_are_none_change_nothing(tools: Any, wrong: Any) -> None:
+    """Too few, too many, or what is no rate: refused, and no group has another peak."""
+    optimizer = tools.make(LR, 2)
+    scheduler = Scheduler(optimizer, tools.plan, total=12)
+    with pytest.raises(rw.ScheduleError, match="base_lrs"):
+        scheduler.base_lrs = wrong
+    assert scheduler.base_lrs == [g["initial_lr"] for g in optimizer.param_groups]
 
 
 def test_resuming_a_long_run_takes_no_longer_than_a_short_one(tools: Any) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import fractions
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -51,6 +53,16 @@ def test_the_neighbours_of_a_view_are_left_alone(tools: Any) -> None:
     tools.run(optimizer, 3)
     assert whole[::2].tolist() == [1.0, 2.0]
     assert whole[1] == optimizer.param_groups[0]["lr"]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, fractions.Fraction])
+def test_a_rate_may_be_any_real_number(tools: Any, kind: Any) -> None:
+    """As a search by numpy hands it over; the groups hold floats from then on."""
+    optimizer = tools.make(kind(0.5))
+    Scheduler(optimizer, tools.plan, total=20)
+    tools.run(optimizer, 20)
+    assert tools.trace(optimizer) == tools.expected(tools.plan, 20, 0.5)
+    assert type(optimizer.param_groups[0]["lr"]) is float
 
 
 def test_a_tensor_of_several_rates_is_refused(tools: Any) -> None:

@@ -122,6 +122,14 @@ def test_every_update_has_its_rate(name: str, tmp_path: Any) -> None:
     assert fit(wide).watch.used == rates()
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_second_fit_at_another_rate_has_that_as_its_peak(name: str, tmp_path: Any) -> None:
+    """As behind `unfreeze()`: a run of its own on an optimizer that has trained."""
+    learn = fit(learner(tmp_path, FastaiCallback(PLAN), opt=OPTIMIZERS[name]))
+    learn.fit(EPOCHS, LR / 9)
+    assert learn.watch.used == [*rates(), *rates(lr=LR / 9)]
+
+
 def test_groups_keep_their_own_rates(tmp_path: Any) -> None:
     """A slice of rates, as for discriminative learning; momentum and decay may be scheduled too."""
     model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1))

@@ -193,6 +193,25 @@ def test_a_plateau_hears_the_evaluator() -> None:
     assert used(again.go().optimizer) == used(run.optimizer)[2 * BATCHES :]
 
 
+@pytest.mark.parametrize(
+    ("measured", "advice"),
+    [
+        ("good", "was shown mine='good'"),
+        (torch.ones(2), "a number"),
+        (None, "measured were .*val_"),
+    ],
+)
+def test_a_metric_that_is_no_number_is_refused(measured: Any, advice: str) -> None:
+    """Passed over it would never be heard. So with every trainer that shows what it measured."""
+    run = plateau(rw.Plateau("mine"))
+    run.evaluator.add_event_handler(
+        Events.COMPLETED, lambda engine: engine.state.metrics.update(mine=measured)
+    )
+    with pytest.raises(rw.ScheduleError, match=advice):
+        run.go()
+    assert len(used(run.optimizer)) == BATCHES
+
+
 @held("ignite", "YAML", "as a text; Ignite has no file of config of its own")
 def test_a_text_is_the_value() -> None:
     """As it comes out of a file."""

@@ -93,6 +93,22 @@ def test_a_metric_that_nothing_measures_is_refused(
     assert trainer.state.global_step == 2
 
 
+@pytest.mark.parametrize(
+    ("measured", "advice"),
+    [("good", "was shown eval_mine='good'"), ([1.0, 2.0], "a number"), (None, "measured were")],
+)
+def test_a_metric_that_is_no_number_is_refused(measured: Any, advice: str, tmp_path: Any) -> None:
+    """Passed over it would never be heard; one that nobody waits for is passed over."""
+    for name, match in (("eval_loss", None), ("eval_mine", advice)):
+        trainer = make(tmp_path, max_steps=4, compute_metrics=lambda _: {"mine": measured})
+        attach(trainer, rw.Plateau(name))
+        if match is None:
+            trainer.train()
+        else:
+            with pytest.raises(rw.ScheduleError, match=match):
+                trainer.train()
+
+
 def test_a_metric_that_is_never_asked_for_is_refused_at_once(tmp_path: Any) -> None:
     """Evaluations, or logs, that are switched off are missed before the first update."""
     for options, name in (({"eval_strategy": "no"}, "eval_loss"), ({}, "loss")):

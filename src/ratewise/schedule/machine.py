@@ -26,6 +26,9 @@ from ratewise.schedule.track import Track
 
 def never_measured(move: Feedback, seen: Collection[str]) -> ScheduleError:
     """Return the error for a move that waits for a metric that is not among those seen."""
+    if not seen:
+        fix = "measure it, as one number, or name a metric that is measured"
+        return ScheduleError(repr(move), f"waits for {move.metric}, but nothing was measured", fix)
     rule = f"waits for {move.metric}, but measured were {', '.join(sorted(seen))}"
     return ScheduleError(repr(move), rule, nearest(move.metric, seen))
 

@@ -153,6 +153,8 @@ class Callback(keras.callbacks.Callback):
             self._feedback.show(t, logs)
             self._end_if(self._feedback.stops(t))
         self._tell_past_end(t)
+        if t and self._window > 1 and self._drive and "learning_rate" in self._drive.values:
+            optimizer.learning_rate = self._last_rate  # its last batches may be of a window to come
         self._log(epoch, logs)
 
     # Ours -----------------------------------------------------------------------------------
@@ -178,10 +180,15 @@ class Callback(keras.callbacks.Callback):
     def _keep_up(self, batch: int) -> None:
         """See to it that values are there, and end a run that found its length in this batch."""
         optimizer = self._optimizer()
-        t = self._at + batch // (optimizer.gradient_accumulation_steps or 1)
+        t = self._at + batch // self._window
         self._feedback.keep_up(t)
         if getattr(self.model, "optimizer", None) is optimizer:  # no loss scale that skips
             self._end_if(self._feedback.stops(t + 1))
+
+    @property
+    def _window(self) -> int:
+        """Batches of an update."""
+        return self._optimizer().gradient_accumulation_steps or 1
 
     def _end_if(self, finished: bool) -> None:
         if finished:
@@ -219,7 +226,7 @@ class Callback(keras.callbacks.Callback):
                 epochs, steps = params.get("epochs"), params.get("steps")
                 if not epochs or not steps:
                     raise
-            window = optimizer.gradient_accumulation_steps or 1
+            window = self._window
             inferred = {"total": epochs * steps // window, "epoch": steps / window}
             return self.plan.resolve(**{**inferred, **self._horizon})
 
@@ -236,12 +243,19 @@ class Callback(keras.callbacks.Callback):
         raise ScheduleError("Callback", rule, "give Callback(…, lr=3e-4), or a plan with a peak")
 
     def _check_epoch(self, epoch: int, t: int) -> None:
+        """Refuse to begin elsewhere than where the optimizer is.
+
+        Inside an epoch is fine where a run goes on. At the first one it does so only if its state
+        was restored in this `fit`: else this is another run, on an optimizer that has trained.
+        """
+        if t and not epoch and self._first_rate is None:
+            raise _wrong_epoch(epoch, t, "at update 0")
         steps = (self.params or {}).get("steps")
         if not steps:
             if epoch and not t:
                 raise _wrong_epoch(epoch, t, "after update 0")
             return
-        window = self._optimizer().gradient_accumulation_steps or 1
+        window = self._window
         first, end = epoch * steps // window, (epoch + 1) * steps // window
         skips = getattr(self.model, "optimizer", None) is not self._optimizer()
         low = min(first, 1) if skips else first
@@ -253,8 +267,11 @@ class Callback(keras.callbacks.Callback):
         last = self._last_rate
         if driven is None or last is None:
             return
-        rate = rate_of(self._optimizer())
-        if not np.isclose(rate, last, rtol=1e-5, atol=1e-12 * driven.peak):
+        optimizer = self._optimizer()
+        rate, ours = rate_of(optimizer), [last]
+        if self._window > 1:  # a batch of an open window has put there what its update will use
+            ours.append(driven.host(committed(optimizer)))
+        if not np.isclose(rate, ours, rtol=1e-5, atol=1e-12 * driven.peak).any():
             rule = f"found {rate:g} as learning rate, which was {last:g} after the last update"
             fix = (
                 "take LearningRateScheduler, ReduceLROnPlateau or whatever else writes it away, "

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -140,7 +138,7 @@ class RecordedFeedback(FeedbackStore):
         Raises:
             ScheduleError: a name that is waited for is not measured, or is no number.
         """
-        shown = {name: _number(value) for name, value in (logs or {}).items()}
+        shown = self._numbers(logs or {})
         waits = any(name.startswith("val_") for name in self.metrics())
         if waits and not any(name.startswith("val_") for name in shown):
             self._tell(shown)
@@ -154,6 +152,19 @@ class RecordedFeedback(FeedbackStore):
         if self.path:
             _append(self.path, self.record[-1])
         self.look(t)
+
+    def _numbers(self, logs: Mapping[str, Any]) -> dict[str, float]:
+        """Return the numbers of some logs; what is waited for has to be one."""
+        waited = self.metrics()
+        numbers: dict[str, float] = {}
+        for name, value in logs.items():
+            try:
+                numbers[name] = float(value)
+            except (TypeError, ValueError):
+                if name in waited:
+                    rule = f"waits for {name}, and the logs of an epoch have {shorten(value)}"
+                    raise ScheduleError("Callback", rule, "log one number") from None
+        return numbers
 
     def _tell(self, shown: Mapping[str, float]) -> None:
         """Warn once of a run that has never validated, if something waits for it.
@@ -170,12 +181,6 @@ class RecordedFeedback(FeedbackStore):
             "a metric of the training; until it comes the rate does not fall",
             stacklevel=2,
         )
-
-
-def _number(value: Any) -> float:
-    with contextlib.suppress(TypeError, ValueError):
-        return float(value)
-    return math.nan
 
 
 def _read(path: Path) -> list[Observation]:

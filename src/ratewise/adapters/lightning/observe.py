@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ratewise.adapters.lightning.guard import check_schedulers, schedulers_of
 from ratewise.adapters.torch.scheduler import Scheduler, announce, feedback_of, recall, show
-from ratewise.adapters.torch.trainers import take_up
+from ratewise.adapters.torch.trainers import is_number, take_up
 from ratewise.schedule.strict import strict
 
 
@@ -115,7 +115,7 @@ class Observe(Callback):
         fresh = self._fresh(trainer)
         for scheduler in schedulers:
             names = feedback_of(scheduler).metrics()
-            values = {name: float(fresh[name]) for name in names if name in fresh}
+            values = {name: _on_host(fresh[name]) for name in names if name in fresh}
             if values and trainer.world_size > 1:
                 values = trainer.strategy.broadcast(values)
             show(scheduler, values)
@@ -125,8 +125,14 @@ class Observe(Callback):
 
     def _fresh(self, trainer: Any) -> dict[str, Any]:
         """Return what was measured since the last call; the trainer keeps what is old."""
-        old, self._latest = self._latest, dict(trainer.callback_metrics)
+        found = {name: v for name, v in trainer.callback_metrics.items() if v is not None}
+        old, self._latest = self._latest, found
         return {name: v for name, v in self._latest.items() if not _same(v, old.get(name))}
+
+
+def _on_host(value: Any) -> Any:
+    """Return a metric as a float; what is no number is for the schedule to refuse."""
+    return float(value) if is_number(value) else value
 
 
 def _same(new: Any, old: Any) -> bool:

@@ -215,7 +215,13 @@ def _told(state: ListenState, metrics: Mapping[str, Any]) -> ListenState:
     dtype: Any = jax.tree.leaves(state.ahead)[0].dtype
     ahead = _memory.ahead(memory, t, dtype)
     packed = _memory.pack(memory, state.memory.shape[0])
-    return state._replace(ahead=ahead, first=jnp.asarray(t, jnp.int32), memory=packed)
+    new = {"ahead": ahead, "first": jnp.asarray(t, jnp.int32), "memory": packed}
+    return state._replace(**{name: _held(getattr(state, name), one) for name, one in new.items()})
+
+
+def _held(old: Any, new: Any) -> Any:
+    """Return arrays in what holds those of a state: a variable of Flax, or nothing around them."""
+    return jax.tree.unflatten(jax.tree.structure(old), jax.tree.leaves(new))
 
 
 def _number(value: Any) -> Any:

@@ -71,8 +71,9 @@ class Injected:
     ) -> tuple[Any, PlanState]:
         """Return the updates of the optimizer, and the state in which this one is counted."""
         last: Any = jax.tree.leaves(state.hyperparams)
-        dtype = last[0].dtype if last else None
-        return self.step(self.values(state.count, updates, dtype), updates, state, params, extra)
+        dtype = jnp.result_type(last[0]) if last else None
+        count = jnp.asarray(state.count)  # of numpy, where a checkpoint was read outside of jit
+        return self.step(self.values(count, updates, dtype), updates, state, params, extra)
 
     def step(
         self, values: Any, updates: Any, state: Any, params: Any, extra: Mapping[str, Any]
@@ -191,7 +192,7 @@ def read_beside(
     """
     given = {key: value for key, value in fixed.items() if value is not None}
     given |= {} if warmup is None else {"warmup": warmup}
-    own = {"warmup"} & _parameters(factory).keys()
+    own = {"warmup"} & _parameters(who, factory).keys()
     named = isinstance(plan, str) and "(" not in plan
     kept = {} if named else {key: given.pop(key) for key in own if key in given}
     value, left = read_named(who, plan, f"write {who}(Cosine(to=0), …)", given)
@@ -219,7 +220,7 @@ def read_injected(
         fix = "give labels=, a tree of group names like the parameters"
         raise ScheduleError(f"{who}(plan, …)", "got a plan with groups and no labels", fix)
 
-    known = _arguments(factory, fixed)
+    known = _arguments(who, factory, fixed)
 
     def rates(part: Plan) -> RateTable:
         schedules = {**given.schedules(), **part.schedules()}
@@ -230,7 +231,7 @@ def read_injected(
             if name in found:
                 rule = f"schedules {name} a second time"
                 raise ScheduleError(f"Plan({key}=…)", rule, "leave one of them out")
-            peak = _peak(key, name, peaks.get(key), known[name])
+            peak = _peak(who, key, name, peaks.get(key), known[name])
             found[name] = check(Rate(schedule, peak, double=double))
         return found
 
@@ -255,19 +256,18 @@ def _like(new: Any, old: Any) -> Any:
     return jax.tree.map(cast, new, old)
 
 
-def _parameters(factory: Any) -> Mapping[str, inspect.Parameter]:
+def _parameters(who: str, factory: Any) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(factory).parameters
     except (TypeError, ValueError):
         rule = "needs what makes an optimizer"
-        raise ScheduleError(
-            f"inject(…, {shorten(factory)})", rule, "write inject(plan, optax.adamw)"
-        ) from None
+        fix = f"write {who}(plan, optax.adamw)"
+        raise ScheduleError(f"{who}(…, {shorten(factory)})", rule, fix) from None
 
 
-def _arguments(factory: Any, fixed: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(who: str, factory: Any, fixed: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of what makes an optimizer, each with what it is here."""
-    known = {name: parameter.default for name, parameter in _parameters(factory).items()}
+    known = {name: parameter.default for name, parameter in _parameters(who, factory).items()}
     for name in fixed:
         if name not in known:
             rule = f"does not take {name}={shorten(fixed[name])}"
@@ -289,14 +289,14 @@ def _called(factory: Any) -> str:
     return getattr(inner, "__name__", None) or shorten(factory)
 
 
-def _peak(key: str, name: str, peak: float | None, given: Any) -> float:
+def _peak(who: str, key: str, name: str, peak: float | None, given: Any) -> float:
     if peak is not None:
         return peak
     if given is None or given is inspect.Parameter.empty:
-        fix = f"give Plan(…, peak={{{key!r}: 3e-4}}), or inject(…, {name}=3e-4)"
+        fix = f"give Plan(…, peak={{{key!r}: 3e-4}}), or {who}(…, {name}=3e-4)"
         raise ScheduleError(f"Plan({key}=…)", "has no peak", fix)
-    value = number(f"inject(…, {name}={shorten(given)})", name, given)
+    value = number(f"{who}(…, {name}={shorten(given)})", name, given)
     if not value:
-        fix = f"give Plan(…, peak={{{key!r}: …}}), or inject(…, {name}=…)"
+        fix = f"give Plan(…, peak={{{key!r}: …}}), or {who}(…, {name}=…)"
         raise ScheduleError(f"Plan({key}=…)", f"scales {name}=0, which stays 0", fix)
     return value

@@ -342,7 +342,8 @@ class Clock(GroupCells):
         before = self.t
         self.shift = shift
         self.set(count)
-        self._claim = "optimizer", count
+        if count or before:  # a state of no update says nothing: Accelerate loads it to prepare
+            self._claim = "optimizer", count
         self.questions.pop("count", None)
         if count == before:  # what it was shown until then is known, or has been asked
             return

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten, whole
+from ratewise.schedule.errors import number, shorten, whole
 
 if TYPE_CHECKING:
     from ratewise.adapters.torch.clock import Clock
@@ -121,9 +121,15 @@ class Contract(LRScheduler):
     @base_lrs.setter
     def base_lrs(self, values: Sequence[float | Tensor]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         members = self._synced().snapshot()
-        for member, value in zip(members, values, strict=True):
+        who = f"Scheduler.base_lrs = {shorten(values)}"
+        given = list(values) if isinstance(values, Sequence) else []
+        if len(given) != len(members):
+            rule = f"needs one rate for each of {len(members)} groups"
+            raise ScheduleError(who, rule, f"give a list of {len(members)}")
+        peaks = [number(who, "the rate of a group", value) for value in given]
+        for member, peak in zip(members, peaks, strict=True):
             if "lr" in member.places:
-                member.peak["lr"] = float(value)
+                member.peak["lr"] = peak
         self._clock.lay_out()
 
     def _by_group(self, values: Any) -> list[float | Tensor]:

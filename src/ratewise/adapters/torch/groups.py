@@ -9,6 +9,7 @@ import hashlib
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from torch import Tensor
@@ -211,8 +212,9 @@ def join_member(
             plain[key], trust[key] = kept
         elif own[key] == default_of(defaults, places[key]):
             trust[key] = SURE
-        else:
-            trust[key] = MAYBE if fresh else NO
+        else:  # what is loaded comes in another dict; in that which a schedule left, a hand set it
+            by_hand = before is not None and before.group is group
+            trust[key] = MAYBE if fresh or by_hand else NO
     values = {key: value * factors[key] for key, value in plain.items()}
     member = Member(name, None, places, values, trust, dict(values), dict(values), dict(own))
     member.entry = member.asked = entry
@@ -241,7 +243,7 @@ def _kept(group: Group, key: str, own: float, factor: float) -> tuple[float, str
     set the rate.
     """
     value = group.get(kept_as(key))
-    if not isinstance(value, int | float | Tensor):
+    if not isinstance(value, Real | Tensor):
         return None
     peak = float(group["max_lr"] if "min_lr" in group and "max_lr" in group else value)
     most = peak * max(factor, 1.0)

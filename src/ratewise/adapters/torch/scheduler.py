@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import weakref
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
@@ -216,7 +216,8 @@ class Scheduler(Contract):
             ScheduleError: a name that it waits for is in no evaluation; a metric is no number; on
                 every rank, one that some ranks have and others do not.
         """
-        clock, shown = self._synced(), {**(metrics or {}), **named}
+        given = _named_metrics(metrics, self._clock.feedback.metrics())
+        clock, shown = self._synced(), {**given, **named}
         clock.watch.call(clock.t, self.optimizer, "scheduler.observe(…)")
         clock.observe(agreed(clock.t, shown, clock.feedback.metrics(), reduce))
 
@@ -239,6 +240,8 @@ class Scheduler(Contract):
                 were changed by hand.
         """
         if self._clock.handles:
+            if not keep:
+                self._synced().heed()  # what a hand has set is not taken away in silence
             self._synced().recall()
         members = self._clock.snapshot() if self._clock.handles else []
         self._clock.stop()
@@ -286,6 +289,15 @@ class Scheduler(Contract):
         used = self._clock.used
         of = f" of {used.total}" if used.total is not None else ""
         return f"<Scheduler {used.text} at update {self.committed}{of}>"
+
+
+def _named_metrics(given: Any, waited: Sequence[str]) -> Mapping[str, Any]:
+    """Return metrics by name, or say how one without a name is shown."""
+    if given is None or isinstance(given, Mapping):
+        return given or {}
+    name, one = waited[0] if waited else "val_loss", shorten(given)
+    fix = f"write observe({name}={one})"
+    raise ScheduleError("Scheduler.observe", f"was given {one} without a name", fix)
 
 
 # For the adapters that stand on it ----------------------------------------------------------

@@ -94,19 +94,30 @@ def hear(
 
     Args:
         scheduler: The scheduler.
-        metrics: What was measured; what is no number is passed over.
+        metrics: What was measured. None is nothing; what is no number is passed over, unless it is
+            waited for.
         seen: Every name that was measured before; those of `metrics` are added.
         sure: Whether everything has been measured once by now.
 
     Raises:
-        ScheduleError: a metric that it waits for is misspelt, or never measured.
+        ScheduleError: a metric that it waits for is misspelt, never measured, or no number.
     """
     if feedback_of(scheduler):
-        numbers = {str(name): value for name, value in metrics.items() if is_number(value)}
-        show(scheduler, numbers)
-        seen.update(numbers)
-        feedback_of(scheduler).check(seen, typos=numbers.keys(), sure=sure)
+        shown = measured(scheduler, metrics)
+        show(scheduler, shown)
+        seen.update(shown)
+        feedback_of(scheduler).check(seen, typos=shown.keys(), sure=sure)
     return scheduler.finished
+
+
+def measured(scheduler: Scheduler, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers among metrics, and whatever stands where one is waited for.
+
+    What is shown and is no number is refused: passed over, a schedule would wait for ever.
+    """
+    waited = feedback_of(scheduler).metrics()
+    named = {str(name): value for name, value in metrics.items() if value is not None}
+    return {n: value for n, value in named.items() if n in waited or is_number(value)}
 
 
 def is_number(value: Any) -> bool:

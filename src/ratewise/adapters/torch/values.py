@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from numbers import Real
 from typing import Any
 
 import torch
@@ -59,7 +60,7 @@ def read(who: str, group: Group, name: str, index: int | None) -> float:
     """Return a group's value as a float; a tensor is read from its device."""
     value = group[name] if index is None else group[name][index]
     single = not isinstance(value, Tensor) or value.numel() == 1
-    number = isinstance(value, int | float | Tensor) and not isinstance(value, bool)
+    number = isinstance(value, Real | Tensor) and not isinstance(value, bool)
     if not (single and number and math.isfinite(float(value))):
         rule = f"has {name}={shorten(value)}"
         raise ScheduleError(who, rule, "only one finite number can be scheduled")

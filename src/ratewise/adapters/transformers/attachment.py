@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 from transformers import Trainer, TrainerCallback
@@ -15,7 +14,7 @@ from ratewise.adapters.deepspeed.engine import EngineClock, inner_of
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.logs import rates_of_groups
 from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, recall, rewind, show
-from ratewise.adapters.torch.trainers import RunSettings
+from ratewise.adapters.torch.trainers import RunSettings, measured
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, speaking
 
@@ -197,9 +196,10 @@ class Follow(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **parts: Any) -> None:
         """Show the schedule what is logged: the training loss, as `loss`, and all other numbers."""
         if self._scheduler is not None and logs:
+            shown = measured(self._scheduler, logs)
             if not any(name.startswith("eval_") for name in logs):
-                self._logged.update(logs)
-            show(self._scheduler, _numbers(logs))
+                self._logged.update(shown)
+            show(self._scheduler, shown)
             self._end(args, control)
 
     def on_evaluate(
@@ -207,8 +207,9 @@ class Follow(TrainerCallback):
     ) -> None:
         """Show the schedule what was evaluated, under the names that the trainer prints."""
         if self._scheduler is not None and metrics:
-            show(self._scheduler, _numbers(metrics))
-            self._check_names(self._scheduler, set(metrics))
+            shown = measured(self._scheduler, metrics)
+            show(self._scheduler, shown)
+            self._check_names(self._scheduler, set(shown))
             self._end(args, control, evaluated=True)
 
     def _check_names(self, scheduler: Scheduler, names: set[str]) -> None:
@@ -229,10 +230,6 @@ class Follow(TrainerCallback):
         control.should_training_stop = True
         control.should_save |= args.save_strategy == "steps"
         control.should_evaluate |= args.eval_strategy == "steps" and not evaluated
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in metrics.items() if isinstance(v, Real) or hasattr(v, "item")}
 
 
 def _check_measured(names: list[str], args: Any) -> None:
