@@ -28,6 +28,7 @@ from ratewise.adapters.torch.refusals import (
     refuse_device,
     say_moved,
 )
+from ratewise.adapters.torch.short_way import Hook
 from ratewise.adapters.torch.table import RateTable
 from ratewise.adapters.torch.values import Group, home, settle_at
 from ratewise.adapters.torch.watch import PAST
@@ -48,6 +49,9 @@ class DeviceClock(DeviceCount):
     """
 
     # In the optimizer's step ----------------------------------------------------------------
+
+    def hooks(self) -> tuple[Hook, Hook]:
+        return self.before, self.after
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Write the rates of the coming update, on the device."""
@@ -278,5 +282,5 @@ class DeviceClock(DeviceCount):
         carried.keep_shift(self._first, self.shift)
         self._carry_alone()
 
-    def _carry(self) -> None:
+    def carry(self) -> None:
         """Do nothing: what the groups carry is the count itself."""

@@ -310,12 +310,12 @@ def show(scheduler: Scheduler, metrics: Mapping[str, Any]) -> None:
 
 def announce(scheduler: Scheduler) -> None:
     """Put the values of the coming update into the groups, where a framework reads them first."""
-    synced_clock_of(scheduler).announce()
+    _clock_of(scheduler).announce_to(scheduler.optimizer)
 
 
 def recall(scheduler: Scheduler) -> None:
     """Put the values of the last update back into the groups, if the coming ones are there."""
-    synced_clock_of(scheduler).recall()
+    _clock_of(scheduler).recall_from(scheduler.optimizer)
 
 
 @contextlib.contextmanager
