@@ -115,7 +115,9 @@ class Clock(GroupCells):
     def _stands_at_zero(self) -> bool:
         """Tell whether every rate is 0, past the end, and the next update is to be looked at."""
         rates = [
-            value for (_, key), value in zip(self.targets(), self._row, strict=True) if key == "lr"
+            value
+            for (_, key), value in zip(self.targets(), self._written, strict=True)
+            if key == "lr"
         ]
         end = (self.used.total or 0) - self.shift
         return self.watch.past_end(self.t, end, bool(rates) and not any(rates))

@@ -160,7 +160,7 @@ class DeviceClock(DeviceCount):
             return
         t = self.t
         end = self._table.rows - 1
-        self._row, self._row_at = self.row(t), -1
+        self._written = self.row(t)
         looked = t >= end + PAST and not self._stands_at_zero()
         self._room = NEVER if looked else max(end + PAST - t, 1)
 
