@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import ratewise as rw
-from ratewise.adapters.torch import clock
+from ratewise.adapters.torch import clock, short_way
 from ratewise.torch import Scheduler
 
 
@@ -24,7 +24,7 @@ def test_a_captured_step_is_refused(
     """On the short way and on the long one; only what the card and its stream say is simulated."""
     capturing = False
     monkeypatch.setattr(clock, "is_on_card", lambda group: True)
-    monkeypatch.setattr(clock, "is_captured", lambda: capturing)
+    monkeypatch.setattr(short_way, "is_captured", lambda: capturing)
     parts = [{"params": [tools.parameter(k + 1)], "lr": 0.1 * (k + 1)} for k in range(groups)]
     optimizer = tools.recording(torch.optim.SGD)(parts, lr=0.1)
     scheduler = Scheduler(optimizer, plan, total=10)

@@ -55,9 +55,9 @@ def test_past_the_end_the_rate_holds(tools: Any) -> None:
 def test_long_runs_cross_blocks_exactly(tools: Any) -> None:
     """The block of levels computed ahead changes nothing: every rate equals lr × f(t)."""
     optimizer = tools.make()
-    Scheduler(optimizer, tools.plan, total=3000)
-    tools.run(optimizer, 3000)
-    assert tools.trace(optimizer) == tools.expected(tools.plan, 3000)
+    Scheduler(optimizer, tools.plan, total=9000)
+    tools.run(optimizer, 9000)
+    assert tools.trace(optimizer) == tools.expected(tools.plan, 9000)
 
 
 def test_the_weights_move_by_the_rates(tools: Any) -> None:

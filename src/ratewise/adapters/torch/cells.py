@@ -10,24 +10,22 @@ from typing import Any
 import numpy as np
 
 from ratewise.adapters.feedback import Listener
-from ratewise.adapters.torch.groups import Group, Member, is_plain, separate_tensors
+from ratewise.adapters.torch.groups import Member, is_plain, separate_tensors
 from ratewise.adapters.torch.hands import UNSEEN, Cell, Hands, held, is_ours, mark, on_host
+from ratewise.adapters.torch.many import ManyRates
+from ratewise.adapters.torch.short_way import short_way
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.values import close, put
 from ratewise.schedule import Schedule
 
-BLOCK = 1024  # updates computed at a time
+FIRST, BLOCK = 64, 4096  # updates computed at a time, twice as many each time
 CELLS = 8192  # values computed at a time, where groups follow different schedules
-
-_NO_GROUP: Group = {"lr": UNSEEN}
-"""Stands for the only group where there are several: what it holds is never ours."""
 
 
 class GroupCells:
     """The groups of an optimizer laid out for writing, and the values of any update.
 
     Attributes:
-        t: Committed updates, which is the next update.
         shift: Position in the schedule minus `t`.
         used: What is followed.
         feedback: What its feedback schedules were shown.
@@ -43,39 +41,53 @@ class GroupCells:
         "_bundles",
         "_cells",
         "_groups",
-        "_next",
-        "_only",
         "_peaks",
         "_placed",
         "_row",
         "_rows",
-        "_scale",
         "_size",
         "_start",
-        "_stop",
+        "_way",
         "feedback",
         "graphs",
         "hands",
         "members",
         "plain",
         "shift",
-        "t",
         "used",
     )
 
     on_device = False
 
     def __init__(self, source: Source, by_hand: str) -> None:
-        self.t = self._next = 0
+        self._way = short_way()
         self.shift = 0
         self.used = source
         self.feedback = SourceFeedback(source)
         self.members: list[Member] = []
         self._cells: list[Cell] = []
         self._placed: list[Any] = []
+        self._block: list[float] = []
         self._announced = -1  # the update whose values were put in place before it
         self.hands = Hands(by_hand)
         self.graphs: GroupCells | None = None
+
+    @property
+    def t(self) -> int:
+        """Committed updates, which is the next update."""
+        return self._way.committed()
+
+    @t.setter
+    def t(self, value: int) -> None:
+        self._way.go(value)
+
+    @property
+    def _next(self) -> int:
+        return self._way.following()
+
+    @_next.setter
+    def _next(self, value: int) -> None:
+        self._way.expect(value)
 
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""
@@ -95,12 +107,12 @@ class GroupCells:
         peaks = np.array(self._peaks)
         self._bundles = [(s, np.array(at), peaks[at]) for s, at in bundles.values()]
         self.plain = len(bundles) == 1 and all(map(is_plain, self.members))
-        size = BLOCK if self.plain else max(1, min(BLOCK, CELLS // max(len(cells), 1)))
+        size = FIRST if self.plain else max(1, min(BLOCK, CELLS // max(len(cells), 1)))
         self._size = 1 if self.used.form is None or self.feedback else size
         self._groups = [member.group for member in self.members if member.group is not None]
-        self._only = self._groups[0] if self.plain and len(self._groups) == 1 else _NO_GROUP
         self._rows: list[list[float]] = []
-        self._start = self._stop = -1
+        self._block, self._start = [], -1
+        self._way.close()
 
     def moment(self) -> int:
         """Return where the clock stands, as far as that is known without asking a device."""
@@ -130,17 +142,19 @@ class GroupCells:
         return self._rows[t - self._start]
 
     def last(self) -> list[float]:
-        """Return the values that were written last, one for each cell."""
-        index = self._next - 1 - self._start
-        if self._stop < 0 or index < 0:
-            return self._row
-        return (self._scale * self._block[index]).tolist()
+        """Return the values of the last update, one for each cell."""
+        index = self.t - 1 - self._start
+        return self._in_block(index) if self._block and index >= 0 else self._row
 
     def coming(self) -> list[float]:
         """Return the values of the coming update, one for each cell."""
-        if self._start <= self.t < self._stop:
-            return (self._scale * self._block[self.t - self._start]).tolist()
-        return self.row(self.t)
+        index = self.t - self._start
+        return self._in_block(index) if 0 <= index < len(self._block) else self.row(self.t)
+
+    def _in_block(self, index: int) -> list[float]:
+        """Return the values of one update of the short way; of one group, the very object."""
+        at = self._block[index]
+        return [at] if len(self._peaks) == 1 else [peak * at for peak in self._peaks]
 
     def _rows_from(self, t: int) -> list[list[float]]:
         out = np.empty((self._size, len(self._cells)))
@@ -149,17 +163,31 @@ class GroupCells:
             out[:, columns] = np.multiply.outer(levels, peaks)
         return out.tolist()
 
-    def fill_block(self, left: int | None) -> None:
+    def open_way(self, left: int | None) -> None:
         """Compute the values of the short way, from this update on; `left` until the end, if any.
 
-        A single group finds its rates in the block, many find the levels of their own.
+        A single group finds its rates in the block, many find the levels of their own. It stays
+        closed unless the groups hold the values of this update, which are then what is looked for.
         """
-        levels = self._bundles[0][0].values(self._size, self.t + self.shift)
-        single = self._only is not _NO_GROUP
-        self._block: list[float] = (self._peaks[0] * levels if single else levels).tolist()
-        self._scale = np.array([1.0] if single else self._peaks)
-        self._start = self.t
-        self._stop = self.t + (min(self._size, left) if left else self._size)
+        n = min(self._size, left) if left else self._size
+        self._size = min(2 * self._size, BLOCK)
+        levels = self._bundles[0][0].values(n, self.t + self.shift)
+        if self._placed != (np.array(self._peaks) * levels[0]).tolist():
+            return
+        many, self._start = None, self.t
+        if len(self._groups) == 1:
+            self._block = [self._placed[0], *(self._peaks[0] * levels[1:]).tolist()]
+        else:
+            self._block = levels.tolist()
+            many = ManyRates(self._groups, self._peaks, self._block[0], self._placed)
+        self._way.open(self._groups, self._block, self.t, many)
+
+    def close_way(self) -> None:
+        """Close the short way, and keep what was written on it."""
+        if self._block:
+            self._row, self._placed = self.last(), self._way.held()
+            self._block = []
+            self._way.close()
 
     def set_last(self) -> None:
         """Take as written last what the last committed update would have used."""
@@ -179,14 +207,18 @@ class GroupCells:
     def _remember_last(self) -> None:
         if self.members:
             for (member, key, *_), value, placed in zip(
-                self._cells, self.last(), self._placed, strict=True
+                self._cells, self.last(), self.placed(), strict=True
             ):
                 member.last[key], member.placed[key] = value, placed
 
     # In place -------------------------------------------------------------------------------
 
+    def placed(self) -> list[Any]:
+        """Return by what the values that were put in place last are known, one for each cell."""
+        return self._way.held() if self._block else self._placed
+
     def write(self) -> None:
-        """Put the values written last in place (again)."""
+        """Put the values of the last update in place (again)."""
         self._announced = -1
         self._put(self.last())
 
@@ -219,7 +251,8 @@ class GroupCells:
     def heed(self) -> None:
         """See to values that somebody else has put in place of ours, by the policy for them."""
         found = held(self._cells)
-        others = [i for i, value in enumerate(found) if not is_ours(value, self._placed[i])]
+        placed = self.placed()
+        others = [i for i, value in enumerate(found) if not is_ours(value, placed[i])]
         if not others:
             return
         coming = self.coming()
@@ -239,6 +272,7 @@ class GroupCells:
         return on_host(value)
 
     def _put(self, values: list[float]) -> None:
+        self.close_way()
         for (member, _, name, index), value in zip(self._cells, values, strict=True):
             if member.group is not None:
                 put(member.group, name, index, value)

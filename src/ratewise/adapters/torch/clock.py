@@ -6,10 +6,8 @@ It knows the optimizer's groups but not the optimizer, so that no cycle keeps on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
@@ -17,26 +15,23 @@ from torch.utils.hooks import RemovableHandle
 from ratewise.adapters.torch import carried
 from ratewise.adapters.torch.carried import UPDATES
 from ratewise.adapters.torch.cells import GroupCells
-from ratewise.adapters.torch.device import is_captured, is_on_card, outside_graphs, overflow
+from ratewise.adapters.torch.device import is_on_card, overflow
 from ratewise.adapters.torch.groups import KEPT, Member, adopt, join_member, kept_in, recognise
 from ratewise.adapters.torch.hands import makes_state_alone
 from ratewise.adapters.torch.meant import entry_of, name_of
-from ratewise.adapters.torch.refusals import one_group_at_a_time, refuse_capture
+from ratewise.adapters.torch.refusals import one_group_at_a_time
+from ratewise.adapters.torch.short_way import Hook
 from ratewise.adapters.torch.source import Source
 from ratewise.adapters.torch.values import Group, close, who_is
 from ratewise.adapters.torch.watch import Watch
 from ratewise.schedule import ScheduleError
 
-_compiling = torch.compiler.is_compiling
-_rate = itemgetter("lr")
-
 
 class Clock(GroupCells):
     """Writes base × f(t) before update t, and moves on to t+1 after it.
 
-    Three ways lead to the same bits. Where all groups follow one schedule and only their rate, as a
-    float, `before` writes it in a few instructions: for one group at once, for many in
-    `_write_many`. Everything else goes through `write`.
+    Two ways lead to the same bits. Where all groups follow one schedule and only their rate, as a
+    float, the hooks write it in a few instructions, by a `ShortWay`. All else goes through `write`.
 
     Attributes:
         code: What the code asked for.
@@ -45,16 +40,24 @@ class Clock(GroupCells):
             "where" if one is that leaves something open, or "peak".
     """
 
-    __slots__ = ("_claim", "_eager", "_first", "_on_card", "_removed", "code", "handles", "policy",
-                 "questions", "watch")  # fmt: skip
+    __slots__ = (
+        "_claim",
+        "_first",
+        "_removed",
+        "_written",
+        "code",
+        "handles",
+        "policy",
+        "questions",
+        "watch",
+    )
 
     def __init__(self, source: Source, policy: str | None, by_hand: str = "warn") -> None:
         super().__init__(source, by_hand)
         self._claim: tuple[str, int] | None = None  # whose state was loaded last, and its count
         self._first: Group = {}
         self._removed: list[Member] = []
-        self._on_card = False
-        self._eager = outside_graphs()
+        self._written: list[float] = []
         self.code = source
         self.policy = policy
         self.handles: list[RemovableHandle] = []
@@ -63,57 +66,16 @@ class Clock(GroupCells):
 
     # In the optimizer's step ----------------------------------------------------------------
 
-    def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        """Write the rate of the coming update; the hook before `optimizer.step`.
+    def hooks(self) -> tuple[Hook, Hook]:
+        """Return the hooks before and after `optimizer.step`; the second is skipped if that raises.
 
-        The groups are compared after writing: another dict that is equal needs nothing. What
-        somebody else has put there is another object, and is seen to the long way.
+        A step that calls the hooked step of its base class is counted once.
         """
-        if self._on_card and not _compiling() and is_captured():
-            raise refuse_capture()
-        if (
-            (stop := self._stop) > 0
-            and (t := self.t) < stop  # in this order: a compiler would guard it
-            and (only := self._only)["lr"] is (placed := self._placed)[0]
-        ):
-            only["lr"] = placed[0] = self._block[t - self._start]
-            try:
-                if optimizer.param_groups == self._groups:
-                    skip = hasattr(optimizer, "found_inf") and overflow(optimizer)
-                    self._next = t if skip else t + 1
-                    return
-            except Exception:  # other parameters, which tensors cannot compare
-                pass
-        self._before_many(optimizer)
-
-    def _before_many(self, optimizer: Optimizer) -> None:
-        """Do what `before` does where there are several groups, or it has found them changed."""
-        if (
-            (stop := self._stop) > 0
-            and (t := self.t) < stop
-            and len(self._groups) > 1
-            and self._write_many(self._block[t - self._start])
-        ):
-            try:
-                if optimizer.param_groups == self._groups:
-                    skip = hasattr(optimizer, "found_inf") and overflow(optimizer)
-                    self._next = t if skip else t + 1
-                    return
-            except Exception:  # as above
-                pass
-        self._eager(self, optimizer, not _compiling())
-
-    def _write_many(self, level: float) -> bool:
-        """Write the rates of many groups, unless one of them holds what is not ours."""
-        groups = self._groups
-        if ours := [*map(_rate, groups)] == self._placed:
-            self._placed = values = (self._scale * level).tolist()
-            for group, value in zip(groups, values):  # noqa: B905  (strict costs as much again)
-                group["lr"] = value
-        return ours
+        return self._way.hooks(self)
 
     def before_plainly(self, optimizer: Optimizer) -> None:
-        """Do what `before` does, for any groups and keys."""
+        """Write the rates of the coming update, for any groups and keys."""
+        self.close_way()
         self.sync(optimizer)
         if makes_state_alone(optimizer, self._cells, self._placed):
             self._next = self.t
@@ -122,25 +84,16 @@ class Clock(GroupCells):
         for question in self.questions.values():
             raise question
         self.heed()
-        self._stop = -1
-        before, self._row = self._row, self.row(self.t)
-        self.write()
+        self._written = self.row(self.t)
+        self._put(self._written)
         skipped = hasattr(optimizer, "found_inf") and overflow(optimizer)
-        self._row = before if skipped else self._row
         self._next = self.t if skipped else self.t + 1
 
-    def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        """Count the update; the hook after `optimizer.step`, which is skipped if that raises.
-
-        A step that calls the hooked step of its base class is counted once.
-        """
-        if self._stop > 0:
-            self._first[UPDATES] = self.t = self._next
-        elif _compiling():
-            self._eager(self, None, False)
-        else:
-            self.t = self._next
-            self._carry()
+    def commit(self) -> None:
+        """Count the update whose values were written the long way, unless it was skipped."""
+        if self._next != self.t:
+            self._row, self.t = self._written, self._next
+        self.carry()
 
     def prepare(self) -> None:
         """Prepare the short way, from this update on; a function is asked when it is due.
@@ -151,7 +104,7 @@ class Clock(GroupCells):
         if left is not None and left <= 0 and self._stands_at_zero():
             return
         if self.plain and self.used.form is not None and not self.feedback:
-            self.fill_block(left)
+            self.open_way(left)
             self._carry_alone()
 
     def _left(self) -> int | None:
@@ -162,14 +115,12 @@ class Clock(GroupCells):
     def _stands_at_zero(self) -> bool:
         """Tell whether every rate is 0, past the end, and the next update is to be looked at."""
         rates = [
-            value for (_, key), value in zip(self.targets(), self._row, strict=True) if key == "lr"
+            value
+            for (_, key), value in zip(self.targets(), self._written, strict=True)
+            if key == "lr"
         ]
         end = (self.used.total or 0) - self.shift
         return self.watch.past_end(self.t, end, bool(rates) and not any(rates))
-
-    def following(self) -> int:
-        """Return the update after the one under way; the same one, if it is to be skipped."""
-        return self._next
 
     # Groups ---------------------------------------------------------------------------------
 
@@ -212,11 +163,29 @@ class Clock(GroupCells):
     def lay_out(self) -> None:
         """Rebuild everything that depends on the groups or on the schedule followed."""
         super().lay_out()
-        self._on_card = any(map(is_on_card, self._groups))
+        self._way.watch(any(map(is_on_card, self._groups)))
         self.mark()
+
+    def announce_to(self, optimizer: Optimizer) -> None:
+        """Put the values of the coming update in place before it, unless they are there."""
+        if self._way.put(optimizer, True):
+            self._announced = self.t
+        else:
+            self.sync(optimizer)
+            self.announce()
+
+    def recall_from(self, optimizer: Optimizer) -> None:
+        """Put the values of the last update in place, if those of the coming one are there."""
+        if self.announced and self._way.put(optimizer, False):
+            self._announced = -1
+        else:
+            self.sync(optimizer)
+            self.recall()
 
     def observe(self, metrics: Mapping[str, Any]) -> None:
         """Show the feedback schedules what was measured after `t` updates."""
+        if not self.feedback:
+            return
         self.feedback.observe(self.t + self.shift, metrics)
         self._rows = []
         if self.announced:
@@ -236,7 +205,7 @@ class Clock(GroupCells):
         carried.keep_shift(self._first, self.shift)
         self._carry_alone()
 
-    def _carry(self) -> None:
+    def carry(self) -> None:
         """Bring the count in the groups up to date."""
         if UPDATES in self._first:
             held = self._first[UPDATES]
@@ -371,9 +340,10 @@ class Clock(GroupCells):
 
     def start(self, optimizer: Optimizer) -> None:
         """Register the hooks, and let the groups carry the clock."""
+        before, after = self.hooks()
         self.handles = [
-            optimizer.register_step_pre_hook(self.before),
-            optimizer.register_step_post_hook(self.after),
+            optimizer.register_step_pre_hook(before),
+            optimizer.register_step_post_hook(after),
             optimizer.register_load_state_dict_pre_hook(self.check_state),
             optimizer.register_load_state_dict_post_hook(self.relink),
             optimizer.register_state_dict_post_hook(self.keep),
@@ -386,12 +356,14 @@ class Clock(GroupCells):
             handle.remove()
         self.handles = []
         self._first = {}
+        self.close_way()
         if not self._is_claimed("optimizer"):
             for group in self._groups:
                 carried.forget(group)
 
     def set(self, t: int) -> None:
         """Set the clock to `t` committed updates; `lay_out` or `set_last` comes next."""
+        self.close_way()
         self.t = self._next = t
-        self._stop = self._announced = -1
-        self._carry()
+        self._announced = -1
+        self.carry()

@@ -63,7 +63,8 @@ class Contract(LRScheduler):
                 count: nobody can tell whether it is a part of an epoch or a metric.
         """
         shown = metric if metrics is None else metrics
-        names = self._clock.feedback.metrics()
+        clock = self._clock
+        names = clock.feedback.metrics() if clock.feedback else []
         if isinstance(epoch, Mapping):
             epoch, shown = None, epoch
         if shown is not None and names:
@@ -73,11 +74,10 @@ class Contract(LRScheduler):
             fix = f"write step(metrics={shorten(epoch)}) or observe({names[0]}={shorten(epoch)})"
             raise ScheduleError("Scheduler.step", rule, fix)
         else:
-            self._clock.watch.call(self._clock.moment(), self.optimizer, "scheduler.step()")
+            clock.watch.call(clock.moment(), self.optimizer, "scheduler.step()")
         # A function is asked for an update when it is due; one without an end may not go further.
-        if self._clock.handles and not self._clock.used.is_open_function:
-            self._clock.sync(self.optimizer)
-            self._clock.announce()
+        if clock.handles and not clock.used.is_open_function:
+            clock.announce_to(self.optimizer)
 
     def step_update(self, num_updates: Any = None, metric: Any = None) -> None:
         """Do as `step()`: timm's trainers call it after an update. Its metric is not looked at.

@@ -57,7 +57,7 @@ def outside_graphs() -> Callable[[Any, Optimizer | None, bool], None]:
 
     def run(clock: Any, optimizer: Optimizer | None, prepare: bool) -> None:
         if optimizer is None:
-            clock.set(clock.following())
+            clock.commit()
         else:
             clock.before_plainly(optimizer)
             if prepare:

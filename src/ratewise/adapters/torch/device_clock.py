@@ -28,6 +28,7 @@ from ratewise.adapters.torch.refusals import (
     refuse_device,
     say_moved,
 )
+from ratewise.adapters.torch.short_way import Hook
 from ratewise.adapters.torch.table import RateTable
 from ratewise.adapters.torch.values import Group, home, settle_at
 from ratewise.adapters.torch.watch import PAST
@@ -48,6 +49,9 @@ class DeviceClock(DeviceCount):
     """
 
     # In the optimizer's step ----------------------------------------------------------------
+
+    def hooks(self) -> tuple[Hook, Hook]:
+        return self.before, self.after
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Write the rates of the coming update, on the device."""
@@ -156,7 +160,7 @@ class DeviceClock(DeviceCount):
             return
         t = self.t
         end = self._table.rows - 1
-        self._row, self._row_at = self.row(t), -1
+        self._written = self.row(t)
         looked = t >= end + PAST and not self._stands_at_zero()
         self._room = NEVER if looked else max(end + PAST - t, 1)
 
@@ -278,5 +282,5 @@ class DeviceClock(DeviceCount):
         carried.keep_shift(self._first, self.shift)
         self._carry_alone()
 
-    def _carry(self) -> None:
+    def carry(self) -> None:
         """Do nothing: what the groups carry is the count itself."""

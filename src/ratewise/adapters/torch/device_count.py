@@ -7,6 +7,7 @@ from operator import is_
 from typing import Any
 
 from ratewise.adapters.torch.clock import Clock
+from ratewise.adapters.torch.device import outside_graphs
 from ratewise.adapters.torch.hands import held, is_ours, mark
 from ratewise.adapters.torch.layout import TableLayout
 from ratewise.adapters.torch.refusals import refuse_replayed
@@ -28,8 +29,9 @@ class DeviceCount(Clock):
         self._retired: list[tuple[RateTable, int]] = []
         self._begun = 0  # the count until there is a table
         self._row_at = -1
-        self._due = self._unseen = self._off = False
+        self._due = self._unseen = self._off = self._on_card = False
         self._heard = self._room = self._moved = 0
+        self._eager = outside_graphs()
         super().__init__(source, policy, by_hand)
 
     # The count ------------------------------------------------------------------------------

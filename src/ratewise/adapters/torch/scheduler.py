@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import weakref
 from collections.abc import Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from torch.optim import Optimizer
 
@@ -17,6 +17,12 @@ from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.clock import Clock
 from ratewise.adapters.torch.clocks import make_clock, revived_clock
 from ratewise.adapters.torch.contract import Contract, updates_behind
+from ratewise.adapters.torch.given import (
+    AnySchedule,
+    OneOptimizer,
+    OneOrEach,
+    SeveralOptimizers,
+)
 from ratewise.adapters.torch.groups import read_members
 from ratewise.adapters.torch.hands import check_by_hand
 from ratewise.adapters.torch.ranks import agreed
@@ -28,11 +34,13 @@ from ratewise.adapters.torch.refusals import (
 from ratewise.adapters.torch.several import Schedulers
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import check_hooks
-from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import shorten, whole
 from ratewise.schedule.familiar import read_named
 from ratewise.schedule.lengths import Length
 from ratewise.schedule.strict import strict
+
+_O = TypeVar("_O", bound=OneOptimizer)
 
 _bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
 _before: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
@@ -99,7 +107,47 @@ class Scheduler(Contract):
 
     __module__ = "ratewise.torch"  # the name that users import, pickles hold and configs write
 
-    if not TYPE_CHECKING:  # to a type checker a list would make every scheduler one of several
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(
+            cls,
+            optimizer: OneOptimizer,
+            schedule: AnySchedule,
+            *,
+            warmup: Length | None = None,
+            total: int | str | None = None,
+            epoch: float | None = None,
+            samples: float | None = None,
+            tokens: float | None = None,
+            resume: str | None = None,
+            by_hand: str = "warn",
+            updates: int | None = None,
+            last_epoch: int = -1,
+            on_device: bool | None = None,
+            **unknown: Any,
+        ) -> Self: ...
+        @overload
+        def __new__(
+            cls,
+            optimizer: SeveralOptimizers[_O],
+            schedule: AnySchedule | Sequence[AnySchedule],
+            *,
+            warmup: OneOrEach[Length | None] = None,
+            total: OneOrEach[int | str | None] = None,
+            epoch: OneOrEach[float | None] = None,
+            samples: OneOrEach[float | None] = None,
+            tokens: OneOrEach[float | None] = None,
+            resume: OneOrEach[str | None] = None,
+            by_hand: OneOrEach[str] = "warn",
+            updates: OneOrEach[int | None] = None,
+            last_epoch: OneOrEach[int] = -1,
+            on_device: OneOrEach[bool | None] = None,
+            **unknown: Any,
+        ) -> Schedulers: ...
+        def __new__(cls, *args: Any, **options: Any) -> Any: ...
+
+    else:
 
         def __new__(cls, *args: Any, **options: Any) -> Any:
             given = {**dict(zip(("optimizer", "schedule"), args, strict=False)), **options}
@@ -111,8 +159,8 @@ class Scheduler(Contract):
     @strict
     def __init__(
         self,
-        optimizer: Optimizer,
-        schedule: Schedule | Plan | str,
+        optimizer: OneOptimizer,
+        schedule: AnySchedule,
         *,
         warmup: Length | None = None,
         total: int | str | None = None,
@@ -159,7 +207,7 @@ class Scheduler(Contract):
 
     @classmethod
     @strict
-    def of(cls, optimizer: Optimizer) -> Scheduler:
+    def of(cls, optimizer: OneOptimizer) -> Self:
         """Return the scheduler of an optimizer that has one; it runs whether it is held or not.
 
         Raises:
@@ -169,7 +217,7 @@ class Scheduler(Contract):
         if inner not in _bound:
             rule = f"found no schedule on this {type(inner).__name__}"
             raise ScheduleError("Scheduler.of", rule, "make one with Scheduler(optimizer, …)")
-        scheduler = cls.__new__(cls)
+        scheduler = Contract.__new__(cls)
         scheduler._take(inner, _bound[inner])
         return scheduler
 
@@ -322,12 +370,12 @@ def show(scheduler: Scheduler, metrics: Mapping[str, Any]) -> None:
 
 def announce(scheduler: Scheduler) -> None:
     """Put the values of the coming update into the groups, where a framework reads them first."""
-    synced_clock_of(scheduler).announce()
+    _clock_of(scheduler).announce_to(scheduler.optimizer)
 
 
 def recall(scheduler: Scheduler) -> None:
     """Put the values of the last update back into the groups, if the coming ones are there."""
-    synced_clock_of(scheduler).recall()
+    _clock_of(scheduler).recall_from(scheduler.optimizer)
 
 
 @contextlib.contextmanager
@@ -376,7 +424,7 @@ def _revive(kind: type[Scheduler], optimizer: Optimizer, parts: Any, bound: bool
     clock.feedback = SourceFeedback(used)
     clock.feedback.restore("Scheduler", states)
     clock.lay_out()
-    scheduler = kind.__new__(kind)
+    scheduler = Contract.__new__(kind)
     scheduler._take(optimizer, clock)  # pyright: ignore[reportPrivateUsage]
     if bound and optimizer in _bound:
         fix = "copy the optimizer along with it, copy.deepcopy((optimizer, scheduler))"
