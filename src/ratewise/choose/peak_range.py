@@ -91,7 +91,7 @@ def where_to_look(
             end = _end(found, short)
             found = short if short is not None and short.rate is not None else found
         if found.rate is not None:
-            return ladder(found.rate), found, [found.how] if found.how else [], spent
+            return ladder(found.rate), found, _told(found), spent
     why = "the budget has no room for a range test"
     if found is not None:
         why = f"the range test has no answer, because {found.reason}"
@@ -103,7 +103,12 @@ def where_to_look(
         fix = Fix("give {peaks}", peaks="[3e-4, 1e-3, 3e-3]")
         raise ScheduleError(Call("choose"), rule, fix)
     note = f"Peaks are around the task's own {own:g}: {why}."
-    return ladder(float(own), *EVENLY), found, [note], spent
+    return ladder(float(own), *EVENLY), found, [note, *_told(found)], spent
+
+
+def _told(found: RangeTestResult | None) -> list[str]:
+    """Return how the runs of a range test were trained, if there is something to say."""
+    return [] if found is None or not found.how else [found.how]
 
 
 def _end(climb: RangeTestResult, short: ShortRunsResult | None) -> float | None:

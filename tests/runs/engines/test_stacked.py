@@ -134,6 +134,18 @@ def test_what_raises_in_a_stack_is_trained_alone(truth: Any, monkeypatch: Any) -
     assert any("taken out of the stack" in note and "no kernel" in note for note in result.notes)
 
 
+def test_what_cannot_be_taken_apart_is_trained_alone(truth: Any, monkeypatch: Any) -> None:
+    """A state that cannot be had of a stack: nothing ends with it."""
+
+    def state(self: Any, run: int) -> Any:
+        raise RuntimeError("no room for a copy")
+
+    monkeypatch.setattr(stacked.Stack, "state", state)
+    result = compare(task_of(), CANDIDATES, **ASKED, **STACKED)
+    assert same(result, truth)
+    assert any("no room for a copy" in note for note in result.notes)
+
+
 def test_who_is_to_blame_has_the_error_that_it_would_have_alone() -> None:
     """A loss that raises behind update 10 with one seed: that seed's runs fail, and no others."""
 

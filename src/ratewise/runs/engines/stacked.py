@@ -153,16 +153,24 @@ class Stacked:
         for one in waiting:
             room = len(self._together) < self.size and one is not first
             if room and one.at == first.at and one.job.way.optimizer == optimizer:
-                self._leave_stack()
+                if not self._leave_stack():
+                    return
                 if one.alike(first):
                     self._together.append(one)
 
-    def _leave_stack(self) -> None:
-        """Give whoever is in the stack a state of its own."""
-        if self._stack is not None:
-            for place, one in enumerate(self._together):
-                one.stand(self._stack.state(place))
-            self._stack = None
+    def _leave_stack(self) -> bool:
+        """Give whoever is in the stack a state of its own; return whether they have one."""
+        if self._stack is None:
+            return True
+        try:
+            states = [self._stack.state(place) for place in range(len(self._together))]
+        except (Exception, SystemExit) as error:
+            self._stumble(error)
+            return False
+        for one, state in zip(self._together, states, strict=True):
+            one.stand(state)
+        self._stack = None
+        return True
 
     def _stand(self, one: StackMember) -> Iterator[Event]:
         """Read the state that a job begins from."""
@@ -208,13 +216,18 @@ class Stacked:
         over = [
             one for one in together if one.at == one.stop or not np.isfinite(one.losses[-1]).all()
         ]
-        if over:
-            self._leave_stack()
+        if over and not self._leave_stack():
+            return
         for place, one in enumerate(together):
             if one in over:
                 yield from self._end(one)
             elif time.monotonic() - one.since >= one.job.every:
-                yield from self._checkpoint(one, stack.state(place))
+                try:
+                    state = stack.state(place)
+                except (Exception, SystemExit) as error:
+                    self._stumble(error)
+                    return
+                yield from self._checkpoint(one, state)
         self._together = [one for one in together if one not in over]
 
     def _made(self, together: list[StackMember], low: int, stop: int) -> Losses:
