@@ -24,6 +24,7 @@ def test_run_time_accepts_them() -> None:
             call()
 
 
+@pytest.mark.slow
 def test_pyright_accepts_them() -> None:
     """Without an error; a mark where it has nothing to refuse would be one."""
     pytest.importorskip("pyright")

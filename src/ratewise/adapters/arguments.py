@@ -16,6 +16,9 @@ HORIZON = ("total", "epoch", "samples", "tokens")
 RESUME = ("checkpoint", "code", "rescale", "continue")
 """What may be done if a checkpoint has another schedule than the code."""
 
+OPTIONS = ("resume", "by_hand", "updates", "on_device")
+"""What a face passes on to the scheduler that it makes."""
+
 BY_HAND = ("warn", "ignore", "follow", "refuse")
 """What may be done about a value that somebody else has put into a group."""
 
@@ -35,12 +38,19 @@ class HorizonOf(Context):
     adapter: str = ""
 
     def argument(self, name: str, example: str) -> str:
-        """Return how an argument is given; those of the horizon go to the adapter."""
+        """Return how an argument is given; those of a run go to the adapter."""
         written = super().argument(name, example)
+        if name in OPTIONS:
+            return f"{self.adapter}(…, {written})"
         return f"{self.adapter}({written})" if name in HORIZON else written
 
     def call(self, function: str, given: str) -> str:
-        """Return how what was called is shown; `resolve` is called by the adapter alone."""
+        """Return how what was called is shown; `resolve` is called by the adapter alone.
+
+        A face makes a `Scheduler`, of which its user knows nothing.
+        """
+        if function == "Scheduler":
+            return super().call(self.adapter, given)
         return given if function == "resolve" and given else super().call(function, given)
 
 

@@ -14,6 +14,7 @@ from ratewise.adapters.torch.scheduler import Scheduler, announce, rewind, synce
 from ratewise.adapters.torch.state import is_of_another
 from ratewise.adapters.torch.trainers import RunSettings, take_up
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import speaking
 
 WHO = "attach"
 
@@ -104,8 +105,10 @@ class EngineClock:
                 take_up(self.scheduler, count, WHO)
             else:
                 self.scheduler.seek(count)
-        for question in synced_clock_of(self.scheduler).questions.values():
-            raise question  # now: the dial's own hooks come behind the update
+        clock = synced_clock_of(self.scheduler)
+        for question in clock.questions.values():
+            with speaking(clock.face):
+                raise question  # now: the dial's own hooks come behind the update
         announce(self.scheduler)
         self._dial.due = True
 

@@ -12,7 +12,7 @@ from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.lightning.guard import Guard
 from ratewise.adapters.lightning.horizon import horizon_of, long_enough, smoke_flag
 from ratewise.adapters.lightning.observe import Observe
-from ratewise.adapters.torch.scheduler import Scheduler
+from ratewise.adapters.torch.scheduler import Scheduler, told_by
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import speaking
 
@@ -75,6 +75,7 @@ def _config(
         return {"optimizer": optimizer}
     with speaking(HorizonOf(adapter="attach")):
         scheduler = Scheduler(optimizer, schedule, **horizon, **policies)
+    told_by("attach", scheduler)
     config = {"scheduler": scheduler, "interval": "step", "frequency": 1, "name": name}
     return {"optimizer": optimizer, "lr_scheduler": config}
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import shorten
+from ratewise.schedule.errors import Call, Fix, shorten
 
 UPDATES = "ratewise_updates"
 """The key of a group under which the count of committed updates is kept."""
@@ -23,7 +23,7 @@ UPDATES = "ratewise_updates"
 SHIFT = "ratewise_shift"
 """The key of what is added to the count in the schedule; only after `resume="rescale"`."""
 
-WHO = "Scheduler"
+WHO = Call("Scheduler")
 
 _COPIES = {"z", "slow_buffer", "slow_param", "shadow", "master_param", "master_weight"}
 """Where optimizers keep a copy of a weight: schedule-free, Lookahead, averages, mixed precision."""
@@ -136,9 +136,10 @@ def ask_count(optimizer: Optimizer) -> ScheduleError:
     name, own = type(optimizer).__name__, own_step(optimizer)
     rule = f"found a used {name} that does not say how many updates it has made"
     told = "" if own is None else f" (its own step says {own})"
-    fix = (
-        f"give Scheduler(…, updates=N){told}, or seek(N), with N=0 to begin here, or load the "
-        "scheduler's own state"
+    fix = Fix(
+        f"give {{updates}}{told}, or seek(N), with N=0 to begin here, or load the "
+        "scheduler's own state",
+        updates="N",
     )
     return ScheduleError(WHO, rule, fix)
 
@@ -168,12 +169,14 @@ def ask_peak(who: str, key: str, saved: float, ours: float) -> ScheduleError:
     rule = (
         f"found {key}={saved:g} as the peak of {who} in the optimizer's state, the code's {ours:g}"
     )
-    fix = 'give Scheduler(…, resume="checkpoint") for the state\'s, or resume="code"'
+    fix = Fix('give {resume} for the state\'s, or resume="code"', resume='"checkpoint"')
     return ScheduleError(WHO, rule, fix)
 
 
 def disagree(who: str, own: int, optimizer: int) -> ScheduleError:
     """Return the error for two states that were not saved at the same update."""
     rule = f"got a state of update {own}, and one of the optimizer of update {optimizer}"
-    fix = "load states that were saved together, or give Scheduler(…, resume=…): its own state wins"
+    fix = Fix(
+        "load states that were saved together, or give {resume}: its own state wins", resume="…"
+    )
     return ScheduleError(who, rule, fix)

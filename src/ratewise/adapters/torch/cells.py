@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.feedback import Listener
 from ratewise.adapters.torch.groups import Member, is_plain, separate_tensors
 from ratewise.adapters.torch.hands import UNSEEN, Cell, Hands, held, is_ours, mark, on_host
@@ -17,6 +18,7 @@ from ratewise.adapters.torch.short_way import short_way
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.values import close, put
 from ratewise.schedule import Schedule
+from ratewise.schedule.errors import speaking
 
 FIRST, BLOCK = 64, 4096  # updates computed at a time, twice as many each time
 CELLS = 8192  # values computed at a time, where groups follow different schedules
@@ -30,6 +32,7 @@ class GroupCells:
         used: What is followed.
         feedback: What its feedback schedules were shown.
         hands: What is done about values that somebody else has put in place.
+        face: How its errors are told: in the words of what the user has called.
         graphs: The clock on a device of a schedule before: graphs may go on writing to its tensors.
         members: The groups, in the optimizer's order.
         plain: Whether all groups follow one schedule, and only their rates, which are floats.
@@ -48,6 +51,7 @@ class GroupCells:
         "_size",
         "_start",
         "_way",
+        "face",
         "feedback",
         "graphs",
         "hands",
@@ -71,6 +75,7 @@ class GroupCells:
         self._announced = -1  # the update whose values were put in place before it
         self.hands = Hands(by_hand)
         self.graphs: GroupCells | None = None
+        self.face = HorizonOf(adapter="Scheduler")
 
     @property
     def t(self) -> int:
@@ -262,7 +267,8 @@ class GroupCells:
             value = self.seen(found[i])  # a tensor rounds, and may have taken a number's place
             if value is None or not (close(value, coming[i]) or close(value, there[i])):
                 place = self.members.index(member)
-                peak = self.hands.meet(self.t, member, place, key, found[i], coming[i])
+                with speaking(self.face):
+                    peak = self.hands.meet(self.t, member, place, key, found[i], coming[i])
                 member.peak[key] = member.peak[key] if peak is None else peak
         self._remember_last()
         self.lay_out()  # also where a number has become a tensor

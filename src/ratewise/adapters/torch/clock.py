@@ -25,6 +25,7 @@ from ratewise.adapters.torch.source import Source
 from ratewise.adapters.torch.values import Group, close, who_is
 from ratewise.adapters.torch.watch import Watch
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import speaking
 
 
 class Clock(GroupCells):
@@ -250,7 +251,8 @@ class Clock(GroupCells):
         """
         count = carried.count_in(state.get("param_groups", ()))
         if self._is_claimed("own") and self.policy is None and count not in (None, self.t):
-            raise carried.disagree("optimizer.load_state_dict", self.t, int(count or 0))
+            with speaking(self.face):
+                raise carried.disagree("optimizer.load_state_dict", self.t, int(count or 0))
 
     def check_own(self, committed: int) -> None:
         """Refuse a state of ours that is of another update than the optimizer's."""

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from ratewise.schedule.errors import speaking
+
 WITH_CLOCKS = ("cuda", "xpu")
 """Devices on which a rate that is a tensor has its clock beside it, without being asked to."""
 
@@ -59,7 +61,8 @@ def outside_graphs() -> Callable[[Any, Optimizer | None, bool], None]:
         if optimizer is None:
             clock.commit()
         else:
-            clock.before_plainly(optimizer)
+            with speaking(clock.face):
+                clock.before_plainly(optimizer)
             if prepare:
                 clock.prepare()
 

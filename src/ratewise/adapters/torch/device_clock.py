@@ -32,6 +32,7 @@ from ratewise.adapters.torch.short_way import Hook
 from ratewise.adapters.torch.table import RateTable
 from ratewise.adapters.torch.values import Group, home, settle_at
 from ratewise.adapters.torch.watch import PAST
+from ratewise.schedule.errors import speaking
 
 _compiling = torch.compiler.is_compiling
 
@@ -73,10 +74,12 @@ class DeviceClock(DeviceCount):
         """Do as in any update, for all replays to come; what the host would do is refused."""
         table = self._table
         for question in self.questions.values():
-            raise question
+            with speaking(self.face):
+                raise question
         if table is None or not self._is_as_laid_out(optimizer):
             raise refuse_captured("whose groups have changed since", "make one step before it")
-        check_capturable(table.whole, table.longest(), self.hands.policy)
+        with speaking(self.face):
+            check_capturable(table.whole, table.longest(), self.hands.policy)
         table.captured = self._unseen = self._due = True
         table.place(self.hands.policy != "ignore")
 

@@ -19,10 +19,12 @@ from ratewise.adapters.arguments import BY_HAND
 from ratewise.adapters.torch.groups import Member
 from ratewise.adapters.torch.values import Group, who_is
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import Call, nearest, shorten
 
 Cell = tuple[Member, str, str, int | None]
 """(group, key of the plan, key of the group, index or None)"""
+
+WHO = Call("Scheduler")
 
 UNSEEN: Any = object()
 """Stands for what nobody has put in place: the dict is new, loaded or copied."""
@@ -32,7 +34,7 @@ def check_by_hand(policy: str) -> str:
     """Return the policy for values set by hand, or say which there are."""
     if policy not in BY_HAND:
         fix = f"{nearest(policy, BY_HAND)}; there are {', '.join(BY_HAND)}"
-        raise ScheduleError(f"Scheduler(by_hand={shorten(policy)})", "names no policy", fix)
+        raise ScheduleError(Call("Scheduler", "by_hand", policy), "names no policy", fix)
     return policy
 
 
@@ -124,7 +126,7 @@ class Hands:
         rule += _named(member)  # which takes time, and is said once
         if self.policy == "refuse":
             fix = f"take away what sets it; the schedule's is {coming:g}"
-            raise ScheduleError("Scheduler", rule, fix)
+            raise ScheduleError(WHO, rule, fix)
         self._warned = True
         warnings.warn(
             f"Scheduler: {rule}; the schedule's {coming:g} is used. Take away what sets it, or "
@@ -143,7 +145,7 @@ class Hands:
         rule = f"found before update {t} that somebody else had written to a tensor of the groups"
         late = "a step that is compiled or captured has used the schedule's value all the same"
         if self.policy == "refuse":
-            raise ScheduleError("Scheduler", rule, f"take away what writes to it; {late}")
+            raise ScheduleError(WHO, rule, f"take away what writes to it; {late}")
         if self.policy == "warn" and not self._warned:
             self._warned = True
             warnings.warn(
@@ -182,7 +184,10 @@ def _followed(t: int, member: Member, index: int, key: str, value: Any, coming: 
     except (TypeError, ValueError, RuntimeError):
         found = float("nan")
     peak = member.peak[key]
-    who, where = 'Scheduler(by_hand="follow")', f"{who_is(member.name, index)} at update {t}"
+    who, where = (
+        Call("Scheduler", "by_hand", "follow"),
+        f"{who_is(member.name, index)} at update {t}",
+    )
     if not 0 <= found < float("inf"):
         fix = "set a finite number of at least 0"
         raise ScheduleError(who, f"found {key}={shorten(value)} in {where}", fix)

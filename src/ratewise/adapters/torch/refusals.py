@@ -13,6 +13,7 @@ from ratewise.adapters.torch.groups import Member
 from ratewise.adapters.torch.source import Source
 from ratewise.adapters.torch.values import who_is
 from ratewise.schedule import ScheduleError
+from ratewise.schedule.errors import Call, Fix
 
 WHO = "Scheduler"
 
@@ -62,16 +63,17 @@ def refuse_capture() -> ScheduleError:
     The host writes each rate: captured, that of one update is replayed, and nothing counts.
     """
     rule = "cannot write its rates into a step that is captured into a CUDA graph: replays keep one"
-    fix = (
-        "give the optimizer lr=torch.tensor(…) on the card, or Scheduler(…, on_device=True), and "
-        "the clock is captured with the step; or call optimizer.step() behind each replay"
+    fix = Fix(
+        "give the optimizer lr=torch.tensor(…) on the card, or {on_device}, and "
+        "the clock is captured with the step; or call optimizer.step() behind each replay",
+        on_device="True",
     )
-    return ScheduleError(WHO, rule, fix)
+    return ScheduleError(Call(WHO), rule, fix)
 
 
-def refuse_captured(what: str, fix: str) -> ScheduleError:
+def refuse_captured(what: str, fix: str | Fix) -> ScheduleError:
     """Return the error for a captured step that the clock on the device cannot go with."""
-    return ScheduleError(WHO, f"was captured into a graph with its step {what}", fix)
+    return ScheduleError(Call(WHO), f"was captured into a graph with its step {what}", fix)
 
 
 def check_capturable(whole: bool, longest: int, by_hand: str) -> None:
@@ -81,7 +83,7 @@ def check_capturable(whole: bool, longest: int, by_hand: str) -> None:
         ScheduleError: the levels are laid out in blocks; values set by hand are to be followed.
     """
     if not whole:
-        fix = f"give Scheduler(…, total=…), of fewer than {longest:,} updates"
+        fix = Fix(f"give {{total}}, of fewer than {longest:,} updates", total="…")
         raise refuse_captured("and has no end that a table on the device could hold", fix)
     if by_hand == "follow":
         fix = 'give by_hand="warn", or set base_lrs between replays'

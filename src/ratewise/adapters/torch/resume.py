@@ -20,7 +20,7 @@ from ratewise.adapters.torch.groups import KEPT, SURE, Member, close, pair, who_
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.state import Saved, SavedGroup, labels
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest, shorten
+from ratewise.schedule.errors import Call, Fix, nearest, shorten
 
 AHEAD = 16
 """Updates of which the values are looked at before a checkpoint is taken up."""
@@ -45,7 +45,7 @@ def check_policy(policy: str | None) -> str | None:
     """Return the policy, or say which there are."""
     if policy is not None and policy not in RESUME:
         fix = f"{nearest(policy, RESUME)}; there are {', '.join(RESUME)}"
-        raise ScheduleError(f"Scheduler(resume={shorten(policy)})", "names no policy", fix)
+        raise ScheduleError(Call("Scheduler", "resume", policy), "names no policy", fix)
     return policy
 
 
@@ -64,7 +64,7 @@ def load(clock: Clock, saved: Saved, policy: str | None, optimizer: Optimizer) -
     differences = list(_differences(clock, saved, pairs))
     if differences and policy is None:
         rule = f"got a checkpoint that differs from the code: {'; '.join(differences)}"
-        fix = f"choose with Scheduler(…, resume=…) one of {', '.join(map(repr, RESUME))}"
+        fix = Fix(f"choose with {{resume}} one of {', '.join(map(repr, RESUME))}", resume="…")
         raise ScheduleError(_WHO, rule, fix)
     course = _course(clock, saved, pairs, policy if differences else None)
     before = _next_values(saved, pairs) if differences else {}
@@ -151,14 +151,14 @@ def _rescaled(code: Source, saved: Saved) -> int:
     """Return the position in the code's schedule at the progress of the checkpoint, k·T'/T."""
     if not code.total or not saved.total:
         rule = f"has total {saved.total} in the checkpoint and {code.total} in the code"
-        raise ScheduleError('Scheduler(resume="rescale")', rule, "give both runs a total")
+        raise ScheduleError(Call("Scheduler", "resume", "rescale"), rule, "give both runs a total")
     position = saved.committed + saved.shift
     return (2 * position * code.total + saved.total) // (2 * saved.total)
 
 
 def _joined(code: Source, saved: Saved, member: Member, group: SavedGroup) -> Values:
     """Return the peaks with which the code's schedule goes on where the checkpoint's would."""
-    who = 'Scheduler(resume="continue")'
+    who = Call("Scheduler", "resume", "continue")
     peaks: Values = {}
     goal = _next_of(saved.source(), saved, group)
     feedback = SourceFeedback(code)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from torch.optim import Optimizer
 
-from ratewise.adapters.arguments import refuse_unknown
+from ratewise.adapters.arguments import HorizonOf, refuse_unknown
 from ratewise.adapters.torch import resume as _resume
 from ratewise.adapters.torch import state as _state
 from ratewise.adapters.torch.adaptive import unwrap
@@ -35,7 +35,7 @@ from ratewise.adapters.torch.several import Schedulers
 from ratewise.adapters.torch.source import Source, SourceFeedback
 from ratewise.adapters.torch.watch import check_hooks
 from ratewise.schedule import Plan, ScheduleError
-from ratewise.schedule.errors import shorten, whole
+from ratewise.schedule.errors import shorten, speaking, whole
 from ratewise.schedule.familiar import read_named
 from ratewise.schedule.lengths import Length
 from ratewise.schedule.strict import strict
@@ -322,8 +322,9 @@ class Scheduler(Contract):
         if self._clock.policy == "code" and _state.is_of_another(state_dict):
             return
         saved = _state.read(state_dict)
-        self._clock.check_own(saved.committed)
-        _resume.load(self._clock, saved, self._clock.policy, self.optimizer)
+        with speaking(self._clock.face):
+            self._clock.check_own(saved.committed)
+            _resume.load(self._clock, saved, self._clock.policy, self.optimizer)
         self._clock.settle(own=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -358,6 +359,11 @@ Scheduler.__new__.__signature__ = inspect.signature(Scheduler.__init__)  # pyrig
 def feedback_of(scheduler: Scheduler) -> SourceFeedback:
     """Return what a scheduler's feedback schedules were shown."""
     return _clock_of(scheduler).feedback
+
+
+def told_by(face: str, scheduler: Scheduler) -> None:
+    """Let the errors of a scheduler name what the user has called, such as "attach"."""
+    _clock_of(scheduler).face = HorizonOf(adapter=face)
 
 
 def show(scheduler: Scheduler, metrics: Mapping[str, Any]) -> None:

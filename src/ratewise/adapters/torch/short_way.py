@@ -18,6 +18,7 @@ from ratewise.adapters.torch.device import is_captured, outside_graphs, overflow
 from ratewise.adapters.torch.many import ManyRates
 from ratewise.adapters.torch.refusals import refuse_capture
 from ratewise.adapters.torch.values import Group
+from ratewise.schedule.errors import speaking
 
 if TYPE_CHECKING:
     from ratewise.adapters.torch.clock import Clock
@@ -72,7 +73,8 @@ def short_way() -> ShortWay:
         def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             nonlocal after_next
             if on_card and not _compiling() and is_captured():
-                raise refuse_capture()
+                with speaking(clock.face):
+                    raise refuse_capture()
             if first is not None:
                 try:
                     at = t - start

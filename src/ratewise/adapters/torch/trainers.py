@@ -11,7 +11,7 @@ from ratewise.adapters.arguments import HorizonOf, given, refuse_unknown
 from ratewise.adapters.torch.carried import count_in
 from ratewise.adapters.torch.hands import check_by_hand
 from ratewise.adapters.torch.resume import check_policy
-from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, show
+from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, show, told_by
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import speaking
 from ratewise.schedule.familiar import read_named
@@ -71,7 +71,9 @@ class RunSettings:
     def bind(self, optimizer: Any, *, kind: type[Scheduler] = Scheduler, **known: Any) -> Scheduler:
         """Return the scheduler of an optimizer, for a run of which the trainer knows the length."""
         with speaking(HorizonOf(adapter=self.who)):
-            return kind(optimizer, self.schedule, **{**known, **self.horizon}, **self.policies)
+            scheduler = kind(optimizer, self.schedule, **{**known, **self.horizon}, **self.policies)
+        told_by(self.who, scheduler)
+        return scheduler
 
     def check_length(self, groups: Any, fix: str) -> None:
         """Ask how long a run is that goes on, where its trainer counts from here.

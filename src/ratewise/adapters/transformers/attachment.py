@@ -13,7 +13,14 @@ from ratewise.adapters.arguments import HorizonOf
 from ratewise.adapters.deepspeed.engine import EngineClock, inner_of
 from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.logs import rates_of_groups
-from ratewise.adapters.torch.scheduler import Scheduler, feedback_of, recall, rewind, show
+from ratewise.adapters.torch.scheduler import (
+    Scheduler,
+    feedback_of,
+    recall,
+    rewind,
+    show,
+    told_by,
+)
 from ratewise.adapters.torch.trainers import RunSettings, measured
 from ratewise.schedule import Plan, Schedule, ScheduleError
 from ratewise.schedule.errors import shorten, speaking
@@ -75,6 +82,7 @@ class TrainerAttachment:
             rewind(old)
         with speaking(HorizonOf(adapter="attach")):
             new = Scheduler(optimizer, self.schedule, **horizon, **self.policies)
+        told_by("attach", new)
         self.scheduler = self.trainer.lr_scheduler = new
         self._horizon = horizon
         return new
