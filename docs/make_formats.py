@@ -54,7 +54,8 @@ Besides files of keys, these are read:
   commands in its fences.
 
 `--set KEY=VALUE` puts a value in place of what a file says, nested keys by their path
-(`--set lr_scheduler_kwargs.min_lr_rate=0.1`); a key that is not read cannot be set. A config that
+(`--set lr_scheduler_kwargs.min_lr_rate=0.1`); a key that is not read cannot be set. Of a file that
+holds several configs, such as two stages, `--set section=stage2` is one. A config that
 states epochs needs one of `--epoch` (updates), `--examples` (samples) or `--total`. Numbers may be
 `10k`, `1e4` or `10,000`; `1.000` and `0,5`, which are read in two ways in the world, are refused.
 

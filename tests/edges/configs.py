@@ -52,9 +52,7 @@ def neox() -> str:
 @edge(CLAIM, "Megatron's `--decoupled-lr`, a rate for some of the weights")
 def decoupled() -> str:
     flags = "--lr 1e-3 --train-iters 100 --lr-decay-style cosine --lr-warmup-iters 10"
-    return refused(lambda: read_source(f"{flags} --decoupled-lr 1e-4"), "--decoupled-lr").split(
-        ": known"
-    )[0]
+    return refused(lambda: read_source(f"{flags} --decoupled-lr 1e-4"), "--decoupled-lr")
 
 
 CARD = "learning_rate: 5e-05\nlr_scheduler_type: linear\nnum_epochs: 3\n"

@@ -12,6 +12,8 @@ from ratewise.convert.sources.unknown import Unknown
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Fix, shorten
 
+OPEN = (MISSING, "auto")
+"""Words that leave a value to whoever runs a config."""
 _TOLD = ("lr", "total", "epochs", "batch_size", "accumulation")
 """Facts of a run that have an argument of their own."""
 
@@ -21,7 +23,7 @@ def needed(error: ScheduleError, source: Any, chosen: Format) -> ScheduleError:
     for path, value in _unknown(source):
         name = path.rpartition(".")[2]
         shown = shorten(value)
-        if shown in error.broken and (value is not MISSING or name in error.broken):
+        if shown in error.broken and (isinstance(value, Unknown) or name in error.broken):
             break
     else:
         return error
@@ -50,8 +52,8 @@ def _unknown(source: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _inside(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Unknown) or value == MISSING:
-        yield path, MISSING if isinstance(value, str) else value
+    if isinstance(value, Unknown) or (isinstance(value, str) and value in OPEN):
+        yield path, value
     elif isinstance(value, Mapping):
         for key, each in value.items():
             yield from _inside(each, f"{path}.{key}".lstrip("."))

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ratewise.convert.formats import Format, RunFacts, ask, put
-from ratewise.convert.needed import needed
+from ratewise.convert.needed import OPEN, needed
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.rivals import because, check_named, rivals
 from ratewise.convert.said import AskedFacts, check_said, check_twice, speaking_keys, with_settings
+from ratewise.convert.sections import only_section, section_of
 from ratewise.convert.sources import load
-from ratewise.convert.sources.interpolation import MISSING
 from ratewise.convert.sources.unknown import Partial, Unknown, rest_of
 from ratewise.convert.strangers import stranger
 from ratewise.convert.unread import unread
@@ -169,15 +169,20 @@ def read_source(
 ) -> Reading:
     """Return the plan of a source with its format and the length of its run, as `read` does."""
     loaded = load(source)
-    content = unwrapped(loaded)
+    content = section_of(unwrapped(loaded), told.pop("section", None))
     is_whole = content is loaded and isinstance(loaded, Partial)
     if isinstance(total, int) and not isinstance(total, bool):
         total = whole(Call("read", "total", total), "total", total)
     rest = rest_of(content)
+    notes = [] if rest is None else [f"Nothing that was needed is in {rest}."]
     try:
         chosen = _choose(content, format)
     except ScheduleError as error:
-        raise error if rest is None else _incomplete("The config", rest) from None
+        if rest is not None:
+            raise _incomplete("The config", rest) from None
+        place, content = only_section(content, error, _choose)
+        chosen, is_whole = _choose(content, format), False
+        notes.append(f"It is the section {place}, and nothing else, that was read.")
     if rest is not None and chosen.name not in _CAREFUL:
         raise _incomplete(chosen.what, rest)
     if format is None:
@@ -185,7 +190,6 @@ def read_source(
     check_twice(content, chosen)
     facts = {name: told.pop(name, None) for name in _RUN}
     facts = {name: _positive(name, value) for name, value in facts.items() if value is not None}
-    notes = [] if rest is None else [f"Nothing that was needed is in {rest}."]
     content, done = with_settings(content, chosen, told, notes)
     left = unread(content, chosen)
     content, stated = _merged(content, chosen, facts, notes)
@@ -300,7 +304,7 @@ def _with_total(content: Any, chosen: Format, total: int | None) -> Any:
     if total is None or not isinstance(content, Mapping | str):
         return content
     path, value = chosen.stated(content, "total") or (None, None)
-    left = isinstance(value, Unknown) or (isinstance(value, str) and value == MISSING)
+    left = isinstance(value, Unknown) or (isinstance(value, str) and value in OPEN)
     return put(content, path, total) if path is not None and left else content
 
 

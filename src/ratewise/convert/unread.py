@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from ratewise.convert.formats import Format, dig
@@ -11,7 +12,6 @@ from ratewise.convert.pieces.flags import flags
 from ratewise.convert.pieces.keys import looks_scheduled, names, section
 from ratewise.convert.sources.unknown import is_variable
 from ratewise.schedule import ScheduleError
-from ratewise.schedule.errors import nearest
 
 _LENGTHS = names(
     "max_iters max_steps max_train_steps max_update num_train_epochs total_steps train_iters "
@@ -49,10 +49,18 @@ def unread(source: Any, format: Format) -> list[str]:
             continue
         if speaks or (meant and min(len(name), len(meant)) >= _SHORT):
             rule = f"has the {'flag' if is_flag else 'key'} {spelled(path)}, which is not read"
-            fix = f"did you mean {spelled(meant)}" if meant else nearest(path, own)
+            fix = f"did you mean {spelled(meant)}" if meant else _near(path, own, spelled)
             raise ScheduleError(format.name, rule, fix)
         found.append(f"{path} (did you mean {meant}?)" if meant else path)
     return found
+
+
+def _near(path: str, own: set[str], spelled: Callable[[str], str]) -> str:
+    """Return advice for a key that speaks of a schedule: one that is much like it, if there is."""
+    near = get_close_matches(path, own, n=1, cutoff=0.72)
+    if near:
+        return f"did you mean {spelled(near[0])}"
+    return "leave it out if it changes no rate, or write what it does as a schedule of your own"
 
 
 def _is_repeated(path: str, keys: Mapping[str, Any], own: set[str]) -> bool:

@@ -24,7 +24,7 @@ from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, as_number, section
 from ratewise.convert.pieces.moves import stay
 from ratewise.schedule import Plan, ScheduleError
-from ratewise.schedule.errors import number
+from ratewise.schedule.errors import Fix, number
 
 FACTS = {"total": "trainer.max_steps", "epochs": "trainer.max_epochs"}
 
@@ -94,7 +94,13 @@ def _scheduler(who: str, source: Any) -> Instance | None:
     if len(found) < 2:
         return next(iter(found), None)
     places = " and ".join(each.path for each in found)
-    raise ScheduleError(who, f"has schedulers at {places}", "read the section of one of them")
+    first = found[0].path.rpartition(".")[0]
+    fix = (
+        Fix("say which: {section}", section=repr(first))
+        if first
+        else ("give that of one of them alone")
+    )
+    raise ScheduleError(who, f"has schedulers at {places}", fix)
 
 
 # The optimizer ------------------------------------------------------------------------------

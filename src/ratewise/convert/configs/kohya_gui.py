@@ -79,7 +79,7 @@ def _trained(keys: Keys, numbers: Mapping[str, float]) -> dict[str, Any]:
 
 
 _MARKS = Marks(
-    FormatMark("lr_warmup", 3),
+    FormatMark("lr_warmup", 2),
     *marks("LoRA_type additional_parameters", 3),
     *marks("mem_eff_attn save_model_as caption_extension max_train_epochs", 1),
     FormatMark("", -20, lambda source: isinstance(source, str)),

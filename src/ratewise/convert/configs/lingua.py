@@ -68,7 +68,7 @@ _MARKS = Marks(
     *marks("optim.lr_min_ratio optim.cosine_theta optim.exp_factor", 4),
     *marks("probe_freq distributed.fsdp_type", 2),
     FormatMark("optim.warmup", 2),
-    *marks("optim.lr steps", 1),
+    FormatMark("optim.lr", 1),
 )
 _FACTS = {"lr": "optim.lr", "total": "steps"}
 _READS = " ".join(f"optim.{key}" for key in f"{_KEYS} {_PLAIN}".split())

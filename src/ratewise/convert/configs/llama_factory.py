@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ratewise.convert.configs.trainer import READS, read_arguments
-from ratewise.convert.formats import TRAINER_FACTS, Format, Marks, marks, program
+from ratewise.convert.formats import TRAINER_FACTS, Format, FormatMark, Marks, marks, program
 
 _MARKS = Marks(
     *marks("finetuning_type cutoff_len", 4),
-    *marks("stage template", 2),
+    FormatMark("stage", 2, lambda name: isinstance(name, str)),
+    FormatMark("template", 2),
     program("llamafactory-cli"),
 )
 FORMATS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ratewise.convert.configs._torch_classes import describe
-from ratewise.convert.formats import Format, FormatMark, Marks, RunFacts, dig, marks
+from ratewise.convert.formats import Format, Marks, RunFacts, dig, marks
 from ratewise.convert.live._described import DescribedOptimizer
 from ratewise.convert.live.torch import read as read_torch
 from ratewise.convert.pieces.keys import Keys, section
@@ -32,7 +32,6 @@ def _nested(value: Any, optimizer: DescribedOptimizer) -> Any:
 _MARKS = Marks(
     *marks("optim.pct_start", 4),
     *marks("model_id_or_path save_adapters data.instruct_data", 2),
-    FormatMark("max_steps", 1),
 )
 _FACTS = {"lr": "optim.lr", "total": "max_steps"}
 _READS = "optim.lr optim.weight_decay optim.pct_start"

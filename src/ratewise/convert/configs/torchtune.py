@@ -10,6 +10,7 @@ from ratewise.convert.pieces.case import Case
 from ratewise.convert.pieces.keys import Keys, rate_at, section, under
 from ratewise.convert.pieces.moves import rise, stay, swing
 from ratewise.schedule import Plan, ScheduleError
+from ratewise.schedule.errors import Fix
 
 _WHO = "torchtune lr_scheduler"
 _COSINE = "get_cosine_schedule_with_warmup"
@@ -61,7 +62,7 @@ def _check_epoch(source: Any, ctx: RunFacts) -> None:
     most = keys.whole("max_steps_per_epoch", low=1)
     if epoch > most:
         rule = f"ends an epoch of {float(epoch):g} updates after max_steps_per_epoch={most}"
-        raise ScheduleError("torchtune", rule, f"give epoch={most}")
+        raise ScheduleError("torchtune", rule, Fix("give {epoch}", epoch=str(most)))
 
 
 def _is_ours(name: Any) -> bool:

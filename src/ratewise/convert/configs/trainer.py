@@ -16,6 +16,7 @@ from ratewise.convert.formats import (
     RunFacts,
     marks,
     only_one,
+    program,
     programs,
 )
 from ratewise.convert.pieces.case import transformers_plan
@@ -43,6 +44,8 @@ _PARTS = (
 """Parts of a model that trainers built on it give rates of their own, `--mm_projector_lr`."""
 _FLOORED = r"open_instruct/\w+\.py"
 """Scripts that round a warm-up down to whole updates."""
+_EXAMPLES = r"run_(?:clm|mlm|plm|fim|glue|xnli|qa|squad|ner|swag|translation|summarization)\w*\.py"
+"""Scripts among the examples of Transformers, with its Trainer and without."""
 _SCRIPT = {"num_warmup_steps": "warmup_steps", "max_train_steps": "max_steps"}
 """What scripts call them that have a loop of their own; their defaults differ."""
 
@@ -65,7 +68,8 @@ def read_arguments(who: str, source: Any, ctx: RunFacts, also: tuple[str, ...] =
     """
     given = flags(who, source)
     keys = Keys(who, given).among(_KEYS, *_CARD, *_SCRIPT, _PART_RATES, also=also)
-    if isinstance(source, str) and keys.has("num_warmup_steps"):
+    own_loop = isinstance(source, str) and keys.has("num_warmup_steps")
+    if own_loop and not programs(source, _EXAMPLES):
         keys.need("lr_scheduler_type")
     if isinstance(source, str) and keys.has("config"):
         rule = f"has --config {shorten(given['config'])}, a file with keys of its own"
@@ -133,6 +137,7 @@ _OF_FLAGS = Marks(
     *marks("num_warmup_steps evaluation_strategy eval_strategy", 2),
     *marks("--num_train_epochs --warmup_ratio --warmup_steps --output_dir learning_rate", 1),
     *marks("save_strategy report_to", 1),
+    program(rf"trl\s+(?:sft|dpo|grpo|kto|reward|rloo)|{_EXAMPLES}"),
     *marks("lr warmup_proportion lr_schedule lr_scheduler actor_learning_rate", -20),
     *marks("finetuning_type cutoff_len", -20),  # LLaMA-Factory, which has defaults of its own
     *marks("train_batch_size", -2),

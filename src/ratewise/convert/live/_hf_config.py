@@ -55,6 +55,8 @@ RAMPS = ("linear", "cosine", "1-sqrt")
 def kind_of(who: str, given: Any) -> str:
     """Return the scheduler type by name; it may be an enum."""
     name = getattr(given, "value", given)
+    if isinstance(name, str) and name.startswith("SchedulerType."):  # as it is printed
+        name = name.partition(".")[2].lower()
     if name in FEEDBACK:
         return str(name)
     if not isinstance(name, str) or name not in KWARGS:
@@ -78,7 +80,7 @@ def check_near_misses(who: str, given: Mapping[str, Any]) -> None:
 
 def steps_of(who: str, given: Mapping[str, Any], context: RunFacts) -> int | None:
     """Return the updates of the run, from the caller, `max_steps` or `num_train_epochs`."""
-    steps = given.get("max_steps")
+    steps = as_number(given.get("max_steps"))
     if steps is not None and steps != -1:
         count = whole(who, "max_steps", int(steps) if _integral(steps) else steps, low=1)
         if context.total not in (None, count):

@@ -29,6 +29,7 @@ from ratewise.convert.live._hf_config import (
 )
 from ratewise.convert.live._hf_shapes import Timing, build
 from ratewise.convert.pieces.keys import Keys
+from ratewise.convert.sources.unknown import like
 from ratewise.schedule import Plan, ScheduleError
 from ratewise.schedule.errors import number, shorten
 
@@ -67,6 +68,10 @@ _MARKS = Marks(
 """A rate with a warm-up in steps is anybody's: what others do behind it is not known."""
 
 
+_NOTHING = ("", "None", "null")
+"""How nothing is written as a text."""
+
+
 def _matches(source: Any) -> Evidence | bool:
     if isinstance(source, Mapping):
         found = _MARKS(source)
@@ -86,7 +91,9 @@ def _is_arguments(source: Any) -> bool:
 def _read_config(source: Any, context: RunFacts) -> Plan:
     who = _WHO
     if isinstance(source, Mapping):
-        given = dict(source)
+        nothing = {k for k in KEYS if isinstance(source.get(k), str) and source[k] in _NOTHING}
+        given = {key: None if key in nothing else value for key, value in source.items()}
+        given = like(source, given)
         Keys(who, given).among(*KEYS, "metric_for_best_model")
     elif _is_arguments(source):
         given = {key: getattr(source, key, None) for key in (*KEYS, "metric_for_best_model")}
