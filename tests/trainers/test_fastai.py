@@ -138,7 +138,7 @@ def test_a_fit_behind_one_that_broke_off_is_a_run_of_its_own(
     """A user's error ends a fit in its third update: the next one begins at update 0."""
 
     def fails(learn: Learner) -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("of the user")
 
     learn = learner(tmp_path, FastaiCallback(PLAN), At(3, fails), opt=OPTIMIZERS[name])
     with pytest.raises(ZeroDivisionError):
