@@ -76,6 +76,15 @@ def test_a_rate_set_by_hand_after_detach_is_a_wish(tools: Any, options: Any) -> 
     assert Scheduler(optimizer, plan, total=TOTAL).base_lrs == [0.5] * 3
 
 
+@OPTIONS
+def test_a_group_that_is_added_behind_detach_has_its_own_rate(tools: Any, options: Any) -> None:
+    """As weights are unfrozen: the optimizer has trained, and the group has not."""
+    optimizer, scheduler = decayed(tools, **options)
+    scheduler.detach()
+    optimizer.add_param_group({"params": [tools.parameter(7)], "lr": LR / 9})
+    assert Scheduler(optimizer, tools.plan, total=TOTAL).base_lrs == [*PEAKS, LR / 9]
+
+
 STEPS = ("bind", "optimizer", "seek", "again")
 ORDERS = [o for o in itertools.permutations(STEPS) if o.index("bind") < o.index("again")]
 

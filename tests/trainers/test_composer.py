@@ -311,3 +311,18 @@ def test_the_example() -> None:
     """As Composer's own documents have it, with one line more."""
     heard, defined = example("composer_trainer.py")
     assert heard == planned(defined)
+
+
+def test_a_second_fit_is_the_rest_of_the_run_or_one_of_its_own() -> None:
+    """Made longer, it is asked for the whole length; with its time reset, it begins at update 0."""
+    trainer = fit(ComposerCallback(PLAN))
+    with pytest.raises(rw.ScheduleError, match=rf"run of {TOTAL} updates, .* make {2 * TOTAL} now"):
+        trainer.fit(duration=f"{EPOCHS}ep")
+    assert of(trainer) == rates()
+    whole = fit(ComposerCallback(PLAN, total=2 * TOTAL))
+    whole.fit(duration=f"{EPOCHS}ep")
+    assert of(whole) == rates(2 * TOTAL)
+    short = trainer_of(ComposerCallback(PLAN))
+    short.fit(duration="1ep")  # shorter than the trainer was made for
+    short.fit(duration="2ep", reset_time=True)
+    assert of(short) == [*rates(BATCHES), *rates(2 * BATCHES)]

@@ -130,6 +130,23 @@ def test_a_second_fit_at_another_rate_has_that_as_its_peak(name: str, tmp_path: 
     assert learn.watch.used == [*rates(), *rates(lr=LR / 9)]
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("peak", [LR, LR / 9])
+def test_a_fit_behind_one_that_broke_off_is_a_run_of_its_own(
+    name: str, peak: float, tmp_path: Any
+) -> None:
+    """A user's error ends a fit in its third update: the next one begins at update 0."""
+
+    def fails(learn: Learner) -> None:
+        raise ZeroDivisionError("of the user")
+
+    learn = learner(tmp_path, FastaiCallback(PLAN), At(3, fails), opt=OPTIMIZERS[name])
+    with pytest.raises(ZeroDivisionError):
+        fit(learn)
+    learn.fit(EPOCHS, peak)
+    assert learn.watch.used == [*rates()[:3], *rates(lr=peak)]
+
+
 def test_groups_keep_their_own_rates(tmp_path: Any) -> None:
     """A slice of rates, as for discriminative learning; momentum and decay may be scheduled too."""
     model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1))

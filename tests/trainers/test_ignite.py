@@ -205,7 +205,7 @@ def test_a_metric_that_is_no_number_is_refused(measured: Any, advice: str) -> No
     """Passed over it would never be heard. So with every trainer that shows what it measured."""
     run = plateau(rw.Plateau("mine"))
     run.evaluator.add_event_handler(
-        Events.COMPLETED, lambda engine: engine.state.metrics.update(mine=measured)
+        Events.EPOCH_COMPLETED, lambda engine: engine.state.metrics.update(mine=measured)
     )
     with pytest.raises(rw.ScheduleError, match=advice):
         run.go()

@@ -218,3 +218,18 @@ def test_the_example() -> None:
     """As skorch's own documents have it, with one line more."""
     heard, defined = example("skorch_net.py")
     assert heard == planned(defined)
+
+
+def test_a_run_behind_one_that_broke_off_is_one_of_its_own() -> None:
+    """A user's error ends a run in its third update: `partial_fit` begins at update 0."""
+
+    class Fails(Callback):
+        def on_batch_end(self, net: Any, **parts: Any) -> None:
+            if len(used(net.optimizer_)) == 3:
+                raise ZeroDivisionError
+
+    net = net_of(SkorchCallback(PLAN), Fails())
+    with pytest.raises(ZeroDivisionError):
+        net.fit(*data())
+    net.partial_fit(*data())
+    assert used(net.optimizer_) == [*rates()[:3], *rates()]

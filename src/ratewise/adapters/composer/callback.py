@@ -7,7 +7,7 @@ from typing import Any
 
 from composer.core import Callback, TimeUnit  # pyright: ignore[reportMissingImports]
 
-from ratewise.adapters.torch.scheduler import Scheduler, announce, recall
+from ratewise.adapters.torch.scheduler import Scheduler, announce, recall, rewind
 from ratewise.adapters.torch.trainers import RunSettings, hear, take_up
 from ratewise.schedule import Plan, Schedule, ScheduleError
 
@@ -75,6 +75,8 @@ class ComposerCallback(Callback):
         """Read what is to be followed; it is bound when the trainer is made."""
         self.scheduler: Scheduler | None = None
         self._seen: set[str] = set()
+        self._total: int | None = None
+        self._begun = False
         self._settings = RunSettings.read(
             WHO,
             schedule,
@@ -96,6 +98,9 @@ class ComposerCallback(Callback):
     def fit_start(self, state: Any, logger: Any) -> None:
         """Bind where only `fit` was told how long the run is; look who else is there."""
         self._bind(state)
+        if not self._settings.knows_total:
+            self._keep_length(state)
+        self._begun = True
         running = self._running()
         others = [one for one in state.schedulers if one is not running]
         if others:
@@ -104,6 +109,21 @@ class ComposerCallback(Callback):
             take_up(running, int(state.timestamp.batch), WHO)
         else:  # it was said, whatever the optimizer's state leaves open
             running.seek(running.committed)
+
+    def _keep_length(self, state: Any) -> None:
+        """See to it that a run is as long as it was said to be when its schedule was bound.
+
+        `fit(duration=…)` may make it longer or shorter, `fit(reset_time=True)` begins another one.
+        """
+        running, total = self._running(), _known(state)["total"]
+        another = self._begun and not int(state.timestamp.batch) and running.committed > 0
+        if another or (total != self._total and not running.committed):
+            rewind(running)
+            self.scheduler, state.schedulers = None, []
+            self._bind(state)
+        elif total != self._total:
+            rule = f"was begun as a run of {self._total} updates, which is to make {total} now"
+            raise ScheduleError(WHO, rule, f"give {WHO}(…, total={total})")
 
     def _bind(self, state: Any) -> None:
         if self.scheduler is not None or state.max_duration is None or state.dataloader is None:
@@ -117,6 +137,7 @@ class ComposerCallback(Callback):
         known = _known(state)
         self.scheduler = self._settings.bind(state.optimizers[0], kind=StateScheduler, **known)
         state.schedulers = [self.scheduler]
+        self._total = known["total"]
 
     def batch_start(self, state: Any, logger: Any) -> None:
         """Let who looks at the start of a batch find the coming rates."""

@@ -142,10 +142,12 @@ class FastaiCallback(Callback):
     def _begin(self) -> None:
         optimizer = self._optimizer()
         if self.scheduler is not None and self.scheduler.optimizer is optimizer:
-            with overruled(optimizer):  # what this fit has set is that of the first one
-                self._pull()
-            self._push()
-            return
+            if self._settings.knows_total:
+                with overruled(optimizer):  # what this fit has set is that of the first one
+                    self._pull()
+                self._push()
+                return
+            self._drop(self.scheduler)
         known = horizon_of(self.learn)
         first: int = self.learn.epoch
         if self._loaded is None and not first:
@@ -158,6 +160,16 @@ class FastaiCallback(Callback):
         if first and known.get("epoch"):
             take_up(self.scheduler, round(first * known["epoch"]), WHO)
         self._push()
+
+    def _drop(self, scheduler: Scheduler) -> None:
+        """Take off what a fit that broke off has left: this one is its own, at the rates it set."""
+        groups = scheduler.optimizer.param_groups
+        wished = [group["lr"] for group in groups]
+        with overruled(scheduler.optimizer):
+            pass
+        scheduler.detach()
+        for group, rate in zip(groups, wished, strict=True):
+            group["lr"] = rate
 
     def _optimizer(self) -> Any:
         """Return the optimizer of PyTorch, or the mirror of one of fastai."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ from ratewise.adapters.keras.keys import attributes, base_value
 from ratewise.adapters.keras.past import PAST, tell, wasted
 from ratewise.adapters.keras.traced import Traced
 from ratewise.schedule import Plan, Schedule, ScheduleError
-from ratewise.schedule.errors import speaking
+from ratewise.schedule.errors import shorten, speaking
 from ratewise.schedule.familiar import read_named
 from ratewise.schedule.given import read_plan
 from ratewise.schedule.lengths import Length
@@ -89,7 +90,7 @@ class Callback(keras.callbacks.Callback):
         self._first_rate: float | None = None
         self._begun = False
         self._last_rate: float | None = None
-        self._observations = observations
+        self._observations = None if observations is None else _read_path(observations)
         self._feedback = RecordedFeedback({}, None)
         self._at = 0  # updates made when the epoch began
         self._told = False
@@ -304,6 +305,15 @@ class Callback(keras.callbacks.Callback):
         plan = self.plan
         alone = plan.lr is not None and list(plan.schedules()) == ["lr"] and not plan.groups
         return f"<Callback {plan.lr if alone else plan!r}>"
+
+
+def _read_path(given: Any) -> Path:
+    """Return where observations are kept, or say that it is no file."""
+    path = Path(given) if given and isinstance(given, str | os.PathLike) else None
+    if path is None or path.is_dir():
+        fix = 'give a path, observations="heard.jsonl"'
+        raise ScheduleError(f"Callback(observations={shorten(given)})", "names no file", fix)
+    return path
 
 
 def _same(old: Values, new: Values) -> bool:

@@ -7,6 +7,15 @@ from typing import Any
 from ratewise.adapters.torch.scheduler import Scheduler
 from ratewise.schedule import ScheduleError
 
+_SEARCH = "search for a rate while no schedule is attached, and attach it with what was found"
+_INSTEAD = {
+    "SWALR": "take StochasticWeightAveraging off: write its rate as the end of the schedule, "
+    "… >> Linear(to=0.5, over=…) >> Hold(), and average with WeightAveraging",
+    "_ExponentialLR": _SEARCH,
+    "_LinearLR": _SEARCH,
+}
+"""What to do in the place of what Lightning's own callbacks bring: averages, and a search."""
+
 
 def schedulers_of(trainer: Any) -> list[Scheduler]:
     """Return our schedulers in a trainer."""
@@ -27,7 +36,7 @@ def refuse_stranger(scheduler: Any) -> None:
     """Refuse a scheduler that is not ours, on an optimizer that follows one of ours."""
     if not isinstance(scheduler, Scheduler) and _follows(getattr(scheduler, "optimizer", None)):
         rule = f"found a {type(scheduler).__name__} in the place of its scheduler"
-        fix = "take off what replaces it, and search for a rate before a schedule is attached"
+        fix = _INSTEAD.get(type(scheduler).__name__, "take off what replaces it")
         raise ScheduleError("The optimizer under attach", rule, fix)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from skorch.callbacks import Callback
 
-from ratewise.adapters.torch.scheduler import Scheduler, announce, recall
+from ratewise.adapters.torch.scheduler import Scheduler, announce, recall, rewind
 from ratewise.adapters.torch.trainers import RunSettings, hear
 from ratewise.schedule import Plan, Schedule, ScheduleError
 
@@ -139,7 +139,9 @@ class SkorchCallback(Callback):
             raise ScheduleError(WHO, rule, 'give the name that the net has for it, "optimizer"')
         self.seen_: set[str] = set()
         if self.scheduler_ is not None and self.scheduler_.optimizer is optimizer:
-            return
+            if self.total is not None:
+                return
+            rewind(self.scheduler_)  # of a run that broke off: this one is its own
         settings, known = self._settings({}), _known(net, data)
         if self.loaded_ is None:
             fix = f"give SkorchCallback(total=…), {known['total']} for a run of max_epochs in all"

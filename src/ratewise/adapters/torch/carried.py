@@ -90,6 +90,12 @@ def was_used(optimizer: Optimizer) -> bool:
     return any(_is_used(weight, one) for weight, one in optimizer.state.items())
 
 
+def group_was_used(optimizer: Optimizer, group: Mapping[str, Any]) -> bool:
+    """Tell whether an optimizer holds the state of updates of one of its groups."""
+    known = optimizer.state
+    return any(_is_used(weight, known[weight]) for weight in group["params"] if weight in known)
+
+
 def _is_used(weight: Any, state: Any) -> bool:
     if not isinstance(state, Mapping):
         return True

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ratewise.adapters.torch.carried import was_used
+from ratewise.adapters.torch.carried import group_was_used
 from ratewise.adapters.torch.factors import factor_of
 from ratewise.adapters.torch.meant import entries, name_of
 from ratewise.adapters.torch.source import Source
@@ -171,9 +171,9 @@ def read_members(
         rule = f"found no groups in this {type(optimizer).__name__}"
         raise ScheduleError("Scheduler", rule, "add the parameters first")
     asked = entries(source.plan, groups)
-    fresh = not was_used(optimizer)
+    fresh = [not group_was_used(optimizer, group) for group in groups]
     members = [
-        join_member(source, groups, i, asked.get(i), fresh, defaults, known)
+        join_member(source, groups, i, asked.get(i), fresh[i], defaults, known)
         for i, known in enumerate(recognise(groups, before))
     ]
     check_peaks_known(members)
