@@ -15,7 +15,7 @@ from ratewise import ScheduleError
 from ratewise.choose import Choice, Facts, choose
 from ratewise.choose.own import OWN
 from ratewise.choose.space import span, standard
-from tests.choose.valley import Cliff, Counted, Dice, Valley
+from tests.choose.valley import Cliff, Counted, Dice, Valley, ValleyRun
 
 TOTAL = 80
 
@@ -212,8 +212,32 @@ def test_bad_input_is_refused_in_one_line(options: dict[str, object], told: str)
 
 def test_a_task_that_breaks_at_every_rate_is_said_to() -> None:
     """No number is made up for it."""
-    with pytest.raises(ScheduleError, match="found no run that finishes"):
-        choose(Cliff(), total=20, peaks=[0.1, 0.2], seeds=1)
+    with pytest.raises(ScheduleError, match=r"no run that finishes: .* the loss of all broke"):
+        choose(Valley(noise=1e9), total=20, peaks=[0.1, 0.2], seeds=1)
+
+
+def test_a_loss_that_is_no_number_before_the_first_update_is_no_matter_of_rates() -> None:
+    """It is given up after three runs beside the own settings, and lower peaks are not advised."""
+    told = r"no number before the first update, in all of 4 runs: look at the loss"
+    with pytest.raises(ScheduleError, match=told):
+        choose(Cliff(), total=20, budget=480, seeds=1)
+
+
+class Unseeded(Valley):
+    """A task that draws something that its seed does not set."""
+
+    def open(self, seed: int) -> ValleyRun:
+        run = super().open(seed)
+        run.w = run.w + 0.1 * np.random.default_rng().standard_normal(len(run.w))
+        return run
+
+
+def test_a_task_that_does_not_repeat_itself_is_said_to() -> None:
+    """Runs of a seed begin with the same loss, whatever their rates, or the seed is not all."""
+    for task, said in ((Valley(), 0), (Unseeded(), 1)):
+        given = ["Hold()", "Linear(to=0)"]
+        notes = choose(task, given, total=12, peaks=[0.1, 0.2, 0.3], seeds=2).notes
+        assert sum("no rate has acted yet" in note for note in notes) == said
 
 
 def test_something_that_is_no_task_is_refused() -> None:

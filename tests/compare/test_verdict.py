@@ -88,6 +88,8 @@ def test_one_seed_cannot_tell() -> None:
     assert "one seed cannot tell" in verdict.text
     assert verdict.within == ("c0", "c1")
     assert "seeds=3" in str(verdict)
+    alike = judge(standings(np.ones((3, 1))), "loss", False)
+    assert alike.text == "c0 and c1 end at the same loss, 1, with the one seed."
 
 
 def test_what_did_not_finish_is_left_out_and_named() -> None:

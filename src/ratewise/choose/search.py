@@ -25,7 +25,7 @@ WORTH = 0.02
 """Expected improvement, in units of retrain noise, below which no run is worth its updates."""
 
 HOPELESS = 3
-"""Runs that fail, though their losses do not break, until the task is given up."""
+"""Runs that fail, and not as their rates made the loss break, until the task is given up."""
 
 WIDENINGS = 3
 """How often the ladder of peaks grows where the best is its last."""
@@ -167,7 +167,8 @@ class ScheduleSearch:
     def _hopeless(self) -> bool:
         """Whether the task fails whatever the rate: more runs would do the same."""
         runs = self.records.values()
-        failed = self.searcher.best is None and all(run.diverged is None for run in runs)
+        # The first loss is from before any update, so no rate has broken it.
+        failed = self.searcher.best is None and all(run.diverged in (None, 0) for run in runs)
         return failed and len(runs) >= min(HOPELESS, len(self.space.runs))
 
     # Search -----------------------------------------------------------------------------------

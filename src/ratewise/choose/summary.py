@@ -13,7 +13,7 @@ from ratewise.choose.refusal import ChoiceRefusal, SearchEvidence, at_edge, refu
 from ratewise.choose.result import Choice
 from ratewise.choose.search import SURE, ScheduleSearch
 from ratewise.choose.untrained import Untrained
-from ratewise.compare.comparison import Comparison, failed
+from ratewise.compare.comparison import Comparison, failed, unrepeated
 from ratewise.compare.verdict import Noise
 from ratewise.range_test import RangeTestResult
 from ratewise.runs.records import Record
@@ -51,7 +51,7 @@ def conclude(
         if interrupted:
             raise KeyboardInterrupt("stopped before a run was finished")
         raise _none_finished(search)
-    mine = own is not None and run.name == own.name
+    mine, runs = own is not None and run.name == own.name, _every(search, proof)
     ending = Ending.BY_HAND if interrupted else search.ending
     return Choice(
         name=run.name,
@@ -67,12 +67,12 @@ def conclude(
         advice=advice,
         found=range_test,
         stopped=ending.value if ending else "",
-        notes=(*search.notes, *failed(_records(search), search.metric)),
+        notes=(*search.notes, *failed(_records(search), search.metric), *unrepeated(runs)),
         next_steps=tuple(_next_steps(search, proof)),
         optimizer=optimizer,
         own=own,
         refusal=None if interrupted else _refusal(search, proof, run, untrained),
-        runs=tuple(_every(search, proof)),
+        runs=tuple(runs),
         made=made.ended(),
     )
 
@@ -140,6 +140,13 @@ def _none_finished(search: ScheduleSearch) -> ScheduleError:
     if told:
         rule = f"found no run that finishes: {told[0]}"
         fix = Fix("look at the metric, or name another with {metric}", metric="…")
+        return NothingFinished(who, rule, fix)
+    if all(run.diverged == 0 for run in runs):
+        rule = (
+            "found no run that finishes: the loss is no number before the first update, in all of "
+            f"{len(runs)} runs"
+        )
+        fix = "look at the loss, the data and their labels: no rate has acted yet"
         return NothingFinished(who, rule, fix)
     rule = f"found no run that finishes: {len(runs)} were tried, and the loss of all broke"
     fix = Fix("give lower {peaks}, or look at the loss and the data for NaN", peaks="…")

@@ -21,6 +21,9 @@ from ratewise.schedule.errors import PYTHON, Context
 from ratewise.schedule.lengths import Length
 from ratewise.view.format import format_table
 
+SAME_START = 1e-4
+"""Relative difference of first losses up to which they are the same but for rounding."""
+
 
 @dataclass(frozen=True)
 class Pruned:
@@ -73,7 +76,7 @@ class Comparison:
     ) -> Comparison:
         """Return what came of runs as a comparison; it also says what a journal knew of them."""
         told = *_known(results), *failed(results.runs, results.metric), *results.notes
-        told = *told, *in_stacks(results.runs), *notes
+        told = *told, *unrepeated(results.runs), *in_stacks(results.runs), *notes
         counts = results.trained, results.asked, told, tuple(pruned)
         return cls(results.runs, results.metric, results.higher_is_better, *counts)
 
@@ -288,6 +291,26 @@ def failed(runs: Sequence[Record], metric: str) -> list[str]:
             "though their losses are numbers."
         )
     return notes
+
+
+def unrepeated(runs: Sequence[Record]) -> list[str]:
+    """Say whether runs of a seed begin with losses that differ: then the seed is not all there is.
+
+    The first loss is that of the untrained model on the first batch, so no rate has acted yet.
+    """
+    first: dict[int, list[float]] = {}
+    for run in runs:
+        if not run.stacked and run.error is None and math.isfinite(run.losses[0]):
+            first.setdefault(run.seed, []).append(float(run.losses[0]))
+    for seed, losses in first.items():
+        low, high = min(losses), max(losses)
+        if high - low > SAME_START * max(abs(low), abs(high)):
+            return [
+                f"Runs of seed {seed} begin with losses from {low:.4g} to {high:.4g}, where no "
+                "rate has acted yet: the seed does not set all that is random in the task, the "
+                "order of the data perhaps, so runs are not paired, and a run again ends elsewhere."
+            ]
+    return []
 
 
 def in_stacks(runs: Sequence[Record]) -> list[str]:

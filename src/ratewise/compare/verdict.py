@@ -139,6 +139,9 @@ def judge(
             f"{best.name} is ahead by {gap:.3g} in {metric}, "
             "but one seed cannot tell whether that is more than noise."
         )
+        if gap <= ALIKE * abs(best.mean):
+            both = f"{best.name} and {finished[1].name}"
+            text = f"{both} end at the same {metric}, {best.mean:.4g}, with the one seed."
         more = f"Repeat with {context.argument('seeds', '3')} or more."
         everyone = tuple(one.name for one in finished)
         return Verdict(text, best.name, everyone, gap, advice=(more, *advice))

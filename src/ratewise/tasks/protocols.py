@@ -30,7 +30,7 @@ class Run(Protocol):
     """
 
     def train(self, rates: Rates) -> Losses:
-        """Make one update per rate and return its training losses.
+        """Make one update per rate and return its training losses, each as it was before it.
 
         A run whose loss is no longer finite may stop there and fill the rest with NaN.
         """
