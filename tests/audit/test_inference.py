@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import ratewise as rw
 from benchmarks.inference import DRAWN, draw, wrong
+from ratewise.audit import audit
 from ratewise.audit import families as of
 from ratewise.audit.inference import infer
 from ratewise.audit.recorded import Recorded
@@ -227,3 +228,12 @@ def test_pytorchs_own_schedulers_are_found(name: str) -> None:
         scheduler.step()
     found = infer(logged(rates, every=40))
     assert (found.family, found.exact, found.peak) == (family, True, pytest.approx(0.01))
+
+
+def test_a_line_is_called_linear_and_one_row_tells_no_shape() -> None:
+    """Rates of few rows bend no line; a single one is of any schedule, and the audit says so."""
+    rates = 1e-5 * (1 - np.arange(1, 5001) / 5000)
+    found = infer(Recorded(("",), np.arange(500, 5001, 500), rates[499::500, None]))
+    assert found.spec == 'Plan(lr=Linear(to=0, over=5000), peak={"lr": 1e-05})'
+    one = audit({"step": [300], "lr": [2e-5]})
+    assert "One row alone has a rate, step 300" in str(one)

@@ -240,7 +240,8 @@ def body_move(body: str, over: int | None, v: Numbers) -> Schedule:
     if body == "cosine":
         return Cosine(to, over=over)
     if body == "polynomial":
-        return Polynomial(to, power=tidy(v["q"]), over=over)
+        power = tidy(v["q"])
+        return Linear(to, over=over) if power == 1 else Polynomial(to, power=power, over=over)
     if body == "sqrt":
         return Sqrt(to, over=over)
     if body == "exponential":

@@ -25,6 +25,7 @@ DECIDED = 0.75
 """By how much one reading has to be cheaper than another to be told from it."""
 POOR = 0.05
 """Share of the rate from which on a curve is no explanation of a log."""
+STOPS = "the log stops short of the schedule"
 CONVENTIONS = {1: "this", 0: "next"}
 
 
@@ -167,8 +168,16 @@ def _told(found: list[Candidate], points: Points, recorded: Recorded) -> Inferre
         convention=_convention(found, recorded),
         skipped=max(best.first - 1, 0) + len(best.skips),
         alternatives=_alternatives(found, points),
-        notes=(*best.notes, *_of_clock(best), *_of_end(best, points)),
+        notes=(*best.notes, *_of_few(points), *_of_clock(best), *_of_end(best, points)),
     )
+
+
+def _of_few(points: Points) -> tuple[str, ...]:
+    """Return that there is too little to say anything of a shape, in a sentence."""
+    if len(points.steps) > 1:
+        return ()
+    return (f"one row alone has a rate, step {points.steps[0]:,.0f}: what it was before and behind "
+            "is not known",)  # fmt: skip
 
 
 def _of_clock(best: Candidate) -> tuple[str, ...]:
@@ -192,7 +201,7 @@ def _of_end(best: Candidate, points: Points) -> tuple[str, ...]:
     last, gap = int(points.steps[-1]), float(np.median(np.diff(points.steps)))
     if last + 1.5 * gap + 1 < best.total:
         left = float(points.rates[-1]) / best.peak
-        return (f"the log stops short of the schedule: at step {last:,} of {best.total:,}, with "
+        return (f"{STOPS}: at step {last:,} of {best.total:,}, with "
                 f"the rate at {left:.0%} of the peak",)  # fmt: skip
     if last - best.total > max(2 * gap, 0.02 * best.total):
         return (f"the log goes on for {last - best.total:,} updates behind the end of the "

@@ -181,7 +181,12 @@ class Audit:
             seen = self.inferred
             how = "to the digit" if seen.exact else f"but for {seen.misfit:.2g} of the peak"
             said.append(f"What it did: {seen.spec}, {how}.")
-        said += [f"{one.sentence[:1].upper()}{one.sentence[1:]}." for one in self.health]
+            from ratewise.audit.inference import STOPS
+
+            told = any(one.kind == "stopped_short" for one in self.health)
+            notes = (one for one in seen.notes if not (told and one.startswith(STOPS)))
+            said += map(_sentence, notes)
+        said += [_sentence(one.sentence) for one in self.health]
         said += self.notes
         return said
 
@@ -271,3 +276,7 @@ class Audit:
         if self.agrees is False and self.cause is not None:
             return f"{self.cause}\n{self.cause.fix}"
         return self.undecided
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."

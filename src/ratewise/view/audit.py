@@ -110,6 +110,10 @@ def draw_text(series: RateSeries, width: int, colour: bool) -> str:
         good = rows[np.isfinite(series.recorded[rows, group])]
         canvas.draw(steps[good], series.recorded[good, group], "x", place=2 * group + 1)
     canvas.updates_across(int(steps[-1]))
+    drawn = series.recorded if series.intended is None else [series.recorded, series.intended]
+    top = float(np.nanmax(drawn))
+    if float(np.nanmin(drawn)) > 0.99 * top > 0:  # a flat line has no height of its own
+        canvas.figure.ruler("y").lim(0, 1.25 * top)
     canvas.figure.label("rate", "y")
     key = "x recorded" if series.intended is None else "x recorded  — intended"
     stretch = series.stretch
