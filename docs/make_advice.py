@@ -7,9 +7,10 @@ python docs/make_advice.py --check  says whether the page is what would be writt
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
+
+from pages import write_or_check
 
 from ratewise.advise import advise
 from ratewise.advise.format import format_plan
@@ -194,11 +195,7 @@ def command(facts: dict[str, Any]) -> str:
 
 def main() -> int:
     """Write, or check."""
-    page = write()
-    if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page)
-    PAGE.write_text(page, encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, write())
 
 
 if __name__ == "__main__":

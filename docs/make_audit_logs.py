@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from pages import write_or_check  # noqa: E402
+
 from tests.audit.logs import is_there, known, markdown  # noqa: E402
 
 PAGE = ROOT / "docs" / "audit-logs.md"
@@ -37,10 +39,7 @@ def main() -> int:
         print("the logs are not here: name their folder in RATEWISE_TRAINER_LOGS", file=sys.stderr)
         return 2
     text = HEAD.format(count=len(known())) + markdown()
-    if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text)
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, text)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from pages import write_or_check  # noqa: E402
+
 from tests.edges.rows import markdown  # noqa: E402
 
 PAGE = ROOT / "docs" / "edges.md"
@@ -26,11 +28,7 @@ page, [the guarantees](guarantees.md), and so have [the formats that are read](f
 
 def main() -> int:
     """Write the page, or check it."""
-    text = HEAD + markdown()
-    if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text)
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, HEAD + markdown())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ sys.path.insert(0, str(HERE.parent))
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from pages import write_or_check  # noqa: E402
+
 from ratewise.convert import read  # noqa: E402
 from ratewise.convert.table import CONFIGS, ROWS, TOTAL, Row  # noqa: E402
 from tests.convert.oracles import config, live  # noqa: E402
@@ -86,11 +88,7 @@ def write() -> str:
 
 def main() -> int:
     """Write, or check."""
-    page = write()
-    if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page)
-    PAGE.write_text(page, encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, write())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+from pages import write_or_check  # noqa: E402
+
 from ratewise.schedule.foreign import NAMES as TABLE  # noqa: E402
 from tests.trainers.ledger import COLUMNS, Held, collect  # noqa: E402
 
@@ -197,10 +199,7 @@ def page() -> str:
 
 def main() -> int:
     """Write the page, or check it."""
-    if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page())
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, page())
 
 
 if __name__ == "__main__":

@@ -118,6 +118,13 @@ def test_every_room_has_its_place() -> None:
     assert rooms == set(STANDS_ON)
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design/006-rooms.md"])
+def test_the_maps_have_every_room(page: str) -> None:
+    """Whoever looks for a room finds it in the tables, the public faces aside."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [room for room in STANDS_ON if room not in FACES and f"| `{room}/` |" not in text] == []
+
+
 @pytest.mark.parametrize("room", [*STANDS_ON, "", "__main__", *sorted(NEUTRAL)])
 def test_imports_run_one_way(room: str) -> None:
     """A room imports what it stands on and nothing above or beside it, late imports included."""
