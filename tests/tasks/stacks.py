@@ -13,13 +13,27 @@ import numpy as np
 import torch
 from torch import nn
 
+import ratewise as rw
 from ratewise.choose import TorchTask
+from ratewise.tasks.torch import stacked
 from ratewise.tasks.torch.stacked import Stack, Stacking
 
 DRAWN = torch.Generator().manual_seed(7)
 X = torch.randn(80, 6, generator=DRAWN)
 Y = (X.sum(1) > 0).long()
 ROWS = torch.utils.data.TensorDataset(X, Y)
+
+UP = rw.Warmup(8)
+CANDIDATES: dict[str, Any] = {
+    "late": UP >> rw.Hold() >> rw.Linear(to=0, over="40%"),
+    "later": UP >> rw.Hold() >> rw.Sqrt(to=0, over="20%"),
+    "cosine": UP >> rw.Cosine(to=0),
+    "short": (UP >> rw.Linear(to=0), 25),
+}
+OF_ONE_LENGTH = {name: CANDIDATES[name] for name in ("late", "later", "cosine")}
+ASKED: dict[str, Any] = {"total": 40, "peaks": [3e-3, 3e-2], "seeds": 2}
+STACKED: dict[str, Any] = {"engine": "stacked", "stack": 16}
+CLOSE = 1e-4
 
 
 def shuffled(seed: int) -> Any:
@@ -126,3 +140,18 @@ def deadly(folder: str, model: Any, batch: Any) -> Any:
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return loss
+
+
+def short_of_memory(monkeypatch: Any, most: int, raised: Any) -> list[int]:
+    """Let an update of more than `most` runs raise; return a list of the sizes of all."""
+    sizes: list[int] = []
+    real = stacked.Stack._update
+
+    def update(self: Any, rates: Any, ahead: int) -> Any:
+        sizes.append(len(rates))
+        if len(rates) > most:
+            raise raised
+        return real(self, rates, ahead)
+
+    monkeypatch.setattr(stacked.Stack, "_update", update)
+    return sizes

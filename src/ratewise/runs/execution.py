@@ -238,11 +238,8 @@ class Executor:
             self._sent |= tasks
             self._stacking = stacks is not None
             config = self._execution.engine
-            self._workers = (
-                config.open(self._sent, states)
-                if stacks is None
-                else stacks.hire(self._sent, states, *config.workers_for(self._sent))
-            )
+            given = self._sent, states
+            self._workers = config.open(*given) if stacks is None else stacks.hire(*given, config)
         return self._workers
 
 

@@ -12,32 +12,28 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import ratewise as rw
-from ratewise.choose import choose, compare, find
+from ratewise.choose import compare
 from ratewise.cli import app
 from ratewise.compare.comparison import Interrupted
-from ratewise.range_test.ladder import Ladder
-from ratewise.range_test.short_runs import stack_short_runs, train_short_runs
 from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.journal import status
 from ratewise.schedule import ScheduleError
-from ratewise.tasks.stack_plan import StackPlan
 from ratewise.tasks.torch import stacked, stacked_trial
 from tests.runs.journal.tasks import Bowl
-from tests.tasks.fixtures import Valleys
-from tests.tasks.stacks import adam, apart, deadly, entropy, final, leaky, normed, task_of
-
-UP = rw.Warmup(8)
-CANDIDATES: dict[str, Any] = {
-    "late": UP >> rw.Hold() >> rw.Linear(to=0, over="40%"),
-    "later": UP >> rw.Hold() >> rw.Sqrt(to=0, over="20%"),
-    "cosine": UP >> rw.Cosine(to=0),
-    "short": (UP >> rw.Linear(to=0), 25),
-}
-OF_ONE_LENGTH = {name: CANDIDATES[name] for name in ("late", "later", "cosine")}
-ASKED: dict[str, Any] = {"total": 40, "peaks": [3e-3, 3e-2], "seeds": 2}
-STACKED: dict[str, Any] = {"engine": "stacked", "stack": 16}
-CLOSE = 1e-4
+from tests.tasks.stacks import (
+    ASKED,
+    CANDIDATES,
+    CLOSE,
+    STACKED,
+    adam,
+    apart,
+    deadly,
+    entropy,
+    leaky,
+    normed,
+    short_of_memory,
+    task_of,
+)
 
 
 def same(one: Any, other: Any, close: float = CLOSE) -> bool:
@@ -90,21 +86,6 @@ def test_who_breaks_is_told_as_alone() -> None:
     assert same(result, plain)
     assert {run.diverged is None for run in result.runs if run.peak == 1e30} == {False}
     assert {run.diverged for run in result.runs if run.peak < 1} == {None}
-
-
-def short_of_memory(monkeypatch: Any, most: int, raised: Any) -> list[int]:
-    """Let an update of more than `most` runs raise; return a list of the sizes of all."""
-    sizes: list[int] = []
-    real = stacked.Stack._update
-
-    def update(self: Any, rates: Any, ahead: int) -> Any:
-        sizes.append(len(rates))
-        if len(rates) > most:
-            raise raised
-        return real(self, rates, ahead)
-
-    monkeypatch.setattr(stacked.Stack, "_update", update)
-    return sizes
 
 
 @pytest.mark.parametrize(
@@ -178,24 +159,13 @@ def test_candidates_with_optimizers_of_their_own_are_stacked_apart() -> None:
     def sgd(model: Any) -> Any:
         return torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
-    both: dict[str, Any] = {"adam": (adam, UP >> rw.Cosine(to=0)), "sgd": (sgd, CANDIDATES["late"])}
+    both: dict[str, Any] = {"adam": (adam, CANDIDATES["cosine"]), "sgd": (sgd, CANDIDATES["late"])}
     asked = {**ASKED, "seeds": 3}
     plain, result = (compare(task_of(), both, **asked, **how) for how in ({}, STACKED))
     assert same(result, plain)
 
 
 # The measured rule ----------------------------------------------------------------------------
-
-
-def test_a_choice_does_not_stack_where_that_does_not_pay(monkeypatch: Any) -> None:
-    """It searches one by one, says so once, and proves with what it has trained already."""
-    trial = stacked_trial.StackTrial(stacked.Stacking(), 0.7, 1000, 4)
-    monkeypatch.setattr(stacked_trial, "try_stack", lambda task, seed: trial)
-    asked: dict[str, Any] = {"total": 30, "budget": 240, "peaks": [3e-3, 3e-2], "seeds": 1}
-    found = choose(task_of(), OF_ONE_LENGTH, **asked, engine="stacked")
-    assert not any(trial.stacked for trial in found.trials)
-    assert found.spent["prove"] == 0
-    assert sum("does not pay: 0.70 times" in note for note in found.notes) == 1
 
 
 @pytest.mark.parametrize("gain", [1.29, 1.31])
@@ -283,86 +253,7 @@ def test_stacks_in_workers_have_the_records_of_runs_alone(truth: Any, tmp_path: 
     assert all(run.stacked for run in result.runs)
 
 
-# Choosing and finding -------------------------------------------------------------------------
-
-
-def test_a_choice_searches_in_stacks_and_proves_alone(tmp_path: Path) -> None:
-    """Probes and search are stacked; what the pick rests on is what each run alone comes to."""
-    journal = tmp_path / "runs.db"
-    asked: dict[str, Any] = {"total": 30, "budget": 600, "peaks": [3e-3, 3e-2], "seeds": 2}
-    found = choose(task_of(), OF_ONE_LENGTH, **asked, **STACKED, journal=journal)
-    assert found.trials
-    assert all(trial.stacked for trial in found.trials)
-    assert not any(run.stacked for run in found.proof.runs)
-    assert found.trained <= found.budget
-    for run in found.proof.runs:
-        alone = task_of().open(run.seed)
-        assert np.array_equal(alone.train(run.rates), run.losses)
-        assert alone.measure() == run.metrics
-    assert "trained in a stack" in found.report(width=200)
-    assert "in a stack" in found.html()
-    again = choose(task_of(), OF_ONE_LENGTH, **asked, **STACKED, journal=journal)
-    assert (again.name, again.peak, again.metric) == (found.name, found.peak, found.metric)
-    assert repr(again.trials) == repr(found.trials)
-
-
-def test_a_choice_without_room_for_a_proof_says_so() -> None:
-    """Two runs of budget: the figures are those of stacks, and it is told."""
-    asked: dict[str, Any] = {"total": 30, "budget": 60, "peaks": [3e-3, 3e-2], "seeds": 1}
-    found = choose(task_of(), OF_ONE_LENGTH, **asked, **STACKED)
-    assert found.trained <= 60
-    assert any("no room to train the best alone" in note for note in found.notes)
-
-
-ROOMY: dict[str, Any] = {"total": 48, "budget": 960, "seeds": 1, "finalists": 1}
-"""Enough for a range test with two seeds."""
-
-
-def test_a_choice_looks_for_its_peaks_in_stacks(tmp_path: Path) -> None:
-    """The range test, too; a journal has it under a name of its own, and it is told."""
-    task, journal = task_of(), tmp_path / "runs.db"
-    few = {"late": OF_ONE_LENGTH["late"]}
-    plain = choose(task, few, **ROOMY, journal=journal)
-    found = choose(task, few, **ROOMY, **STACKED, journal=journal)
-    assert not plain.found.how
-    assert "in a stack" in found.found.how
-    assert found.found.how in found.notes
-    for one, other in zip(found.found.sweeps, plain.found.sweeps, strict=True):
-        assert one.losses != other.losses
-        assert apart(one.losses[:10], other.losses[:10]) < CLOSE
-    assert found.found.rate == pytest.approx(plain.found.rate, rel=0.05)
-
-
-def test_a_choice_looks_alone_where_stacks_do_not_pay(monkeypatch: Any, tmp_path: Path) -> None:
-    """To the last bit, and told why."""
-    few = {"late": OF_ONE_LENGTH["late"]}
-    monkeypatch.setattr(stacked_trial, "PAYS", 1e9)
-    plain = choose(task_of(), few, **ROOMY)
-    found = choose(task_of(), few, **ROOMY, engine="stacked")
-    assert not found.found.how
-    assert [one.losses for one in found.found.sweeps] == [one.losses for one in plain.found.sweeps]
-    assert any("does not pay" in note for note in found.notes)
-
-
-@pytest.mark.parametrize("size", [16, 5])
-def test_short_runs_are_trained_together(size: int, monkeypatch: Any) -> None:
-    """The losses and metrics of each alone; one that breaks has no metric."""
-    ladder = Ladder(1e-3, 1e30, 8, 10)
-    task = task_of(model=leaky)
-    told = train_short_runs(task, ladder, (0, 1), None)
-    short_of_memory(monkeypatch, 6, MemoryError())
-    plan = StackPlan(stacked.Stacking("same"), size)
-    made = stack_short_runs(task, ladder, (0, 1), None, plan)
-    assert made[0] == told[0]
-    pairs = [
-        pair for rows in zip(made[1], told[1], strict=True) for pair in zip(*rows, strict=True)
-    ]
-    assert len(pairs) == 16
-    assert any(np.isnan(value) for _, (_, value) in pairs)
-    for (losses, value), (expected, truth) in pairs:
-        np.testing.assert_allclose(losses, expected, rtol=CLOSE)  # a NaN is like a NaN
-        assert np.isnan(value) == np.isnan(truth)
-        assert np.isnan(truth) or value == pytest.approx(truth, rel=CLOSE)
+# What is told ---------------------------------------------------------------------------------
 
 
 def test_a_table_says_how_each_was_trained(truth: Any) -> None:
@@ -373,25 +264,6 @@ def test_a_table_says_how_each_was_trained(truth: Any) -> None:
     assert "trained" not in truth.table().splitlines()[0]
     assert all(run["stacked"] for run in result.to_dict()["runs"])
     assert any("trained in stacks" in note for note in result.notes)
-
-
-def test_sweeps_are_climbed_together() -> None:
-    """Each ends where it ends alone, with the same losses while they are finite."""
-    steps: dict[str, Any] = {"rungs": 30, "lowest": 1e-4, "highest": 10.0}
-    plain, result = (find(task_of(), **steps, **how) for how in ({}, {**STACKED, "stack": 2}))
-    for a, b in zip(result.sweeps, plain.sweeps, strict=True):
-        assert (a.seed, a.broke, len(a.losses)) == (b.seed, b.broke, len(b.losses))
-        assert apart(a.losses, b.losses) < 1e-2  # it ends where losses are all but chaotic
-    assert result.rate == pytest.approx(plain.rate, rel=0.01)
-    assert "in a stack" in str(result)
-
-
-def test_sweeps_that_cannot_be_stacked_are_told_of() -> None:
-    """They are climbed one by one, to the last bit."""
-    steps: dict[str, Any] = {"rungs": 12, "lowest": 1e-4, "highest": 1.0}
-    plain, result = (find(Valleys(), **steps, **how) for how in ({}, STACKED))
-    assert [s.losses for s in result.sweeps] == [s.losses for s in plain.sweeps]
-    assert "not stacked" in result.how
 
 
 def test_the_command_line_stacks_too(tmp_path: Path) -> None:
@@ -427,18 +299,3 @@ def test_what_does_not_go_together_is_refused(options: Any, said: str) -> None:
     """At once, and one clear error for each."""
     with pytest.raises(ScheduleError, match=said):
         EngineConfig(**options)
-
-
-@pytest.mark.parametrize("options", [{"engine": "ray"}, {"stack": 3}])
-def test_a_range_test_refuses_what_is_none_of_its_engines(options: Any) -> None:
-    """It has two."""
-    with pytest.raises(ScheduleError):
-        find(task_of(), **options)
-
-
-def test_sweeps_of_a_loop_in_place_cannot_be_stacked() -> None:
-    """There is one model, and it is there already."""
-    model = torch.nn.Linear(6, 2)
-    loop: dict[str, Any] = {"model": model, "optimizer": adam(model), "batches": [0]}
-    with pytest.raises(ScheduleError, match="needs a task"):
-        find(step=lambda batch: final(model), **loop, engine="stacked")

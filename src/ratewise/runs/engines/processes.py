@@ -161,15 +161,15 @@ def stillborn(index: int) -> Fatal:
 
 
 def packed(
-    tasks: Mapping[str | None, Task], states: States, dumps: Callable[[Any], bytes] = pickle.dumps
+    tasks: Mapping[str | None, Task], *more: Any, dumps: Callable[[Any], bytes] = pickle.dumps
 ) -> bytes:
-    """Return what a worker needs, as bytes.
+    """Return what a worker needs, the tasks and more, as bytes.
 
     Raises:
         ScheduleError: the task cannot be pickled.
     """
     try:
-        return dumps((tasks, states))
+        return dumps((tasks, *more))
     except Exception as error:
         rule = f"cannot be sent to workers: {error}"
         fix = "make it of functions and classes at the top of a module, or train without workers"
@@ -184,9 +184,13 @@ def unready(index: int, error: TaskError) -> Fatal:
 
 def unpacked(sent: bytes, count: int | None) -> Worker:
     """Return a worker with what was packed elsewhere, computing with so many threads."""
+    return Worker(*received(sent, count))
+
+
+def received(sent: bytes, count: int | None) -> Any:
+    """Return what was packed elsewhere, where it is computed with so many threads."""
     use_threads(count)
-    tasks, states = pickle.loads(sent)
-    return Worker(tasks, states)
+    return pickle.loads(sent)
 
 
 def serve(pipe: Connection, sent: bytes, count: int | None, device: str | None) -> None:

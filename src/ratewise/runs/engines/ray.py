@@ -46,7 +46,9 @@ class Ray:
         self, tasks: Mapping[str | None, Task], states: States, address: str | None = None
     ) -> None:
         self._ray = ray = require("ray", extra="ray")
-        self._sent: Any = packed(dict(tasks), states, require("ray.cloudpickle", extra="ray").dumps)
+        self._sent: Any = packed(
+            dict(tasks), states, dumps=require("ray.cloudpickle", extra="ray").dumps
+        )
         self._own = not ray.is_initialized()
         if self._own:
             local: dict[str, Any] = {} if address else {"include_dashboard": False}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing, WorkerDied
-from ratewise.runs.engines.processes import STILLBORN, WorkerProcess, packed, stillborn, unready
-from ratewise.runs.engines.threads import use_threads
+from ratewise.runs.engines.processes import (
+    STILLBORN,
+    WorkerProcess,
+    packed,
+    received,
+    stillborn,
+    unready,
+)
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.tasks.failures import TaskError
 from ratewise.tasks.protocols import Task
@@ -59,8 +64,7 @@ class StackedProcesses:
         workers: int,
         devices: Sequence[str] = (),
     ) -> None:
-        packed(dict(tasks), states)  # says what is wrong with a task that cannot be sent
-        self._sent = pickle.dumps((dict(tasks), dict(stackings), states, size))
+        self._sent = packed(dict(tasks), dict(stackings), states, size)
         self._size, self._most, self._devices = size, workers, devices
         self._workers: list[StackWorker] = []
         self._stillborn = 0
@@ -169,6 +173,5 @@ def _engine(sent: bytes, count: int | None) -> Any:
     """Return the engine of one process, computing with so many threads."""
     from ratewise.runs.engines.stacked import Stacked
 
-    use_threads(count)
-    tasks, stackings, states, size = pickle.loads(sent)
+    tasks, stackings, states, size = received(sent, count)
     return Stacked(tasks, stackings, states, Worker(tasks, states), size)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ratewise.runs.engines import Engine
+from ratewise.runs.engines.config import EngineConfig
 from ratewise.runs.engines.worker import States, Worker
 from ratewise.runs.journal import found_once
 from ratewise.tasks.protocols import Task
@@ -72,7 +73,7 @@ class Stacks:
         return engine
 
     def hire(
-        self, tasks: Mapping[str | None, Task], states: States, workers: int, devices: Sequence[str]
+        self, tasks: Mapping[str | None, Task], states: States, config: EngineConfig
     ) -> Engine:
         """Return the engine with a stack in each of some worker processes.
 
@@ -80,6 +81,7 @@ class Stacks:
         """
         from ratewise.runs.engines.stacked_processes import StackedProcesses
 
+        workers, devices = config.workers_for(tasks)
         together = -(-workers // max(len(set(devices)), 1))
         size = self._size or max(1, self._room(tasks) // together)
         told = tasks, self._how(tasks), states, size, workers, devices
