@@ -8,12 +8,37 @@ import pytest
 import torch
 
 import ratewise as rw
-from ratewise.adapters.torch import clock, short_way
+from ratewise.adapters.torch import clock, device, short_way
 from ratewise.torch import Scheduler
 
 
 def weights(optimizer: Any) -> list[Any]:
     return [weight.tolist() for group in optimizer.param_groups for weight in group["params"]]
+
+
+@pytest.mark.parametrize("kind", ["cuda", "xpu"])
+def test_whose_graph_it_is_does_not_matter(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """PyTorch captures graphs on two kinds of accelerators, and each is asked."""
+    assert not device.is_captured()
+    monkeypatch.setattr(getattr(torch, kind), "is_initialized", lambda: True)
+    monkeypatch.setattr(getattr(torch, kind), "is_current_stream_capturing", lambda: True)
+    assert device.is_captured()
+    assert device.may_capture()
+
+
+def test_a_model_that_is_moved_behind_the_scheduler_is_seen(
+    tools: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU when it was bound, on the card when its first step is captured."""
+    optimizer = tools.make()
+    scheduler = Scheduler(optimizer, rw.Linear(to=0), total=10)
+    for name in ("is_on_card", "may_capture", "is_captured"):
+        monkeypatch.setattr(clock, name, lambda *_: True)
+    before = weights(optimizer)
+    with pytest.raises(rw.ScheduleError, match=r"captured into a CUDA graph.*on_device=True"):
+        optimizer.step()
+    assert weights(optimizer) == before
+    assert scheduler.committed == 0
 
 
 @pytest.mark.parametrize("groups", [1, 3])

@@ -216,7 +216,7 @@ def test_what_replays_could_not_go_on_with_is_refused_at_the_capture(
     Scheduler(changed, PLAN, total=20, on_device=True)
     changed.param_groups[0]["lr"] = torch.tensor(0.5)
     for optimizer, fix in (
-        (open_ended, r"has no end .* give Scheduler\(…, total=…\), of fewer than 8,388,607"),
+        (open_ended, r"has no end .* give Scheduler\(total=…\), of fewer than 8,388,607"),
         (following, 'by_hand="follow" reads what it finds: give by_hand="warn"'),
         (changed, "have changed since: make one step before it"),
     ):

@@ -15,11 +15,11 @@ from torch.utils.hooks import RemovableHandle
 from ratewise.adapters.torch import carried
 from ratewise.adapters.torch.carried import UPDATES
 from ratewise.adapters.torch.cells import GroupCells
-from ratewise.adapters.torch.device import is_on_card, overflow
+from ratewise.adapters.torch.device import is_captured, is_on_card, may_capture, overflow
 from ratewise.adapters.torch.groups import KEPT, Member, adopt, join_member, kept_in, recognise
 from ratewise.adapters.torch.hands import makes_state_alone
 from ratewise.adapters.torch.meant import entry_of, name_of
-from ratewise.adapters.torch.refusals import one_group_at_a_time
+from ratewise.adapters.torch.refusals import one_group_at_a_time, refuse_capture
 from ratewise.adapters.torch.short_way import Hook
 from ratewise.adapters.torch.source import Source
 from ratewise.adapters.torch.values import Group, close, who_is
@@ -78,6 +78,10 @@ class Clock(GroupCells):
         """Write the rates of the coming update, for any groups and keys."""
         self.close_way()
         self.sync(optimizer)
+        if may_capture():
+            self._way.watch(on_card := any(map(is_on_card, self._groups)))  # by now
+            if on_card and is_captured():
+                raise refuse_capture()
         if makes_state_alone(optimizer, self._cells, self._placed):
             self._next = self.t
             return
@@ -177,7 +181,7 @@ class Clock(GroupCells):
 
     def recall_from(self, optimizer: Optimizer) -> None:
         """Put the values of the last update in place, if those of the coming one are there."""
-        if self.announced and self._way.put(optimizer, False):
+        if self._block and self.announced and self._way.put(optimizer, False):
             self._announced = -1
         else:
             self.sync(optimizer)

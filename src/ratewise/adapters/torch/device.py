@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from ratewise.schedule.errors import speaking
 
 WITH_CLOCKS = ("cuda", "xpu")
-"""Devices on which a rate that is a tensor has its clock beside it, without being asked to."""
+"""Devices that capture graphs; a rate that is a tensor there has its clock beside it, unasked."""
 
 
 def can_count(device: torch.device) -> bool:
@@ -36,7 +36,12 @@ def overflow(optimizer: Any) -> bool:
 
 def is_on_card(group: dict[str, Any]) -> bool:
     """Tell whether a group has parameters on a device that captures graphs."""
-    return any(weight.is_cuda for weight in group["params"])
+    return any(weight.device.type in WITH_CLOCKS for weight in group["params"])
+
+
+def may_capture() -> bool:
+    """Tell whether a process has used a device that captures graphs."""
+    return torch.cuda.is_initialized() or torch.xpu.is_initialized()
 
 
 def of_groups(groups: Sequence[dict[str, Any]]) -> torch.device | None:
@@ -46,8 +51,10 @@ def of_groups(groups: Sequence[dict[str, Any]]) -> torch.device | None:
 
 
 def is_captured() -> bool:
-    """Tell whether what is done now is captured into a CUDA graph; the host waits for nothing."""
-    return torch.cuda.is_current_stream_capturing()
+    """Tell whether what is done now is captured into a graph; the host waits for nothing."""
+    return (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()) or (
+        torch.xpu.is_initialized() and torch.xpu.is_current_stream_capturing()
+    )
 
 
 @functools.cache

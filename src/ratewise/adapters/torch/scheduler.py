@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 import weakref
-from collections.abc import Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 from torch.optim import Optimizer
 
@@ -17,12 +17,7 @@ from ratewise.adapters.torch.adaptive import unwrap
 from ratewise.adapters.torch.clock import Clock
 from ratewise.adapters.torch.clocks import make_clock, revived_clock
 from ratewise.adapters.torch.contract import Contract, updates_behind
-from ratewise.adapters.torch.given import (
-    AnySchedule,
-    OneOptimizer,
-    OneOrEach,
-    SeveralOptimizers,
-)
+from ratewise.adapters.torch.given import AnySchedule, Calls, OneOptimizer
 from ratewise.adapters.torch.groups import read_members
 from ratewise.adapters.torch.hands import check_by_hand
 from ratewise.adapters.torch.ranks import agreed
@@ -40,13 +35,11 @@ from ratewise.schedule.familiar import read_named
 from ratewise.schedule.lengths import Length
 from ratewise.schedule.strict import strict
 
-_O = TypeVar("_O", bound=OneOptimizer)
-
 _bound: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
 _before: weakref.WeakKeyDictionary[Optimizer, Clock] = weakref.WeakKeyDictionary()
 
 
-class Scheduler(Contract):
+class Scheduler(Calls):
     """Gives every update of an optimizer its rate.
 
     rate(t) = base · f(t), and `t` counts the updates that were committed. The base of a group is
@@ -107,47 +100,7 @@ class Scheduler(Contract):
 
     __module__ = "ratewise.torch"  # the name that users import, pickles hold and configs write
 
-    if TYPE_CHECKING:
-
-        @overload
-        def __new__(
-            cls,
-            optimizer: OneOptimizer,
-            schedule: AnySchedule,
-            *,
-            warmup: Length | None = None,
-            total: int | str | None = None,
-            epoch: float | None = None,
-            samples: float | None = None,
-            tokens: float | None = None,
-            resume: str | None = None,
-            by_hand: str = "warn",
-            updates: int | None = None,
-            last_epoch: int = -1,
-            on_device: bool | None = None,
-            **unknown: Any,
-        ) -> Self: ...
-        @overload
-        def __new__(
-            cls,
-            optimizer: SeveralOptimizers[_O],
-            schedule: AnySchedule | Sequence[AnySchedule],
-            *,
-            warmup: OneOrEach[Length | None] = None,
-            total: OneOrEach[int | str | None] = None,
-            epoch: OneOrEach[float | None] = None,
-            samples: OneOrEach[float | None] = None,
-            tokens: OneOrEach[float | None] = None,
-            resume: OneOrEach[str | None] = None,
-            by_hand: OneOrEach[str] = "warn",
-            updates: OneOrEach[int | None] = None,
-            last_epoch: OneOrEach[int] = -1,
-            on_device: OneOrEach[bool | None] = None,
-            **unknown: Any,
-        ) -> Schedulers: ...
-        def __new__(cls, *args: Any, **options: Any) -> Any: ...
-
-    else:
+    if not TYPE_CHECKING:  # which finds the calls that there are in `Calls`
 
         def __new__(cls, *args: Any, **options: Any) -> Any:
             given = {**dict(zip(("optimizer", "schedule"), args, strict=False)), **options}

@@ -8,7 +8,7 @@ object. They know neither the optimizer nor, but for the hooks, the clock: no cy
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch.optim import Optimizer
@@ -18,14 +18,23 @@ from ratewise.adapters.torch.device import is_captured, outside_graphs, overflow
 from ratewise.adapters.torch.many import ManyRates
 from ratewise.adapters.torch.refusals import refuse_capture
 from ratewise.adapters.torch.values import Group
-from ratewise.schedule.errors import speaking
-
-if TYPE_CHECKING:
-    from ratewise.adapters.torch.clock import Clock
+from ratewise.schedule.errors import Context, speaking
 
 Hook = Callable[[Optimizer, Any, Any], None]
 
 _compiling = torch.compiler.is_compiling
+
+
+class LongWay(Protocol):
+    """The clock, which goes the long way where there is no short one."""
+
+    @property
+    def face(self) -> Context:
+        """How its errors are told."""
+        ...
+
+    def commit(self) -> None:
+        """Count the update that was written the long way."""
 
 
 class ShortWay(NamedTuple):
@@ -46,7 +55,7 @@ class ShortWay(NamedTuple):
         held: Return what was put in place last, the very objects.
     """
 
-    hooks: Callable[[Clock], tuple[Hook, Hook]]
+    hooks: Callable[[LongWay], tuple[Hook, Hook]]
     committed: Callable[[], int]
     following: Callable[[], int]
     go: Callable[[int], None]
@@ -67,7 +76,7 @@ def short_way() -> ShortWay:
     many: ManyRates | None = None
     block: list[float] = []  # from update `start` on: rates of the one group, or levels of many
 
-    def hooks(clock: Clock) -> tuple[Hook, Hook]:
+    def hooks(clock: LongWay) -> tuple[Hook, Hook]:
         long_way = outside_graphs()
 
         def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
