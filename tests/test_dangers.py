@@ -32,7 +32,7 @@ PLACES: dict[tuple[str, str], str] = {
     ("ratewise/cli/tasks.py", "importlib.util.spec_from_file_location"): "the same as a file",
     ("ratewise/cli/tasks.py", "exec_module"): "the same as a file",
     ("ratewise/_extras.py", "import_module of data"): "a framework, named by our own code",
-    ("ratewise/convert/reading.py", "import_module of data"): "our own readers, by a table",
+    ("ratewise/convert/choosing.py", "import_module of data"): "our own readers, by a table",
     ("ratewise/choose/__init__.py", "import_module of data"): "our own rooms, by a table",
     ("ratewise/choose/handover.py", "import_module of data"): "our own faces, by a list",
     (

@@ -62,7 +62,7 @@ def test_a_section_is_not_read_where_something_beside_it_speaks_of_rates(
     beside: dict[str, Any],
 ) -> None:
     """That may be what counts."""
-    with pytest.raises(ScheduleError, match="no known format|little that tells its format"):
+    with pytest.raises(ScheduleError, match=r"no known format|little that tells its format"):
         read({"stage": ARGUMENTS, **beside})
 
 
