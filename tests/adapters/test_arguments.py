@@ -141,7 +141,7 @@ CALLED = {
 def test_a_call_of_a_face_that_does_not_fit_is_an_error_of_ours(name: str) -> None:
     """Too many arguments, none at all, names of other libraries."""
     face, who = CALLED[name], name.strip()
-    with pytest.raises(rw.ScheduleError, match=rf"^{who} takes \d arguments? without a name"):
+    with pytest.raises(rw.ScheduleError, match=rf"^{who} takes \d+ arguments? without a name"):
         face(rw.Hold(), *range(12))
     with pytest.raises(rw.ScheduleError, match=f"^{who} has no "):
         face()
