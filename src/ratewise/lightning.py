@@ -130,6 +130,8 @@ def attach(
         raise ScheduleError(
             "attach", rule, "write attach(optimizer, schedule, module=self)", given=target
         )
+    if not optimizers:
+        raise ScheduleError("attach([], …)", "was given 0 optimizers", "give at least one")
     configs = configure(list(optimizers), settings, module)
     return configs[0] if isinstance(target, Optimizer) else configs
 
@@ -158,6 +160,7 @@ class Attach(Callback):
             what `attach` refuses.
     """
 
+    @strict
     def __init__(
         self,
         schedule: str | list[str | None] | Schedule | Plan,

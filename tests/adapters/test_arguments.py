@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -117,15 +118,31 @@ def lightning_attach(*args: Any, **options: Any) -> Any:
     return attach(*args, **options)
 
 
-CALLED = {**FACES, "Callback": callback, "attach": lightning_attach, " attach": transformers_attach}
+def callback_of(extra: str, name: str) -> Callable[..., Any]:
+    def made(*args: Any, **options: Any) -> Any:
+        pytest.importorskip(extra)
+        return getattr(importlib.import_module(f"ratewise.{extra}"), name)(*args, **options)
+
+    return made
+
+
+CALLED = {
+    **FACES,
+    "Callback": callback,
+    "attach": lightning_attach,
+    " attach": transformers_attach,
+    "Attach": callback_of("lightning", "Attach"),
+    "FastaiCallback": callback_of("fastai", "FastaiCallback"),
+    "SkorchCallback": callback_of("skorch", "SkorchCallback"),
+}
 
 
 @pytest.mark.parametrize("name", CALLED)
 def test_a_call_of_a_face_that_does_not_fit_is_an_error_of_ours(name: str) -> None:
     """Too many arguments, none at all, names of other libraries."""
     face, who = CALLED[name], name.strip()
-    with pytest.raises(rw.ScheduleError, match=rf"^{who} takes \d arguments? without a name"):
-        face(rw.Hold(), *range(9))
+    with pytest.raises(rw.ScheduleError, match=rf"^{who} takes \d+ arguments? without a name"):
+        face(rw.Hold(), *range(12))
     with pytest.raises(rw.ScheduleError, match=f"^{who} has no "):
         face()
     if name not in ("inject", "listen"):  # what they do not know is the optimizer's

@@ -10,6 +10,7 @@ from composer.core import Callback, TimeUnit  # pyright: ignore[reportMissingImp
 from ratewise.adapters.torch.scheduler import Scheduler, announce, recall, rewind
 from ratewise.adapters.torch.trainers import RunSettings, hear, take_up
 from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.strict import strict
 
 WHO = "ComposerCallback"
 
@@ -59,6 +60,7 @@ class ComposerCallback(Callback):
             metric that nothing measures.
     """
 
+    @strict
     def __init__(
         self,
         schedule: Schedule | Plan | str,

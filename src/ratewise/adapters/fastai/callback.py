@@ -18,6 +18,7 @@ from ratewise.adapters.fastai.mirror import Mirror
 from ratewise.adapters.torch.scheduler import Scheduler, announce, overruled, recall
 from ratewise.adapters.torch.trainers import RunSettings, hear, take_up
 from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.strict import strict
 
 WHO = "FastaiCallback"
 _mirrors: weakref.WeakKeyDictionary[Any, Mirror] = weakref.WeakKeyDictionary()
@@ -63,6 +64,7 @@ class FastaiCallback(Callback):
     learn: Any = None
     order, run_valid = 55, False  # behind the recorder and what skips updates, before what saves
 
+    @strict
     def __init__(
         self,
         schedule: Schedule | Plan | str,

@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 from ratewise.adapters.torch.scheduler import Scheduler, announce, recall, rewind
 from ratewise.adapters.torch.trainers import RunSettings, hear
 from ratewise.schedule import Plan, Schedule, ScheduleError
+from ratewise.schedule.strict import strict
 
 WHO = "SkorchCallback"
 
@@ -50,6 +51,7 @@ class SkorchCallback(Callback):
             nothing measures.
     """
 
+    @strict
     def __init__(
         self,
         schedule: Schedule | Plan | str,
