@@ -66,6 +66,8 @@ def test_short_runs_answer_where_losses_are_noise(tmp_path: Path, metric: str | 
     assert isinstance(found, ShortRunsResult)
     assert found.rate is not None
     assert found.metric == (metric or "loss")
+    assert found.minimum is not None
+    assert found.rate == float(f"{found.minimum.rate:.3g}")  # not towards the onset, as in a climb
     assert abs(np.log10(found.rate / best_of_a_grid())) < 0.4
     assert peaks[0] < found.rate < peaks[-1]
     assert notes == []

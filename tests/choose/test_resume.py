@@ -64,6 +64,8 @@ def test_stopped_by_hand_it_tells_what_it_knows_and_goes_on(
     if isinstance(stop.value, ChoiceInterrupted):
         assert stop.value.choice.stopped == "it was stopped by hand"
         assert stop.value.choice.trials
+        for told in (str(stop.value.choice), stop.value.choice.report(200, False)):
+            assert "before the choice was made. So far: " in told
     assert same(choose(Valley(), total=TOTAL, seeds=2, journal=journal), undisturbed)
 
 

@@ -53,6 +53,11 @@ def headline(name: str, peak: float, total: int, *, own: bool, sure: bool, refus
     return f"Use “{name}” at {run}"
 
 
+def so_far(line: str) -> str:
+    """Return a headline as of a choice that was stopped before it was made."""
+    return f"Stopped by hand, before the choice was made. So far: {line[0].lower()}{line[1:]}"
+
+
 def refused(text: str, advice: Sequence[str]) -> list[str]:
     """Return why nothing is recommended, and what to try."""
     return [f"No recommendation. {text}", *advice]

@@ -16,7 +16,7 @@ from ratewise.advise import Advice
 from ratewise.choose import report
 from ratewise.choose.gain import Gain, gain_over
 from ratewise.choose.handover import TaskOptimizer
-from ratewise.choose.orders import Expected
+from ratewise.choose.orders import Ending, Expected
 from ratewise.choose.own import OwnSettings
 from ratewise.choose.provenance import Provenance
 from ratewise.choose.refusal import ChoiceRefusal
@@ -218,7 +218,8 @@ class Choice:
         own = self.own is not None and self.name == self.own.name
         sure = self.gain is None or math.isnan(self.gain.low) or self.gain.sure
         told = self.name, self.peak, self.total
-        return report.headline(*told, own=own, sure=sure, refused=self.refusal is not None)
+        line = report.headline(*told, own=own, sure=sure, refused=self.refusal is not None)
+        return report.so_far(line) if self.stopped == Ending.BY_HAND.value else line
 
     @property
     def _refused(self) -> list[str]:

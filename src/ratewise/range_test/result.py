@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ratewise._arrays import Floats
 from ratewise._json import plain
@@ -45,6 +45,9 @@ class RangeTestResult:
     refusal: Refusal | None = None
     how: str = field(default="", kw_only=True)
 
+    towards: ClassVar[float] = TOWARDS
+    """How far the suggestion goes from the minimum towards the onset, in decades of them."""
+
     @property
     def rate(self) -> float | None:
         """The suggested peak, or None: a fifth of the way, in decades, from minimum to onset.
@@ -55,7 +58,7 @@ class RangeTestResult:
             return None
         onset = self.onset or self.minimum
         low, high = math.log10(self.minimum.rate), math.log10(onset.rate)
-        rate = min(10 ** (low + TOWARDS * (high - low)), onset.low)
+        rate = min(10 ** (low + self.towards * (high - low)), onset.low)
         return float(f"{rate:.3g}")
 
     @property

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,13 +39,15 @@ class ShortRunsResult(RangeTestResult):
 
     Every rate of the ladder is trained from the start, with each seed, warmed up over a tenth of
     the run and cooled to zero, and measured at its end. Where more of the metric is better, its
-    curve is that of the metric with the other sign.
+    curve is that of the metric with the other sign. The suggestion is the minimum.
 
     Args:
         metric: Name of the metric.
     """
 
     metric: str = ""
+
+    towards: ClassVar[float] = 0.0  # a run is measured at its end, and longer ones want less
 
     @property
     def notes(self) -> tuple[str, ...]:
