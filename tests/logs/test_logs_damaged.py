@@ -15,7 +15,7 @@ import ratewise as rw
 from ratewise.choose import compare, read_curves
 from tests.logs.test_logs import Bowl, trained, write
 
-FORMATS = ("log.csv", "trainer_state.json", "events.out.tfevents.1.host", "runs.db")
+FORMATS = ("log.csv", "trainer_state.json", "events.out.tfevents.1.host", "runs.db", "train.log")
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +24,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("whole")
     lines = [f"{t},1e-3,{2 + 1 / t}" for t in range(1, 30)]
     (folder / "log.csv").write_text("\n".join(["step,lr,loss", *lines]), encoding="utf-8")
+    printed = folder / "train.log"
+    printed.write_text(
+        "".join(f"step {t}/90 | loss: {2 + 1 / t}, lr: 1e-3\n" for t in range(1, 30))
+    )
     trained(folder / "run")
     state = folder / "run" / "checkpoint-24" / "trainer_state.json"
     write(folder / "board", "tensorboardX")
     (events,) = (folder / "board").iterdir()
     plans = {"flat": rw.Hold(), "late": rw.Hold() >> rw.Linear(to=0, over="20%")}
     compare(Bowl(), plans, total=60, seeds=1, journal=folder / "runs.db")
-    paths = (folder / "log.csv", state, events, folder / "runs.db")
+    paths = (folder / "log.csv", state, events, folder / "runs.db", printed)
     return {name: path.read_bytes() for name, path in zip(FORMATS, paths, strict=True)}
 
 

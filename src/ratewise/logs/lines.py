@@ -20,13 +20,19 @@ LONGEST = 1_000_000
 class Lines:
     r"""The lines of a file, in texts of many; all end in \n, and comments are empty lines.
 
+    Args:
+        path: The file.
+        progress: What is told how far the reading is.
+        spoilt: Whether bytes that are no text are let pass, as a run that was killed leaves them
+            among what it printed.
+
     Attributes:
         comments: How many comments, which begin with #, there are below the first line that is
             none, and which line the first of them is.
     """
 
-    def __init__(self, path: Path, progress: Progress | None = None) -> None:
-        self._path, self._progress = path, progress
+    def __init__(self, path: Path, progress: Progress | None = None, spoilt: bool = False) -> None:
+        self._path, self._progress, self._spoilt = path, progress, spoilt
         self.comments: tuple[int, int] = (0, 0)
         self._begun = False
 
@@ -86,6 +92,8 @@ class Lines:
                 yield self._text(rest, at)
 
     def _text(self, content: bytes, at: int) -> str:
+        if self._spoilt:
+            return content.decode("utf-8", errors="replace").removeprefix("\ufeff")
         try:
             zero = content.find(b"\0")
             if zero < 0:

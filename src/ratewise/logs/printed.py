@@ -16,7 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from ratewise.logs.columns import EPOCHS, STEPS, TOTALS, Asked, plain
-from ratewise.logs.gathered import MANY, Rows
+from ratewise.logs.gathered import MANY, MOST_NAMES, Rows
 from ratewise.logs.lines import WIDE, Lines
 from ratewise.logs.rows import SEPARATORS
 from ratewise.logs.table import LogTable, unreadable
@@ -42,7 +42,7 @@ from 1 in those of OpenMMLab."""
 _SETTING = re.compile(r"[\w .]{1,40}: ")
 _LEVEL = re.compile(r"^(?:INFO|DEBUG|WARNING|ERROR|CRITICAL) ")
 
-Row = dict[str, float | str]
+Row = dict[str, float]
 
 
 def is_printed(begin: bytes) -> bool:
@@ -84,7 +84,7 @@ def read(path: Path, name: str, asked: Asked) -> LogTable:
     often = Counter(key for row in begin for key in row)
     step = _counter(often, asked)
     rows = Rows(where, name, asked if step is None else replace(asked, step=step))
-    at: float | str = 0.0
+    at = 0.0
     for row in chain(begin, found):
         if step is not None:  # an evaluation is printed behind the step that it is of
             at = row.setdefault(step, at)
@@ -106,33 +106,48 @@ def _counter(often: Counter[str], asked: Asked) -> str | None:
 def _rows(path: Path, asked: Asked) -> Iterator[Row]:
     """Return the rows with a loss or a rate, and with what counted before them."""
     waiting: Row = {}
-    for _, text in Lines(path, asked.progress):
+    known: dict[str, str] = {}
+    for _, text in Lines(path, asked.progress, spoilt=True):
         for line in text.split("\n"):
-            row = dict(_pairs(line[:WIDEST], asked))
-            whole = {**{one: value for one, value in waiting.items() if one not in row}, **row}
-            if all(map(_counts, row)):
+            row: Row = {}
+            says = counts = False
+            for name, value in _pairs(line[:WIDEST]):
+                kind = known.get(name)
+                if kind is None:
+                    if len(known) > MOST_NAMES:
+                        known = {one: of for one, of in known.items() if of}
+                    kind = known[name] = _kind(name, asked)
+                if kind:
+                    row[name] = value
+                    says, counts = says or kind == "value", counts or kind in ("step", "epoch")
+            if not says:
                 waiting |= row
-            elif any(_counts(one) and plain(one) not in TOTALS for one in whole):  # no settings
-                yield whole
-                waiting = {one: value for one, value in waiting.items() if plain(one) in EPOCHS}
+            elif counts or any(known[one] in ("step", "epoch") for one in waiting):  # no settings
+                yield {**waiting, **row}
+                waiting = {one: value for one, value in waiting.items() if known[one] == "epoch"}
+                waiting |= {one: value for one, value in row.items() if known[one] == "epoch"}
 
 
-def _pairs(line: str, asked: Asked) -> Iterator[tuple[str, float | str]]:
+def _pairs(line: str) -> Iterator[tuple[str, float]]:
     if "%|" in line and (bar := _BAR.search(line)):
         yield _OF + bar[2], float(bar[1])
-    if place := _PLACE.search(line):
+    if "poch" in line and (place := _PLACE.search(line)):
         from_zero, epoch, batch, batches = place[1] == ":", *map(int, place.groups()[1:])
         yield STEPS[0], float((epoch - 1 + from_zero) * batches + batch)
-    for pair in _PAIR.finditer(line):
-        name = _LEVEL.sub("", pair["name"])
-        called = plain(name)
-        if called in EPOCHS or called in STEPS or name == asked.step:
-            yield name, float(pair["number"])
-            if pair["total"] is not None and called not in EPOCHS:
-                yield TOTALS[0], float(pair["total"])
-        elif asked.keeps(name):
-            yield name, float(pair["number"])
+    for name, number, total in _PAIR.findall(line):
+        called = _LEVEL.sub("", name) if name[:1].isupper() else name
+        yield called, float(number)
+        if total and plain(called) in STEPS:
+            yield TOTALS[0], float(total)
 
 
-def _counts(name: str) -> bool:
-    return plain(name) in {*STEPS, *EPOCHS, *TOTALS} or name.startswith(_OF)
+def _kind(name: str, asked: Asked) -> str:
+    """Return what a name is of: a step, an epoch, a total or a value; "" if it is not known."""
+    called = plain(name)
+    if name.startswith(_OF) or name == asked.step or called in STEPS:
+        return "step"
+    if called in EPOCHS:
+        return "epoch"
+    if called in TOTALS:
+        return "total"
+    return "value" if asked.keeps(name) else ""
