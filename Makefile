@@ -84,8 +84,10 @@ oldest:  ## Run the tests of the adapters with the oldest versions that are supp
 		tests/testing tests/feedback tests/torch tests/transformers tests/lightning tests/optax \
 		tests/keras
 
-# Each package as far as it has a wheel for that Python; a shorter list is WITH="jax optax". Where
-# PyTorch has no build without a GPU for that Python, it is one with, of 5 GB, which runs as well.
+# Each package as far as it has a wheel for that Python. antlr4 has none for any: without it
+# pip takes OmegaConf and Hydra of 2019, which need no antlr4.
+# A shorter list is WITH="jax optax". Where PyTorch has no build without a GPU for that Python, it
+# is one with, of 5 GB, which runs as well.
 PY    ?= 3.13
 WITH  ?= torch jax optax keras tensorflow-cpu transformers accelerate lightning ray optuna \
          scipy scikit-learn matplotlib fsspec flax omegaconf hydra-core datasets peft skorch \
@@ -105,7 +107,8 @@ test-python:  ## Run what can be run of the tests with another Python, PY=3.13
 		pytest pytest-xdist hypothesis pyyaml
 	@for package in $(WITH); do \
 		$(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check \
-			--only-binary :all: $$package || echo "no $$package for Python $(PY): left out"; \
+			--only-binary :all: --no-binary antlr4-python3-runtime \
+			$$package || echo "no $$package for Python $(PY): left out"; \
 	done
 	@$(OTHER)/bin/python --version
 	@files=$$($(OTHER)/bin/python .ci/runnable.py | grep "^$(TESTS)") && \

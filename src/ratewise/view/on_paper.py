@@ -21,6 +21,9 @@ from ratewise.view.figures import (
 )
 from ratewise.view.style import BAND, GREY, INK, new_figure, plain_text, thinned, tidy, written
 
+KEY_ROW = 13.0
+"""Points that an entry of a key takes."""
+
 
 @plain_text
 def paper_figure(
@@ -54,9 +57,11 @@ def draw(axes: Any, chart: Chart, *, last: bool = True, key: bool = True) -> Non
         _mark(axes, mark, chart)
     _axes(axes, chart, last)
     tidy(axes)
+    keyed = _keyed(chart) if key and _keyed(chart) > 1 else 0
     if chart.title:
-        axes.set_title(written(chart.title), loc="left", fontsize=10, color=INK)
-    if key and _keyed(chart) > 1:
+        above = 6.0 if chart.x.others else 6.0 + KEY_ROW * keyed
+        axes.set_title(written(chart.title), loc="left", fontsize=10, color=INK, pad=above)
+    if keyed:
         _key(axes, chart)
 
 
@@ -66,9 +71,8 @@ def _keyed(chart: Chart) -> int:
 
 
 def _key(axes: Any, chart: Chart) -> None:
-    below = 0.0 if not chart.title else 1.07
-    where = {"loc": "lower left", "bbox_to_anchor": (0.0, below or 1.0)}
-    if chart.x.others or chart.title:
+    where = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}  # over the chart, below its title
+    if chart.x.others:
         where = {"loc": "best"}
     axes.legend(frameon=False, fontsize=8, labelcolor=INK, **where)
 

@@ -101,7 +101,7 @@ def tidy(axes: Any) -> None:
     open_frame(axes)
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#909090")
-    axes.tick_params(labelsize=8, color="#909090", labelcolor=INK)
+    axes.tick_params(which="both", labelsize=8, color="#909090", labelcolor=INK)
     axes.grid(axis="x", color="#E4E4E4", linewidth=0.6)
     axes.set_axisbelow(True)
 
