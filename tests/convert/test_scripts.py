@@ -266,7 +266,7 @@ def test_scripts_with_a_loop_of_their_own_say_steps_otherwise() -> None:
          "has no scheduler"),
         ("gen.py --network_module networks.lora --steps 20", "says nothing of a schedule"),
         ({"optimizer": {"_component_": "torch.optim.AdamW"}, "tasks": ["x"]}, "has no lr"),
-        ({"model": 1, "LearningRate": {"base_lr": 0.1, "milestones": [8]}}, "base_lr, milestones"),
+        ({"model": 1, "rates": {"base_lr": 0.1, "milestones": [8]}}, "base_lr, milestones"),
     ],
 )  # fmt: skip
 def test_what_says_nothing_of_a_schedule_is_not_read_as_one(source: Any, part: str) -> None:

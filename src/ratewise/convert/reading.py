@@ -127,6 +127,8 @@ def read_source(
     except ScheduleError as error:
         if rest is not None:
             raise _incomplete("The config", rest) from None
+        if format is not None or any(each.evidence(content) for each in formats().values()):
+            raise
         place, content = only_section(content, error, choose)
         chosen, is_whole = choose(content, format), False
         notes.append(f"It is the section {place}, and nothing else, that was read.")
