@@ -1,4 +1,4 @@
-"""A config that lies in a section of a file is read there, and several are asked about."""
+"""A config that lies in a section of a file is read there where it is asked for."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ def cosine(t: int) -> float:
 
 
 @pytest.mark.parametrize("place", ["train", "training_args", "trainer_arguments"])
-def test_the_only_section_that_is_a_config_is_read(place: str) -> None:
-    """A note says which it is."""
+def test_the_only_section_that_is_a_config_is_asked_about(place: str) -> None:
+    """It may be that of another part of the run; what the error says to give is enough."""
     source = {"model": {"name": "m", "layers": 12}, place: ARGUMENTS, "seed": 1}
-    found = read_source(source)
+    with pytest.raises(ScheduleError, match=f"config at {place}.*give section='{place}'"):
+        read(source)
+    found = read_source(source, section=place)
     assert (found.format.name, found.total) == ("transformers", 100)
     assert list(found.plan.rates(100)) == pytest.approx([1e-4 * cosine(t) for t in range(100)])
-    assert any(f"the section {place}" in note for note in found.plan.notes)
 
 
 def test_of_several_sections_one_has_to_be_named() -> None:
@@ -62,7 +63,7 @@ def test_a_section_is_not_read_where_something_beside_it_speaks_of_rates(
     beside: dict[str, Any],
 ) -> None:
     """That may be what counts."""
-    with pytest.raises(ScheduleError, match=r"no known format|little that tells its format"):
+    with pytest.raises(ScheduleError, match=r"no known format|tells its format|config at stage"):
         read({"stage": ARGUMENTS, **beside})
 
 
@@ -72,7 +73,6 @@ def test_a_section_is_not_read_where_something_beside_it_speaks_of_rates(
         {"lr_scheduler_type": "SchedulerType.COSINE"},
         {"max_steps": "100", "warmup_steps": "10", "learning_rate": "1e-4"},
         {"warmup_ratio": "None"},
-        {"warmup_ratio": ""},
     ],
 )
 def test_values_that_were_printed_are_what_they_stand_for(written: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from tests.edges.rows import edge, refused
 from tests.torch.device_twin import Tape
 
 PEAK, CLOCK, GROUPS = "the peak is the peak", "a clock that stands still", "groups and feedback"
+CARD = ("is_on_card", "may_capture", "is_captured")
 
 
 def made(*rates: float, **options: Any) -> SGD:
@@ -176,7 +177,7 @@ def policies() -> str:
 @edge(CLOCK, "a step that is captured into a CUDA graph (only what the stream says is simulated)")
 def captured() -> str:
     optimizer = made(0.1)
-    with mock.patch.multiple(clock, is_on_card=lambda _: True, is_captured=lambda: True):
+    with mock.patch.multiple(clock, **{name: lambda *_: True for name in CARD}):
         scheduler = Scheduler(optimizer, rw.Cosine(), total=10)
         said = refused(lambda: step(optimizer), "captured", "behind each replay")
     assert scheduler.committed == 0

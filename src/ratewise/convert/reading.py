@@ -13,7 +13,7 @@ from ratewise.convert.needed import OPEN, needed
 from ratewise.convert.pieces.keys import as_number
 from ratewise.convert.rivals import check_named
 from ratewise.convert.said import AskedFacts, check_said, check_twice, with_settings
-from ratewise.convert.sections import only_section, section_of
+from ratewise.convert.sections import ask_section, section_of
 from ratewise.convert.sources import load
 from ratewise.convert.sources.unknown import Partial, Unknown, rest_of
 from ratewise.convert.unread import unread
@@ -129,9 +129,7 @@ def read_source(
             raise _incomplete("The config", rest) from None
         if format is not None or any(each.evidence(content) for each in formats().values()):
             raise
-        place, content = only_section(content, error, choose)
-        chosen, is_whole = choose(content, format), False
-        notes.append(f"It is the section {place}, and nothing else, that was read.")
+        raise ask_section(content, error, choose) from None
     if rest is not None and chosen.name not in _CAREFUL:
         raise _incomplete(chosen.what, rest)
     if format is None:

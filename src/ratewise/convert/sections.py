@@ -1,12 +1,12 @@
-"""A section of a config that is a config itself: the one that is asked for, or the only one."""
+"""A section of a config that is a config itself: read where it is asked for."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ratewise.convert.formats import Format, dig
-from ratewise.convert.said import speaking_keys
 from ratewise.schedule import ScheduleError
 from ratewise.schedule.errors import Call, Fix, nearest, shorten
 
@@ -26,37 +26,31 @@ def section_of(content: Any, path: Any) -> Any:
     return found
 
 
-def only_section(
+def ask_section(
     content: Any, error: ScheduleError, choose: Callable[[Any, str | None], Format]
-) -> tuple[str, Any]:
-    """Return the one section that is in a known format, with its name.
+) -> ScheduleError:
+    """Return the error for a config in no known format: which of its sections are in one.
+
+    None is read unasked: where a key is misspelt, a section that is left may be that of another
+    part of the run.
 
     Args:
-        content: A config that is in none.
-        error: What is wrong with it, which is raised if no section is of use.
+        content: The config.
+        error: What is wrong with it, which is returned where no section is of use.
         choose: Returns the format of a config, or raises.
-
-    Raises:
-        ScheduleError: there is none, or there are several, or what is beside it speaks of rates.
     """
     if not isinstance(content, Mapping):
-        raise error
-    found: dict[str, Any] = {}
+        return error
+    found: list[str] = []
     for key, value in content.items():
         if isinstance(value, Mapping) and isinstance(key, str):
-            try:
+            with contextlib.suppress(ScheduleError):
                 choose(value, None)
-            except ScheduleError:
-                continue
-            found[key] = value
+                found.append(key)
     if not found:
-        raise error
-    if len(found) > 1:
-        rule = f"has configs at {' and '.join(shorten(k, 40).strip(chr(39)) for k in found)}"
-        first = next(iter(found))
-        fix = Fix("say which: {section}", section=repr(first))
-        raise ScheduleError(Call("read", value=content), rule, fix)
-    (place,) = found
-    if speaking_keys({k: v for k, v in content.items() if k != place}):
-        raise error
-    return place, found[place]
+        return error
+    told = " and ".join(shorten(key, 40).strip("'") for key in found)
+    several = len(found) > 1
+    rule = f"has configs at {told}" if several else f"has a config at {told}, and is none itself"
+    asked = "say which: {section}" if several else "if that is the one, give {section}"
+    return ScheduleError(Call("read", value=content), rule, Fix(asked, section=repr(found[0])))

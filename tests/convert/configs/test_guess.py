@@ -251,6 +251,80 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {"epoch": 40},
     ),
+    "espnet": (
+        """
+        optim: adam
+        optim_conf: {lr: 0.002}
+        scheduler: warmuplr
+        scheduler_conf: {warmup_steps: 40}
+        accum_grad: 4
+        max_epoch: 4
+        """,
+        {"epoch": 50},
+    ),
+    "kohya_gui": (
+        """
+        LoRA_type: Standard
+        pretrained_model_name_or_path: m
+        learning_rate: 0.0001
+        unet_lr: 0.0001
+        text_encoder_lr: 0.00005
+        lr_scheduler: cosine
+        lr_scheduler_num_cycles: ""
+        lr_scheduler_power: ""
+        lr_warmup: 10
+        max_train_steps: 200
+        optimizer: AdamW8bit
+        block_lr_zero_threshold: ""
+        """,
+        {},
+    ),
+    "lingua": (
+        """
+        name: large_lm
+        steps: 200
+        optim: {lr: 3e-3, weight_decay: 0.033, warmup: 50, lr_min_ratio: 0.000001, clip: 1.0}
+        distributed: {fsdp_type: full_shard}
+        """,
+        {},
+    ),
+    "mistral_finetune": (
+        """
+        data: {instruct_data: x}
+        model_id_or_path: m
+        lora: {rank: 64}
+        seq_len: 32768
+        max_steps: 200
+        optim: {lr: 6.e-5, weight_decay: 0.1, pct_start: 0.05}
+        save_adapters: true
+        """,
+        {},
+    ),
+    "mmcv": (
+        """
+        optimizer: {type: SGD, lr: 0.02, momentum: 0.9, weight_decay: 0.0001}
+        optimizer_config: {grad_clip: null}
+        lr_config: {policy: step, warmup: linear, warmup_iters: 50, warmup_ratio: 0.001,
+                    step: [2, 3]}
+        runner: {type: EpochBasedRunner, max_epochs: 4}
+        """,
+        {"epoch": 50},
+    ),
+    "opennmt": (
+        """
+        save_model: exp/model
+        train_steps: 200
+        valid_steps: 100
+        warmup_steps: 40
+        hidden_size: 512
+        accum_count: 8
+        optim: adam
+        decay_method: noam
+        learning_rate: 2.0
+        batch_type: tokens
+        """,
+        {},
+    ),
     "verl": (
         """
         actor_rollout_ref:

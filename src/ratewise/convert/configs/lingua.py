@@ -25,7 +25,10 @@ _OWN: dict[str, Any] = {"lr": 3e-4, "scheduler": "cosine", "warmup": 2000, "lr_m
 
 
 def _read(source: Any, ctx: RunFacts) -> Plan:
-    keys = Keys(_WHO, section(_WHO, dig(source, "optim"))).only(_KEYS, _PLAIN)
+    given = dig(source, "optim")
+    if given is None:
+        raise ScheduleError("lingua", "has no optim", "give the config that has it")
+    keys = Keys(_WHO, section(_WHO, given)).only(_KEYS, _PLAIN)
     steps = dig(source, "steps")
     if ctx.total is None:
         ctx = ctx.lasting(Keys("lingua", {"steps": steps}).whole("steps", 1000, low=1))

@@ -124,6 +124,8 @@ def _stairs(case: Case) -> Any:
     keys = case.keys
     factor = keys.number("gamma", 0.1)
     given = keys.need("step")
+    if given in ([], ()):
+        raise ScheduleError(case.who, "has steps at no epoch", "give some, or policy='fixed'")
     made = (
         Step(factor, at=keys.wholes("step"))
         if isinstance(given, list | tuple)

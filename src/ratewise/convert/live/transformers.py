@@ -68,8 +68,8 @@ _MARKS = Marks(
 """A rate with a warm-up in steps is anybody's: what others do behind it is not known."""
 
 
-_NOTHING = ("", "None", "null")
-"""How nothing is written as a text."""
+_NOTHING = ("None", "null")
+"""How nothing is printed as a text."""
 
 
 def _matches(source: Any) -> Evidence | bool:
