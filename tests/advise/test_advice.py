@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+import runpy
+import sys
 import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -22,12 +24,8 @@ MAKER = Path(__file__).resolve().parent.parent.parent / "docs" / "make_advice.py
 
 
 def situations() -> list[tuple[str, str, dict[str, Any]]]:
-    spec = importlib.util.spec_from_file_location("make_advice", MAKER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.SITUATIONS
+    with mock.patch.object(sys, "path", [str(MAKER.parent), *sys.path]):
+        return runpy.run_path(str(MAKER))["SITUATIONS"]
 
 
 SITUATIONS = {title: facts for title, _, facts in situations()}

@@ -24,7 +24,7 @@ from ratewise.convert.reading import Reading, formats, read_source
 from ratewise.convert.sources import load
 from ratewise.convert.unread import own_paths
 from ratewise.schedule import Plan, ScheduleError
-from tests.convert.configs.test_guess import SOURCES, text
+from tests.convert.configs.texts import SOURCES, text
 
 PUBLIC = Path(__file__).parent / "public"
 TOLD: list[dict[str, Any]] = [

@@ -21,7 +21,7 @@ from ratewise.convert.sources.unknown import Elsewhere, Partial, Unknown
 from tests.convert.configs.checks import agree
 from tests.convert.configs.checks import read as read_mapping
 from tests.convert.configs.formulas_mmengine import Scheduler, trace
-from tests.convert.configs.test_guess import SOURCES
+from tests.convert.configs.texts import SOURCES
 from tests.examples import examples
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ratewise as rw
 from ratewise.convert import read
-from tests.convert.configs.test_guess import SOURCES, text
+from tests.convert.configs.texts import SOURCES, text
 from tests.fuzz.tool import Tally, cases, damaged
 
 PYTHON = """

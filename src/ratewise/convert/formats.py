@@ -187,7 +187,7 @@ def program(names: str, weight: int = SURE) -> FormatMark:
 def programs(source: Any, names: str) -> set[str]:
     r"""Return which of these programs the commands of a text run.
 
-    >>> programs("accelerate launch examples/train_controlnet.py --lr 1", r"train_\\w+\\.py")
+    >>> programs("accelerate launch examples/train_controlnet.py --lr 1", r"train_\w+\.py")
     {'train_controlnet.py'}
     """
     if not isinstance(source, str) or "--" not in source:

@@ -88,6 +88,7 @@ class Callback(keras.callbacks.Callback):
         self._horizon = given(total=total, epoch=epoch, samples=samples, tokens=tokens)
         self._drive: Drive | None = None
         self._first_rate: float | None = None
+        self._again = False  # whether this model has been trained before, since it was compiled
         self._begun = False
         self._last_rate: float | None = None
         self._observations = None if observations is None else _read_path(observations)
@@ -109,6 +110,7 @@ class Callback(keras.callbacks.Callback):
         optimizer = self._optimizer()
         fresh = committed(optimizer) == 0 and attached(optimizer) is None
         self._first_rate = rate_of(optimizer) if fresh else None
+        self._again = getattr(model, "train_function", None) is not None
 
     def on_train_begin(self, logs: Any = None) -> None:
         optimizer = self._optimizer()
@@ -246,10 +248,10 @@ class Callback(keras.callbacks.Callback):
     def _check_epoch(self, epoch: int, t: int) -> None:
         """Refuse to begin elsewhere than where the optimizer is.
 
-        Inside an epoch is fine where a run goes on. At the first one it does so only if its state
-        was restored in this `fit`: else this is another run, on an optimizer that has trained.
+        Inside an epoch is fine where a run goes on, from a state that was loaded. A model that has
+        been trained since it was compiled begins another run at epoch 0.
         """
-        if t and not epoch and self._first_rate is None:
+        if t and not epoch and self._first_rate is None and self._again:
             raise _wrong_epoch(epoch, t, "at update 0")
         steps = (self.params or {}).get("steps")
         if not steps:
