@@ -80,7 +80,8 @@ def digits(seed: int) -> Tensors:
     """Return pictures in [0, 1], shuffled, and their classes."""
     from sklearn.datasets import load_digits
 
-    known, order = load_digits(), np.random.default_rng(seed).permutation(1797)
+    known: Any = load_digits()
+    order = np.random.default_rng(seed).permutation(1797)
     x = torch.tensor(known.images[order] / 16, dtype=torch.float32)[:, None]
     return x, torch.tensor(known.target[order])
 
@@ -212,7 +213,8 @@ class Factors(nn.Module):
             nn.Embedding(*size) for size in ((300, 8), (200, 8), (300, 1), (200, 1))
         )
         for part, spread in zip(self.parts, (0.1, 0.1, 0.0, 0.0), strict=True):
-            nn.init.normal_(part.weight, std=spread)
+            weight: Any = part.weight
+            nn.init.normal_(weight, std=spread)
 
     def forward(self, at: torch.Tensor) -> torch.Tensor:
         left, right, row, column = (part(at[:, i % 2]) for i, part in enumerate(self.parts))
@@ -338,7 +340,7 @@ def words() -> TorchTask:
 
     with (EXAMPLES / "data" / "movie_reviews.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[:6000]
-    hashed = HashingVectorizer(n_features=2048, alternate_sign=False)
+    hashed: Any = HashingVectorizer(n_features=2048, alternate_sign=False)
     x = torch.tensor(hashed.transform([row[2] for row in rows]).toarray(), dtype=torch.float32)
     y = torch.tensor([float(row[1]) for row in rows])[:, None]
     order = torch.randperm(len(x), generator=generator(0))

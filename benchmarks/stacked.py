@@ -105,8 +105,9 @@ def trainer(device: str) -> TrainerTask:
             remove_unused_columns=False,
             use_cpu=device == "cpu",
         )
-        parts = {"model": get_peft_model(base, config), "data_collator": collated}
-        return Trainer(args=arguments, train_dataset=rows, **parts)
+        model: Any = get_peft_model(base, config)
+        data: Any = rows
+        return Trainer(model, arguments, collated, data)
 
     return TrainerTask(made, metric=lambda _: 0.0)
 

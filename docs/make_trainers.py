@@ -134,8 +134,9 @@ def _shape(name: str) -> str:
     enough = {"warmup": "3%", "to": 0.1, "power": 2, "num_cycles": 2, "decay": "20%"}
     enough["metric"] = "eval_loss"
     value, _ = read_named("attach", name, "", {key: enough[key] for key in known.asks.split()})
-    text = str(value)
-    return text if len(text) < 80 else "OneCycle()"
+    if name in ("one_cycle", "onecycle", "OneCycle"):  # whose plan is long
+        return "OneCycle()"
+    return str(value)
 
 
 def table(cells: list[Held]) -> str:
