@@ -9,7 +9,7 @@ import pickle
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, TypeVar
 
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing, WorkerDied
 from ratewise.runs.engines.threads import threads, use_threads
@@ -17,6 +17,8 @@ from ratewise.runs.engines.worker import States, Worker
 from ratewise.schedule import ScheduleError
 from ratewise.tasks.failures import TaskError, name_of
 from ratewise.tasks.protocols import Task
+
+Made = TypeVar("Made")
 
 STILLBORN = 3
 """So many workers in a row that die before they begin are no accident."""
@@ -66,9 +68,7 @@ class Processes:
         (chosen or idle[0]).give(job)
 
     def _hire(self) -> WorkerProcess:
-        taken = {worker.place for worker in self._workers}
-        place = next(place for place in range(self._most) if place not in taken)
-        device = self._devices[place % len(self._devices)] if self._devices else None
+        place, device = free_place(self._workers, self._devices)
         worker = WorkerProcess(place, self._sent, device)
         self._workers.append(worker)
         return worker
@@ -95,6 +95,13 @@ class Processes:
         for worker in self._workers:
             worker.end()
         self._workers = []
+
+
+def free_place(workers: Sequence[WorkerProcess], devices: Sequence[str]) -> tuple[int, str | None]:
+    """Return the first place that no worker has, and the device that belongs to it."""
+    taken = {worker.place for worker in workers}
+    place = next(place for place in range(len(workers) + 1) if place not in taken)
+    return place, devices[place % len(devices)] if devices else None
 
 
 class WorkerProcess:
@@ -193,18 +200,24 @@ def received(sent: bytes, count: int | None) -> Any:
     return pickle.loads(sent)
 
 
-def serve(pipe: Connection, sent: bytes, count: int | None, device: str | None) -> None:
-    """Train what comes through a pipe, until it is closed."""
+def begun(pipe: Connection, device: str | None, make: Callable[[], Made]) -> Made | None:
+    """Return what is to work in this process; None where it could not be made, which is told."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends us
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
+    try:
+        made = make()
+    except (Exception, SystemExit) as error:
+        pipe.send(TaskError.of("Task", error))
+        return None
+    pipe.send(None)
+    return made
+
+
+def serve(pipe: Connection, sent: bytes, count: int | None, device: str | None) -> None:
+    """Train what comes through a pipe, until it is closed."""
     with contextlib.suppress(EOFError, OSError):  # the driver is gone
-        try:
-            worker = unpacked(sent, count)
-        except (Exception, SystemExit) as error:
-            pipe.send(TaskError.of("Task", error))
-            return
-        pipe.send(None)
-        while True:
+        worker = begun(pipe, device, lambda: unpacked(sent, count))
+        while worker is not None:
             for event in worker.work(pipe.recv()):
                 pipe.send(event)

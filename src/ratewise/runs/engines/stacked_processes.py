@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ratewise.runs.engines.jobs import Done, Event, Fatal, Job, StateMissing, WorkerDied
 from ratewise.runs.engines.processes import (
     STILLBORN,
     WorkerProcess,
+    begun,
+    free_place,
     packed,
     received,
     stillborn,
@@ -23,6 +23,7 @@ from ratewise.tasks.failures import TaskError
 from ratewise.tasks.protocols import Task
 
 if TYPE_CHECKING:
+    from ratewise.runs.engines.stacked import Stacked
     from ratewise.tasks.torch.stacked import Stacking
 
 ENDS = Done | StateMissing | Fatal
@@ -81,9 +82,7 @@ class StackedProcesses:
         few.give(job)
 
     def _hire(self) -> StackWorker:
-        taken = {worker.place for worker in self._workers}
-        place = next(place for place in range(self._most) if place not in taken)
-        device = self._devices[place % len(self._devices)] if self._devices else None
+        place, device = free_place(self._workers, self._devices)
         worker = StackWorker(place, self._sent, device)
         self._workers.append(worker)
         return worker
@@ -147,18 +146,10 @@ class StackWorker(WorkerProcess):
 
 def serve_stacks(pipe: Connection, sent: bytes, count: int | None, device: str | None) -> None:
     """Train what comes through a pipe in stacks, until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends us
-    if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = device
     with contextlib.suppress(EOFError, OSError):  # the driver is gone
-        try:
-            engine = _engine(sent, count)
-        except (Exception, SystemExit) as error:
-            pipe.send(TaskError.of("Task", error))
-            return
-        pipe.send(None)
+        engine = begun(pipe, device, lambda: _engine(sent, count))
         patience = TOGETHER
-        while True:
+        while engine is not None:
             while engine.free() == engine.size or pipe.poll(patience):
                 engine.start(pipe.recv())
             known, patience = len(engine.notes), 0.0
@@ -169,7 +160,7 @@ def serve_stacks(pipe: Connection, sent: bytes, count: int | None, device: str |
                 pipe.send(note)
 
 
-def _engine(sent: bytes, count: int | None) -> Any:
+def _engine(sent: bytes, count: int | None) -> Stacked:
     """Return the engine of one process, computing with so many threads."""
     from ratewise.runs.engines.stacked import Stacked
 
